@@ -1,0 +1,5 @@
+//! The machine's file system.
+
+/// The machine's file system.
+#[derive(Debug, Default)]
+pub struct RealVfs;

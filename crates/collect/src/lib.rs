@@ -1,0 +1,1 @@
+//! Inputs and outputs: what brings events in and sends them on.

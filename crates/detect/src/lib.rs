@@ -1,0 +1,1 @@
+//! What watches: rules and what is new.

@@ -1,0 +1,16 @@
+//! What an event is, and where events go.
+//!
+//! An event is its raw bytes, never altered, with an envelope: when it happened, when it arrived, where it
+//! came from. This crate holds those types and the [`EventSink`] that inputs write to; it does no I/O.
+
+pub mod batch;
+pub mod origin;
+pub mod problems;
+pub mod sink;
+pub mod time;
+
+pub use batch::{EventBatch, EventRef, Position};
+pub use origin::Origin;
+pub use problems::Problems;
+pub use sink::{EventSink, Receipt};
+pub use time::Timestamp;

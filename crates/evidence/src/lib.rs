@@ -1,0 +1,1 @@
+//! Merkle trees, checkpoints and proofs over sealed segments, and their verifier.

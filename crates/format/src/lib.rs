@@ -1,0 +1,1 @@
+//! Bytes to events: breaking, decoding, timestamps, fields; pure.

@@ -1,0 +1,21 @@
+//! Splits raw bytes, losslessly, into *pattern* (constant text with typed slots) and *variables*.
+//!
+//! - [`split`] tokenises: where the delimiters are, which tokens are words, quoted strings and times.
+//! - [`group`] decides, for many lines at once, which positions are constant and which vary.
+//! - [`Pattern`] is the outcome; its id comes from its content and is the same on every node.
+//! - [`text`] matches search terms against bytes, by the same rules everywhere.
+//! - [`plan`] says how a field is found in a pattern, decided once per pattern.
+//! - [`mine`] merges patterns for people to read.
+//!
+//! Nothing here knows files, segments or queries.
+
+pub mod group;
+pub mod mine;
+pub mod pattern;
+pub mod plan;
+pub mod split;
+pub mod text;
+
+pub use pattern::{Pattern, PatternId, Piece, SlotKind};
+pub use plan::{FieldPlan, FieldResolver, PlanPiece};
+pub use text::{Term, TermMatcher};

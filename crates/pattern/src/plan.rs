@@ -1,0 +1,57 @@
+//! How a field is found in the events of a pattern: decided once, when the pattern is met.
+
+use crate::Pattern;
+use std::fmt;
+use std::sync::Arc;
+
+/// Part of a field's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlanPiece {
+    /// Constant text.
+    Text(String),
+    /// The value of a slot, by its number.
+    Slot(usize),
+}
+
+/// A function of the bytes of an event or of a value; `None` means the field is missing.
+pub type FieldFunction = Arc<dyn Fn(&[u8]) -> Option<String> + Send + Sync>;
+
+/// Where the value of a field is.
+#[derive(Clone)]
+pub enum FieldPlan {
+    /// Events of this pattern do not have the field.
+    Absent,
+    /// Every event of this pattern has this value.
+    Constant(Arc<str>),
+    /// The pieces put together; only their columns are read.
+    Pieces(Vec<PlanPiece>),
+    /// A function of the pieces put together (severity from a priority, an unescaped JSON string).
+    Computed(Vec<PlanPiece>, FieldFunction),
+    /// A function of the whole event: what cannot be decided on the pattern. The slow way.
+    PerEvent(FieldFunction),
+}
+
+impl fmt::Debug for FieldPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("Absent"),
+            Self::Constant(value) => write!(f, "Constant({value:?})"),
+            Self::Pieces(pieces) => write!(f, "Pieces({pieces:?})"),
+            Self::Computed(pieces, _) => write!(f, "Computed({pieces:?})"),
+            Self::PerEvent(_) => f.write_str("PerEvent"),
+        }
+    }
+}
+
+/// Knows the fields of patterns. The formats implement it; the scan asks it once per pattern and field.
+pub trait FieldResolver: Send + Sync {
+    /// Where `field` is in the events of `pattern` that have this sourcetype.
+    fn resolve(&self, sourcetype: &str, pattern: &Pattern, field: &str) -> FieldPlan;
+
+    /// All fields of the pattern with their plans, in the order they stand in the event. Fields that only
+    /// some events of a raw pattern have cannot be listed here.
+    fn fields(&self, sourcetype: &str, pattern: &Pattern) -> Vec<(String, FieldPlan)>;
+
+    /// All fields of one event, for events whose pattern is raw.
+    fn fields_of_event(&self, sourcetype: &str, raw: &[u8]) -> Vec<(String, String)>;
+}

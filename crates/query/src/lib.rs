@@ -1,0 +1,1 @@
+//! The search language, from text to rows.

@@ -1,0 +1,256 @@
+//! Reads events back: which match, and the named columns of those.
+//!
+//! A [`Filter`] is decided per pattern first (all rows, no rows, or some), then per distinct value of a
+//! column, last per row. Only the columns that a request names are read.
+
+use crate::Snapshot;
+use crate::segment::SegmentMeta;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use taffrail_base::Result;
+use taffrail_event::Timestamp;
+use taffrail_pattern::{FieldResolver, Term};
+
+/// A part of the origin that can be filtered on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OriginField {
+    /// The index.
+    Index,
+    /// The host.
+    Host,
+    /// The source.
+    Source,
+    /// The sourcetype.
+    Sourcetype,
+}
+
+/// A test of one value; `None` stands for a missing field.
+#[derive(Clone)]
+pub struct ValueTest(pub Arc<dyn Fn(Option<&str>) -> bool + Send + Sync>);
+
+impl fmt::Debug for ValueTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ValueTest")
+    }
+}
+
+/// Which events. Evaluated exactly.
+#[derive(Clone, Debug)]
+pub enum Filter {
+    /// Every event.
+    All,
+    /// No event.
+    Nothing,
+    /// The raw bytes hold the term.
+    Term(Term),
+    /// The origin passes the test.
+    Origin(OriginField, ValueTest),
+    /// An extracted field passes the test.
+    Field(String, ValueTest),
+    /// All of these.
+    And(Vec<Filter>),
+    /// Any of these.
+    Or(Vec<Filter>),
+    /// Not this.
+    Not(Box<Filter>),
+}
+
+/// A column of the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Column {
+    /// `_time`: event time, nanoseconds, UTC.
+    Time,
+    /// `_indextime`: receive time, nanoseconds, UTC.
+    IndexTime,
+    /// `_raw`: the event as text; bytes that are not UTF-8 are shown as U+FFFD.
+    Raw,
+    /// `_raw_bytes`: the event's bytes.
+    RawBytes,
+    /// `index`.
+    Index,
+    /// `host`.
+    Host,
+    /// `source`.
+    Source,
+    /// `sourcetype`.
+    Sourcetype,
+    /// `_pattern`: the pattern's id, sixteen hexadecimal digits.
+    PatternId,
+    /// `_sequence`: the arrival number within its index.
+    Sequence,
+    /// `_problems`: names of what was wrong with it, separated by commas; null when nothing was.
+    Problems,
+    /// An extracted field, as text; null where missing.
+    Field(String),
+}
+
+impl Column {
+    /// The column's name in the answer.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Time => "_time",
+            Self::IndexTime => "_indextime",
+            Self::Raw => "_raw",
+            Self::RawBytes => "_raw_bytes",
+            Self::Index => "index",
+            Self::Host => "host",
+            Self::Source => "source",
+            Self::Sourcetype => "sourcetype",
+            Self::PatternId => "_pattern",
+            Self::Sequence => "_sequence",
+            Self::Problems => "_problems",
+            Self::Field(name) => name,
+        }
+    }
+
+    /// The column that a field name means.
+    pub fn named(name: &str) -> Self {
+        match name {
+            "_time" => Self::Time,
+            "_indextime" => Self::IndexTime,
+            "_raw" => Self::Raw,
+            "_raw_bytes" => Self::RawBytes,
+            "index" => Self::Index,
+            "host" => Self::Host,
+            "source" => Self::Source,
+            "sourcetype" => Self::Sourcetype,
+            "_pattern" => Self::PatternId,
+            "_sequence" => Self::Sequence,
+            "_problems" => Self::Problems,
+            other => Self::Field(other.to_owned()),
+        }
+    }
+}
+
+/// What to read.
+#[derive(Clone)]
+pub struct ScanRequest {
+    /// Which events.
+    pub filter: Filter,
+    /// From this time on.
+    pub earliest: Timestamp,
+    /// Up to but not at this time; [`Timestamp::MAX`] means no end.
+    pub latest: Timestamp,
+    /// Only events whose arrival number within their index is at or above this; for following live.
+    pub sequence_from: Option<Arc<dyn Fn(&str) -> u64 + Send + Sync>>,
+    /// Knows the fields of patterns.
+    pub resolver: Arc<dyn FieldResolver>,
+    /// The columns of the answer, in order.
+    pub columns: Vec<Column>,
+    /// Whether each partition gives its rows newest first (time, then arrival, descending); else as is cheapest.
+    pub newest_first: bool,
+    /// The reader needs no more rows than this from each partition.
+    pub limit: Option<usize>,
+}
+
+/// The schema of an answer with these columns.
+pub fn schema(_columns: &[Column]) -> SchemaRef {
+    unimplemented!()
+}
+
+/// How far a scan has come; counters only grow.
+#[derive(Debug, Default)]
+pub struct ScanProgress {
+    /// Segments that the scan looks at.
+    pub segments_total: AtomicU64,
+    /// Segments finished, skipped ones included.
+    pub segments_done: AtomicU64,
+    /// Events in the segments finished.
+    pub events_scanned: AtomicU64,
+    /// Events that matched.
+    pub events_matched: AtomicU64,
+    /// Stored bytes read.
+    pub bytes_read: AtomicU64,
+    /// Stored bytes of all the segments looked at.
+    pub bytes_total: AtomicU64,
+}
+
+/// A pattern within a result.
+#[derive(Clone, Debug)]
+pub struct PatternCount {
+    /// The pattern.
+    pub pattern: Arc<taffrail_pattern::Pattern>,
+    /// The sourcetype of its events.
+    pub sourcetype: Arc<str>,
+    /// Matching events.
+    pub count: u64,
+    /// Matching events per bucket of the range asked for.
+    pub buckets: Vec<u64>,
+    /// The earliest matching event's time.
+    pub first: Timestamp,
+    /// The latest matching event's time.
+    pub last: Timestamp,
+    /// One matching event's bytes.
+    pub sample: Vec<u8>,
+}
+
+/// Buckets of time: `count` spans of `span_nanos` from `start`.
+#[derive(Clone, Copy, Debug)]
+pub struct Buckets {
+    /// Start of the first.
+    pub start: Timestamp,
+    /// Width of each.
+    pub span_nanos: i64,
+    /// How many.
+    pub count: usize,
+}
+
+/// A planned scan.
+pub struct Scan {}
+
+impl Scan {
+    /// Plans the reading of a snapshot: drops segments that cannot match, groups the rest into partitions of
+    /// segments that do not overlap in time, newest first.
+    pub fn plan(_snapshot: &Snapshot, _request: ScanRequest) -> Self {
+        unimplemented!()
+    }
+
+    /// How many partitions can be read side by side.
+    pub fn partitions(&self) -> usize {
+        unimplemented!()
+    }
+
+    /// Reads a partition; blocks while it reads, so run it on a thread that may.
+    pub fn run(&self, _partition: usize) -> impl Iterator<Item = Result<RecordBatch>> + Send + 'static {
+        std::iter::empty()
+    }
+
+    /// How far the scan has come.
+    pub fn progress(&self) -> Arc<ScanProgress> {
+        unimplemented!()
+    }
+
+    /// The number of matching events; builds no rows.
+    pub fn count(&self) -> Result<u64> {
+        unimplemented!()
+    }
+
+    /// Matching events per bucket.
+    pub fn histogram(&self, _buckets: Buckets) -> Result<Vec<u64>> {
+        unimplemented!()
+    }
+
+    /// The earliest and latest time of matching events; `None` when nothing matches.
+    pub fn time_range(&self) -> Result<Option<(Timestamp, Timestamp)>> {
+        unimplemented!()
+    }
+
+    /// The patterns of the matching events, most frequent first.
+    pub fn patterns(&self, _buckets: Option<Buckets>) -> Result<Vec<PatternCount>> {
+        unimplemented!()
+    }
+
+    /// The names of all fields that the matching events can have, with the number of matching events whose
+    /// pattern has them, most frequent first.
+    pub fn field_names(&self) -> Result<Vec<(String, u64)>> {
+        unimplemented!()
+    }
+
+    /// The segments that are read.
+    pub fn segments(&self) -> &[SegmentMeta] {
+        unimplemented!()
+    }
+}
