@@ -1,0 +1,42 @@
+//! Did you mean: the names nearest to what was typed.
+
+/// At most three of `names` that are near to `typed`, the nearest first; case does not count.
+pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let typed = typed.to_lowercase();
+    // Longer words may have more mistakes; a word of one or two letters is near to nothing.
+    let allowed = match typed.chars().count() {
+        0..=2 => 1,
+        3..=5 => 2,
+        _ => 3,
+    };
+    let mut found: Vec<(usize, &str)> = names
+        .into_iter()
+        .filter_map(|name| {
+            let lower = name.to_lowercase();
+            let distance = strsim::damerau_levenshtein(&typed, &lower);
+            let prefix = typed.len() >= 3 && (lower.starts_with(&typed) || typed.starts_with(&lower));
+            let near = distance <= allowed && distance < typed.chars().count();
+            (near || prefix).then_some((if near { distance } else { allowed + 1 }, name))
+        })
+        .collect();
+    found.sort();
+    found.dedup();
+    found.truncate(3);
+    found.into_iter().map(|(_, name)| name.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn finds_what_was_meant() {
+        let names = ["stats", "sort", "search", "eval", "timechart", "where"];
+        assert_eq!(nearest("statz", names), ["stats"]);
+        assert_eq!(nearest("tiemchart", names), ["timechart"]);
+        assert_eq!(nearest("WHER", names), ["where"]);
+        assert_eq!(nearest("time", names), ["timechart"]);
+        assert!(nearest("x", names).is_empty());
+        assert!(nearest("", names).is_empty());
+    }
+}
