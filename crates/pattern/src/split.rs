@@ -1,11 +1,156 @@
-//! Where the tokens of a line are.
+//! Where the tokens of a line are: one pass over the bytes, no allocation per token.
+//!
+//! A token is a word (no delimiter in it), the inside of a double-quoted string, or a time. What stands
+//! between tokens are delimiters; together they give the line back.
+
+pub mod time;
+
+use crate::SlotKind;
+
+/// A token's place in its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Where it starts.
+    pub start: u32,
+    /// Where it ends (exclusive).
+    pub end: u32,
+    /// Word, quoted or time.
+    pub kind: SlotKind,
+}
+
+impl Token {
+    /// Its bytes in `line`.
+    pub fn of<'a>(&self, line: &'a [u8]) -> &'a [u8] {
+        &line[self.start as usize..self.end as usize]
+    }
+}
 
 /// Whether `byte` separates tokens. All of these are breakers of the search language too, so that a term
 /// without breakers stands within one token.
-pub fn is_delimiter(byte: u8) -> bool {
+pub const fn is_delimiter(byte: u8) -> bool {
     matches!(
         byte,
         0..=32 | 127 | b'=' | b':' | b',' | b';' | b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'<' | b'>' | b'"' | b'\''
             | b'|' | b'&' | b'?' | b'!' | b'*' | b'+'
     )
+}
+
+const DELIMITER: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = is_delimiter(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+/// In a shape, the mark of a word; delimiters are below 0x80 and stand for themselves.
+pub const SHAPE_WORD: u8 = 0x80;
+/// In a shape, the mark of a quoted string's inside.
+pub const SHAPE_QUOTED: u8 = 0x81;
+/// In a shape, the mark of a time.
+pub const SHAPE_TIME: u8 = 0x82;
+
+/// Tokenises `line`. `tokens` and `shape` are cleared and filled; the shape is the line with each token
+/// replaced by its mark, so that lines of equal shape have the same tokens between the same delimiters.
+/// Gives up with `false` when there are more than `tokens_max` tokens.
+pub fn split(line: &[u8], tokens: &mut Vec<Token>, shape: &mut Vec<u8>, tokens_max: usize) -> bool {
+    tokens.clear();
+    shape.clear();
+    if u32::try_from(line.len()).is_err() {
+        return false;
+    }
+    let mut at = 0;
+    while at < line.len() {
+        let byte = line[at];
+        if DELIMITER[byte as usize] {
+            shape.push(byte);
+            at += 1;
+            if byte == b'"'
+                && let Some(len) = quoted_len(&line[at..])
+            {
+                push(tokens, shape, at, at + len, SlotKind::Quoted);
+                shape.push(b'"');
+                at += len + 1;
+                if tokens.len() > tokens_max {
+                    return false;
+                }
+            }
+            continue;
+        }
+        if (byte.is_ascii_digit() || byte.is_ascii_uppercase())
+            && let Some(len) = time::len_at(&line[at..])
+        {
+            push(tokens, shape, at, at + len, SlotKind::Time);
+            at += len;
+        } else {
+            let len = line[at..].iter().position(|b| DELIMITER[*b as usize]).unwrap_or(line.len() - at);
+            push(tokens, shape, at, at + len, SlotKind::Word);
+            at += len;
+        }
+        if tokens.len() > tokens_max {
+            return false;
+        }
+    }
+    true
+}
+
+fn push(tokens: &mut Vec<Token>, shape: &mut Vec<u8>, start: usize, end: usize, kind: SlotKind) {
+    shape.push(match kind {
+        SlotKind::Quoted => SHAPE_QUOTED,
+        SlotKind::Time => SHAPE_TIME,
+        SlotKind::Word | SlotKind::Raw => SHAPE_WORD,
+    });
+    // The caller checked that the line's length fits.
+    tokens.push(Token { start: start as u32, end: end as u32, kind });
+}
+
+/// The length of a quoted string's inside, when its closing quote is there.
+fn quoted_len(rest: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let found = at + memchr::memchr2(b'"', b'\\', &rest[at..])?;
+        if rest[found] == b'"' {
+            return Some(found);
+        }
+        at = found + 2;
+        if at > rest.len() {
+            return None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(line: &str) -> Vec<String> {
+        let (mut tokens, mut shape) = (Vec::new(), Vec::new());
+        assert!(split(line.as_bytes(), &mut tokens, &mut shape, 1000));
+        let mut joined = Vec::new();
+        let mut next = tokens.iter();
+        for byte in &shape {
+            if *byte < 0x80 {
+                joined.push(*byte);
+            } else {
+                joined.extend_from_slice(next.next().expect("one token a mark").of(line.as_bytes()));
+            }
+        }
+        assert_eq!(joined, line.as_bytes(), "the shape and the tokens give the line back");
+        tokens.iter().map(|t| String::from_utf8_lossy(t.of(line.as_bytes())).into_owned()).collect()
+    }
+
+    #[test]
+    fn splits_words_quotes_and_times() {
+        assert_eq!(shown("a=b, c/d.e"), ["a", "b", "c/d.e"]);
+        assert_eq!(shown(r#"x "a \" b" y"#), ["x", r#"a \" b"#, "y"]);
+        assert_eq!(shown(r#"x "open y"#), ["x", "open", "y"]);
+        assert_eq!(shown(r#"x "a\"#), ["x", r"a\"]);
+        assert_eq!(shown("Nov 21 21:14:03 web sshd[12]: hi"), ["Nov 21 21:14:03", "web", "sshd", "12", "hi"]);
+        assert_eq!(shown(r#"1.2.3.4 - [21/Nov/2026:21:14:03 +0000] """#), ["1.2.3.4", "-", "21/Nov/2026:21:14:03 +0000", ""]);
+        assert_eq!(shown("2026-11-21T21:14:03.120Z x"), ["2026-11-21T21:14:03.120Z", "x"]);
+        assert_eq!(shown("2026-11-21 21:14:03,120 UTC"), ["2026-11-21 21:14:03,120", "UTC"]);
+        assert_eq!(shown(""), Vec::<String>::new());
+    }
 }
