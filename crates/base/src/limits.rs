@@ -44,3 +44,85 @@ pub const QUERY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Nesting of parentheses, functions and subsearches in a query.
 pub const QUERY_DEPTH_MAX: usize = 200;
+
+/// Seals in one log of evidence: each takes about 150 bytes of memory while the log is open.
+pub const EVIDENCE_SEALS_MAX: usize = 4_000_000;
+
+/// Bytes of one line in a file of evidence: a longer one is damage.
+pub const EVIDENCE_LINE_BYTES_MAX: usize = 4_096;
+
+/// Broken places that a report on evidence spells out; the rest is counted.
+pub const EVIDENCE_FINDINGS_MAX: usize = 100;
+
+/// Pattern ids remembered per index for telling new ones: 8 MB each. Beyond it, new patterns are no longer told.
+pub const KNOWN_PATTERNS_MAX: usize = 1_000_000;
+
+/// Bytes of a JSON request body: a query of the longest kind, and room for the rest.
+pub const REQUEST_BODY_BYTES_MAX: usize = QUERY_BYTES_MAX + 64 * 1024;
+
+/// Bytes of an ingest body as it is sent. Held in memory while it is read, so a larger load comes in parts.
+pub const INGEST_BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes that a compressed ingest body may expand to: 4 MiB of zeros can otherwise name terabytes.
+pub const INGEST_EXPANDED_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Ingest bodies held at once; more wait. Bounds their memory together.
+pub const INGEST_BODIES_MAX: usize = 8;
+
+/// Searches that run at once through the server; more wait. Ingest goes before search.
+pub const SEARCHES_RUNNING_MAX: usize = 16;
+
+/// Live tails open at once; each holds a task and a subscription.
+pub const TAILS_OPEN_MAX: usize = 256;
+
+/// Audit events that wait to be written; whoever causes more waits.
+pub const AUDIT_QUEUE_EVENTS_MAX: usize = 1_024;
+
+/// Different sources that the server counts for its live line.
+pub const METER_SOURCES_MAX: usize = 10_000;
+
+/// Seconds that a stopping server waits for requests that are being answered.
+pub const STOP_WAIT_SECONDS_MAX: u64 = 10;
+
+/// Sources (files, listeners) that one input counts each by itself; further ones share one account.
+pub const INPUT_SOURCES_MAX: usize = 10_000;
+
+/// Different problems of one input that are kept in words; all of them are counted.
+pub const INPUT_PROBLEMS_MAX: usize = 100;
+
+/// Senders whose time zone and format a syslog listener remembers; beyond it, it learns them anew.
+pub const SYSLOG_PEERS_MAX: usize = 10_000;
+
+/// Syslog connections over TCP open at the same time: each costs a file handle and a small task.
+pub const SYSLOG_TCP_CONNECTIONS_MAX: usize = 5_000;
+
+/// Bytes of one syslog message over TCP before it is split, so that many connections cannot fill the memory.
+pub const SYSLOG_TCP_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of unfinished messages of all connections of a listener together; beyond it, connections that hold
+/// some are closed (and what they held is kept).
+pub const SYSLOG_HELD_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Receive buffer asked for by the UDP listener: about 50,000 datagrams, a second's worth at a high rate.
+pub const SYSLOG_UDP_BUFFER_BYTES: usize = 64 * 1024 * 1024;
+
+/// Distinct values that a percentile keeps before it estimates: 24 bytes each, in every group.
+pub const PERCENTILE_VALUES_MAX: usize = 50_000;
+
+/// Values that `list()` keeps in each group; what Splunk keeps too.
+pub const LIST_VALUES_MAX: usize = 100;
+
+/// Rows that `sort` keeps unless told otherwise; `sort 0` keeps all. What Splunk keeps too, but we say so.
+pub const SORT_ROWS_DEFAULT: usize = 10_000;
+
+/// Buckets of a timechart or timeline: a chart of more has more points than any screen.
+pub const TIME_BUCKETS_MAX: usize = 100_000;
+
+/// Different series of a timechart with `limit=0`: each is a column.
+pub const CHART_SERIES_MAX: usize = 2_000;
+
+/// Distinct values that the field summary counts for each field; beyond it, values are no longer told apart.
+pub const SUMMARY_VALUES_MAX: usize = 10_000;
+
+/// Events that the field summary looks at: newest first. Beyond it the counts are of these, and it says so.
+pub const SUMMARY_EVENTS_MAX: usize = 100_000;
