@@ -30,6 +30,8 @@ pub struct Metadata {
     pub len: u64,
     /// Whether it is a folder.
     pub is_dir: bool,
+    /// Whether it is a regular file: opening anything else (a pipe) could wait for ever.
+    pub is_file: bool,
     /// Device and inode.
     pub identity: FileIdentity,
     /// Last modification, nanoseconds since the epoch.

@@ -119,6 +119,7 @@ fn known(metadata: &std::fs::Metadata) -> Metadata {
     Metadata {
         len: metadata.len(),
         is_dir: metadata.is_dir(),
+        is_file: metadata.is_file(),
         identity: FileIdentity { device: metadata.dev(), inode: metadata.ino() },
         modified_nanos: metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec()),
     }

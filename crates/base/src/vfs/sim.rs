@@ -248,6 +248,7 @@ impl Machine {
         Metadata {
             len: self.disk.len(node),
             is_dir: false,
+            is_file: true,
             identity: FileIdentity { device: 1, inode: node },
             modified_nanos: self.disk.modified(node),
         }
@@ -294,6 +295,7 @@ impl Vfs for SimVfs {
             true => Ok(Metadata {
                 len: 0,
                 is_dir: true,
+                is_file: false,
                 identity: FileIdentity { device: 1, inode: 0 },
                 modified_nanos: 0,
             }),
