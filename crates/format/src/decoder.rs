@@ -1,0 +1,165 @@
+//! One source's way in: lines become events of a batch. What a source is known by is interned, so that an
+//! event costs no allocation.
+
+use crate::codec::{Codec, Context, codec};
+use crate::{Frame, TimeFinder, Zone, detect};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use taffrail_event::{EventBatch, Origin, Problems};
+
+/// What is known of a source beforehand.
+#[derive(Clone, Debug)]
+pub struct DecoderSettings {
+    /// Index, source, transport and peer of its events; the host of those that name none. An empty sourcetype
+    /// means: find out from the first lines.
+    pub origin: Origin,
+    /// The zone of times that name none.
+    pub zone: Zone,
+    /// Whether a host that the event names goes before that of `origin`.
+    pub host_from_event: bool,
+}
+
+impl DecoderSettings {
+    /// Times in UTC where they do not say, hosts as the events name them.
+    pub fn new(origin: Origin) -> Self {
+        Self { origin, zone: Zone::Utc, host_from_event: true }
+    }
+}
+
+/// Hosts remembered per source. A relay speaks for thousands; beyond this the memory starts anew, which costs
+/// time only.
+const HOSTS_MAX: usize = 16_384;
+
+/// Lines after which a source that nothing recognised stays `text`.
+const DETECT_LINES_MAX: u32 = 10;
+
+/// Decodes the events of one source (a file, a connection, a sender).
+pub struct Decoder {
+    settings: DecoderSettings,
+    codec: &'static dyn Codec,
+    context: Context,
+    /// Lines that may still change the sourcetype.
+    undecided: u32,
+    default: Interned,
+    hosts: FxHashMap<Box<[u8]>, Interned>,
+}
+
+#[derive(Clone, Debug)]
+struct Interned {
+    origin: Origin,
+    /// Its number in the batch that it was last used with; to be checked, since batches change.
+    number: u32,
+}
+
+impl Decoder {
+    /// A decoder for a new source.
+    pub fn new(settings: DecoderSettings) -> Self {
+        let fixed = !settings.origin.sourcetype.is_empty();
+        let mut origin = settings.origin.clone();
+        if !fixed {
+            origin.sourcetype = "text".into();
+        }
+        Self {
+            codec: codec(&origin.sourcetype),
+            context: Context { times: TimeFinder::new(settings.zone.clone()), ..Context::default() },
+            undecided: if fixed { 0 } else { DETECT_LINES_MAX },
+            default: Interned { origin, number: 0 },
+            hosts: FxHashMap::default(),
+            settings,
+        }
+    }
+
+    /// The sourcetype that its events get now.
+    pub fn sourcetype(&self) -> &str {
+        &self.default.origin.sourcetype
+    }
+
+    /// Whether the sourcetype will not change any more: worth remembering with the source's position.
+    pub fn is_decided(&self) -> bool {
+        self.undecided == 0
+    }
+
+    /// Looks at the first bytes of the source, before anything is decoded, to find out its sourcetype.
+    pub fn sample(&mut self, bytes: &[u8]) {
+        if self.undecided > 0 {
+            let found = detect(bytes);
+            if found != "text" {
+                self.decide(found);
+            }
+        }
+    }
+
+    /// Decodes one event and adds it to the batch.
+    pub fn decode(&mut self, batch: &mut EventBatch, frame: Frame<'_>) {
+        if self.undecided > 0 && !frame.raw.is_empty() {
+            self.undecided -= 1;
+            let found = detect(frame.raw);
+            if found != "text" {
+                self.decide(found);
+            }
+        }
+        self.context.received = batch.received;
+        let decoded = self.codec.decode(frame.raw, &mut self.context);
+        let mut problems = decoded.problems.with(frame.problems);
+        if frame.problems.contains(Problems::CONTINUED) && !frame.problems.contains(Problems::MALFORMED) {
+            // The rest of a long line is not of the line's format: that says nothing about the sender.
+            problems = Problems(problems.0 & !Problems::MALFORMED.0);
+        }
+        if !is_utf8(frame.raw) {
+            problems = problems.with(Problems::NOT_UTF8);
+        }
+        let host = decoded.host.filter(|host| self.settings.host_from_event && !host.is_empty());
+        let number = self.origin_number(batch, host);
+        batch.push(number, decoded.time, problems, frame.raw);
+    }
+
+    fn decide(&mut self, sourcetype: &str) {
+        self.codec = codec(sourcetype);
+        self.undecided = 0;
+        self.default.origin.sourcetype = sourcetype.into();
+        self.hosts.clear();
+    }
+
+    fn origin_number(&mut self, batch: &mut EventBatch, host: Option<&[u8]>) -> u32 {
+        let Some(host) = host else { return self.default.number_in(batch) };
+        if let Some(known) = self.hosts.get_mut(host) {
+            return known.number_in(batch);
+        }
+        if self.hosts.len() >= HOSTS_MAX {
+            self.hosts.clear();
+        }
+        let mut interned = self.default.clone();
+        interned.origin.host = Arc::from(String::from_utf8_lossy(host));
+        let number = interned.number_in(batch);
+        self.hosts.insert(host.into(), interned);
+        number
+    }
+}
+
+impl Interned {
+    fn number_in(&mut self, batch: &mut EventBatch) -> u32 {
+        let same = |known: &Origin| {
+            Arc::ptr_eq(&known.host, &self.origin.host)
+                && Arc::ptr_eq(&known.sourcetype, &self.origin.sourcetype)
+                && Arc::ptr_eq(&known.source, &self.origin.source)
+                && Arc::ptr_eq(&known.index, &self.origin.index)
+                && Arc::ptr_eq(&known.peer, &self.origin.peer)
+                && Arc::ptr_eq(&known.transport, &self.origin.transport)
+        };
+        if !batch.origins().get(self.number as usize).is_some_and(same) {
+            self.number = batch.origin(&self.origin);
+        }
+        self.number
+    }
+}
+
+impl std::fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decoder").field("settings", &self.settings).field("sourcetype", &self.sourcetype()).finish()
+    }
+}
+
+/// Whether the bytes are UTF-8; nearly all are ASCII, which is decided eight bytes at a time.
+fn is_utf8(bytes: &[u8]) -> bool {
+    bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
+}

@@ -1,0 +1,26 @@
+//! Which format a source has, from a sample of its lines.
+
+use crate::codec::CODECS;
+
+/// Lines of a sample that are looked at.
+const LINES_MAX: usize = 32;
+
+/// The sourcetype of a sample of bytes (whole lines, the last may be cut): that of the format which most lines
+/// are of, if it is more than half of them; else `text`.
+pub fn detect(sample: &[u8]) -> &'static str {
+    let mut votes = [0u32; CODECS.len()];
+    let mut lines = 0;
+    for line in sample.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty()).take(LINES_MAX) {
+        lines += 1;
+        let scores = CODECS.map(|c| c.recognise(line));
+        let best = scores.into_iter().max().unwrap_or(0);
+        if let Some(winner) = scores.iter().position(|s| *s == best).filter(|_| best > 0) {
+            votes[winner] += 1;
+        }
+    }
+    let most = votes.into_iter().max().unwrap_or(0);
+    match votes.iter().position(|v| *v == most) {
+        Some(winner) if most * 2 > lines => CODECS[winner].sourcetype(),
+        _ => "text",
+    }
+}

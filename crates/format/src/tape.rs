@@ -1,0 +1,320 @@
+//! One way to read events and patterns: a sequence of units, each a byte or a slot.
+//!
+//! An extractor is written once, over a [`Tape`]. On an event every question about a unit has an answer. On a
+//! pattern a question about a slot has one only if it is the same for everything that the slot may hold; if
+//! not, the tape notes that what was extracted is *undecided*, and the events are looked at one by one
+//! instead. So whatever is decided on a pattern is right for each of its events, by construction.
+
+use std::cell::Cell;
+use taffrail_pattern::split::{is_delimiter, time};
+use taffrail_pattern::{Pattern, Piece, SlotKind};
+
+/// A byte, a slot, or the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Byte(u8),
+    Slot(SlotKind),
+    End,
+}
+
+/// A set of bytes, with what can be said of a slot's bytes beforehand.
+pub(crate) struct Class {
+    table: [bool; 256],
+    /// The answer for a word, if it is the same for all bytes that a word may hold.
+    word: Option<bool>,
+    /// The same for times.
+    time: Option<bool>,
+}
+
+const fn in_time(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b':' | b'/' | b'.' | b',' | b'+' | b'-')
+}
+
+impl Class {
+    /// The class of the bytes for which the table says so.
+    pub(crate) const fn new(table: [bool; 256]) -> Self {
+        let (mut word, mut time) = ([false; 2], [false; 2]);
+        let mut byte = 0;
+        while byte < 256 {
+            let answer = table[byte] as usize;
+            word[answer] |= !is_delimiter(byte as u8);
+            time[answer] |= in_time(byte as u8);
+            byte += 1;
+        }
+        Self { table, word: Self::agreed(word), time: Self::agreed(time) }
+    }
+
+    const fn agreed(seen: [bool; 2]) -> Option<bool> {
+        match seen {
+            [true, false] => Some(false),
+            [false, true] => Some(true),
+            _ => None,
+        }
+    }
+
+    /// These bytes.
+    pub(crate) const fn of(bytes: &[u8]) -> Self {
+        Self::new(Self::table(bytes, true))
+    }
+
+    /// All bytes but these.
+    pub(crate) const fn not(bytes: &[u8]) -> Self {
+        Self::new(Self::table(bytes, false))
+    }
+
+    const fn table(bytes: &[u8], inside: bool) -> [bool; 256] {
+        let mut table = [!inside; 256];
+        let mut at = 0;
+        while at < bytes.len() {
+            table[bytes[at] as usize] = inside;
+            at += 1;
+        }
+        table
+    }
+
+    /// Whether a byte is in the class.
+    pub(crate) fn has(&self, byte: u8) -> bool {
+        self.table[byte as usize]
+    }
+}
+
+/// A range of units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first.
+    pub start: usize,
+    /// Behind the last.
+    pub end: usize,
+}
+
+impl Span {
+    /// A span from its ends.
+    pub fn new(start: usize, end: usize) -> Self {
+        Self { start, end }
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.start >= self.end
+    }
+
+    /// As a range, to index with.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.start..self.end
+    }
+}
+
+/// Something an extractor can read.
+pub(crate) trait Tape: Copy {
+    /// Units.
+    fn len(self) -> usize;
+    /// The unit at `at`.
+    fn unit(self, at: usize) -> Unit;
+    /// Notes that an answer depends on what a slot holds.
+    fn undecided(self);
+    /// The number of units of the time of any layout that begins at `at`.
+    fn time_len(self, at: usize) -> Option<usize>;
+    /// The same for the layouts that the splitter knows: a word is then surely no time.
+    fn split_time_len(self, at: usize) -> Option<usize>;
+
+    /// Whether the unit is of the class.
+    #[inline(always)]
+    fn is(self, at: usize, class: &Class) -> bool {
+        let answer = match self.unit(at) {
+            Unit::Byte(byte) => return class.has(byte),
+            Unit::End => return false,
+            Unit::Slot(SlotKind::Word) => class.word,
+            Unit::Slot(SlotKind::Time) => class.time,
+            Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => None,
+        };
+        answer.unwrap_or_else(|| {
+            self.undecided();
+            false
+        })
+    }
+
+    /// Whether the unit is, or begins with, this byte.
+    #[inline(always)]
+    fn eq(self, at: usize, byte: u8) -> bool {
+        match self.unit(at) {
+            Unit::Byte(found) => return found == byte,
+            Unit::End => return false,
+            Unit::Slot(SlotKind::Word) if is_delimiter(byte) => return false,
+            Unit::Slot(SlotKind::Time) if !in_time(byte) || byte == b' ' => return false,
+            Unit::Slot(_) => {}
+        }
+        self.undecided();
+        false
+    }
+
+    /// Where the run of units of the class that begins at `at` ends.
+    #[inline(always)]
+    fn run(self, mut at: usize, class: &Class) -> usize {
+        while self.is(at, class) {
+            at += 1;
+        }
+        at
+    }
+
+    /// Whether these bytes stand at `at`; slots are asked for only as far as the bytes before agree.
+    fn starts(self, at: usize, bytes: &[u8]) -> bool {
+        bytes.iter().enumerate().all(|(i, byte)| self.eq(at + i, *byte))
+    }
+
+    /// The quote that ends the string whose inside begins at `at`; a backslash takes the next byte's meaning.
+    fn string_end(self, mut at: usize) -> Option<usize> {
+        loop {
+            match self.unit(at) {
+                Unit::End => return None,
+                Unit::Byte(b'"') => return Some(at),
+                Unit::Byte(b'\\') => {
+                    if let Unit::Slot(_) = self.unit(at + 1) {
+                        self.undecided();
+                    }
+                    at += 2;
+                }
+                // A word may end in a backslash: then what follows is escaped.
+                Unit::Slot(SlotKind::Word) if matches!(self.unit(at + 1), Unit::Byte(b'"' | b'\\')) => {
+                    self.undecided();
+                    return None;
+                }
+                Unit::Slot(SlotKind::Raw) => {
+                    self.undecided();
+                    return None;
+                }
+                Unit::Byte(_) | Unit::Slot(_) => at += 1,
+            }
+        }
+    }
+}
+
+impl Tape for &[u8] {
+    #[inline(always)]
+    fn len(self) -> usize {
+        <[u8]>::len(self)
+    }
+
+    #[inline(always)]
+    fn unit(self, at: usize) -> Unit {
+        self.get(at).map_or(Unit::End, |byte| Unit::Byte(*byte))
+    }
+
+    #[inline(always)]
+    fn undecided(self) {}
+
+    #[inline(always)]
+    fn is(self, at: usize, class: &Class) -> bool {
+        self.get(at).is_some_and(|byte| class.has(*byte))
+    }
+
+    fn time_len(self, at: usize) -> Option<usize> {
+        let rest = self.get(at..)?;
+        // The splitter's own view first, since it says what a time slot holds.
+        time::len_at(rest).or_else(|| crate::time::read::any(rest).map(|(_, _, len)| len))
+    }
+
+    fn split_time_len(self, at: usize) -> Option<usize> {
+        time::len_at(self.get(at..)?)
+    }
+}
+
+/// A pattern laid out as units.
+#[derive(Debug)]
+pub(crate) struct Laid {
+    units: Vec<Unit>,
+    /// The numbers of the slots by their places, ascending.
+    slots: Vec<usize>,
+    /// Each byte; a slot is a 0.
+    bytes: Vec<u8>,
+    undecided: Cell<bool>,
+}
+
+impl Laid {
+    /// Lays out a pattern.
+    pub(crate) fn new(pattern: &Pattern) -> Self {
+        let (mut units, mut slots, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+        for piece in pattern.pieces() {
+            match piece {
+                Piece::Text(text) => {
+                    units.extend(text.iter().map(|b| Unit::Byte(*b)));
+                    bytes.extend_from_slice(text);
+                }
+                Piece::Slot(kind) => {
+                    slots.push(units.len());
+                    units.push(Unit::Slot(*kind));
+                    bytes.push(0);
+                }
+            }
+        }
+        Self { units, slots, bytes, undecided: Cell::new(false) }
+    }
+
+    /// Whether an answer has depended on a slot since the last call.
+    pub(crate) fn take_undecided(&self) -> bool {
+        self.undecided.replace(false)
+    }
+
+    /// The slots in a span: their places and numbers.
+    pub(crate) fn slots_in(&self, span: Span) -> impl Iterator<Item = (usize, usize)> {
+        let first = self.slots.partition_point(|at| *at < span.start);
+        self.slots[first..].iter().enumerate().map(move |(i, at)| (*at, first + i)).take_while(move |(at, _)| *at < span.end)
+    }
+
+    /// The bytes of a span without slots.
+    pub(crate) fn bytes(&self, span: Span) -> &[u8] {
+        &self.bytes[span.range()]
+    }
+}
+
+impl Tape for &Laid {
+    fn len(self) -> usize {
+        self.units.len()
+    }
+
+    fn unit(self, at: usize) -> Unit {
+        self.units.get(at).copied().unwrap_or(Unit::End)
+    }
+
+    fn undecided(self) {
+        self.undecided.set(true);
+    }
+
+    fn time_len(self, at: usize) -> Option<usize> {
+        match self.unit(at) {
+            Unit::End => None,
+            Unit::Slot(SlotKind::Time) => Some(1),
+            // A word may begin a time of a layout that the splitter does not know.
+            Unit::Slot(_) => {
+                self.undecided();
+                None
+            }
+            Unit::Byte(_) => {
+                let (rest, slot_follows) = self.text_at(at);
+                if let Some(len) = time::len_at(rest).filter(|len| *len < rest.len() || !slot_follows) {
+                    return Some(len);
+                }
+                // What the slot holds may make a longer time of it, or one where there is none.
+                if slot_follows && crate::time::read::may_begin(rest) {
+                    self.undecided();
+                }
+                crate::time::read::any(rest).map(|(_, _, len)| len)
+            }
+        }
+    }
+
+    fn split_time_len(self, at: usize) -> Option<usize> {
+        match self.unit(at) {
+            Unit::Slot(SlotKind::Time) => Some(1),
+            Unit::Byte(_) => time::len_at(self.text_at(at).0),
+            Unit::Slot(_) | Unit::End => None,
+        }
+    }
+}
+
+impl Laid {
+    /// The constant bytes from `at` to the next slot, and whether there is one.
+    fn text_at(&self, at: usize) -> (&[u8], bool) {
+        let next = self.slots.get(self.slots.partition_point(|s| *s < at));
+        (&self.bytes[at..next.copied().unwrap_or(self.units.len())], next.is_some())
+    }
+}
