@@ -1,0 +1,288 @@
+//! The log of seals on disk: `evidence/{key,key.pub,seals,checkpoints}` below the data folder. Appends and
+//! signs; never changes what it has signed. Checking the whole again is [`mod@crate::verify`]'s work.
+
+use crate::checkpoint::Checkpoint;
+use crate::merkle::{Frontier, Hash};
+use crate::note::{Signer, Verifier};
+use crate::proof;
+use crate::records::{AppendFile, Line, Lines, write_file};
+use crate::seal::SegmentSeal;
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use taffrail_base::limits::EVIDENCE_SEALS_MAX;
+use taffrail_base::{Error, ErrorKind, Randomness, Result, Vfs};
+
+/// The names below `evidence/`.
+pub(crate) const KEY: &str = "key";
+pub(crate) const PUBLIC_KEY: &str = "key.pub";
+pub(crate) const SEALS: &str = "seals";
+pub(crate) const CHECKPOINTS: &str = "checkpoints";
+
+/// The text in front of a private key, so that nobody takes it for a public one.
+const PRIVATE: &str = "PRIVATE+KEY+";
+
+/// The log, open for appending. One at a time per data folder: the store's lock sees to that.
+#[derive(Debug)]
+pub struct SealLog {
+    signer: Signer,
+    leaves: Vec<Hash>,
+    tree: Frontier,
+    numbers: BTreeMap<String, u64>,
+    seals: AppendFile,
+    checkpoints: AppendFile,
+    newest: Option<String>,
+}
+
+/// What proves to somebody else that a segment is in the log: the seal, its path to the root, and the signed
+/// root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentProof {
+    /// The seal.
+    pub seal: SegmentSeal,
+    /// Its number in the log, from 0.
+    pub index: u64,
+    /// The audit path, from the leaf upwards.
+    pub path: Vec<Hash>,
+    /// The signed checkpoint.
+    pub note: String,
+}
+
+impl SegmentProof {
+    /// The checkpoint that the seal is proved to be under, when the note is signed by `verifier`'s key.
+    pub fn verify(&self, verifier: &Verifier) -> Result<Checkpoint> {
+        let checkpoint = Checkpoint::parse(verifier.open(&self.note)?)?;
+        if proof::verify_inclusion(&self.seal.leaf(), self.index, checkpoint.size, &self.path, &checkpoint.root) {
+            return Ok(checkpoint);
+        }
+        Err(Error::corrupt(&self.seal.path, "the proof does not lead from this seal to the signed root"))
+    }
+}
+
+impl SealLog {
+    /// Opens the log below `data`, with a new key when there is none yet. An append that a crash cut short is
+    /// taken away; a line whose checkpoint is missing gets it.
+    pub fn open(vfs: Arc<dyn Vfs>, data: &Path, random: &dyn Randomness) -> Result<Self> {
+        let folder = data.join("evidence");
+        vfs.create_dir_all(&folder).map_err(|error| Error::io(folder.display(), error))?;
+        let signer = open_key(&*vfs, &folder, random)?;
+        let (newest, checkpoints_len) = read_newest(&*vfs, &folder.join(CHECKPOINTS), &signer.verifier())?;
+        let signed = newest.as_ref().map(|(checkpoint, _)| checkpoint);
+        let read = read_seals(&*vfs, &folder.join(SEALS), signed)?;
+        let mut log = Self {
+            signer,
+            leaves: read.leaves,
+            tree: read.tree,
+            numbers: read.numbers,
+            seals: AppendFile::open(&*vfs, &folder.join(SEALS), read.len)?,
+            checkpoints: AppendFile::open(&*vfs, &folder.join(CHECKPOINTS), checkpoints_len)?,
+            newest: None,
+        };
+        let signed_size = signed.map_or(0, |checkpoint| checkpoint.size);
+        log.newest = newest.map(|(_, note)| note);
+        if log.tree.size() > signed_size {
+            log.sign()?;
+        }
+        Ok(log)
+    }
+
+    /// Number of seals.
+    pub fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// Whether the segment at `path` (relative to the data folder) is sealed.
+    pub fn contains(&self, path: &str) -> bool {
+        self.numbers.contains_key(path)
+    }
+
+    /// Adds a seal and signs the tree with it; both are durable on return. The same seal again adds nothing;
+    /// another seal for the same path is refused: a segment never changes.
+    pub fn record(&mut self, seal: &SegmentSeal) -> Result<()> {
+        let leaf = seal.leaf();
+        if let Some(&number) = self.numbers.get(&seal.path) {
+            if self.leaves.get(number as usize) == Some(&leaf) {
+                return Ok(());
+            }
+            let what = format!("the file is not what was sealed as number {number}: its bytes have changed");
+            return Err(Error::corrupt(&seal.path, what).with_hint("run `taffrail verify` for the whole picture"));
+        }
+        if self.leaves.len() >= EVIDENCE_SEALS_MAX {
+            let what = format!("the log of seals is full: EVIDENCE_SEALS_MAX is {EVIDENCE_SEALS_MAX}");
+            return Err(Error::new(ErrorKind::Limit, what));
+        }
+        self.seals.append(&format!("{}\n", seal.line()))?;
+        self.numbers.insert(seal.path.clone(), self.tree.size());
+        self.leaves.push(leaf);
+        self.tree.push(leaf);
+        // From here on the line is in the log. If the checkpoint fails, the next record or the next start signs it.
+        self.sign()
+    }
+
+    /// The newest signed checkpoint as a note; none before the first seal.
+    pub fn checkpoint(&self) -> Option<&str> {
+        self.newest.as_deref()
+    }
+
+    /// What checks this log's checkpoints.
+    pub fn verifier(&self) -> Verifier {
+        self.signer.verifier()
+    }
+
+    /// The proof that `seal` is in the log, under the newest checkpoint.
+    pub fn prove(&self, seal: &SegmentSeal) -> Result<SegmentProof> {
+        let missing = || Error::new(ErrorKind::NotFound, format!("{}: this seal is not in the log", seal.path));
+        let index = *self.numbers.get(&seal.path).ok_or_else(missing)?;
+        let note = self.newest.clone().ok_or_else(missing)?;
+        let size = Checkpoint::parse(self.verifier().open(&note)?)?.size as usize;
+        if self.leaves[index as usize] != seal.leaf() || index as usize >= size {
+            return Err(missing());
+        }
+        let path = proof::inclusion(&self.leaves[..size], index as usize).ok_or_else(missing)?;
+        Ok(SegmentProof { seal: seal.clone(), index, path, note })
+    }
+
+    fn sign(&mut self) -> Result<()> {
+        let origin = self.signer.verifier().name().to_owned();
+        let checkpoint = Checkpoint { origin, size: self.tree.size(), root: self.tree.root() };
+        let note = self.signer.sign(&checkpoint.text());
+        self.checkpoints.append(&format!("{note}\n"))?;
+        self.newest = Some(note);
+        Ok(())
+    }
+}
+
+/// The key of the folder. A missing key beside an existing log is an error: a new one would hide that the old
+/// is gone.
+fn open_key(vfs: &dyn Vfs, folder: &Path, random: &dyn Randomness) -> Result<Signer> {
+    let path = folder.join(KEY);
+    match vfs.read(&path) {
+        Ok(bytes) => {
+            let wrong = || Error::corrupt(path.display(), "this is not a private key").with_hint("restore it from a backup");
+            let text = String::from_utf8(bytes).map_err(|_| wrong())?;
+            let (name, key) = text.trim_end().strip_prefix(PRIVATE).and_then(|rest| rest.split_once('+')).ok_or_else(wrong)?;
+            let seed = BASE64.decode(key).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(wrong)?;
+            let signer = Signer::from_secret(name, seed)?;
+            write_public_key(vfs, folder, &signer)?;
+            Ok(signer)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if vfs.metadata(&folder.join(CHECKPOINTS)).is_ok_and(|file| file.len > 0) {
+                let what = format!("{}: the key is gone, but the log that it signed is there", path.display());
+                let hint = "restore the key from a backup; or move the folder away to start a new log";
+                return Err(Error::new(ErrorKind::NotFound, what).with_hint(hint));
+            }
+            // The name is the log's origin and has to be unique: 64 random bits.
+            let signer = Signer::generate(&format!("taffrail-{:016x}", random.next_u64()), random)?;
+            let verifier = signer.verifier();
+            write_file(vfs, &path, &format!("{PRIVATE}{}+{}\n", verifier.name(), BASE64.encode(signer.secret())))?;
+            write_public_key(vfs, folder, &signer)?;
+            Ok(signer)
+        }
+        Err(error) => Err(Error::io(path.display(), error)),
+    }
+}
+
+/// Writes the public key beside the private one if it is not there; a crash may have come between.
+fn write_public_key(vfs: &dyn Vfs, folder: &Path, signer: &Signer) -> Result<()> {
+    let path = folder.join(PUBLIC_KEY);
+    if vfs.metadata(&path).is_ok() {
+        return Ok(());
+    }
+    write_file(vfs, &path, &format!("{}\n", signer.verifier()))
+}
+
+/// The notes of a file of checkpoints, one after the other.
+pub(crate) struct Notes {
+    lines: Lines,
+    /// The file, for messages.
+    pub path: PathBuf,
+}
+
+impl Notes {
+    /// The notes of `path`; none when there is no such file.
+    pub fn open(vfs: &dyn Vfs, path: &Path) -> Result<Option<Self>> {
+        Ok(Lines::open(vfs, path)?.map(|lines| Self { lines, path: path.to_owned() }))
+    }
+
+    /// The next note with its offset; the note is `None` when its last blank line is missing.
+    pub fn next(&mut self) -> Result<Option<(u64, Option<String>)>> {
+        let start = self.lines.offset();
+        let (mut note, mut blanks) = (String::new(), 0);
+        while let Some(Line { text, complete, .. }) = self.lines.next()? {
+            blanks += u32::from(text.is_empty());
+            if blanks == 2 {
+                return Ok(Some((start, complete.then_some(note))));
+            }
+            note.push_str(&text);
+            note.push('\n');
+        }
+        Ok(if self.lines.offset() == start { None } else { Some((start, None)) })
+    }
+}
+
+/// A newest checkpoint with its note, and the length of the file up to its end.
+type Newest = (Option<(Checkpoint, String)>, u64);
+
+/// Reads the file of checkpoints. Only the signature of the newest is checked here.
+fn read_newest(vfs: &dyn Vfs, path: &Path, verifier: &Verifier) -> Result<Newest> {
+    let Some(mut notes) = Notes::open(vfs, path)? else { return Ok((None, 0)) };
+    let mut last_two: [Option<(u64, String)>; 2] = [None, None];
+    let mut end = 0;
+    while let Some((start, note)) = notes.next()? {
+        end = start;
+        let Some(note) = note else { break };
+        end = notes.lines.offset();
+        last_two = [last_two[1].take(), Some((start, note))];
+    }
+    let open = |note: &str| Checkpoint::parse(verifier.open(note)?);
+    let [before, last] = last_two;
+    let Some((start, note)) = last else { return Ok((None, end)) };
+    match (open(&note), before) {
+        (Ok(checkpoint), _) => Ok((Some((checkpoint, note)), end)),
+        // The very last one may be torn by a crash: it was not reported as done. The one before it was.
+        (Err(_), Some((_, note))) => Ok((Some((open(&note)?, note)), start)),
+        (Err(_), None) => Ok((None, start)),
+    }
+}
+
+/// What the file of seals holds.
+struct Seals {
+    leaves: Vec<Hash>,
+    tree: Frontier,
+    numbers: BTreeMap<String, u64>,
+    len: u64,
+}
+
+/// Reads the seals. Those under the newest checkpoint must lead to its root; of those behind it, a torn last
+/// one is left out.
+fn read_seals(vfs: &dyn Vfs, path: &Path, signed: Option<&Checkpoint>) -> Result<Seals> {
+    let mut read = Seals { leaves: Vec::new(), tree: Frontier::new(), numbers: BTreeMap::new(), len: 0 };
+    let size = signed.map_or(0, |checkpoint| checkpoint.size);
+    let broken = |what: String| Error::corrupt(path.display(), what).with_hint("run `taffrail verify`; restore the file from a backup");
+    let mut lines = Lines::open(vfs, path)?;
+    let mut root_at_size = (size == 0).then(Hash::of_nothing);
+    while let Some(line) = lines.as_mut().map_or(Ok(None), Lines::next)? {
+        let Some(seal) = SegmentSeal::parse(&line.text).filter(|_| line.complete) else {
+            if read.tree.size() < size {
+                return Err(broken(format!("line {} is not a seal, but it was signed", read.tree.size() + 1)));
+            }
+            break;
+        };
+        read.numbers.insert(seal.path.clone(), read.tree.size());
+        read.leaves.push(seal.leaf());
+        read.tree.push(seal.leaf());
+        read.len = lines.as_ref().map_or(0, Lines::offset);
+        if read.tree.size() == size {
+            root_at_size = Some(read.tree.root());
+        }
+    }
+    match (root_at_size, signed) {
+        (None, _) => Err(broken(format!("it holds {} seals, but {size} were signed", read.tree.size()))),
+        (Some(root), Some(checkpoint)) if root != checkpoint.root => {
+            Err(broken(format!("the first {size} seals are not those that were signed")))
+        }
+        _ => Ok(read),
+    }
+}

@@ -1,0 +1,5 @@
+//! Tests of the evidence crate through its public functions.
+#![allow(clippy::disallowed_methods)] // tests use temporary folders and damage files by hand
+
+mod merkle;
+mod note;

@@ -1,0 +1,4 @@
+//! demo
+use crate::Arguments;
+use anyhow::Result;
+pub fn run(arguments: Arguments) -> Result<()> { arguments.finish() }

@@ -1,0 +1,107 @@
+//! `cargo xtask test`: the steps in order, each with its time; the first failure ends it.
+
+use crate::run::{cargo, run as execute};
+use crate::workspace::{binary, root, which};
+use crate::{Arguments, tidy, web};
+use anyhow::{Context, Result, bail};
+use std::time::{Duration, Instant};
+
+/// A step: its name, what it is, and how it is done.
+type Step = (&'static str, &'static str, fn() -> Result<()>);
+
+const STEPS: &[Step] = &[
+    ("format", "rustfmt", || execute(&mut cargo(&["fmt", "--all", "--check"]))),
+    ("tidy", "the rules of the house", tidy::check),
+    ("clippy", "clippy, warnings are errors", clippy),
+    ("test", "unit and integration tests", tests),
+    ("doc", "documentation examples", || execute(&mut cargo(&["test", "--doc", "--workspace", "--quiet"]))),
+    ("web", "the page: types, unit tests, build", web_checks),
+    ("page", "the page in a browser", page),
+];
+
+/// Runs the steps that were asked for.
+fn run_steps(skip_page: bool, only: Option<&str>) -> Result<()> {
+    if let Some(name) = only
+        && !STEPS.iter().any(|(step, ..)| *step == name)
+    {
+        let names: Vec<&str> = STEPS.iter().map(|(step, ..)| *step).collect();
+        bail!("there is no step {name:?}; the steps are {}", names.join(", "));
+    }
+    let mut times: Vec<(&str, Duration)> = Vec::new();
+    let mut failure = None;
+    for (name, what, step) in STEPS {
+        if only.is_some_and(|only| only != *name) || (skip_page && *name == "page") {
+            continue;
+        }
+        println!("\n=== {name}: {what}");
+        let start = Instant::now();
+        let outcome = step();
+        times.push((name, start.elapsed()));
+        if let Err(error) = outcome {
+            failure = Some(error.context(format!("step {name} failed (again with: cargo xtask test --only {name})")));
+            break;
+        }
+    }
+    println!("\n=== times");
+    for (name, time) in &times {
+        println!("{name:8} {:7.1} s", time.as_secs_f64());
+    }
+    println!("{:8} {:7.1} s", "all", times.iter().map(|(_, time)| time.as_secs_f64()).sum::<f64>());
+    match failure {
+        Some(error) => Err(error),
+        None => {
+            println!("all steps passed");
+            Ok(())
+        }
+    }
+}
+
+/// The command.
+pub fn run(mut arguments: Arguments) -> Result<()> {
+    let skip_page = arguments.flag("--skip-page");
+    let only = arguments.value("--only")?;
+    arguments.finish()?;
+    run_steps(skip_page, only.as_deref())
+}
+
+
+fn clippy() -> Result<()> {
+    execute(&mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
+}
+
+fn tests() -> Result<()> {
+    let mut command = if which("cargo-nextest").is_some() {
+        cargo(&["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "slow", "--final-status-level", "fail"])
+    } else {
+        println!("cargo-nextest is not here: using cargo test");
+        cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast", "--quiet"])
+    };
+    // Real logs lie beside the clone where there are any; tests that want them pass without.
+    let corpus = root().join("../shared/corpus");
+    if std::env::var_os("TAFFRAIL_CORPUS").is_none()
+        && let Ok(corpus) = corpus.canonicalize()
+    {
+        command.env("TAFFRAIL_CORPUS", corpus);
+    }
+    execute(&mut command)
+}
+
+fn web_checks() -> Result<()> {
+    web::install()?;
+    for script in ["check", "test:unit", "build"] {
+        web::script(script, &[])?;
+    }
+    Ok(())
+}
+
+fn page() -> Result<()> {
+    let browser = web::chromium()?;
+    web::install()?;
+    if !root().join("web/dist/index.html").is_file() {
+        web::script("build", &[])?;
+    }
+    execute(&mut cargo(&["build", "--quiet", "--package", "taffrail"]))?;
+    let program = binary("dev")?.to_str().context("the target folder's path is not UTF-8")?.to_owned();
+    let browser = browser.to_str().context("the browser's path is not UTF-8")?.to_owned();
+    web::script("test:page", &[("TAFFRAIL_BIN", program), ("TAFFRAIL_CHROMIUM", browser)])
+}
