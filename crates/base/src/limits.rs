@@ -126,3 +126,21 @@ pub const SUMMARY_VALUES_MAX: usize = 10_000;
 
 /// Events that the field summary looks at: newest first. Beyond it the counts are of these, and it says so.
 pub const SUMMARY_EVENTS_MAX: usize = 100_000;
+
+/// Folders within folders that an import or a followed folder goes into: deeper ones are links in a circle.
+pub const FOLDER_DEPTH_MAX: usize = 64;
+
+/// Segments that a store keeps open: each holds a file descriptor and its footer, and searches go over the
+/// newest again and again.
+pub const OPEN_SEGMENTS_MAX: usize = 256;
+
+/// Raw bytes that wait for the journal: two full batches of a few inputs; beyond it, senders wait.
+pub const APPEND_QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of one group commit: long enough to make a sync cheap, short enough that the first of the group does
+/// not wait for long.
+pub const JOURNAL_GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Bytes that must stay free on the disk for an append to be taken: a memory segment can then still be
+/// written out, which is what makes the journal shorter.
+pub const DISK_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
