@@ -1,0 +1,120 @@
+//! Both catalogs keep what was committed.
+#![allow(clippy::disallowed_methods)] // tempfile and std::fs
+
+use super::*;
+use std::path::Path;
+use taffrail_base::{ErrorKind, SimVfs, Vfs};
+
+fn meta(number: u128) -> SegmentMeta {
+    SegmentMeta {
+        id: Ulid(number),
+        index: "main".into(),
+        events: 3,
+        raw_bytes: 100,
+        stored_bytes: 50,
+        patterns: 2,
+        min_time: Timestamp(-5),
+        max_time: Timestamp(7),
+        first_sequence: 1,
+    }
+}
+
+fn first() -> CatalogChange {
+    CatalogChange {
+        added: vec![meta(1), meta(2)],
+        next_sequences: vec![("main".into(), 4)],
+        positions: vec![("a".into(), Some(vec![0, 255])), ("b".into(), Some(vec![]))],
+        positions_sequence: 9,
+        covered_sequence: 8,
+        ..CatalogChange::default()
+    }
+}
+
+fn second() -> CatalogChange {
+    CatalogChange {
+        removed: vec![Ulid(1)],
+        next_sequences: vec![("main".into(), 9), ("other".into(), 2)],
+        positions: vec![("a".into(), None), ("c".into(), Some(vec![1]))],
+        positions_sequence: 12,
+        ..CatalogChange::default()
+    }
+}
+
+fn check(open: impl Fn() -> Box<dyn Catalog>) {
+    let mut expected = CatalogState::default();
+    assert_eq!(open().load().unwrap(), expected);
+    for change in [first(), second(), second()] {
+        open().commit(&change).unwrap();
+        expected.apply(&change);
+        assert_eq!(open().load().unwrap(), expected);
+    }
+}
+
+#[test]
+fn sqlite_keeps_what_was_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("catalog.db");
+    check(|| Box::new(SqliteCatalog::open(&path).unwrap()));
+}
+
+#[test]
+fn the_simulated_one_keeps_what_was_committed() {
+    let vfs = Arc::new(SimVfs::new(1));
+    check(|| Box::new(SimCatalog::open(vfs.clone(), Path::new("/")).unwrap()));
+}
+
+#[test]
+fn reading_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("catalog.db");
+    let missing = SqliteCatalog::open_read_only(&path).err().unwrap();
+    assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing}");
+    SqliteCatalog::open(&path).unwrap().commit(&first()).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let reader = SqliteCatalog::open_read_only(&path).unwrap();
+    assert_eq!(reader.load().unwrap().segments.len(), 2);
+    assert!(reader.commit(&second()).is_err());
+    let writer = SqliteCatalog::open(&path).unwrap();
+    assert_eq!(writer.load().unwrap(), reader.load().unwrap());
+    drop((reader, writer));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn damage_and_newer_layouts_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("catalog.db");
+    std::fs::write(&path, b"this is no database, but it is long enough to look like one at first sight".repeat(20)).unwrap();
+    let error = SqliteCatalog::open(&path).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(error.to_string().contains("catalog.db"));
+}
+
+#[test]
+fn a_commit_cut_by_a_power_cut_is_there_or_not() {
+    for seed in 0..300 {
+        let vfs = SimVfs::new(seed);
+        let catalog = SimCatalog::open(Arc::new(vfs.clone()), Path::new("/")).unwrap();
+        catalog.commit(&first()).unwrap();
+        vfs.crash_after(1 + seed % 7);
+        let done = catalog.commit(&second()).is_ok();
+        let after: Arc<dyn Vfs> = Arc::new(vfs.power_cycle());
+        let found = SimCatalog::open(after, Path::new("/")).unwrap().load().unwrap();
+        let mut expected = CatalogState::default();
+        expected.apply(&first());
+        if found == expected {
+            assert!(!done, "seed {seed}");
+        } else {
+            expected.apply(&second());
+            assert_eq!(found, expected);
+        }
+    }
+}
+
+#[test]
+fn a_segment_s_path_comes_from_its_id_and_index() {
+    let id = Ulid(1_700_000_000_000u128 << 80);
+    let path = segment_path(&SegmentMeta { id, ..meta(0) });
+    assert_eq!(path, Path::new("segments/main/2023-11-14").join(format!("{id}.seg")));
+}

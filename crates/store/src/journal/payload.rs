@@ -1,0 +1,148 @@
+//! A batch of events as the payload of a journal record, and back. The layout is specified in
+//! `docs/formats/journal.md`. Nothing here touches a file.
+
+use crate::codec::{Reader, put_bytes, put_number, put_signed};
+use std::sync::Arc;
+use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
+
+/// The first byte of a payload: how the rest is laid out.
+const VERSION: u8 = 1;
+
+/// The run of arrival numbers that a batch has in one index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The index.
+    pub index: Arc<str>,
+    /// Arrival number of the batch's first event in it.
+    pub first: u64,
+    /// How many of the batch's events are in it.
+    pub count: u64,
+}
+
+impl Span {
+    /// The arrival number after the last.
+    pub fn end(&self) -> u64 {
+        self.first + self.count
+    }
+}
+
+/// Appends the payload of a batch.
+pub(super) fn encode(batch: &EventBatch, spans: &[Span], out: &mut Vec<u8>) {
+    out.push(VERSION);
+    put_number(out, batch.positions.len() as u64);
+    for position in &batch.positions {
+        put_bytes(out, position.key.as_bytes());
+        put_bytes(out, &position.value);
+    }
+    put_number(out, spans.len() as u64);
+    for span in spans {
+        put_bytes(out, span.index.as_bytes());
+        put_number(out, span.first);
+        put_number(out, span.count);
+    }
+    put_number(out, batch.origins().len() as u64);
+    for origin in batch.origins() {
+        for part in parts(origin) {
+            put_bytes(out, part.as_bytes());
+        }
+    }
+    put_number(out, batch.len() as u64);
+    let mut before = batch.received.nanos();
+    for event in batch.iter() {
+        put_number(out, event.raw.len() as u64);
+        put_signed(out, event.time.nanos().wrapping_sub(before));
+        put_number(out, u64::from(event.origin_number));
+        put_number(out, u64::from(event.problems.0));
+        before = event.time.nanos();
+    }
+    for event in batch.iter() {
+        out.extend_from_slice(event.raw);
+    }
+}
+
+/// At most how many bytes [`encode`] will append.
+pub(super) fn bound(batch: &EventBatch) -> usize {
+    let positions: usize = batch.positions.iter().map(|p| p.key.len() + p.value.len() + 20).sum();
+    let origins: usize = batch.origins().iter().map(|o| parts(o).iter().map(|p| p.len() + 10).sum::<usize>() + o.index.len() + 30).sum();
+    64 + positions + origins + batch.len() * 28 + batch.raw_bytes()
+}
+
+fn parts(origin: &Origin) -> [&Arc<str>; 6] {
+    [&origin.index, &origin.host, &origin.source, &origin.sourcetype, &origin.transport, &origin.peer]
+}
+
+/// The batch and its arrival numbers, or `None` if the bytes are not a payload.
+pub(super) fn decode(payload: &[u8], received: Timestamp) -> Option<(EventBatch, Vec<Span>)> {
+    let mut reader = Reader::new(payload);
+    if reader.take(1)? != [VERSION] {
+        return None;
+    }
+    let mut batch = EventBatch::new(received);
+    for _ in 0..reader.count()? {
+        let key = reader.text()?.to_owned();
+        batch.set_position(key, reader.bytes()?);
+    }
+    let mut spans = Vec::new();
+    for _ in 0..reader.count()? {
+        spans.push(Span { index: reader.text()?.into(), first: reader.number()?, count: reader.number()? });
+    }
+    let mut origins = Vec::new();
+    for _ in 0..reader.count()? {
+        let mut next = || reader.text().map(Arc::<str>::from);
+        let origin = Origin { index: next()?, host: next()?, source: next()?, sourcetype: next()?, transport: next()?, peer: next()? };
+        origins.push(batch.origin(&origin));
+    }
+    let count = reader.count()?;
+    let mut heads = Vec::with_capacity(count.min(payload.len() / 4));
+    let mut before = received.nanos();
+    for _ in 0..count {
+        let len = usize::try_from(reader.number()?).ok()?;
+        before = before.wrapping_add(reader.signed()?);
+        let origin = *origins.get(usize::try_from(reader.number()?).ok()?)?;
+        heads.push((len, Timestamp(before), origin, Problems(u16::try_from(reader.number()?).ok()?)));
+    }
+    for (len, time, origin, problems) in heads {
+        batch.push(origin, time, problems, reader.take(len)?);
+    }
+    reader.is_done().then_some((batch, spans))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn origin(index: &str, host: &str) -> Origin {
+        let [source, sourcetype, transport, peer] = ["/var/log/x", "syslog", "file", ""].map(Arc::from);
+        Origin { index: index.into(), host: host.into(), source, sourcetype, transport, peer }
+    }
+
+    proptest! {
+        #[test]
+        fn any_batch_comes_back(
+            events in prop::collection::vec((any::<Vec<u8>>(), any::<i64>(), 0usize..3, any::<u16>()), 0..50),
+            positions in prop::collection::vec((".{0,10}", any::<Vec<u8>>()), 0..4),
+            received in any::<i64>(),
+        ) {
+            let mut batch = EventBatch::new(Timestamp(received));
+            for (raw, time, host, problems) in &events {
+                let number = batch.origin(&origin("main", ["a", "b", "ü"][*host]));
+                batch.push(number, Timestamp(*time), Problems(*problems), raw);
+            }
+            for (key, value) in positions {
+                batch.set_position(key, value);
+            }
+            let spans = vec![Span { index: "main".into(), first: 7, count: events.len() as u64 }];
+            let mut out = Vec::new();
+            encode(&batch, &spans, &mut out);
+            prop_assert!(out.len() <= bound(&batch));
+            prop_assert_eq!(decode(&out, batch.received), Some((batch, spans)));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in any::<Vec<u8>>()) {
+            let _ = decode(&bytes, Timestamp(0));
+            let _ = decode(&[&[1], &bytes[..]].concat(), Timestamp(0));
+        }
+    }
+}
