@@ -1,0 +1,286 @@
+//! Syslog over UDP. A thread does nothing but copy datagrams out of a large kernel buffer; what the kernel had
+//! to drop is read from it and counted, so that sent = stored + dropped can be checked to the last datagram.
+//!
+//! One datagram is one event. A single LF or NUL at its end is framing, not content, and is left out.
+
+use super::tcp::listen_error;
+use super::{Chunk, Gatherer, QUEUE_CHUNKS};
+use crate::counters::InputCounters;
+use crate::decode::Envelope;
+use crate::input::{Context, Input, Running, Stop, checked_index};
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+use taffrail_base::Result;
+use taffrail_base::limits::SYSLOG_UDP_BUFFER_BYTES;
+use taffrail_event::Problems;
+use taffrail_format::Frame;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+/// `[[input]] type = "syslog-udp"`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UdpSettings {
+    /// Address and port to listen on.
+    pub address: SocketAddr,
+    /// Index of the events; `main` if not given.
+    pub index: Option<String>,
+    /// Sourcetype of the events; `syslog` if not given.
+    pub sourcetype: Option<String>,
+    /// Host of every event, whatever its header says.
+    pub host: Option<String>,
+    /// Source of the events; `udp:<port>` if not given.
+    pub source: Option<String>,
+    /// Bytes of the kernel's receive buffer that are asked for. A small datagram takes about 1.3 KB of it.
+    pub buffer_bytes: usize,
+}
+
+impl Default for UdpSettings {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 5514)),
+            index: None,
+            sourcetype: None,
+            host: None,
+            source: None,
+            buffer_bytes: SYSLOG_UDP_BUFFER_BYTES,
+        }
+    }
+}
+
+/// The listener, not yet started.
+pub struct UdpInput {
+    settings: UdpSettings,
+    index: Arc<str>,
+}
+
+impl UdpInput {
+    /// Checks the settings.
+    pub fn new(settings: UdpSettings) -> Result<Self> {
+        let index = checked_index(settings.index.as_deref())?;
+        Ok(Self { settings, index })
+    }
+}
+
+impl Input for UdpInput {
+    fn kind(&self) -> &'static str {
+        "syslog-udp"
+    }
+
+    fn name(&self) -> String {
+        format!("syslog-udp {}", self.settings.address)
+    }
+
+    fn start(&self, context: Context) -> Result<Running> {
+        let wanted = self.settings.address;
+        let fail = |error| listen_error("syslog over UDP", wanted, error);
+        let socket = bind(wanted, self.settings.buffer_bytes).map_err(fail)?;
+        let address = socket.local_addr().map_err(fail)?;
+        let counters = Arc::new(InputCounters::new(format!("syslog-udp {address}"), self.kind()));
+        let got = socket2::SockRef::from(&socket).recv_buffer_size().unwrap_or(0);
+        if got < self.settings.buffer_bytes {
+            tracing::info!(input = %self.name(), wanted = self.settings.buffer_bytes, got, "smaller receive buffer (net.core.rmem_max limits it)");
+        }
+        let envelope = Envelope {
+            index: Arc::clone(&self.index),
+            host: self.settings.host.as_deref().map(Arc::from),
+            source: self.settings.source.as_deref().map_or_else(|| Arc::from(format!("udp:{}", address.port())), Arc::from),
+            sourcetype: Some(self.settings.sourcetype.as_deref().unwrap_or("syslog").into()),
+            default_host: Arc::clone(&context.host),
+            transport: "syslog+udp".into(),
+            peer: "".into(),
+        };
+        let (stopper, stop) = Stop::channel();
+        let (sender, chunks) = mpsc::channel(QUEUE_CHUNKS);
+        let gatherer = Gatherer::new(context, envelope, Arc::clone(&counters), stop.clone());
+        let runtime = Handle::current();
+        let gathering = tokio::task::spawn_blocking(move || gatherer.run(&runtime, chunks));
+        let reader = Reader { counters: Arc::clone(&counters), chunks: sender, stop, drops: 0 };
+        let reading = tokio::task::spawn_blocking(move || reader.run(&socket));
+        let task = tokio::spawn(async move {
+            let _ = reading.await;
+            let _ = gathering.await;
+        });
+        Ok(Running::new(counters, Some(address), stopper, task))
+    }
+}
+
+/// How long a read waits for a datagram before it looks whether to stop.
+const READ_WAIT: Duration = Duration::from_millis(50);
+
+fn bind(address: SocketAddr, buffer_bytes: usize) -> io::Result<UdpSocket> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::DGRAM, None)?;
+    // Beyond net.core.rmem_max where the privilege for it is there; else as far as that goes.
+    if rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, buffer_bytes).is_err() {
+        let _ = socket.set_recv_buffer_size(buffer_bytes);
+    }
+    socket.set_read_timeout(Some(READ_WAIT))?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+struct Reader {
+    counters: Arc<InputCounters>,
+    chunks: mpsc::Sender<Chunk>,
+    stop: Stop,
+    /// The kernel's drop counter as last read.
+    drops: u32,
+}
+
+/// Datagrams taken out of the kernel with one call.
+const DATAGRAMS: usize = 64;
+
+/// No datagram is longer than this.
+const DATAGRAM_BYTES_MAX: usize = 65_536;
+
+impl Reader {
+    fn run(mut self, socket: &UdpSocket) {
+        let mut many = Many::new();
+        loop {
+            let stopping = self.stop.is_stopped();
+            if stopping && socket.set_nonblocking(true).is_err() {
+                break;
+            }
+            let mut chunk = Chunk::default();
+            match many.receive(socket, |peer, datagram| chunk.push(peer, frame(datagram))) {
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                    if stopping {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.counters.problem(format!("a datagram could not be received: {error}"));
+                    if stopping {
+                        break;
+                    }
+                }
+            }
+            self.count_drops(socket);
+            if !chunk.messages.is_empty() && self.chunks.blocking_send(chunk).is_err() {
+                break;
+            }
+        }
+        self.count_drops(socket);
+    }
+
+    fn count_drops(&mut self, socket: &UdpSocket) {
+        if let Some(drops) = kernel_drops(socket) {
+            self.counters.add_kernel_drops(u64::from(drops.wrapping_sub(self.drops)));
+            self.drops = drops;
+        }
+    }
+}
+
+fn frame(datagram: &[u8]) -> Frame<'_> {
+    let raw = datagram.strip_suffix(b"\n").or_else(|| datagram.strip_suffix(b"\0")).unwrap_or(datagram);
+    Frame { raw, problems: Problems::NONE }
+}
+
+/// Receives many datagrams with one system call.
+#[cfg(target_os = "linux")]
+struct Many {
+    buffers: Vec<u8>,
+    names: Vec<libc::sockaddr_storage>,
+}
+
+#[cfg(target_os = "linux")]
+impl Many {
+    fn new() -> Self {
+        // Only the pages that datagrams reach are ever touched.
+        let buffers = vec![0; DATAGRAMS * DATAGRAM_BYTES_MAX];
+        // SAFETY: an all-zero sockaddr_storage is a valid value (family unspecified).
+        #[allow(unsafe_code)] // the kernel fills this C structure
+        let names = vec![unsafe { std::mem::zeroed() }; DATAGRAMS];
+        Self { buffers, names }
+    }
+
+    /// Waits for the first as the socket is set to, takes what else is there, and gives how many there were.
+    #[allow(unsafe_code)] // recvmmsg has no safe wrapper here
+    fn receive(&mut self, socket: &UdpSocket, mut each: impl FnMut(IpAddr, &[u8])) -> io::Result<usize> {
+        use std::os::fd::AsRawFd;
+        let mut slots: [libc::iovec; DATAGRAMS] = std::array::from_fn(|at| libc::iovec {
+            iov_base: self.buffers[at * DATAGRAM_BYTES_MAX..].as_mut_ptr().cast(),
+            iov_len: DATAGRAM_BYTES_MAX,
+        });
+        // SAFETY: an all-zero mmsghdr is a valid value; every pointer is set before the call.
+        let mut headers: [libc::mmsghdr; DATAGRAMS] = unsafe { std::mem::zeroed() };
+        for (at, header) in headers.iter_mut().enumerate() {
+            header.msg_hdr.msg_name = (&raw mut self.names[at]).cast();
+            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            header.msg_hdr.msg_iov = &raw mut slots[at];
+            header.msg_hdr.msg_iovlen = 1;
+        }
+        // SAFETY: headers, slots, names and buffers outlive the call, and the lengths are those of the memory
+        // that they point to. No timeout is passed.
+        let count = unsafe {
+            libc::recvmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), DATAGRAMS as libc::c_uint, libc::MSG_WAITFORONE, std::ptr::null_mut())
+        };
+        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        for (at, header) in headers[..count].iter().enumerate() {
+            let start = at * DATAGRAM_BYTES_MAX;
+            let len = (header.msg_len as usize).min(DATAGRAM_BYTES_MAX);
+            each(address(&self.names[at]), &self.buffers[start..start + len]);
+        }
+        Ok(count)
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)] // reads a C union by its tag
+fn address(name: &libc::sockaddr_storage) -> IpAddr {
+    match i32::from(name.ss_family) {
+        // SAFETY: the family says that the kernel wrote a sockaddr_in, which is smaller than the storage.
+        libc::AF_INET => {
+            let v4 = unsafe { &*std::ptr::from_ref(name).cast::<libc::sockaddr_in>() };
+            IpAddr::from(v4.sin_addr.s_addr.to_ne_bytes())
+        }
+        // SAFETY: as above, for sockaddr_in6.
+        libc::AF_INET6 => {
+            let v6 = unsafe { &*std::ptr::from_ref(name).cast::<libc::sockaddr_in6>() };
+            IpAddr::from(v6.sin6_addr.s6_addr)
+        }
+        _ => IpAddr::from([0, 0, 0, 0]),
+    }
+}
+
+/// Datagrams that the kernel has dropped at this socket since it was opened (it wraps).
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)] // SO_MEMINFO has no safe wrapper here
+fn kernel_drops(socket: &UdpSocket) -> Option<u32> {
+    use std::os::fd::AsRawFd;
+    const FIELDS: usize = 9;
+    const DROPS: usize = 8;
+    let mut fields = [0u32; FIELDS];
+    let mut len = size_of_val(&fields) as libc::socklen_t;
+    // SAFETY: `fields` has room for `len` bytes, and the kernel writes no more than that.
+    let failed =
+        unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_MEMINFO, fields.as_mut_ptr().cast(), &raw mut len) };
+    (failed == 0 && len as usize == size_of_val(&fields)).then_some(fields[DROPS])
+}
+
+/// Elsewhere: one datagram per call, and the kernel tells nothing of drops.
+#[cfg(not(target_os = "linux"))]
+struct Many(Vec<u8>);
+
+#[cfg(not(target_os = "linux"))]
+impl Many {
+    fn new() -> Self {
+        Self(vec![0; DATAGRAM_BYTES_MAX])
+    }
+
+    fn receive(&mut self, socket: &UdpSocket, mut each: impl FnMut(IpAddr, &[u8])) -> io::Result<usize> {
+        let (len, peer) = socket.recv_from(&mut self.0)?;
+        each(peer.ip(), &self.0[..len]);
+        Ok(1)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn kernel_drops(_: &UdpSocket) -> Option<u32> {
+    None
+}
