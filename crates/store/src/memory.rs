@@ -1,56 +1,159 @@
 //! What has been acknowledged and is not yet in a segment file.
+//!
+//! Appending only copies. Searching encodes what is there, in parts of bounded size and each part once, so
+//! that one reader serves memory and disk alike and ingest without searches pays nothing.
 
-use crate::segment::{Segment, SegmentBuilder, SegmentMeta};
-use std::sync::Arc;
-use taffrail_base::Result;
+use crate::segment::{Segment, SegmentBuilder, SegmentMeta, encode_all};
+use parking_lot::Mutex;
+use std::sync::{Arc, OnceLock};
+use taffrail_base::{Error, Result, Ulid};
 use taffrail_event::EventRef;
 
-/// The events of one index since its last segment file. Appending is cheap; searching encodes what is new
-/// since the last search into small in-memory segments, so that one reader serves memory and disk alike.
-pub struct MemorySegment {}
+/// Events after which a part is closed: bounds what a search encodes again while events arrive.
+const PART_EVENTS_MAX: usize = 16_384;
+
+/// Bytes after which a part is closed, for the same reason.
+const PART_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Compression of parts in memory: they live for minutes.
+const PART_ZSTD_LEVEL: i32 = 1;
+
+/// The events of one index since its last segment file.
+#[derive(Debug)]
+pub struct MemorySegment {
+    index: Arc<str>,
+    first_sequence: u64,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    closed: Vec<MemoryPart>,
+    open: SegmentBuilder,
+    /// The open part as a search last saw it.
+    seen: Option<MemoryPart>,
+    events: usize,
+    raw_bytes: usize,
+}
 
 impl MemorySegment {
     /// Empty; its first event will have arrival number `first_sequence`.
-    pub fn new(_index: &str, _first_sequence: u64) -> Self {
-        Self {}
+    pub fn new(index: &str, first_sequence: u64) -> Self {
+        let open = SegmentBuilder::new(index, first_sequence);
+        let inner = Inner { closed: Vec::new(), open, seen: None, events: 0, raw_bytes: 0 };
+        Self { index: index.into(), first_sequence, inner: Mutex::new(inner) }
     }
 
     /// Adds an event.
-    pub fn push(&self, _event: EventRef<'_>) {}
+    pub fn push(&self, event: EventRef<'_>) {
+        let mut inner = self.inner.lock();
+        inner.open.push(event);
+        inner.events += 1;
+        inner.raw_bytes += event.raw.len();
+        if inner.open.events() >= PART_EVENTS_MAX || inner.open.raw_bytes() >= PART_BYTES_MAX {
+            inner.close(&self.index, self.first_sequence);
+        }
+    }
 
     /// Events in it.
     pub fn events(&self) -> usize {
-        unimplemented!()
+        self.inner.lock().events
     }
 
     /// Their bytes.
     pub fn raw_bytes(&self) -> usize {
-        unimplemented!()
+        self.inner.lock().raw_bytes
+    }
+
+    /// The arrival number of its first event.
+    pub fn first_sequence(&self) -> u64 {
+        self.first_sequence
     }
 
     /// An immutable view: parts with their metadata, encoded when first opened.
     pub fn parts(&self) -> Vec<MemoryPart> {
-        unimplemented!()
+        let mut inner = self.inner.lock();
+        let open = inner.open.events();
+        if open > 0 && inner.seen.as_ref().is_none_or(|seen| seen.0.meta.events != open as u64) {
+            inner.seen = Some(MemoryPart::new(inner.open.clone(), &self.index));
+        }
+        let seen = inner.seen.iter().filter(|_| open > 0);
+        inner.closed.iter().chain(seen).cloned().collect()
     }
 
-    /// A builder that holds all its events, to write them to a file.
-    pub fn builder(&self) -> SegmentBuilder {
-        unimplemented!()
+    /// All its events, to be written to a file.
+    pub fn builder(&self) -> MemoryBuilder {
+        MemoryBuilder(self.parts())
+    }
+}
+
+impl Inner {
+    fn close(&mut self, index: &Arc<str>, first_sequence: u64) {
+        let next = SegmentBuilder::new(index, first_sequence + self.events as u64);
+        let full = std::mem::replace(&mut self.open, next);
+        let seen = self.seen.take().filter(|seen| seen.0.meta.events == full.events() as u64);
+        self.closed.push(seen.unwrap_or_else(|| MemoryPart::new(full, index)));
+    }
+}
+
+/// The events of a memory segment at one moment, ready to become a file.
+pub struct MemoryBuilder(Vec<MemoryPart>);
+
+impl MemoryBuilder {
+    /// Events in it.
+    pub fn events(&self) -> usize {
+        self.0.iter().map(|part| part.0.builder.events()).sum()
+    }
+
+    /// Encodes. Gives the file's bytes and what the catalog needs.
+    pub fn finish(self, id: Ulid, zstd_level: i32) -> Result<(Vec<u8>, SegmentMeta)> {
+        let parts: Vec<&SegmentBuilder> = self.0.iter().map(|part| &part.0.builder).collect();
+        encode_all(&parts, id, zstd_level)
     }
 }
 
 /// A part of a memory segment.
-#[derive(Clone)]
-pub struct MemoryPart {}
+#[derive(Clone, Debug)]
+pub struct MemoryPart(Arc<Part>);
+
+#[derive(Debug)]
+struct Part {
+    builder: SegmentBuilder,
+    meta: SegmentMeta,
+    encoded: OnceLock<Result<Arc<Segment>, Error>>,
+}
 
 impl MemoryPart {
-    /// What is known of it.
+    fn new(builder: SegmentBuilder, index: &Arc<str>) -> Self {
+        let (min_time, max_time) = builder.time_range();
+        let meta = SegmentMeta {
+            id: Ulid(builder.first_sequence().into()),
+            index: index.clone(),
+            events: builder.events() as u64,
+            raw_bytes: builder.raw_bytes() as u64,
+            stored_bytes: 0,
+            patterns: 0,
+            min_time,
+            max_time,
+            first_sequence: builder.first_sequence(),
+        };
+        Self(Arc::new(Part { builder, meta, encoded: OnceLock::new() }))
+    }
+
+    /// What is known of it; patterns and stored bytes are 0.
     pub fn meta(&self) -> &SegmentMeta {
-        unimplemented!()
+        &self.0.meta
     }
 
     /// The part as a segment; encoded once.
     pub fn open(&self) -> Result<Arc<Segment>> {
-        unimplemented!()
+        let encoded = self.0.encoded.get_or_init(|| {
+            let (bytes, meta) = encode_all(&[&self.0.builder], self.0.meta.id, PART_ZSTD_LEVEL)?;
+            Segment::from_bytes(bytes, meta)
+        });
+        match encoded {
+            Ok(segment) => Ok(segment.clone()),
+            Err(error) => Err(Error::new(error.kind(), error.message())),
+        }
     }
 }

@@ -1,0 +1,196 @@
+//! Gathers events in arrival order and encodes them as a segment file.
+
+use super::blocks::BlockWriter;
+use super::meta::Footer;
+use super::{MAGIC, SegmentMeta, encode};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use taffrail_base::{Error, ErrorKind, Result, Ulid};
+use taffrail_event::{EventRef, Origin, Timestamp};
+
+/// Builds a segment from events in arrival order.
+#[derive(Clone, Debug)]
+pub struct SegmentBuilder {
+    index: Arc<str>,
+    first_sequence: u64,
+    origins: Vec<Origin>,
+    origin_numbers: FxHashMap<Origin, i64>,
+    raw: Vec<u8>,
+    ends: Vec<usize>,
+    times: Vec<i64>,
+    received: Vec<i64>,
+    event_origins: Vec<i64>,
+    problems: Vec<i64>,
+}
+
+impl SegmentBuilder {
+    /// A builder for events of one index, the first having arrival number `first_sequence`.
+    pub fn new(index: &str, first_sequence: u64) -> Self {
+        Self {
+            index: index.into(),
+            first_sequence,
+            origins: Vec::new(),
+            origin_numbers: FxHashMap::default(),
+            raw: Vec::new(),
+            ends: Vec::new(),
+            times: Vec::new(),
+            received: Vec::new(),
+            event_origins: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Adds an event (its `origin.index` is the builder's).
+    pub fn push(&mut self, event: EventRef<'_>) {
+        debug_assert_eq!(event.origin.index, self.index);
+        let last = self.event_origins.last().copied().filter(|last| self.origins[*last as usize] == *event.origin);
+        let origin = match last.or_else(|| self.origin_numbers.get(event.origin).copied()) {
+            Some(number) => number,
+            None => {
+                let number = self.origins.len() as i64;
+                self.origin_numbers.insert(event.origin.clone(), number);
+                self.origins.push(event.origin.clone());
+                number
+            }
+        };
+        self.raw.extend_from_slice(event.raw);
+        self.ends.push(self.raw.len());
+        self.times.push(event.time.nanos());
+        self.received.push(event.received.nanos());
+        self.event_origins.push(origin);
+        self.problems.push(event.problems.0.into());
+    }
+
+    /// Events in it.
+    pub fn events(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Their bytes.
+    pub fn raw_bytes(&self) -> usize {
+        self.raw.len()
+    }
+
+    /// The earliest and the latest event time; both zero when empty.
+    pub fn time_range(&self) -> (Timestamp, Timestamp) {
+        let least = self.times.iter().copied().min().unwrap_or(0);
+        let most = self.times.iter().copied().max().unwrap_or(0);
+        (Timestamp(least), Timestamp(most))
+    }
+
+    /// The arrival number of its first event.
+    pub fn first_sequence(&self) -> u64 {
+        self.first_sequence
+    }
+
+    /// Encodes. Gives the file's bytes and what the catalog needs.
+    pub fn finish(self, id: Ulid, zstd_level: i32) -> Result<(Vec<u8>, SegmentMeta)> {
+        encode_all(&[&self], id, zstd_level)
+    }
+
+    fn line(&self, row: usize) -> &[u8] {
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        &self.raw[start..self.ends[row]]
+    }
+}
+
+/// The streams of several builders as one, origins numbered anew.
+struct Joined<'b> {
+    lines: Vec<&'b [u8]>,
+    origins: Vec<Origin>,
+    times: Vec<i64>,
+    received: Vec<i64>,
+    event_origins: Vec<i64>,
+    problems: Vec<i64>,
+}
+
+impl<'b> Joined<'b> {
+    fn new(parts: &[&'b SegmentBuilder]) -> Self {
+        let mut numbers: FxHashMap<&Origin, i64> = FxHashMap::default();
+        let mut origins = Vec::new();
+        let mut event_origins = Vec::new();
+        for part in parts {
+            let renumber: Vec<i64> = part
+                .origins
+                .iter()
+                .map(|origin| {
+                    *numbers.entry(origin).or_insert_with(|| {
+                        origins.push(origin.clone());
+                        origins.len() as i64 - 1
+                    })
+                })
+                .collect();
+            event_origins.extend(part.event_origins.iter().map(|number| renumber[*number as usize]));
+        }
+        let join = |stream: fn(&SegmentBuilder) -> &[i64]| parts.iter().flat_map(|part| stream(part)).copied().collect();
+        Self {
+            lines: parts.iter().flat_map(|part| (0..part.ends.len()).map(|row| part.line(row))).collect(),
+            origins,
+            times: join(|part| &part.times),
+            received: join(|part| &part.received),
+            event_origins,
+            problems: join(|part| &part.problems),
+        }
+    }
+
+    /// The sourcetypes, and the number of each origin's.
+    fn classes(&self) -> (Vec<Arc<str>>, Vec<u32>) {
+        let mut classes: Vec<Arc<str>> = Vec::new();
+        let mut numbers = Vec::new();
+        for origin in &self.origins {
+            let known = classes.iter().position(|class| *class == origin.sourcetype);
+            numbers.push(known.unwrap_or(classes.len()) as u32);
+            if known.is_none() {
+                classes.push(origin.sourcetype.clone());
+            }
+        }
+        (classes, numbers)
+    }
+}
+
+/// Encodes the events of builders whose arrival numbers follow each other as one segment. Gives the file's
+/// bytes and what the catalog needs.
+pub fn encode_all(parts: &[&SegmentBuilder], id: Ulid, zstd_level: i32) -> Result<(Vec<u8>, SegmentMeta)> {
+    let all = Joined::new(parts);
+    let (Some(first), Ok(rows)) = (parts.first(), u32::try_from(all.lines.len())) else {
+        return Err(Error::new(ErrorKind::Limit, "a segment holds 1 to 2^32 - 1 events"));
+    };
+    let mut out = BlockWriter::new(MAGIC.to_vec(), zstd_level)?;
+    let (classes, class_of) = all.classes();
+    let class = |row: usize| class_of[all.event_origins[row] as usize];
+    let events = encode::node(&all.lines, &class, Some(&all.times), 0, &mut out)?;
+    let (time, received) = (encode::put_ints(&all.times, &mut out)?, encode::put_ints(&all.received, &mut out)?);
+    let (origin, problems) = (encode::put_ints(&all.event_origins, &mut out)?, encode::put_ints(&all.problems, &mut out)?);
+    let (mut file, blocks) = out.finish()?;
+    let five = |o: &Origin| [o.host.clone(), o.source.clone(), o.sourcetype.clone(), o.transport.clone(), o.peer.clone()];
+    let patterns = events.patterns.len() as u64;
+    let origins = all.origins.iter().map(five).collect();
+    put_footer(&Footer { blocks, classes, origins, time, received, origin, problems, events }, zstd_level, &mut file)?;
+    let meta = SegmentMeta {
+        id,
+        index: first.index.clone(),
+        events: rows.into(),
+        raw_bytes: parts.iter().map(|part| part.raw.len() as u64).sum(),
+        stored_bytes: file.len() as u64,
+        patterns,
+        min_time: Timestamp(all.times.iter().copied().min().unwrap_or(0)),
+        max_time: Timestamp(all.times.iter().copied().max().unwrap_or(0)),
+        first_sequence: first.first_sequence,
+    };
+    Ok((file, meta))
+}
+
+fn put_footer(footer: &Footer, zstd_level: i32, file: &mut Vec<u8>) -> Result<()> {
+    let plain = footer.encode();
+    let packed = zstd::bulk::compress(&plain, zstd_level)
+        .map_err(|e| Error::new(ErrorKind::Bug, format!("zstd refused a footer of {} bytes: {e}", plain.len())))?;
+    let length = |len: usize| u32::try_from(len).map_err(|_| Error::new(ErrorKind::Limit, "a footer beyond 4 GiB"));
+    let offset = file.len() as u64;
+    file.extend_from_slice(&packed);
+    file.extend_from_slice(&offset.to_le_bytes());
+    file.extend_from_slice(&length(packed.len())?.to_le_bytes());
+    file.extend_from_slice(&length(plain.len())?.to_le_bytes());
+    file.extend_from_slice(&crc32c::crc32c(&packed).to_le_bytes());
+    file.extend_from_slice(&MAGIC);
+    Ok(())
+}

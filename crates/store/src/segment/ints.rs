@@ -1,0 +1,144 @@
+//! Integers of 64 bits as bytes: constant, offsets from the least, or differences; in byte planes, so that the
+//! block's compressor sees like beside like.
+
+use super::wire::{Reader, put_signed, put_varint};
+use taffrail_base::Result;
+
+const CONSTANT: u8 = 0;
+const OFFSETS: u8 = 1;
+const DIFFERENCES: u8 = 2;
+
+fn bits(value: u64) -> u64 {
+    u64::from(64 - value.leading_zeros())
+}
+
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+/// Appends `values` to `out`.
+pub fn encode(values: &[i64], out: &mut Vec<u8>) {
+    let Some(&first) = values.first() else {
+        out.push(CONSTANT);
+        put_signed(out, 0);
+        return;
+    };
+    let (mut least, mut offsets, mut differences, mut before) = (first, 0, 0, first);
+    for value in values {
+        least = least.min(*value);
+        differences += bits(zigzag(value.wrapping_sub(before)));
+        before = *value;
+    }
+    if differences == 0 {
+        out.push(CONSTANT);
+        put_signed(out, first);
+        return;
+    }
+    for value in values {
+        offsets += bits(value.wrapping_sub(least) as u64);
+    }
+    if differences < offsets {
+        let steps: Vec<i64> = values.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
+        out.push(DIFFERENCES);
+        put_signed(out, first);
+        planes(&steps, steps.iter().copied().min().unwrap_or(0), out);
+    } else {
+        out.push(OFFSETS);
+        planes(values, least, out);
+    }
+}
+
+fn greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+/// Base, unit, width, then the bytes of `(value - base) / unit`, least significant plane first.
+fn planes(values: &[i64], base: i64, out: &mut Vec<u8>) {
+    let mut unit = 0;
+    let mut most = 0;
+    for value in values {
+        let offset = value.wrapping_sub(base) as u64;
+        most = most.max(offset);
+        if unit != 1 {
+            unit = greatest_common_divisor(unit, offset);
+        }
+    }
+    let unit = unit.max(1);
+    let width = (bits(most / unit) as usize).div_ceil(8);
+    put_signed(out, base);
+    put_varint(out, unit);
+    out.push(width as u8);
+    for plane in 0..width {
+        out.extend(values.iter().map(|value| ((value.wrapping_sub(base) as u64 / unit) >> (8 * plane)) as u8));
+    }
+}
+
+/// Reads back `count` integers that [`encode`] wrote.
+pub fn decode(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>> {
+    match reader.byte()? {
+        CONSTANT => Ok(vec![reader.signed()?; count]),
+        OFFSETS => read_planes(reader, count),
+        DIFFERENCES => {
+            let mut value = reader.signed()?;
+            let mut values = read_planes(reader, count.saturating_sub(1))?;
+            let mut before = value;
+            for step in &mut values {
+                value = value.wrapping_add(*step);
+                *step = before;
+                before = value;
+            }
+            values.push(value);
+            Ok(values)
+        }
+        other => Err(reader.damaged(format!("integer mode {other}"))),
+    }
+}
+
+fn read_planes(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>> {
+    let base = reader.signed()?;
+    let unit = reader.varint()?;
+    let width = reader.byte()? as usize;
+    if width > 8 {
+        return Err(reader.damaged(format!("integer width {width}")));
+    }
+    let bytes = reader.take(count.checked_mul(width).ok_or_else(|| reader.damaged("integer count"))?)?;
+    let mut values = vec![0u64; count];
+    for plane in 0..width {
+        for (value, byte) in values.iter_mut().zip(&bytes[plane * count..(plane + 1) * count]) {
+            *value |= u64::from(*byte) << (8 * plane);
+        }
+    }
+    Ok(values.into_iter().map(|v| base.wrapping_add(v.wrapping_mul(unit) as i64)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn round_trip(values: &[i64]) {
+        let mut bytes = Vec::new();
+        encode(values, &mut bytes);
+        let mut reader = Reader::new(&bytes, "test");
+        assert_eq!(decode(&mut reader, values.len()).unwrap(), values);
+        assert!(reader.is_empty());
+    }
+
+    #[test]
+    fn extremes() {
+        round_trip(&[]);
+        round_trip(&[i64::MIN, i64::MAX, 0, -1]);
+        round_trip(&[5; 100]);
+        round_trip(&[1_000, 2_000, 3_000, 10_000]);
+    }
+
+    proptest! {
+        #[test]
+        fn any(values in prop::collection::vec(any::<i64>(), 0..50)) { round_trip(&values); }
+        #[test]
+        fn small(values in prop::collection::vec(-300i64..300, 0..50)) { round_trip(&values); }
+    }
+}
