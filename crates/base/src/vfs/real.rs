@@ -7,7 +7,7 @@
 use super::{FileIdentity, Metadata, Vfs, VfsFile};
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The machine's file system.
@@ -46,7 +46,8 @@ impl VfsFile for RealFile {
 
 impl Vfs for RealVfs {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        // Logs, keys and what is derived from them are the owner's business only.
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
         Ok(Box::new(RealFile(file)))
     }
 
