@@ -3,14 +3,19 @@
 //! A [`Filter`] is decided per pattern first (all rows, no rows, or some), then per distinct value of a
 //! column, last per row. Only the columns that a request names are read.
 
-use crate::Snapshot;
-use crate::segment::SegmentMeta;
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+mod filter;
+mod plan;
+mod rows;
+mod select;
+mod summary;
+mod term;
+
+pub use plan::{Scan, ScanStream};
+pub use rows::schema;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use taffrail_base::Result;
 use taffrail_event::Timestamp;
 use taffrail_pattern::{FieldResolver, Term};
 
@@ -146,11 +151,6 @@ pub struct ScanRequest {
     pub limit: Option<usize>,
 }
 
-/// The schema of an answer with these columns.
-pub fn schema(_columns: &[Column]) -> SchemaRef {
-    unimplemented!()
-}
-
 /// How far a scan has come; counters only grow.
 #[derive(Debug, Default)]
 pub struct ScanProgress {
@@ -196,61 +196,4 @@ pub struct Buckets {
     pub span_nanos: i64,
     /// How many.
     pub count: usize,
-}
-
-/// A planned scan.
-pub struct Scan {}
-
-impl Scan {
-    /// Plans the reading of a snapshot: drops segments that cannot match, groups the rest into partitions of
-    /// segments that do not overlap in time, newest first.
-    pub fn plan(_snapshot: &Snapshot, _request: ScanRequest) -> Self {
-        unimplemented!()
-    }
-
-    /// How many partitions can be read side by side.
-    pub fn partitions(&self) -> usize {
-        unimplemented!()
-    }
-
-    /// Reads a partition; blocks while it reads, so run it on a thread that may.
-    pub fn run(&self, _partition: usize) -> impl Iterator<Item = Result<RecordBatch>> + Send + 'static {
-        std::iter::empty()
-    }
-
-    /// How far the scan has come.
-    pub fn progress(&self) -> Arc<ScanProgress> {
-        unimplemented!()
-    }
-
-    /// The number of matching events; builds no rows.
-    pub fn count(&self) -> Result<u64> {
-        unimplemented!()
-    }
-
-    /// Matching events per bucket.
-    pub fn histogram(&self, _buckets: Buckets) -> Result<Vec<u64>> {
-        unimplemented!()
-    }
-
-    /// The earliest and latest time of matching events; `None` when nothing matches.
-    pub fn time_range(&self) -> Result<Option<(Timestamp, Timestamp)>> {
-        unimplemented!()
-    }
-
-    /// The patterns of the matching events, most frequent first.
-    pub fn patterns(&self, _buckets: Option<Buckets>) -> Result<Vec<PatternCount>> {
-        unimplemented!()
-    }
-
-    /// The names of all fields that the matching events can have, with the number of matching events whose
-    /// pattern has them, most frequent first.
-    pub fn field_names(&self) -> Result<Vec<(String, u64)>> {
-        unimplemented!()
-    }
-
-    /// The segments that are read.
-    pub fn segments(&self) -> &[SegmentMeta] {
-        unimplemented!()
-    }
 }

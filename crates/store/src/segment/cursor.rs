@@ -4,7 +4,6 @@ use super::decode::{self, Values};
 use super::meta::{PageMeta, PatternMeta};
 use super::{Blocks, Segment};
 use std::cell::{OnceCell, RefCell};
-use std::sync::Arc;
 use taffrail_base::Result;
 
 /// The columns of one pattern of a segment. One thread's.
@@ -12,8 +11,6 @@ pub struct PatternCursor<'b> {
     blocks: &'b Blocks<'b>,
     meta: &'b PatternMeta,
     number: usize,
-    /// The rows of each pattern in the segment, for pages that refer to event times.
-    rows: Arc<Vec<Vec<u32>>>,
     columns: Vec<Column>,
 }
 
@@ -24,8 +21,8 @@ struct Column {
 }
 
 impl<'b> PatternCursor<'b> {
-    /// A cursor over pattern `number`; `rows` as [`decode::rows_by_pattern`] gives it.
-    pub fn new(blocks: &'b Blocks<'b>, number: usize, rows: Arc<Vec<Vec<u32>>>) -> Self {
+    /// A cursor over pattern `number`; nothing is read yet.
+    pub fn new(blocks: &'b Blocks<'b>, number: usize) -> Self {
         let segment: &'b Segment = blocks.segment();
         let meta = &segment.footer().events.patterns[number];
         let columns = meta.columns.iter().map(|column| {
@@ -36,7 +33,12 @@ impl<'b> PatternCursor<'b> {
             });
             Column { starts: starts.collect(), pages: column.pages.iter().map(|_| OnceCell::new()).collect(), last: 0.into() }
         });
-        Self { blocks, meta, number, rows, columns: columns.collect() }
+        Self { blocks, meta, number, columns: columns.collect() }
+    }
+
+    /// The blocks that it reads.
+    pub fn blocks(&self) -> &'b Blocks<'b> {
+        self.blocks
     }
 
     /// The pattern.
@@ -53,8 +55,8 @@ impl<'b> PatternCursor<'b> {
         let meta: &PageMeta = &self.meta.columns[slot].pages[page];
         let start = self.columns[slot].starts[page];
         let times = || {
-            let times = self.blocks.times()?;
-            let rows = &self.rows[self.number][start..start + meta.rows as usize];
+            let (times, rows) = (self.blocks.times()?, self.blocks.rows()?);
+            let rows = &rows[self.number][start..start + meta.rows as usize];
             Ok(rows.iter().map(|row| times[*row as usize]).collect())
         };
         let values = decode::page(self.blocks, meta, &times)?;

@@ -154,9 +154,7 @@ impl Segment {
         let blocks = Blocks::new(self);
         let node = &self.footer.events;
         let order = decode::order(&blocks, node)?;
-        let rows = Arc::new(decode::rows_by_pattern(&order, &node.patterns));
-        let cursors: Vec<PatternCursor<'_>> =
-            (0..node.patterns.len()).map(|number| PatternCursor::new(&blocks, number, rows.clone())).collect();
+        let cursors: Vec<PatternCursor<'_>> = (0..node.patterns.len()).map(|n| PatternCursor::new(&blocks, n)).collect();
         let mut next = vec![0usize; cursors.len()];
         let mut line = Vec::new();
         for (row, number) in order.iter().enumerate() {
@@ -228,12 +226,13 @@ pub struct Blocks<'s> {
     loaded: RefCell<FxHashMap<u32, Arc<Block>>>,
     bytes_read: std::cell::Cell<u64>,
     event_times: std::cell::OnceCell<Arc<Vec<i64>>>,
+    rows: std::cell::OnceCell<Arc<Vec<Vec<u32>>>>,
 }
 
 impl<'s> Blocks<'s> {
     /// No block read yet.
     pub fn new(segment: &'s Segment) -> Self {
-        Self { segment, loaded: RefCell::default(), bytes_read: 0.into(), event_times: std::cell::OnceCell::new() }
+        Self { segment, loaded: RefCell::default(), bytes_read: 0.into(), event_times: Default::default(), rows: Default::default() }
     }
 
     /// The segment.
@@ -278,6 +277,16 @@ impl<'s> Blocks<'s> {
         }
         let times = Arc::new(self.stream(self.segment.footer.time)?);
         Ok(self.event_times.get_or_init(|| times).clone())
+    }
+
+    /// The rows of each pattern among the segment's.
+    pub fn rows(&self) -> Result<Arc<Vec<Vec<u32>>>> {
+        if let Some(rows) = self.rows.get() {
+            return Ok(rows.clone());
+        }
+        let node = &self.segment.footer.events;
+        let rows = Arc::new(decode::rows_by_pattern(&decode::order(self, node)?, &node.patterns));
+        Ok(self.rows.get_or_init(|| rows).clone())
     }
 
     /// A stream of one integer an event, in arrival order.

@@ -1,0 +1,287 @@
+//! A filter made ready, and its decision for each pattern of a segment.
+
+use super::select::{Bits, Selection};
+use super::term::{PreparedTerm, in_pattern};
+use super::{Filter, OriginField, ScanRequest, ValueTest};
+use crate::segment::cursor::PatternCursor;
+use crate::segment::decode::Values;
+use crate::segment::{Blocks, Segment, SegmentMeta};
+use std::cell::OnceCell;
+use std::sync::Arc;
+use taffrail_base::Result;
+use taffrail_event::{Origin, Timestamp};
+use taffrail_pattern::{FieldPlan, FieldResolver, PlanPiece};
+
+/// A filter with its terms prepared, shared by all threads of a scan.
+#[derive(Debug)]
+pub enum Prepared {
+    All,
+    Nothing,
+    Term(Box<PreparedTerm>),
+    Origin(OriginField, ValueTest),
+    Field(String, ValueTest),
+    And(Vec<Prepared>),
+    Or(Vec<Prepared>),
+    Not(Box<Prepared>),
+}
+
+impl Prepared {
+    /// Prepares a filter.
+    pub fn new(filter: &Filter) -> Self {
+        match filter {
+            Filter::All => Self::All,
+            Filter::Nothing => Self::Nothing,
+            Filter::Term(term) => Self::Term(Box::new(PreparedTerm::new(term))),
+            Filter::Origin(field, test) => Self::Origin(*field, test.clone()),
+            Filter::Field(name, test) => Self::Field(name.clone(), test.clone()),
+            Filter::And(all) => Self::And(all.iter().map(Self::new).collect()),
+            Filter::Or(any) => Self::Or(any.iter().map(Self::new).collect()),
+            Filter::Not(one) => Self::Not(Box::new(Self::new(one))),
+        }
+    }
+
+    /// Whether an index can hold matching events: decided before any segment is opened.
+    pub fn may_be_in(&self, meta: &SegmentMeta) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Origin(OriginField::Index, test) => test.0(Some(&meta.index)),
+            Self::And(all) => all.iter().all(|one| one.may_be_in(meta)),
+            Self::Or(any) => any.iter().any(|one| one.may_be_in(meta)),
+            Self::Not(one) => match &**one {
+                Self::Origin(OriginField::Index, test) => !test.0(Some(&meta.index)),
+                _ => true,
+            },
+            _ => true,
+        }
+    }
+}
+
+/// A part of an origin.
+pub fn origin_part(origin: &Origin, field: OriginField) -> &Arc<str> {
+    match field {
+        OriginField::Index => &origin.index,
+        OriginField::Host => &origin.host,
+        OriginField::Source => &origin.source,
+        OriginField::Sourcetype => &origin.sourcetype,
+    }
+}
+
+/// A segment being scanned: what has been read of it so far. One thread's.
+pub struct SegmentScan<'b> {
+    pub blocks: &'b Blocks<'b>,
+    resolver: &'b dyn FieldResolver,
+    origins: OnceCell<Vec<i64>>,
+    cursors: Vec<OnceCell<PatternCursor<'b>>>,
+}
+
+impl<'b> SegmentScan<'b> {
+    /// Nothing read yet.
+    pub fn new(blocks: &'b Blocks<'b>, resolver: &'b dyn FieldResolver) -> Self {
+        let patterns = blocks.segment().footer().events.patterns.len();
+        let cursors = std::iter::repeat_with(OnceCell::new).take(patterns).collect();
+        Self { blocks, resolver, origins: OnceCell::new(), cursors }
+    }
+
+    /// The segment.
+    pub fn segment(&self) -> &'b Segment {
+        self.blocks.segment()
+    }
+
+    /// How many patterns the segment has.
+    pub fn patterns(&self) -> usize {
+        self.cursors.len()
+    }
+
+    /// The origin number of each event, in arrival order.
+    pub fn event_origins(&self) -> Result<&[i64]> {
+        if let Some(origins) = self.origins.get() {
+            return Ok(origins);
+        }
+        let known = self.segment().origins().len();
+        let origins = self.blocks.stream(self.segment().footer().origin)?;
+        if origins.iter().any(|number| usize::try_from(*number).map_or(true, |number| number >= known)) {
+            return Err(taffrail_base::Error::corrupt(self.blocks.name(), "an event without origin"));
+        }
+        Ok(self.origins.get_or_init(|| origins))
+    }
+
+    /// The columns of a pattern.
+    pub fn cursor(&self, pattern: usize) -> &PatternCursor<'b> {
+        self.cursors[pattern].get_or_init(|| PatternCursor::new(self.blocks, pattern))
+    }
+
+    /// Where a field is in a pattern's events.
+    pub fn plan(&self, pattern: usize, field: &str) -> FieldPlan {
+        let meta = &self.segment().footer().events.patterns[pattern];
+        self.resolver.resolve(self.segment().sourcetype(meta.class), &meta.pattern, field)
+    }
+
+    /// The rows of a pattern that pass a filter.
+    pub fn select(&self, filter: &Prepared, pattern: usize) -> Result<Selection> {
+        match filter {
+            Prepared::All => Ok(Selection::All),
+            Prepared::Nothing => Ok(Selection::None),
+            Prepared::Term(term) => self.select_term(term, pattern),
+            Prepared::Origin(field, test) => self.select_origin(*field, test, pattern),
+            Prepared::Field(name, test) => self.select_field(name, test, pattern),
+            Prepared::And(all) => {
+                let mut found = Selection::All;
+                // What needs no columns is asked first.
+                for cheap in [true, false] {
+                    for one in all.iter().filter(|one| matches!(one, Prepared::Origin(..) | Prepared::Term(_)) == cheap) {
+                        found = found.and(self.select(one, pattern)?);
+                        if found == Selection::None {
+                            return Ok(found);
+                        }
+                    }
+                }
+                Ok(found)
+            }
+            Prepared::Or(any) => {
+                let mut found = Selection::None;
+                for one in any {
+                    found = found.or(self.select(one, pattern)?);
+                    if found == Selection::All {
+                        break;
+                    }
+                }
+                Ok(found)
+            }
+            Prepared::Not(one) => Ok(self.select(one, pattern)?.negate()),
+        }
+    }
+
+    fn select_term(&self, term: &PreparedTerm, pattern: usize) -> Result<Selection> {
+        in_pattern(term, self.cursor(pattern))
+    }
+
+    fn select_origin(&self, field: OriginField, test: &ValueTest, pattern: usize) -> Result<Selection> {
+        let meta = &self.segment().footer().events.patterns[pattern];
+        match field {
+            OriginField::Index => return Ok(Selection::all_if(test.0(Some(&self.segment().meta().index)))),
+            OriginField::Sourcetype => return Ok(Selection::all_if(test.0(Some(self.segment().sourcetype(meta.class))))),
+            OriginField::Host | OriginField::Source => {}
+        }
+        let passes: Vec<bool> = self.segment().origins().iter().map(|o| test.0(Some(origin_part(o, field)))).collect();
+        if !passes.contains(&true) {
+            return Ok(Selection::None);
+        }
+        if !passes.contains(&false) {
+            return Ok(Selection::All);
+        }
+        let (origins, rows) = (self.event_origins()?, self.blocks.rows()?);
+        let rows = &rows[pattern];
+        Ok(Selection::of(rows.len(), |at| passes[origins[rows[at] as usize] as usize]))
+    }
+
+    fn select_field(&self, name: &str, test: &ValueTest, pattern: usize) -> Result<Selection> {
+        let rows = self.segment().footer().events.patterns[pattern].rows as usize;
+        match self.plan(pattern, name) {
+            FieldPlan::Absent => Ok(Selection::all_if(test.0(None))),
+            FieldPlan::Constant(value) => Ok(Selection::all_if(test.0(Some(&value)))),
+            FieldPlan::Pieces(pieces) => match &pieces[..] {
+                [PlanPiece::Slot(slot)] => {
+                    self.select_slot(*slot, &|value| test.0(Some(&String::from_utf8_lossy(value))), pattern)
+                }
+                _ => self.select_each(rows, pattern, &FieldPlan::Pieces(pieces), test),
+            },
+            FieldPlan::Computed(pieces, function) => match &pieces[..] {
+                [PlanPiece::Slot(slot)] => self.select_slot(*slot, &|value| test.0(function(value).as_deref()), pattern),
+                _ => self.select_each(rows, pattern, &FieldPlan::Computed(pieces, function), test),
+            },
+            plan @ FieldPlan::PerEvent(_) => self.select_each(rows, pattern, &plan, test),
+        }
+    }
+
+    /// Tests each distinct value of a slot.
+    fn select_slot(&self, slot: usize, test: &dyn Fn(&[u8]) -> bool, pattern: usize) -> Result<Selection> {
+        let cursor = self.cursor(pattern);
+        let mut bits = Bits::new(cursor.meta().rows as usize);
+        for (page, start) in cursor.page_starts(slot).iter().enumerate() {
+            match cursor.page(slot, page)? {
+                Values::Constant(value, rows) => {
+                    if test(value) {
+                        (0..*rows).for_each(|row| bits.set(start + row));
+                    }
+                }
+                Values::Dictionary(entries, numbers) => {
+                    let hits: Vec<bool> = (0..entries.len()).map(|at| test(entries.get(at))).collect();
+                    numbers.iter().enumerate().filter(|(_, n)| hits[**n as usize]).for_each(|(row, _)| bits.set(start + row));
+                }
+                Values::Each(values) => {
+                    (0..values.len()).filter(|row| test(values.get(*row))).for_each(|row| bits.set(start + row));
+                }
+            }
+        }
+        Ok(Selection::from_bits(bits))
+    }
+
+    fn select_each(&self, rows: usize, pattern: usize, plan: &FieldPlan, test: &ValueTest) -> Result<Selection> {
+        let mut bits = Bits::new(rows);
+        let mut scratch = Vec::new();
+        for row in 0..rows {
+            if test.0(self.field(pattern, row, plan, &mut scratch)?.as_deref()) {
+                bits.set(row);
+            }
+        }
+        Ok(Selection::from_bits(bits))
+    }
+
+    /// A field's value in a row of a pattern; `scratch` is overwritten.
+    pub fn field(&self, pattern: usize, row: usize, plan: &FieldPlan, scratch: &mut Vec<u8>) -> Result<Option<String>> {
+        let cursor = self.cursor(pattern);
+        scratch.clear();
+        let mut put_together = |pieces: &[PlanPiece]| -> Result<()> {
+            for piece in pieces {
+                match piece {
+                    PlanPiece::Text(text) => scratch.extend_from_slice(text.as_bytes()),
+                    PlanPiece::Slot(slot) => scratch.extend_from_slice(cursor.value(*slot, row)?),
+                }
+            }
+            Ok(())
+        };
+        Ok(match plan {
+            FieldPlan::Absent => None,
+            FieldPlan::Constant(value) => Some(value.to_string()),
+            FieldPlan::Pieces(pieces) => {
+                put_together(pieces)?;
+                Some(String::from_utf8_lossy(scratch).into_owned())
+            }
+            FieldPlan::Computed(pieces, function) => {
+                put_together(pieces)?;
+                function(scratch)
+            }
+            FieldPlan::PerEvent(function) => {
+                cursor.render(row, scratch)?;
+                function(scratch)
+            }
+        })
+    }
+
+    /// The rows of each pattern that the request asks for, its time range and arrival numbers included.
+    pub fn matching(&self, filter: &Prepared, request: &ScanRequest) -> Result<Vec<Selection>> {
+        let meta = self.segment().meta();
+        let whole = request.earliest <= meta.min_time && (meta.max_time < request.latest || request.latest == Timestamp::MAX);
+        let sequence_from = request.sequence_from.as_ref().map_or(0, |from| from(&meta.index)).saturating_sub(meta.first_sequence);
+        let mut selections = Vec::with_capacity(self.patterns());
+        for pattern in 0..self.patterns() {
+            let mut found = self.select(filter, pattern)?;
+            if !whole && found != Selection::None {
+                let (times, rows) = (self.blocks.times()?, self.blocks.rows()?);
+                let rows = &rows[pattern];
+                let (earliest, latest) = (request.earliest.nanos(), request.latest);
+                found = found.and(Selection::of(rows.len(), |at| {
+                    let time = times[rows[at] as usize];
+                    earliest <= time && (latest == Timestamp::MAX || time < latest.nanos())
+                }));
+            }
+            if sequence_from > 0 && found != Selection::None {
+                let rows = self.blocks.rows()?;
+                let rows = &rows[pattern];
+                found = found.and(Selection::of(rows.len(), |at| u64::from(rows[at]) >= sequence_from));
+            }
+            selections.push(found);
+        }
+        Ok(selections)
+    }
+}

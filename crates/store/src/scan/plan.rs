@@ -1,0 +1,297 @@
+//! Which segments are read, in which order, by how many readers; and the reading itself.
+
+use super::filter::{Prepared, SegmentScan};
+use super::rows::{Hit, RowBuilder, schema};
+use super::select::Selection;
+use super::{ScanProgress, ScanRequest};
+use crate::segment::Blocks;
+use crate::{Segment, SegmentMeta, SegmentRef, Snapshot};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use taffrail_base::Result;
+use taffrail_base::limits::SCAN_BATCH_ROWS;
+use taffrail_event::Timestamp;
+
+/// Readers side by side at most when order does not matter.
+const READERS_MAX: usize = 4;
+
+/// Rows up to which a limited, ordered scan finds the newest hits first and builds only those.
+const TOP_ROWS_MAX: usize = 100_000;
+
+/// A planned scan. Cheap to clone.
+#[derive(Clone)]
+pub struct Scan {
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub request: ScanRequest,
+    pub filter: Prepared,
+    schema: SchemaRef,
+    pub segments: Vec<SegmentRef>,
+    metas: Vec<SegmentMeta>,
+    /// Numbers of segments, by partition, in the order they are read.
+    partitions: Vec<Vec<usize>>,
+    pub progress: Arc<ScanProgress>,
+}
+
+/// Whether the time range of a segment touches the request's.
+fn overlaps(meta: &SegmentMeta, request: &ScanRequest) -> bool {
+    meta.max_time >= request.earliest && (meta.min_time < request.latest || request.latest == Timestamp::MAX)
+}
+
+impl Scan {
+    /// Plans the reading of a snapshot: drops segments that cannot match, groups the rest into partitions;
+    /// where order matters, those of a partition do not overlap in time and come newest first.
+    pub fn plan(snapshot: &Snapshot, request: ScanRequest) -> Self {
+        let filter = Prepared::new(&request.filter);
+        let new_enough = |meta: &SegmentMeta| {
+            request.sequence_from.as_ref().is_none_or(|from| meta.first_sequence + meta.events > from(&meta.index))
+        };
+        let wanted = |segment: &&SegmentRef| {
+            let meta = segment.meta();
+            meta.events > 0 && overlaps(meta, &request) && filter.may_be_in(meta) && new_enough(meta)
+        };
+        let mut segments: Vec<SegmentRef> = snapshot.segments.iter().filter(wanted).cloned().collect();
+        segments.sort_by_key(|segment| std::cmp::Reverse((segment.meta().max_time, segment.meta().first_sequence)));
+        let metas: Vec<SegmentMeta> = segments.iter().map(|segment| segment.meta().clone()).collect();
+        let top = request.newest_first && request.limit.is_some_and(|limit| limit <= TOP_ROWS_MAX);
+        let partitions = match (request.newest_first, top) {
+            (_, true) => vec![(0..segments.len()).collect()],
+            (true, false) => chains(&metas),
+            (false, false) => dealt(segments.len()),
+        };
+        let progress = ScanProgress::default();
+        progress.segments_total.store(segments.len() as u64, Ordering::Relaxed);
+        progress.bytes_total.store(metas.iter().map(|meta| meta.stored_bytes).sum(), Ordering::Relaxed);
+        let schema = schema(&request.columns);
+        let progress = Arc::new(progress);
+        Self { shared: Arc::new(Shared { request, filter, schema, segments, metas, partitions, progress }) }
+    }
+
+    /// How many partitions can be read side by side; 0 when no segment can match.
+    pub fn partitions(&self) -> usize {
+        self.shared.partitions.len()
+    }
+
+    /// The schema of the answer.
+    pub fn schema(&self) -> SchemaRef {
+        self.shared.schema.clone()
+    }
+
+    /// Reads a partition; blocks while it reads, so run it on a thread that may.
+    pub fn run(&self, partition: usize) -> ScanStream {
+        let waiting: VecDeque<usize> = self.shared.partitions[partition].iter().copied().collect();
+        let top = self.shared.request.limit.filter(|limit| self.shared.request.newest_first && *limit <= TOP_ROWS_MAX);
+        ScanStream { shared: self.shared.clone(), waiting, ready: VecDeque::new(), given: 0, top }
+    }
+
+    /// How far the scan has come.
+    pub fn progress(&self) -> Arc<ScanProgress> {
+        self.shared.progress.clone()
+    }
+
+    /// The segments that are read.
+    pub fn segments(&self) -> &[SegmentMeta] {
+        &self.shared.metas
+    }
+}
+
+/// Groups segments, given newest first, so that within a group none overlaps another in time.
+fn chains(metas: &[SegmentMeta]) -> Vec<Vec<usize>> {
+    let mut chains: Vec<(Timestamp, Vec<usize>)> = Vec::new();
+    for (number, meta) in metas.iter().enumerate() {
+        match chains.iter_mut().find(|(oldest, _)| meta.max_time < *oldest) {
+            Some((oldest, chain)) => {
+                *oldest = meta.min_time;
+                chain.push(number);
+            }
+            None => chains.push((meta.min_time, vec![number])),
+        }
+    }
+    chains.into_iter().map(|(_, chain)| chain).collect()
+}
+
+fn dealt(segments: usize) -> Vec<Vec<usize>> {
+    let readers = segments.min(READERS_MAX);
+    (0..readers).map(|reader| (reader..segments).step_by(readers).collect()).collect()
+}
+
+/// The batches of one partition.
+pub struct ScanStream {
+    shared: Arc<Shared>,
+    waiting: VecDeque<usize>,
+    ready: VecDeque<RecordBatch>,
+    given: usize,
+    top: Option<usize>,
+}
+
+impl Iterator for ScanStream {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(batch) = self.ready.pop_front() {
+                self.given += batch.num_rows();
+                return Some(Ok(batch));
+            }
+            if self.waiting.is_empty() || self.shared.request.limit.is_some_and(|limit| self.given >= limit) {
+                return None;
+            }
+            let read = match self.top {
+                Some(limit) => self.newest(limit),
+                None => {
+                    let number = self.waiting.pop_front()?;
+                    let left = self.shared.request.limit.map(|limit| limit - self.given);
+                    self.shared.one_segment(number, left)
+                }
+            };
+            match read {
+                Ok(batches) => self.ready.extend(batches),
+                Err(error) => {
+                    self.waiting.clear();
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}
+
+impl ScanStream {
+    /// The newest `limit` hits of all segments: finds them by time alone, then builds only their rows.
+    /// Segments older than the hits found so far are not opened.
+    fn newest(&mut self, limit: usize) -> Result<Vec<RecordBatch>> {
+        let mut best: Vec<(Hit, usize)> = Vec::new();
+        while let Some(number) = self.waiting.pop_front() {
+            let meta = &self.shared.metas[number];
+            let full = best.len() >= limit;
+            if full && best.last().is_some_and(|(oldest, _)| meta.max_time.nanos() < oldest.time) {
+                self.shared.skip(number);
+                continue;
+            }
+            let segment = self.shared.segments[number].open()?;
+            let found = self.shared.with_scan(&segment, |scan| {
+                let selections = scan.matching(&self.shared.filter, &self.shared.request)?;
+                self.shared.done(scan, &selections);
+                hits(scan, &selections, true, Some(limit))
+            })?;
+            best.extend(found.into_iter().map(|hit| (hit, number)));
+            let arrival = |hit: &Hit, number: usize| self.shared.metas[number].first_sequence + u64::from(hit.row);
+            best.sort_by_key(|(hit, number)| std::cmp::Reverse((hit.time, arrival(hit, *number))));
+            best.truncate(limit);
+        }
+        self.materialise(&best)
+    }
+
+    /// Builds rows of several segments in the given order.
+    fn materialise(&self, best: &[(Hit, usize)]) -> Result<Vec<RecordBatch>> {
+        let mut numbers: Vec<usize> = best.iter().map(|(_, number)| *number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let mut parts = Vec::new();
+        let mut places = vec![(0usize, 0usize); best.len()];
+        for (part, number) in numbers.iter().enumerate() {
+            let mut mine = Vec::new();
+            for (at, (hit, _)) in best.iter().enumerate().filter(|(_, (_, n))| n == number) {
+                places[at] = (part, mine.len());
+                mine.push(*hit);
+            }
+            let segment = self.shared.segments[*number].open()?;
+            parts.push(self.shared.with_scan(&segment, |scan| {
+                let built = RowBuilder::new(scan, &self.shared.request.columns, self.shared.schema.clone()).build(&mine);
+                self.shared.progress.bytes_read.fetch_add(scan.blocks.bytes_read(), Ordering::Relaxed);
+                built
+            })?);
+        }
+        let parts: Vec<&RecordBatch> = parts.iter().collect();
+        let mut batches = Vec::new();
+        for places in places.chunks(SCAN_BATCH_ROWS).filter(|places| !places.is_empty()) {
+            let batch = arrow::compute::interleave_record_batch(&parts, places)
+                .map_err(|e| taffrail_base::Error::new(taffrail_base::ErrorKind::Bug, format!("rows of one scan differ: {e}")));
+            // Without columns there is nothing to interleave, only rows to count.
+            batches.push(if self.shared.request.columns.is_empty() { empty_rows(&self.shared.schema, places.len()) } else { batch? });
+        }
+        Ok(batches)
+    }
+}
+
+fn empty_rows(schema: &SchemaRef, rows: usize) -> RecordBatch {
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(schema.clone(), Vec::new(), &options).expect("no columns fit no fields")
+}
+
+impl Shared {
+    /// Runs `work` over an opened segment.
+    pub fn with_scan<T>(&self, segment: &Segment, work: impl FnOnce(&SegmentScan<'_>) -> Result<T>) -> Result<T> {
+        let blocks = Blocks::new(segment);
+        let scan = SegmentScan::new(&blocks, &*self.request.resolver);
+        work(&scan)
+    }
+
+    /// Counts a segment as read.
+    pub fn done(&self, scan: &SegmentScan<'_>, selections: &[Selection]) -> u64 {
+        let patterns = &scan.segment().footer().events.patterns;
+        let matched: usize = selections.iter().zip(patterns).map(|(s, p)| s.count(p.rows as usize)).sum();
+        let add = |counter: &AtomicU64, value: u64| counter.fetch_add(value, Ordering::Relaxed);
+        add(&self.progress.segments_done, 1);
+        add(&self.progress.events_scanned, scan.segment().meta().events);
+        add(&self.progress.events_matched, matched as u64);
+        matched as u64
+    }
+
+    fn skip(&self, number: usize) {
+        self.progress.segments_done.fetch_add(1, Ordering::Relaxed);
+        self.progress.events_scanned.fetch_add(self.metas[number].events, Ordering::Relaxed);
+    }
+
+    fn one_segment(&self, number: usize, limit: Option<usize>) -> Result<Vec<RecordBatch>> {
+        let segment = self.segments[number].open()?;
+        self.with_scan(&segment, |scan| {
+            let selections = scan.matching(&self.filter, &self.request)?;
+            let matched = self.done(scan, &selections);
+            if self.request.columns.is_empty() && limit.is_none() {
+                self.progress.bytes_read.fetch_add(scan.blocks.bytes_read(), Ordering::Relaxed);
+                return Ok(if matched == 0 { vec![] } else { vec![empty_rows(&self.schema, matched as usize)] });
+            }
+            let hits = hits(scan, &selections, self.request.newest_first, limit)?;
+            let mut builder = RowBuilder::new(scan, &self.request.columns, self.schema.clone());
+            let batches = hits.chunks(SCAN_BATCH_ROWS).map(|hits| builder.build(hits)).collect();
+            self.progress.bytes_read.fetch_add(scan.blocks.bytes_read(), Ordering::Relaxed);
+            batches
+        })
+    }
+}
+
+/// The selected rows of a segment, newest first when asked (the later arrived first where times are equal).
+pub(super) fn hits(scan: &SegmentScan<'_>, selections: &[Selection], newest_first: bool, limit: Option<usize>) -> Result<Vec<Hit>> {
+    if selections.iter().all(|selection| *selection == Selection::None) {
+        return Ok(Vec::new());
+    }
+    let (times, rows) = (scan.blocks.times()?, scan.blocks.rows()?);
+    let mut found = Vec::new();
+    for (pattern, selection) in selections.iter().enumerate() {
+        let rows = &rows[pattern];
+        found.extend(selection.iter(rows.len()).map(|at| Hit {
+            time: times[rows[at] as usize],
+            row: rows[at],
+            pattern: pattern as u32,
+            at: at as u32,
+        }));
+    }
+    if newest_first {
+        if let Some(limit) = limit.filter(|limit| *limit > 0 && *limit < found.len()) {
+            found.select_nth_unstable_by(limit - 1, |a, b| b.cmp(a));
+            found.truncate(limit);
+        }
+        found.sort_unstable_by(|a, b| b.cmp(a));
+    } else {
+        found.sort_unstable_by_key(|hit| hit.row);
+    }
+    if let Some(limit) = limit {
+        found.truncate(limit);
+    }
+    Ok(found)
+}

@@ -1,0 +1,172 @@
+//! Matching rows as record batches: only the named columns, each field's place decided once per pattern.
+
+use super::Column;
+use super::filter::SegmentScan;
+use arrow::array::{ArrayRef, BinaryBuilder, RecordBatch, RecordBatchOptions, StringBuilder, TimestampNanosecondArray, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use std::sync::Arc;
+use taffrail_base::{Error, ErrorKind, Result};
+use taffrail_event::Problems;
+use taffrail_pattern::{FieldPlan, PlanPiece};
+
+/// A matching event: where it stands in its segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hit {
+    /// Event time; first, so that hits sort by it.
+    pub time: i64,
+    /// Arrival order within the segment.
+    pub row: u32,
+    /// Its pattern.
+    pub pattern: u32,
+    /// Its row among the pattern's.
+    pub at: u32,
+}
+
+/// The schema of an answer with these columns.
+pub fn schema(columns: &[Column]) -> SchemaRef {
+    let time = || DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
+    let fields = columns.iter().map(|column| {
+        let (data_type, nullable) = match column {
+            Column::Time | Column::IndexTime => (time(), false),
+            Column::RawBytes => (DataType::Binary, false),
+            Column::Sequence => (DataType::UInt64, false),
+            Column::Raw | Column::Index | Column::Host | Column::Source | Column::Sourcetype | Column::PatternId => {
+                (DataType::Utf8, false)
+            }
+            Column::Problems | Column::Field(_) => (DataType::Utf8, true),
+        };
+        Field::new(column.name(), data_type, nullable)
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// Builds the columns of some hits of one segment.
+pub struct RowBuilder<'s, 'b> {
+    scan: &'s SegmentScan<'b>,
+    columns: &'s [Column],
+    schema: SchemaRef,
+    /// For each column that is a field, its plan in each pattern met.
+    plans: Vec<Vec<Option<FieldPlan>>>,
+    streams: Streams,
+}
+
+#[derive(Default)]
+struct Streams {
+    received: Option<Vec<i64>>,
+    problems: Option<Vec<i64>>,
+}
+
+impl<'s, 'b> RowBuilder<'s, 'b> {
+    /// A builder of these columns.
+    pub fn new(scan: &'s SegmentScan<'b>, columns: &'s [Column], schema: SchemaRef) -> Self {
+        let plans = vec![vec![None; scan.patterns()]; columns.len()];
+        Self { scan, columns, schema, plans, streams: Streams::default() }
+    }
+
+    /// The columns of `hits`, in their order.
+    pub fn build(&mut self, hits: &[Hit]) -> Result<RecordBatch> {
+        let mut arrays = Vec::with_capacity(self.columns.len());
+        for number in 0..self.columns.len() {
+            arrays.push(self.column(number, hits)?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(hits.len()));
+        RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)
+            .map_err(|e| Error::new(ErrorKind::Bug, format!("rows do not fit their schema: {e}")))
+    }
+
+    fn column(&mut self, number: usize, hits: &[Hit]) -> Result<ArrayRef> {
+        let segment = self.scan.segment();
+        let utc = |values: Vec<i64>| -> ArrayRef { Arc::new(TimestampNanosecondArray::from(values).with_timezone("UTC")) };
+        Ok(match &self.columns[number] {
+            Column::Time => utc(hits.iter().map(|hit| hit.time).collect()),
+            Column::IndexTime => {
+                if self.streams.received.is_none() {
+                    self.streams.received = Some(self.scan.blocks.stream(segment.footer().received)?);
+                }
+                let received = self.streams.received.as_ref().expect("just read");
+                utc(hits.iter().map(|hit| received[hit.row as usize]).collect())
+            }
+            Column::Sequence => {
+                let first = segment.meta().first_sequence;
+                Arc::new(UInt64Array::from_iter_values(hits.iter().map(|hit| first + u64::from(hit.row))))
+            }
+            Column::Problems => self.problems(hits)?,
+            Column::Raw => self.raw(hits)?,
+            Column::RawBytes => {
+                let mut builder = BinaryBuilder::new();
+                self.each_raw(hits, |raw| builder.append_value(raw))?;
+                Arc::new(builder.finish())
+            }
+            Column::Index => texts(hits, |_| Some(&*segment.meta().index)),
+            Column::Host => self.origins(hits, |origin| &origin.host)?,
+            Column::Source => self.origins(hits, |origin| &origin.source)?,
+            Column::Sourcetype => self.origins(hits, |origin| &origin.sourcetype)?,
+            Column::PatternId => {
+                let ids: Vec<String> = segment.footer().events.patterns.iter().map(|p| p.id.to_string()).collect();
+                texts(hits, |hit| Some(&ids[hit.pattern as usize]))
+            }
+            Column::Field(name) => self.field(number, &name.clone(), hits)?,
+        })
+    }
+
+    fn problems(&mut self, hits: &[Hit]) -> Result<ArrayRef> {
+        if self.streams.problems.is_none() {
+            self.streams.problems = Some(self.scan.blocks.stream(self.scan.segment().footer().problems)?);
+        }
+        let problems = self.streams.problems.as_ref().expect("just read");
+        let mut builder = StringBuilder::new();
+        for hit in hits {
+            let names: Vec<&str> = Problems(problems[hit.row as usize] as u16).names().collect();
+            builder.append_option((!names.is_empty()).then(|| names.join(",")));
+        }
+        Ok(Arc::new(builder.finish()))
+    }
+
+    fn each_raw(&self, hits: &[Hit], mut each: impl FnMut(&[u8])) -> Result<()> {
+        let mut line = Vec::new();
+        for hit in hits {
+            line.clear();
+            self.scan.cursor(hit.pattern as usize).render(hit.at as usize, &mut line)?;
+            each(&line);
+        }
+        Ok(())
+    }
+
+    fn raw(&self, hits: &[Hit]) -> Result<ArrayRef> {
+        let mut builder = StringBuilder::new();
+        self.each_raw(hits, |raw| builder.append_value(String::from_utf8_lossy(raw)))?;
+        Ok(Arc::new(builder.finish()))
+    }
+
+    fn origins(&self, hits: &[Hit], part: impl Fn(&taffrail_event::Origin) -> &Arc<str>) -> Result<ArrayRef> {
+        let (numbers, origins) = (self.scan.event_origins()?, self.scan.segment().origins());
+        Ok(texts(hits, |hit| Some(&**part(&origins[numbers[hit.row as usize] as usize]))))
+    }
+
+    fn field(&mut self, number: usize, name: &str, hits: &[Hit]) -> Result<ArrayRef> {
+        let mut builder = StringBuilder::new();
+        let mut scratch = Vec::new();
+        for hit in hits {
+            let pattern = hit.pattern as usize;
+            let plan = self.plans[number][pattern].get_or_insert_with(|| self.scan.plan(pattern, name));
+            match plan {
+                FieldPlan::Absent => builder.append_null(),
+                FieldPlan::Constant(value) => builder.append_value(value),
+                // The common case, without a string in between.
+                FieldPlan::Pieces(pieces) if matches!(pieces[..], [PlanPiece::Slot(_)]) => {
+                    let [PlanPiece::Slot(slot)] = pieces[..] else { unreachable!("just matched") };
+                    let value = self.scan.cursor(pattern).value(slot, hit.at as usize)?;
+                    builder.append_value(String::from_utf8_lossy(value));
+                }
+                plan => builder.append_option(self.scan.field(pattern, hit.at as usize, plan, &mut scratch)?),
+            }
+        }
+        Ok(Arc::new(builder.finish()))
+    }
+}
+
+fn texts<'t>(hits: &[Hit], text: impl Fn(&Hit) -> Option<&'t str>) -> ArrayRef {
+    let mut builder = StringBuilder::new();
+    hits.iter().for_each(|hit| builder.append_option(text(hit)));
+    Arc::new(builder.finish())
+}

@@ -1,0 +1,180 @@
+//! Answers that need no rows: counts, histograms, patterns, names of fields.
+
+use super::plan::{Scan, Shared, hits};
+use super::select::Selection;
+use super::filter::SegmentScan;
+use super::{Buckets, PatternCount};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use taffrail_base::Result;
+use taffrail_event::Timestamp;
+use taffrail_pattern::Pattern;
+
+impl Buckets {
+    /// The bucket of a time, if it lies in one.
+    pub fn of(&self, time: i64) -> Option<usize> {
+        let offset = i128::from(time) - i128::from(self.start.nanos());
+        let bucket = offset.div_euclid(i128::from(self.span_nanos.max(1)));
+        usize::try_from(bucket).ok().filter(|bucket| *bucket < self.count)
+    }
+}
+
+impl Scan {
+    fn each(&self, mut work: impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<()>) -> Result<()> {
+        let shared: &Shared = &self.shared;
+        for segment in &shared.segments {
+            let segment = segment.open()?;
+            shared.with_scan(&segment, |scan| {
+                let selections = scan.matching(&shared.filter, &shared.request)?;
+                shared.done(scan, &selections);
+                let worked = work(scan, &selections);
+                shared.progress.bytes_read.fetch_add(scan.blocks.bytes_read(), Ordering::Relaxed);
+                worked
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The number of matching events; builds no rows.
+    pub fn count(&self) -> Result<u64> {
+        let mut total = 0;
+        self.each(|scan, selections| {
+            let patterns = &scan.segment().footer().events.patterns;
+            total += selections.iter().zip(patterns).map(|(s, p)| s.count(p.rows as usize) as u64).sum::<u64>();
+            Ok(())
+        })?;
+        Ok(total)
+    }
+
+    /// Matching events per bucket; those outside of all buckets are not counted.
+    pub fn histogram(&self, buckets: Buckets) -> Result<Vec<u64>> {
+        let mut counts = vec![0; buckets.count];
+        self.each(|scan, selections| {
+            if selections.iter().all(|s| *s == Selection::All) {
+                // All events: the time stream alone, without the order of patterns.
+                let times = scan.blocks.times()?;
+                times.iter().filter_map(|time| buckets.of(*time)).for_each(|bucket| counts[bucket] += 1);
+                return Ok(());
+            }
+            each_time(scan, selections, |_, time| {
+                if let Some(bucket) = buckets.of(time) {
+                    counts[bucket] += 1;
+                }
+            })
+        })?;
+        Ok(counts)
+    }
+
+    /// The earliest and latest time of matching events; `None` when nothing matches.
+    pub fn time_range(&self) -> Result<Option<(Timestamp, Timestamp)>> {
+        let mut range: Option<(Timestamp, Timestamp)> = None;
+        self.each(|scan, selections| {
+            let mut widen = |first: Timestamp, last: Timestamp| {
+                range = Some(range.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
+            };
+            if selections.iter().all(|s| *s == Selection::All) {
+                widen(scan.segment().meta().min_time, scan.segment().meta().max_time);
+                return Ok(());
+            }
+            each_time(scan, selections, |_, time| widen(Timestamp(time), Timestamp(time)))
+        })?;
+        Ok(range)
+    }
+
+    /// The patterns of the matching events, most frequent first.
+    pub fn patterns(&self, buckets: Option<Buckets>) -> Result<Vec<PatternCount>> {
+        let mut found: FxHashMap<(Arc<Pattern>, Arc<str>), PatternCount> = FxHashMap::default();
+        self.each(|scan, selections| {
+            let metas = &scan.segment().footer().events.patterns;
+            let mut here: Vec<Option<PatternCount>> = vec![None; metas.len()];
+            for (number, (selection, meta)) in selections.iter().zip(metas).enumerate() {
+                let rows = meta.rows as usize;
+                let Some(at) = selection.iter(rows).next() else { continue };
+                let mut sample = Vec::new();
+                scan.cursor(number).render(at, &mut sample)?;
+                here[number] = Some(PatternCount {
+                    pattern: meta.pattern.clone(),
+                    sourcetype: scan.segment().sourcetype(meta.class).clone(),
+                    count: selection.count(rows) as u64,
+                    buckets: vec![0; buckets.map_or(0, |b| b.count)],
+                    first: Timestamp::MAX,
+                    last: Timestamp::MIN,
+                    sample,
+                });
+            }
+            each_time(scan, selections, |pattern, time| {
+                let Some(count) = &mut here[pattern] else { return };
+                count.first = count.first.min(Timestamp(time));
+                count.last = count.last.max(Timestamp(time));
+                if let Some(bucket) = buckets.and_then(|b| b.of(time)) {
+                    count.buckets[bucket] += 1;
+                }
+            })?;
+            for one in here.into_iter().flatten() {
+                let key = (one.pattern.clone(), one.sourcetype.clone());
+                match found.get_mut(&key) {
+                    Some(known) => known.add(&one),
+                    None => {
+                        found.insert(key, one);
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        let mut found: Vec<PatternCount> = found.into_values().collect();
+        found.sort_by_cached_key(|one| (std::cmp::Reverse(one.count), one.pattern.key()));
+        Ok(found)
+    }
+
+    /// The names of all fields that the matching events can have, with the number of matching events whose
+    /// pattern has them, most frequent first.
+    pub fn field_names(&self) -> Result<Vec<(String, u64)>> {
+        let mut names: FxHashMap<String, u64> = FxHashMap::default();
+        let resolver = self.shared.request.resolver.clone();
+        self.each(|scan, selections| {
+            for (number, (selection, meta)) in selections.iter().zip(&scan.segment().footer().events.patterns).enumerate() {
+                let sourcetype = scan.segment().sourcetype(meta.class);
+                if *selection == Selection::None {
+                    continue;
+                }
+                if !meta.pattern.is_raw() {
+                    let count = selection.count(meta.rows as usize) as u64;
+                    for (name, _) in resolver.fields(sourcetype, &meta.pattern) {
+                        *names.entry(name).or_default() += count;
+                    }
+                    continue;
+                }
+                let mut line = Vec::new();
+                for at in selection.iter(meta.rows as usize) {
+                    line.clear();
+                    scan.cursor(number).render(at, &mut line)?;
+                    for (name, _) in resolver.fields_of_event(sourcetype, &line) {
+                        *names.entry(name).or_default() += 1;
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        let mut names: Vec<(String, u64)> = names.into_iter().collect();
+        names.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        Ok(names)
+    }
+}
+
+impl PatternCount {
+    fn add(&mut self, other: &Self) {
+        self.count += other.count;
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(a, b)| *a += b);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+    }
+}
+
+/// Calls `each` with pattern and time of every selected event.
+fn each_time(scan: &SegmentScan<'_>, selections: &[Selection], mut each: impl FnMut(usize, i64)) -> Result<()> {
+    for hit in hits(scan, selections, false, None)? {
+        each(hit.pattern as usize, hit.time);
+    }
+    Ok(())
+}
