@@ -267,13 +267,13 @@ fn time_here<T: Tape>(tape: T, mut at: usize) -> Option<(Span, Option<Span>)> {
         }
         // Only a date can tell the words before it from a program and its message.
         let next = end + 2;
-        let mark = matches!(tape.unit(next), Unit::Byte(b'*' | b'.'));
-        tape.time_len(if mark { next + 1 } else { next }).or_else(|| {
+        if !marked_time(tape, next) {
             let second = tape.run(next, &TAG);
             let colon = second > next && tape.eq(second, b':') && tape.eq(second + 1, b' ');
-            let mark = matches!(tape.unit(second + 2), Unit::Byte(b'*' | b'.'));
-            if colon { tape.time_len(second + 2 + usize::from(mark)) } else { None }
-        })?;
+            if !colon || !marked_time(tape, second + 2) {
+                return None;
+            }
+        }
         let number = (at..end).all(|i| matches!(tape.unit(i), Unit::Byte(b'0'..=b'9')));
         let slot = matches!(tape.unit(at), Unit::Slot(_));
         if !number && !slot {
@@ -282,6 +282,12 @@ fn time_here<T: Tape>(tape: T, mut at: usize) -> Option<(Span, Option<Span>)> {
         at = next;
     }
     None
+}
+
+/// Whether a time of the splitter's layouts stands at `at`, behind a `*` or `.` or directly.
+fn marked_time<T: Tape>(tape: T, at: usize) -> bool {
+    let marked = matches!(tape.unit(at), Unit::Byte(b'*' | b'.'));
+    tape.split_time_len(at + usize::from(marked)).is_some()
 }
 
 /// A program as it stands before a message.

@@ -112,6 +112,12 @@ pub(crate) trait Tape: Copy {
     fn unit(self, at: usize) -> Unit;
     /// Notes that an answer depends on what a slot holds.
     fn undecided(self);
+    /// Whether an answer has depended on a slot.
+    fn is_undecided(self) -> bool;
+    /// Forgets that an answer depended on a slot; for who has noted what it matters to.
+    fn forget_undecided(self);
+    /// Gives the bytes of a span to `f`; `None`, and undecided, if a slot is in it.
+    fn with_text<R>(self, span: Span, f: impl FnOnce(&[u8]) -> R) -> Option<R>;
     /// The number of units of the time of any layout that begins at `at`.
     fn time_len(self, at: usize) -> Option<usize>;
     /// The same for the layouts that the splitter knows: a word is then surely no time.
@@ -203,6 +209,17 @@ impl Tape for &[u8] {
     fn undecided(self) {}
 
     #[inline(always)]
+    fn is_undecided(self) -> bool {
+        false
+    }
+
+    fn forget_undecided(self) {}
+
+    fn with_text<R>(self, span: Span, f: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        self.get(span.range()).map(f)
+    }
+
+    #[inline(always)]
     fn is(self, at: usize, class: &Class) -> bool {
         self.get(at).is_some_and(|byte| class.has(*byte))
     }
@@ -249,11 +266,6 @@ impl Laid {
         Self { units, slots, bytes, undecided: Cell::new(false) }
     }
 
-    /// Whether an answer has depended on a slot since the last call.
-    pub(crate) fn take_undecided(&self) -> bool {
-        self.undecided.replace(false)
-    }
-
     /// The slots in a span: their places and numbers.
     pub(crate) fn slots_in(&self, span: Span) -> impl Iterator<Item = (usize, usize)> {
         let first = self.slots.partition_point(|at| *at < span.start);
@@ -277,6 +289,22 @@ impl Tape for &Laid {
 
     fn undecided(self) {
         self.undecided.set(true);
+    }
+
+    fn is_undecided(self) -> bool {
+        self.undecided.get()
+    }
+
+    fn forget_undecided(self) {
+        self.undecided.set(false);
+    }
+
+    fn with_text<R>(self, span: Span, f: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        if self.slots_in(span).next().is_some() {
+            self.undecided();
+            return None;
+        }
+        self.bytes.get(span.range()).map(f)
     }
 
     fn time_len(self, at: usize) -> Option<usize> {
