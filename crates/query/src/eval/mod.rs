@@ -6,7 +6,11 @@
 //! is null.
 
 mod expr;
+mod number;
+mod parse;
 
+pub use number::{format_number, parse_number};
+pub use parse::parse_at;
 pub use expr::{BinaryOp, Expr, ExprKind, UnaryOp};
 
 use crate::language::{QueryError, SearchExpr};
@@ -39,8 +43,8 @@ impl EvalContext {
 
 impl Expr {
     /// Parses an expression on its own.
-    pub fn parse(_text: &str) -> Result<Self, QueryError> {
-        unimplemented!()
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        parse::parse(text)
     }
 
     /// A search expression as a Boolean expression over rows: terms look into `_raw`.
@@ -110,16 +114,6 @@ pub struct FunctionInfo {
 
 /// All functions, sorted by name.
 pub fn functions() -> Vec<FunctionInfo> {
-    unimplemented!()
-}
-
-/// A number as text: whole numbers without a fraction, others with up to 15 significant digits.
-pub fn format_number(_number: f64) -> String {
-    unimplemented!()
-}
-
-/// The number that a text stands for, as comparisons and arithmetic see it.
-pub fn parse_number(_text: &str) -> Option<f64> {
     unimplemented!()
 }
 

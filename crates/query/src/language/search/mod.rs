@@ -1,7 +1,15 @@
 //! The tree of a search expression: words, phrases, comparisons of fields, AND, OR, NOT.
 
-use std::fmt;
-use taffrail_store::scan::Filter;
+mod filter;
+mod parse;
+mod print;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use filter::{default_indexes, to_filter};
+pub use parse::parse;
+pub use value::{Cidr, ValueMatcher, Wildcard};
 
 /// How a field is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,9 +67,9 @@ pub enum SearchExpr {
         /// Any of these.
         values: Vec<SearchValue>,
     },
-    /// All of these; two or more.
+    /// All of these; two or more, none of them `And` or `All`.
     And(Vec<SearchExpr>),
-    /// Any of these; two or more.
+    /// Any of these; two or more, none of them `Or` or `All`.
     Or(Vec<SearchExpr>),
     /// Not this.
     Not(Box<SearchExpr>),
@@ -69,49 +77,105 @@ pub enum SearchExpr {
 
 impl SearchExpr {
     /// Parses a search expression on its own (no time bounds).
-    pub fn parse(_text: &str) -> Result<Self, super::QueryError> {
-        unimplemented!()
+    pub fn parse(text: &str) -> Result<Self, super::QueryError> {
+        let parts = super::lexer::split(text)?;
+        parse(&parts.text, 0, parts.text.len(), None)
     }
 
-    /// The filter for the store, without the rule for unnamed indexes.
-    pub fn filter(&self) -> Filter {
-        unimplemented!()
+    /// A term; nothing but `*` is everything.
+    pub fn term(text: String, case_sensitive: bool, whole: bool) -> Self {
+        if text.chars().all(|c| c == '*') { Self::All } else { Self::Term { text, case_sensitive, whole } }
+    }
+
+    /// All of `parts`, in the simplest form.
+    pub fn and(parts: Vec<Self>) -> Self {
+        let mut flat = Vec::with_capacity(parts.len());
+        for part in parts {
+            match part {
+                Self::All => {}
+                Self::And(inner) => flat.extend(inner),
+                other => flat.push(other),
+            }
+        }
+        match flat.len() {
+            0 => Self::All,
+            1 => flat.remove(0),
+            _ => Self::And(flat),
+        }
+    }
+
+    /// Any of `parts` (at least one), in the simplest form.
+    pub fn or(parts: Vec<Self>) -> Self {
+        let mut flat = Vec::with_capacity(parts.len());
+        for part in parts {
+            match part {
+                Self::All => return Self::All,
+                Self::Or(inner) => flat.extend(inner),
+                other => flat.push(other),
+            }
+        }
+        if flat.len() == 1 { flat.remove(0) } else { Self::Or(flat) }
     }
 
     /// The fields that it compares, each once, in order; origin fields among them.
     pub fn fields(&self) -> Vec<String> {
-        unimplemented!()
+        let mut found = Vec::new();
+        self.visit(true, &mut |part, _| {
+            if let Self::Compare { field, .. } | Self::In { field, .. } = part
+                && !found.contains(field)
+            {
+                found.push(field.clone());
+            }
+        });
+        found
     }
 
     /// Whether it looks for words in `_raw`.
     pub fn has_terms(&self) -> bool {
-        unimplemented!()
+        let mut found = false;
+        self.visit(true, &mut |part, _| found |= matches!(part, Self::Term { .. }));
+        found
     }
 
     /// The words to mark in a page: terms and compared values that are not negated; may hold `*`.
     pub fn highlights(&self) -> Vec<String> {
-        unimplemented!()
+        let mut found: Vec<String> = Vec::new();
+        let mut add = |text: &str| {
+            if text.chars().any(|c| c != '*') && !found.iter().any(|known| known == text) {
+                found.push(text.to_owned());
+            }
+        };
+        self.visit(true, &mut |part, positive| match part {
+            Self::Term { text, .. } if positive => add(text),
+            Self::Compare { op: CompareOp::Equal, value, field } if positive && !is_origin(field) => add(&value.text),
+            Self::In { values, field } if positive && !is_origin(field) => values.iter().for_each(|value| add(&value.text)),
+            _ => {}
+        });
+        found
     }
 
     /// Whether it says which index (not only which not).
     pub fn names_index(&self) -> bool {
-        unimplemented!()
+        let mut found = false;
+        self.visit(true, &mut |part, positive| match part {
+            Self::Compare { field, op: CompareOp::Equal, .. } | Self::In { field, .. } if field == "index" => found |= positive,
+            Self::Compare { field, op: CompareOp::NotEqual, .. } if field == "index" => found |= !positive,
+            _ => {}
+        });
+        found
+    }
+
+    fn visit(&self, positive: bool, see: &mut impl FnMut(&Self, bool)) {
+        see(self, positive);
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.visit(positive, see)),
+            Self::Not(inner) => inner.visit(!positive, see),
+            _ => {}
+        }
     }
 }
 
-/// The filter for a base search: [`SearchExpr::filter`], and where the search names no index, only indexes
-/// whose name does not begin with `_`.
-pub fn to_filter(_search: &SearchExpr) -> Filter {
-    unimplemented!()
-}
-
-/// The indexes that a search without `index=` looks into: those whose name does not begin with `_`.
-pub fn default_indexes() -> Filter {
-    unimplemented!()
-}
-
-impl fmt::Display for SearchExpr {
-    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        unimplemented!()
-    }
+/// Whether the field is part of an event's origin, not of its text.
+fn is_origin(field: &str) -> bool {
+    matches!(field, "index" | "host" | "source" | "sourcetype")
 }
