@@ -64,7 +64,6 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
     run_steps(skip_page, only.as_deref())
 }
 
-
 fn clippy() -> Result<()> {
     execute(&mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
 }

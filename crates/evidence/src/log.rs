@@ -61,30 +61,25 @@ impl SegmentProof {
 }
 
 impl SealLog {
-    /// Opens the log below `data`, with a new key when there is none yet. An append that a crash cut short is
-    /// taken away; a line whose checkpoint is missing gets it.
+    /// Opens the log below `data`, with a new key when there is none yet. What was not signed when the program
+    /// last ended is taken away: it was never reported as sealed, and is sealed again by who finds it missing.
     pub fn open(vfs: Arc<dyn Vfs>, data: &Path, random: &dyn Randomness) -> Result<Self> {
         let folder = data.join("evidence");
         vfs.create_dir_all(&folder).map_err(|error| Error::io(folder.display(), error))?;
         let signer = open_key(&*vfs, &folder, random)?;
         let (newest, checkpoints_len) = read_newest(&*vfs, &folder.join(CHECKPOINTS), &signer.verifier())?;
-        let signed = newest.as_ref().map(|(checkpoint, _)| checkpoint);
-        let read = read_seals(&*vfs, &folder.join(SEALS), signed)?;
-        let mut log = Self {
+        let (checkpoint, note) = newest.unzip();
+        let read = read_seals(&*vfs, &folder.join(SEALS), checkpoint.as_ref())?;
+        let last_record = note.as_ref().map_or_else(String::new, |note| format!("{note}\n"));
+        Ok(Self {
             signer,
             leaves: read.leaves,
             tree: read.tree,
             numbers: read.numbers,
-            seals: AppendFile::open(&*vfs, &folder.join(SEALS), read.len)?,
-            checkpoints: AppendFile::open(&*vfs, &folder.join(CHECKPOINTS), checkpoints_len)?,
-            newest: None,
-        };
-        let signed_size = signed.map_or(0, |checkpoint| checkpoint.size);
-        log.newest = newest.map(|(_, note)| note);
-        if log.tree.size() > signed_size {
-            log.sign()?;
-        }
-        Ok(log)
+            seals: AppendFile::open(&*vfs, &folder.join(SEALS), read.len, "")?,
+            checkpoints: AppendFile::open(&*vfs, &folder.join(CHECKPOINTS), checkpoints_len, &last_record)?,
+            newest: note,
+        })
     }
 
     /// Number of seals.
@@ -112,12 +107,19 @@ impl SealLog {
             let what = format!("the log of seals is full: EVIDENCE_SEALS_MAX is {EVIDENCE_SEALS_MAX}");
             return Err(Error::new(ErrorKind::Limit, what));
         }
+        self.checkpoints.check()?;
         self.seals.append(&format!("{}\n", seal.line()))?;
+        // From here on the line is durable. It counts once the tree that ends with it is signed.
+        let mut tree = self.tree.clone();
+        tree.push(leaf);
+        let origin = self.signer.verifier().name().to_owned();
+        let note = self.signer.sign(&Checkpoint { origin, size: tree.size(), root: tree.root() }.text());
+        self.checkpoints.append(&format!("{note}\n"))?;
         self.numbers.insert(seal.path.clone(), self.tree.size());
         self.leaves.push(leaf);
-        self.tree.push(leaf);
-        // From here on the line is in the log. If the checkpoint fails, the next record or the next start signs it.
-        self.sign()
+        self.tree = tree;
+        self.newest = Some(note);
+        Ok(())
     }
 
     /// The newest signed checkpoint as a note; none before the first seal.
@@ -135,21 +137,11 @@ impl SealLog {
         let missing = || Error::new(ErrorKind::NotFound, format!("{}: this seal is not in the log", seal.path));
         let index = *self.numbers.get(&seal.path).ok_or_else(missing)?;
         let note = self.newest.clone().ok_or_else(missing)?;
-        let size = Checkpoint::parse(self.verifier().open(&note)?)?.size as usize;
-        if self.leaves[index as usize] != seal.leaf() || index as usize >= size {
+        if self.leaves[index as usize] != seal.leaf() {
             return Err(missing());
         }
-        let path = proof::inclusion(&self.leaves[..size], index as usize).ok_or_else(missing)?;
+        let path = proof::inclusion(&self.leaves, index as usize).ok_or_else(missing)?;
         Ok(SegmentProof { seal: seal.clone(), index, path, note })
-    }
-
-    fn sign(&mut self) -> Result<()> {
-        let origin = self.signer.verifier().name().to_owned();
-        let checkpoint = Checkpoint { origin, size: self.tree.size(), root: self.tree.root() };
-        let note = self.signer.sign(&checkpoint.text());
-        self.checkpoints.append(&format!("{note}\n"))?;
-        self.newest = Some(note);
-        Ok(())
     }
 }
 
@@ -168,7 +160,13 @@ fn open_key(vfs: &dyn Vfs, folder: &Path, random: &dyn Randomness) -> Result<Sig
             Ok(signer)
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if vfs.metadata(&folder.join(CHECKPOINTS)).is_ok_and(|file| file.len > 0) {
+            let checkpoints = folder.join(CHECKPOINTS);
+            let has_log = match vfs.metadata(&checkpoints) {
+                Ok(file) => file.len > 0,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+                Err(error) => return Err(Error::io(checkpoints.display(), error)),
+            };
+            if has_log {
                 let what = format!("{}: the key is gone, but the log that it signed is there", path.display());
                 let hint = "restore the key from a backup; or move the folder away to start a new log";
                 return Err(Error::new(ErrorKind::NotFound, what).with_hint(hint));
@@ -255,34 +253,26 @@ struct Seals {
     len: u64,
 }
 
-/// Reads the seals. Those under the newest checkpoint must lead to its root; of those behind it, a torn last
-/// one is left out.
+/// Reads the seals under the newest checkpoint; they must lead to its root. What stands behind them is left out.
 fn read_seals(vfs: &dyn Vfs, path: &Path, signed: Option<&Checkpoint>) -> Result<Seals> {
     let mut read = Seals { leaves: Vec::new(), tree: Frontier::new(), numbers: BTreeMap::new(), len: 0 };
-    let size = signed.map_or(0, |checkpoint| checkpoint.size);
+    let Some(signed) = signed else { return Ok(read) };
     let broken = |what: String| Error::corrupt(path.display(), what).with_hint("run `taffrail verify`; restore the file from a backup");
     let mut lines = Lines::open(vfs, path)?;
-    let mut root_at_size = (size == 0).then(Hash::of_nothing);
-    while let Some(line) = lines.as_mut().map_or(Ok(None), Lines::next)? {
-        let Some(seal) = SegmentSeal::parse(&line.text).filter(|_| line.complete) else {
-            if read.tree.size() < size {
-                return Err(broken(format!("line {} is not a seal, but it was signed", read.tree.size() + 1)));
-            }
-            break;
-        };
-        read.numbers.insert(seal.path.clone(), read.tree.size());
-        read.leaves.push(seal.leaf());
-        read.tree.push(seal.leaf());
-        read.len = lines.as_ref().map_or(0, Lines::offset);
-        if read.tree.size() == size {
-            root_at_size = Some(read.tree.root());
-        }
+    while read.tree.size() < signed.size {
+        let number = read.tree.size();
+        let line = lines.as_mut().map_or(Ok(None), Lines::next)?;
+        let line = line.ok_or_else(|| broken(format!("it holds {number} seals, but {} were signed", signed.size)))?;
+        let seal = SegmentSeal::parse(&line.text).filter(|_| line.complete);
+        let seal = seal.ok_or_else(|| broken(format!("line {} is not a seal, but it was signed", number + 1)))?;
+        let leaf = seal.leaf();
+        read.numbers.insert(seal.path, number);
+        read.leaves.push(leaf);
+        read.tree.push(leaf);
     }
-    match (root_at_size, signed) {
-        (None, _) => Err(broken(format!("it holds {} seals, but {size} were signed", read.tree.size()))),
-        (Some(root), Some(checkpoint)) if root != checkpoint.root => {
-            Err(broken(format!("the first {size} seals are not those that were signed")))
-        }
-        _ => Ok(read),
+    read.len = lines.as_ref().map_or(0, Lines::offset);
+    if read.tree.root() != signed.root {
+        return Err(broken(format!("the first {} seals are not those that were signed", signed.size)));
     }
+    Ok(read)
 }

@@ -28,9 +28,7 @@ impl Lines {
     /// The lines of `path`; none when there is no such file.
     pub fn open(vfs: &dyn Vfs, path: &Path) -> Result<Option<Self>> {
         match vfs.open_read(path) {
-            Ok(file) => {
-                Ok(Some(Self { file, path: path.to_owned(), pending: Vec::new(), consumed: 0, offset: 0, ended: false }))
-            }
+            Ok(file) => Ok(Some(Self { file, path: path.to_owned(), pending: Vec::new(), consumed: 0, offset: 0, ended: false })),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io(path.display(), error)),
         }
@@ -53,10 +51,7 @@ impl Lines {
                 return Ok(None);
             }
             let (len, step) = newline.map_or((rest.len(), rest.len()), |at| (at, at + 1));
-            let line = Line {
-                text: String::from_utf8_lossy(&rest[..len]).into_owned(),
-                complete: newline.is_some(),
-            };
+            let line = Line { text: String::from_utf8_lossy(&rest[..len]).into_owned(), complete: newline.is_some() };
             self.consumed += step;
             self.offset += step as u64;
             return Ok(Some(line));
@@ -99,33 +94,36 @@ pub(crate) struct AppendFile {
 }
 
 impl AppendFile {
-    /// Opens or creates `path`, and cuts what stands behind `len` (an append that was never reported as done).
-    pub fn open(vfs: &dyn Vfs, path: &Path, len: u64) -> Result<Self> {
+    /// Opens or creates `path`, cuts what stands behind `len` (an append that was never reported as done), and
+    /// writes its last `record` once more: after a sync that failed, what can be read need not be on the disk,
+    /// and only a new write makes the next sync mean something.
+    pub fn open(vfs: &dyn Vfs, path: &Path, len: u64, record: &str) -> Result<Self> {
         let failed = |error| Error::io(path.display(), error);
         let file = match vfs.open_write(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let file = vfs.create_new(path).map_err(failed)?;
-                vfs.sync_dir(path.parent().expect("a file stands in a folder")).map_err(failed)?;
-                file
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => vfs.create_new(path).map_err(failed)?,
             Err(error) => return Err(failed(error)),
         };
-        let held = file.metadata().map_err(failed)?.len;
-        if held > len {
-            file.set_len(len).map_err(failed)?;
-        }
-        // Also when nothing was cut: a line that a crash left behind may be in the file but not yet durable.
+        // Also for a file that was there: the power may have gone before its name was durable.
+        vfs.sync_dir(path.parent().expect("a file stands in a folder")).map_err(failed)?;
+        file.set_len(len).map_err(failed)?;
+        file.write_all_at(record.as_bytes(), len - record.len() as u64).map_err(failed)?;
         file.sync_data().map_err(failed)?;
         Ok(Self { file, path: path.to_owned(), len, failed: false })
     }
 
+    /// Fails when nothing can be appended any more.
+    pub fn check(&self) -> Result<()> {
+        if !self.failed {
+            return Ok(());
+        }
+        let what = format!("{}: an earlier write failed, so nothing more is appended", self.path.display());
+        Err(Error::new(ErrorKind::Io, what).with_hint("repair the disk, then restart"))
+    }
+
     /// Appends `text`; durable on return.
     pub fn append(&mut self, text: &str) -> Result<()> {
-        if self.failed {
-            let what = format!("{}: an earlier write failed, so nothing more is appended", self.path.display());
-            return Err(Error::new(ErrorKind::Io, what).with_hint("repair the disk, then restart"));
-        }
+        self.check()?;
         let written = self.file.write_all_at(text.as_bytes(), self.len).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             self.failed = true;

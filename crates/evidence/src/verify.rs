@@ -178,7 +178,10 @@ fn check_seals(vfs: &dyn Vfs, data: &Path, folder: &Path, claims: &[Claim], skip
         report.add(&claim.place, format!("{} seals were signed, but the log holds {}", claim.size, tree.size()));
     }
     if report.signed < report.seals && report.is_intact() {
-        let what = format!("{} seals at its end are not signed (a crash may have come between; the next start signs them)", report.seals - report.signed);
+        let what = format!(
+            "{} seals at its end are not signed (a crash may have come between; the next start seals them again)",
+            report.seals - report.signed
+        );
         report.add(path.display().to_string(), what);
     }
     Ok(())

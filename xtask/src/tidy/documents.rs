@@ -58,11 +58,17 @@ fn resolve(tree: &Tree, from: &str, target: &str) -> Result<Option<String>, Stri
         return Ok(None);
     }
     let (path, anchor) = target.split_once('#').map_or((target, None), |(path, anchor)| (path, Some(anchor)));
-    let path = if path.is_empty() { from.to_owned() } else { join(from, path).ok_or_else(|| format!("the link {target} leads out of the tree"))? };
+    let path = if path.is_empty() {
+        from.to_owned()
+    } else {
+        join(from, path).ok_or_else(|| format!("the link {target} leads out of the tree"))?
+    };
     let folder = format!("{}/", path.trim_end_matches('/'));
     match tree.files.get(&path) {
         Some(file) => match anchor {
-            Some(anchor) if path.ends_with(".md") && !headings(&file.text).contains(anchor) => Err(format!("{path} has no heading #{anchor}")),
+            Some(anchor) if path.ends_with(".md") && !headings(&file.text).contains(anchor) => {
+                Err(format!("{path} has no heading #{anchor}"))
+            }
             _ => Ok(Some(path)),
         },
         None if path.is_empty() || tree.files.keys().any(|file| file.starts_with(&folder)) => Ok(Some(path)),
@@ -149,7 +155,10 @@ mod tests {
     #[test]
     fn good_links_are_fine() {
         let files = [
-            ("README.md", "# A\n[b](docs/b.md#what-it-is) [c](./docs/) ![d](x.png) [e](https://example.com) [up](#a)\n```\n[no](link)\n```\n`[no](link)`\n"),
+            (
+                "README.md",
+                "# A\n[b](docs/b.md#what-it-is) [c](./docs/) ![d](x.png) [e](https://example.com) [up](#a)\n```\n[no](link)\n```\n`[no](link)`\n",
+            ),
             ("docs/b.md", "## What `it` is\n[back](../README.md)\n"),
             ("docs/c.md", ""),
             ("x.png", ""),
@@ -165,7 +174,8 @@ mod tests {
             ("lost.md", "[one](other.md)\n"),
             ("other.md", ""),
         ];
-        let expected = [("README.md", 3), ("README.md", 4), ("README.md", 5), ("README.md", 6), ("docs/b.md", 0), ("lost.md", 0), ("other.md", 0)];
+        let expected =
+            [("README.md", 3), ("README.md", 4), ("README.md", 5), ("README.md", 6), ("docs/b.md", 0), ("lost.md", 0), ("other.md", 0)];
         assert_eq!(found(&files), expected.map(|(path, line)| (path.to_owned(), line)));
     }
 }

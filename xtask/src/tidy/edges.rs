@@ -38,7 +38,12 @@ pub fn check(metadata: &Value) -> Vec<Finding> {
         let name = short(package);
         let path = manifest(package, metadata);
         let Some((_, may_use)) = MAY_USE.iter().find(|(known, _)| *known == name) else {
-            findings.push(Finding::new(&path, 0, format!("the crate {name} is not in the table"), "add it to MAY_USE in xtask/src/tidy/edges.rs"));
+            findings.push(Finding::new(
+                &path,
+                0,
+                format!("the crate {name} is not in the table"),
+                "add it to MAY_USE in xtask/src/tidy/edges.rs",
+            ));
             continue;
         };
         for dependency in package["dependencies"].as_array().map_or(&[][..], Vec::as_slice) {

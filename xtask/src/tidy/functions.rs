@@ -153,7 +153,12 @@ mod tests {
 
     #[test]
     fn long_functions_are_found_with_their_names() {
-        let text = format!("{}struct S;\nimpl S {{\n{}}}\n#[cfg(test)]\nmod tests {{\n{}}}\n", function("short", 70), function("long", 71), function("test", 99));
+        let text = format!(
+            "{}struct S;\nimpl S {{\n{}}}\n#[cfg(test)]\nmod tests {{\n{}}}\n",
+            function("short", 70),
+            function("long", 71),
+            function("test", 99)
+        );
         assert_eq!(long(&text), [("a.rs::S::long".to_owned(), (71, 73))].into());
     }
 

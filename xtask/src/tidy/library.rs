@@ -17,7 +17,8 @@ const NOT_IN_LIBRARIES: &[(&str, &str)] = &[
 pub fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (name, file, rust) in tree.rust() {
-        let is_library = name.starts_with("crates/") && !name.starts_with("crates/taffrail/") && name.contains("/src/") && !is_test_file(name);
+        let is_library =
+            name.starts_with("crates/") && !name.starts_with("crates/taffrail/") && name.contains("/src/") && !is_test_file(name);
         if !is_library {
             continue;
         }
@@ -41,7 +42,8 @@ mod tests {
     #[test]
     fn libraries_stay_quiet() {
         let text = "//! std::env::var in words is fine.\nfn f() { println!(); }\n#[cfg(test)]\nmod tests { fn g() { println!(); } }\n";
-        let found = check(&Tree::of(&[("crates/store/src/lib.rs", text), ("crates/taffrail/src/main.rs", text), ("xtask/src/main.rs", text)]));
+        let found =
+            check(&Tree::of(&[("crates/store/src/lib.rs", text), ("crates/taffrail/src/main.rs", text), ("xtask/src/main.rs", text)]));
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].path.as_str(), found[0].line), ("crates/store/src/lib.rs", 2));
     }

@@ -15,7 +15,9 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
     for (name, file) in &tree.files {
         let (key, allowed, way_out) = match name.rsplit('/').next() {
             Some("Cargo.lock") => ("source = \"", CARGO, "resolve again without a source replacement: cargo update -w"),
-            Some("package-lock.json") => ("\"resolved\": \"", NPM, "npm install --package-lock-only --registry=https://registry.example.org/"),
+            Some("package-lock.json") => {
+                ("\"resolved\": \"", NPM, "npm install --package-lock-only --registry=https://registry.example.org/")
+            }
             _ => continue,
         };
         for (at, line) in file.text.lines().enumerate() {
@@ -37,7 +39,10 @@ mod tests {
     fn mirrors_are_found() {
         let tree = Tree::of(&[
             ("Cargo.lock", "source = \"registry+https://github.com/rust-lang/crates.io-index\"\nsource = \"git+https://example.com/x\"\n"),
-            ("web/package-lock.json", "  \"resolved\": \"https://registry.example.org/a\",\n  \"resolved\": \"https://npm.example.com/b\",\n"),
+            (
+                "web/package-lock.json",
+                "  \"resolved\": \"https://registry.example.org/a\",\n  \"resolved\": \"https://npm.example.com/b\",\n",
+            ),
         ]);
         let found: Vec<(String, usize)> = check(&tree).into_iter().map(|finding| (finding.path, finding.line)).collect();
         assert_eq!(found, [("Cargo.lock".to_owned(), 2), ("web/package-lock.json".to_owned(), 2)]);

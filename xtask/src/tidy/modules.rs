@@ -20,7 +20,12 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
         }
         let first = file.text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
         if !first.starts_with("//!") && (!is_test_file(name) || name.ends_with("tests/it/main.rs")) {
-            findings.push(Finding::new(name, 1, "the file does not say what it is for", "begin with `//! what it is for, and what it must not do`"));
+            findings.push(Finding::new(
+                name,
+                1,
+                "the file does not say what it is for",
+                "begin with `//! what it is for, and what it must not do`",
+            ));
         }
         findings.extend(undocumented(name, rust));
     }
@@ -29,9 +34,12 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
 
 fn unreached(name: &str) -> Finding {
     match name.split_once("/tests/") {
-        Some((_, rest)) if !rest.contains('/') => {
-            Finding::new(name, 0, "a second test program of the crate: each one links everything again", "move it into tests/it/ and list it in tests/it/main.rs")
-        }
+        Some((_, rest)) if !rest.contains('/') => Finding::new(
+            name,
+            0,
+            "a second test program of the crate: each one links everything again",
+            "move it into tests/it/ and list it in tests/it/main.rs",
+        ),
         Some(_) => Finding::new(name, 0, "the test file is not listed, so it never runs", "add `mod ...;` to tests/it/main.rs"),
         None => Finding::new(name, 0, "no `mod` names this file, so it is not compiled", "name it in the module above, or remove it"),
     }
@@ -47,7 +55,11 @@ fn undocumented(name: &str, rust: &Rust) -> Vec<Finding> {
         _ => None,
     };
     let found = rust.syntax.items.iter().filter_map(inline);
-    found.map(|(module, line)| Finding::new(name, line, format!("the public module {module} does not say what it is for"), "add `/// ...` above it")).collect()
+    found
+        .map(|(module, line)| {
+            Finding::new(name, line, format!("the public module {module} does not say what it is for"), "add `/// ...` above it")
+        })
+        .collect()
 }
 
 /// Whether Cargo itself starts at this file.

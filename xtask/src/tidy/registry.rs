@@ -17,7 +17,8 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
 }
 
 fn check_one(tree: &Tree, folder: &str, registries: &[&str], manual: Option<&str>) -> Vec<Finding> {
-    let texts: Vec<&str> = registries.iter().filter_map(|file| tree.files.get(&format!("{folder}{file}"))).map(|file| file.text.as_str()).collect();
+    let texts: Vec<&str> =
+        registries.iter().filter_map(|file| tree.files.get(&format!("{folder}{file}"))).map(|file| file.text.as_str()).collect();
     let mut findings = Vec::new();
     for name in tree.files.keys() {
         let Some(thing) = name.strip_prefix(folder).and_then(|file| file.strip_suffix(".rs")) else { continue };

@@ -68,7 +68,14 @@ fn malformed_checkpoints_are_refused() {
     let good = Checkpoint { origin: "o".into(), size: 7, root: Hash::of_nothing() }.text();
     assert!(Checkpoint::parse(&good).is_ok());
     assert!(Checkpoint::parse(&format!("{good}an extension\n")).is_ok());
-    for bad in [good.replace('7', "07"), good.replace('7', "+7"), good.replace('7', "-7"), good.replace('o', ""), "o\n7\n".into(), "o\n7\nAAAA\n".into()] {
+    for bad in [
+        good.replace('7', "07"),
+        good.replace('7', "+7"),
+        good.replace('7', "-7"),
+        good.replace('o', ""),
+        "o\n7\n".into(),
+        "o\n7\nAAAA\n".into(),
+    ] {
         assert!(Checkpoint::parse(&bad).is_err(), "{bad:?}");
     }
 }

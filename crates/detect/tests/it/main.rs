@@ -1,0 +1,3 @@
+//! Tests of the detect crate through its public functions.
+
+mod new_patterns;
