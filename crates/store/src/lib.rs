@@ -16,7 +16,9 @@ pub mod memory;
 pub mod scan;
 pub mod segment;
 pub mod snapshot;
+pub mod store;
 
 pub use scan::{Column, Filter, OriginField, Scan, ScanRequest, ValueTest};
 pub use segment::{Segment, SegmentMeta};
 pub use snapshot::{DiskSegment, SegmentRef, Snapshot};
+pub use store::{IndexStat, Store, StoreMetrics, StoreOptions, StoreSettings, StoreSink};

@@ -92,6 +92,9 @@ pub struct Journal {
     next_sequence: u64,
     next_number: u64,
     rotate: bool,
+    /// Records found at the end of the last file that no file is known to hold durably yet: the next file
+    /// begins with them.
+    carried: Vec<RawRecord>,
     buffer: Vec<u8>,
     syncs: u64,
     written: u64,
@@ -119,12 +122,11 @@ pub fn read(options: &JournalOptions, mut each: impl FnMut(Replayed) -> Result<(
         return Ok(None);
     }
     let found = recover::find(&*options.vfs, &options.folder, 0)?;
-    for file in &found.chain {
-        recover::replay(&*options.vfs, file, |raw| each(decoded(&file.path, raw)?))?;
-    }
-    if let Some(last) = found.chain.last() {
-        for raw in found.tail.iter() {
-            each(decoded(&last.path, raw.clone())?)?;
+    for (at, file) in found.chain.iter().enumerate() {
+        let end = recover::replay(&*options.vfs, file, |raw| each(decoded(&file.path, raw)?))?;
+        match found.chain.get(at + 1) {
+            Some(next) => check_joint(file, end, next.header.first_sequence)?,
+            None => found.tail.iter().try_for_each(|raw| each(decoded(&file.path, raw.clone())?))?,
         }
     }
     Ok(found.first_sequence())
@@ -140,6 +142,26 @@ fn decoded(path: &Path, raw: RawRecord) -> Result<Replayed> {
     }
 }
 
+/// Refuses to go on when records that are needed are not there.
+fn check_complete(folder: &Path, covered: u64, seen: u64, first: Option<&ChainFile>, next: u64) -> Result<()> {
+    let first = first.map_or(next, |file| file.header.first_sequence);
+    let missing = match () {
+        () if first > covered + 1 => covered + 1..=first - 1,
+        () if next <= seen => next..=seen,
+        () => return Ok(()),
+    };
+    let what = format!("records {} to {} of the journal are missing", missing.start(), missing.end());
+    Err(Error::corrupt(folder.display(), what)
+        .with_hint("restore the missing *.wal files, or the catalog that belongs to those that are here"))
+}
+
+fn check_joint(file: &ChainFile, end: u64, next: u64) -> Result<()> {
+    if end == next {
+        return Ok(());
+    }
+    Err(recover::damaged(&file.path, file.len, &format!("its last record is {}, and the next file begins with {next}", end - 1)))
+}
+
 /// What [`Journal::open`] found, to be replayed.
 pub struct Recovery {
     chain: Vec<ChainFile>,
@@ -148,42 +170,40 @@ pub struct Recovery {
 }
 
 impl Journal {
-    /// Opens the journal for appending. Records up to `covered` are not needed any more. What was not known
-    /// to be durable is written anew before this returns; call [`Journal::replay`] next.
-    pub fn open(options: JournalOptions, covered: u64) -> Result<(Self, Recovery)> {
+    /// Opens the journal for appending. Records up to `covered` are not needed any more, and the catalog has
+    /// seen the record `seen`, so the journal must reach that far. What was not known
+    /// to be durable is written anew before this returns, unless the disk is full ([`Journal::settle`] then
+    /// does it later). Call [`Journal::replay`] next.
+    pub fn open(options: JournalOptions, covered: u64, seen: u64) -> Result<(Self, Recovery)> {
         let folder = options.folder.clone();
         options.vfs.create_dir_all(&folder).map_err(|e| Error::io(folder.display(), e))?;
         let Found { chain, tail, leftovers, highest } = recover::find(&*options.vfs, &folder, covered)?;
-        if let Some(first) = chain.first().map(|file| file.header.first_sequence)
-            && first > covered + 1
-        {
-            let what = format!("records {} to {} of the journal are missing", covered + 1, first - 1);
-            return Err(Error::corrupt(folder.display(), what)
-                .with_hint("restore the missing *.wal files, or the catalog that belongs to those that are here"));
-        }
         let last = chain.last().map_or((0, 0), |file| (file.header.number, file.len));
+        let next_sequence = match (chain.last(), tail.first()) {
+            (_, Some(record)) => record.sequence,
+            // A file that holds records always has at least the last one in doubt.
+            (Some(file), None) => file.header.first_sequence,
+            (None, None) => covered + 1,
+        };
+        check_complete(&folder, covered, seen, chain.first(), next_sequence + tail.len() as u64)?;
         let mut journal = Self {
             closed: VecDeque::new(),
             open: None,
             last,
-            next_sequence: match (chain.last(), tail.first()) {
-                (_, Some(record)) => record.sequence,
-                // A file that holds records always has at least the last one in doubt.
-                (Some(file), None) => file.header.first_sequence,
-                (None, None) => covered + 1,
-            },
+            next_sequence,
             next_number: highest + 1,
             rotate: false,
+            carried: tail,
             buffer: Vec::new(),
             syncs: 0,
             written: 0,
             options,
         };
-        journal.start_file(tail.len() as u64, |out, nonce, first| {
-            for (record, sequence) in tail.iter().zip(first..) {
-                record::encode(out, nonce, sequence, HEADER_LEN, record.received, |out| out.extend_from_slice(&record.payload));
-            }
-        })?;
+        match journal.start_file(0, |_, _, _| {}) {
+            // What is there can be searched all the same.
+            Err(e) if e.kind() == ErrorKind::Full => tracing::warn!(error = %e, "opened on a full disk"),
+            started => started?,
+        }
         let sync_needed = !leftovers.is_empty();
         Ok((journal, Recovery { chain, leftovers, sync_needed }))
     }
@@ -191,7 +211,8 @@ impl Journal {
     /// Calls `each` with every record, oldest first; files and records that nobody needs are skipped or
     /// removed.
     pub fn replay(&mut self, recovery: Recovery, mut each: impl FnMut(&Self, Replayed) -> Result<()>) -> Result<()> {
-        for file in &recovery.chain {
+        let starts = recovery.chain.iter().skip(1).map(|file| file.header.first_sequence).chain([self.next_of_chain()]);
+        for (file, next) in recovery.chain.iter().zip(starts) {
             let mut info = FileInfo {
                 number: file.header.number,
                 first_sequence: file.header.first_sequence,
@@ -204,19 +225,10 @@ impl Journal {
                 info.note(&record.spans);
                 each(self, record)
             })?;
+            check_joint(file, info.end_sequence, next)?;
             self.closed.push_back(info);
         }
-        let mut open = self.open.take().expect("opened with a file");
-        let path = file_path(&self.options.folder, open.info.number);
-        let (number, first_sequence) = (open.info.number, open.info.first_sequence);
-        let header = Header { number, nonce: open.nonce, first_sequence, previous: 0, previous_len: 0, created: 0 };
-        let carried = ChainFile { path, header, len: open.info.len };
-        recover::replay(&*self.options.vfs, &carried, |raw| {
-            let record = decoded(&carried.path, raw)?;
-            open.info.note(&record.spans);
-            each(self, record)
-        })?;
-        self.open = Some(open);
+        self.replay_open(&mut each)?;
         for path in &recovery.leftovers {
             // Left for the next start if it fails: it counts for nothing.
             let _ = self.options.vfs.remove_file(path);
@@ -227,10 +239,45 @@ impl Journal {
         Ok(())
     }
 
+    fn next_of_chain(&self) -> u64 {
+        self.open.as_ref().map_or(self.next_sequence, |open| open.info.first_sequence)
+    }
+
+    /// Replays the records that were in doubt: from the new file that has them now, or from memory.
+    fn replay_open(&mut self, each: &mut impl FnMut(&Self, Replayed) -> Result<()>) -> Result<()> {
+        let Some(mut open) = self.open.take() else {
+            for raw in &self.carried {
+                each(self, decoded(&self.options.folder, raw.clone())?)?;
+            }
+            return Ok(());
+        };
+        let path = file_path(&self.options.folder, open.info.number);
+        let (number, first_sequence) = (open.info.number, open.info.first_sequence);
+        let header = Header { number, nonce: open.nonce, first_sequence, previous: 0, previous_len: 0, created: 0 };
+        let file = ChainFile { path, header, len: open.info.len };
+        recover::replay(&*self.options.vfs, &file, |raw| {
+            let record = decoded(&file.path, raw)?;
+            open.info.note(&record.spans);
+            each(self, record)
+        })?;
+        self.open = Some(open);
+        Ok(())
+    }
+
+    /// Whether all that was found is durable.
+    pub fn is_settled(&self) -> bool {
+        self.carried.is_empty()
+    }
+
+    /// Makes durable what was in doubt when the journal was opened.
+    pub fn settle(&mut self) -> Result<()> {
+        if self.carried.is_empty() { Ok(()) } else { self.start_file(0, |_, _, _| {}) }
+    }
+
     /// Appends the batches as consecutive records and makes them durable, all or none. Gives the sequence
     /// number of the first.
     pub fn append(&mut self, entries: &[Entry<'_>]) -> Result<u64> {
-        let first = self.next_sequence;
+        let first = self.next_sequence + self.carried.len() as u64;
         let encode = |out: &mut Vec<u8>, nonce: u64, horizon: u64| {
             for (entry, sequence) in entries.iter().zip(first..) {
                 let received = entry.batch.received.nanos();
@@ -241,7 +288,7 @@ impl Journal {
             self.retire();
         }
         if !self.append_to_open(entries.len() as u64, encode) {
-            self.start_file(entries.len() as u64, |out, nonce, _| encode(out, nonce, HEADER_LEN))?;
+            self.start_file(entries.len() as u64, encode)?;
         }
         let open = self.open.as_mut().expect("either the file took the records or there is a new one");
         entries.iter().for_each(|entry| open.info.note(entry.spans));
@@ -253,6 +300,7 @@ impl Journal {
         let Some(open) = &mut self.open else { return false };
         self.buffer.clear();
         encode(&mut self.buffer, open.nonce, open.info.len);
+        debug_assert!(self.carried.is_empty(), "an open file has what was carried");
         let done = open.file.write_all_at(&self.buffer, open.info.len).and_then(|()| open.file.sync_data());
         match done {
             Ok(()) => {
@@ -288,8 +336,8 @@ impl Journal {
         }
     }
 
-    /// Starts a file that holds `count` records from its first moment. Its name appears only when its bytes
-    /// are durable, so a file of the journal always has a whole header.
+    /// Starts a file that holds what is carried and `count` more records from its first moment. Its name
+    /// appears only when its bytes are durable, so a file of the journal always has a whole header.
     fn start_file(&mut self, count: u64, encode: impl FnOnce(&mut Vec<u8>, u64, u64)) -> Result<()> {
         debug_assert!(self.open.is_none());
         let number = self.next_number;
@@ -305,7 +353,12 @@ impl Journal {
         };
         self.buffer.clear();
         self.buffer.extend_from_slice(&header.encode());
-        encode(&mut self.buffer, header.nonce, self.next_sequence);
+        for (raw, sequence) in self.carried.iter().zip(self.next_sequence..) {
+            debug_assert_eq!(raw.sequence, sequence);
+            let fill = |out: &mut Vec<u8>| out.extend_from_slice(&raw.payload);
+            record::encode(&mut self.buffer, header.nonce, sequence, HEADER_LEN, raw.received, fill);
+        }
+        encode(&mut self.buffer, header.nonce, HEADER_LEN);
         let path = file_path(&self.options.folder, number);
         let file = self.write_new(&path).map_err(|e| {
             let error = Error::io(format_args!("{}: cannot start a journal file", path.display()), e);
@@ -315,8 +368,14 @@ impl Journal {
             }
         })?;
         let len = self.buffer.len() as u64;
-        let (first_sequence, end_sequence) = (self.next_sequence, self.next_sequence + count);
-        let info = FileInfo { number, first_sequence, end_sequence, ends: BTreeMap::new(), len };
+        let (first_sequence, end_sequence) = (self.next_sequence, self.next_sequence + self.carried.len() as u64 + count);
+        let mut info = FileInfo { number, first_sequence, end_sequence, ends: BTreeMap::new(), len };
+        for raw in std::mem::take(&mut self.carried) {
+            // Replay has shown, or will, that they can be read.
+            if let Some((_, spans)) = payload::decode(&raw.payload, Timestamp(raw.received)) {
+                info.note(&spans);
+            }
+        }
         self.open = Some(OpenFile { file, nonce: header.nonce, info });
         self.last = (number, len);
         self.next_sequence = end_sequence;
@@ -376,7 +435,7 @@ impl Journal {
 
     /// Sequence number of the newest record; 0 if there never was one.
     pub fn last_sequence(&self) -> u64 {
-        self.next_sequence - 1
+        self.next_sequence + self.carried.len() as u64 - 1
     }
 
     /// Whether there are files that only wait to be covered.

@@ -2,6 +2,7 @@
 //! `docs/formats/journal.md`. Nothing here touches a file.
 
 use crate::codec::{Reader, put_bytes, put_number, put_signed};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
 
@@ -104,7 +105,17 @@ pub(super) fn decode(payload: &[u8], received: Timestamp) -> Option<(EventBatch,
     for (len, time, origin, problems) in heads {
         batch.push(origin, time, problems, reader.take(len)?);
     }
-    reader.is_done().then_some((batch, spans))
+    (reader.is_done() && fits(&batch, &spans)).then_some((batch, spans))
+}
+
+/// Whether the spans count the batch's events.
+fn fits(batch: &EventBatch, spans: &[Span]) -> bool {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for event in batch.iter() {
+        *counts.entry(&event.origin.index).or_default() += 1;
+    }
+    let same = |span: &Span| counts.get(&*span.index) == Some(&span.count) && span.first.checked_add(span.count).is_some();
+    counts.len() == spans.len() && spans.iter().all(same)
 }
 
 #[cfg(test)]
@@ -132,7 +143,8 @@ mod tests {
             for (key, value) in positions {
                 batch.set_position(key, value);
             }
-            let spans = vec![Span { index: "main".into(), first: 7, count: events.len() as u64 }];
+            let mut spans = vec![Span { index: "main".into(), first: 7, count: events.len() as u64 }];
+            spans.retain(|span| span.count > 0);
             let mut out = Vec::new();
             encode(&batch, &spans, &mut out);
             prop_assert!(out.len() <= bound(&batch));

@@ -1,0 +1,238 @@
+//! Appending: batches wait in a queue, one thread takes as many as fit into a group, writes and syncs them
+//! with one journal append, puts their events into memory, and then answers.
+
+use super::stat::add;
+use super::state::{assign, each_event};
+use super::Shared;
+use crate::journal::{self, Entry, Span};
+use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use taffrail_base::limits::{APPEND_QUEUE_BYTES_MAX, BATCH_EVENTS_MAX, JOURNAL_GROUP_BYTES_MAX};
+use taffrail_base::{Error, ErrorKind, Result};
+use taffrail_event::{EventBatch, Origin, Receipt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+/// What one permit of the queue stands for, in bytes.
+const PERMIT_BYTES: usize = 1024;
+
+struct Job {
+    batch: EventBatch,
+    answer: oneshot::Sender<Result<Receipt>>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// Batches that wait for the journal; bounded by their bytes.
+pub(super) struct Queue {
+    room: Arc<Semaphore>,
+    jobs: Mutex<(VecDeque<Job>, bool)>,
+    filled: Condvar,
+}
+
+impl Queue {
+    pub fn new() -> Self {
+        let room = Arc::new(Semaphore::new(APPEND_QUEUE_BYTES_MAX / PERMIT_BYTES));
+        Self { room, jobs: Mutex::default(), filled: Condvar::new() }
+    }
+
+    /// Takes no more batches; those that wait are still answered.
+    pub fn stop(&self) {
+        self.jobs.lock().1 = true;
+        self.room.close();
+        self.filled.notify_all();
+    }
+
+    async fn put(&self, batch: EventBatch) -> Result<oneshot::Receiver<Result<Receipt>>> {
+        // The largest batch waits for an empty queue instead of for ever.
+        let permits = (journal::record_bytes(&batch) / PERMIT_BYTES + 1).min(APPEND_QUEUE_BYTES_MAX / PERMIT_BYTES);
+        let permits = u32::try_from(permits).expect("bounded by the queue");
+        let room = self.room.clone().acquire_many_owned(permits).await.map_err(|_| stopping())?;
+        let (answer, result) = oneshot::channel();
+        let mut jobs = self.jobs.lock();
+        if jobs.1 {
+            return Err(stopping());
+        }
+        jobs.0.push_back(Job { batch, answer, _room: room });
+        self.filled.notify_one();
+        Ok(result)
+    }
+
+    /// The next group; `None` when stopped and empty.
+    fn take(&self) -> Option<Vec<Job>> {
+        let mut jobs = self.jobs.lock();
+        while jobs.0.is_empty() {
+            if jobs.1 {
+                return None;
+            }
+            self.filled.wait(&mut jobs);
+        }
+        let mut bytes = 0;
+        let mut fits = |job: &&Job| {
+            bytes += journal::record_bytes(&job.batch);
+            bytes <= JOURNAL_GROUP_BYTES_MAX
+        };
+        let count = jobs.0.iter().take_while(|job| fits(job)).count().max(1);
+        Some(jobs.0.drain(..count).collect())
+    }
+}
+
+fn stopping() -> Error {
+    Error::new(ErrorKind::Cancelled, "the store is closed")
+}
+
+/// An error told to one more.
+fn again(error: &Error) -> Error {
+    let copy = Error::new(error.kind(), error.message());
+    match error.hint() {
+        Some(hint) => copy.with_hint(hint),
+        None => copy,
+    }
+}
+
+impl Shared {
+    /// Refuses a batch that can never be appended.
+    fn check(&self, batch: &EventBatch) -> Result<()> {
+        if self.read_only {
+            let message = format!("{} was opened for reading only", self.dir.display());
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        if let Some(origin) = batch.origins().iter().find(|origin| !Origin::check_index(&origin.index)) {
+            let message = format!("{:?} cannot be the name of an index", origin.index);
+            return Err(Error::new(ErrorKind::Invalid, message).with_hint("use 1 to 64 of a-z, 0-9, _ and -, with no - first"));
+        }
+        if batch.len() > BATCH_EVENTS_MAX {
+            let message = format!("a batch of {} events is larger than limits::BATCH_EVENTS_MAX ({BATCH_EVENTS_MAX})", batch.len());
+            return Err(Error::new(ErrorKind::Limit, message).with_hint("hand it over in smaller batches"));
+        }
+        journal::check_size(batch)
+    }
+
+    /// Appends a batch through the committer's thread, or here and now where there is none.
+    pub async fn append(self: Arc<Self>, batch: EventBatch) -> Result<Receipt> {
+        let result = self.append_inner(batch).await;
+        if result.is_err() {
+            add(&self.counters.failed, 1);
+        }
+        result
+    }
+
+    async fn append_inner(&self, batch: EventBatch) -> Result<Receipt> {
+        self.check(&batch)?;
+        if batch.is_empty() {
+            return Ok(Receipt { events: 0, sequence: self.state.lock().applied });
+        }
+        if !self.settings.synchronous {
+            let result = self.queue.put(batch).await?;
+            return result.await.map_err(|_| stopping())?;
+        }
+        if self.state.lock().stopping {
+            return Err(stopping());
+        }
+        let events = batch.len() as u64;
+        let sequence = self.commit(&[&batch])?;
+        // The batch is durable whatever comes of this.
+        let _ = self.flush_due();
+        Ok(Receipt { events, sequence })
+    }
+
+    /// The committer's thread.
+    pub fn run_committer(&self) {
+        while let Some(jobs) = self.queue.take() {
+            let batches: Vec<&EventBatch> = jobs.iter().map(|job| &job.batch).collect();
+            let result = self.commit(&batches);
+            for (number, job) in jobs.into_iter().enumerate() {
+                let events = job.batch.len() as u64;
+                let answer = match &result {
+                    Ok(first) => Ok(Receipt { events, sequence: first + number as u64 }),
+                    Err(error) => Err(again(error)),
+                };
+                // A sender that went away misses its answer, not its events.
+                let _ = job.answer.send(answer);
+            }
+        }
+    }
+
+    /// Makes a group durable and searchable. Gives the sequence number of its first record.
+    fn commit(&self, batches: &[&EventBatch]) -> Result<u64> {
+        let bytes = batches.iter().map(|batch| batch.raw_bytes()).sum();
+        let result = self.wait_for_memory(bytes).and_then(|()| self.check_disk(bytes)).and_then(|()| self.commit_now(batches));
+        let full = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Full);
+        self.counters.disk_full.store(full, Ordering::Relaxed);
+        result
+    }
+
+    fn commit_now(&self, batches: &[&EventBatch]) -> Result<u64> {
+        let mut guard = self.ingest.lock();
+        let ingest = guard.as_mut().ok_or_else(stopping)?;
+        let mut next = ingest.next.clone();
+        let spans: Vec<Vec<Span>> = batches.iter().map(|batch| assign(batch, &mut next)).collect();
+        let entries: Vec<Entry<'_>> = batches.iter().zip(&spans).map(|(batch, spans)| Entry { batch, spans }).collect();
+        let first = ingest.journal.append(&entries)?;
+        // Durable from here on: nothing below can fail.
+        ingest.next = next;
+        let before = self.state.lock().freezes;
+        for (entry, sequence) in entries.iter().zip(first..) {
+            self.apply(entry, sequence);
+        }
+        if self.state.lock().freezes > before {
+            // What is frozen and what comes now do not share a file, so that it can be trimmed.
+            ingest.journal.rotate_soon();
+            self.changed.notify_all();
+        }
+        self.newest.send_replace(first + entries.len() as u64 - 1);
+        Ok(first)
+    }
+
+    /// Puts a durable record's events into memory. The caller holds the ingest lock.
+    fn apply(&self, entry: &Entry<'_>, sequence: u64) {
+        let Entry { batch, spans } = entry;
+        let targets = self.state.lock().room(&self.settings, batch.raw_bytes(), spans, self.clock.monotonic_nanos());
+        let mut bytes = vec![0; spans.len()];
+        each_event(batch, spans, |slot, _, event| {
+            targets[slot].push(event);
+            bytes[slot] += event.raw.len();
+        });
+        let mut state = self.state.lock();
+        state.count(&self.settings, spans, &bytes);
+        state.set_positions(batch);
+        state.applied = sequence;
+        drop(state);
+        add(&self.counters.batches, 1);
+        add(&self.counters.events, batch.len());
+        add(&self.counters.bytes, batch.raw_bytes());
+    }
+
+    /// Waits until `bytes` more may be held in memory, or says why that will not be soon.
+    fn wait_for_memory(&self, bytes: usize) -> Result<()> {
+        let mut state = self.state.lock();
+        while !state.frozen.is_empty() && state.memory_bytes() + bytes > self.settings.memory_bytes_max() {
+            if self.settings.synchronous {
+                drop(state);
+                self.build_frozen()?;
+                state = self.state.lock();
+                continue;
+            }
+            if let Some((kind, message)) = &state.trouble {
+                let message = format!("memory is full of events that cannot be written to a segment: {message}");
+                let hint = "what was acknowledged is safe; it goes on by itself once the disk can be written";
+                return Err(Error::new(*kind, message).with_hint(hint));
+            }
+            self.changed.wait_for(&mut state, Duration::from_secs(1));
+        }
+        Ok(())
+    }
+
+    /// Refuses appends that would leave too little of the disk to write segments, which is what makes the
+    /// journal shorter.
+    fn check_disk(&self, bytes: usize) -> Result<()> {
+        // If the system does not tell, the append itself will.
+        let Ok(free) = self.vfs.available_bytes(&self.dir) else { return Ok(()) };
+        if free >= self.settings.reserve_bytes.saturating_add(bytes as u64) {
+            return Ok(());
+        }
+        let message = format!("{}: only {free} bytes are left on the disk", self.dir.display());
+        Err(Error::new(ErrorKind::Full, message).with_hint("make room; what was acknowledged is safe, and appending goes on by itself"))
+    }
+}

@@ -1,0 +1,184 @@
+//! What a store holds in memory: events that are not in a segment yet, which segments there are, positions.
+//! Touches no disk.
+
+use super::options::StoreSettings;
+use crate::catalog::CatalogState;
+use crate::journal::Span;
+use crate::memory::MemorySegment;
+use crate::snapshot::DiskSegment;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use taffrail_base::ErrorKind;
+use taffrail_event::{EventBatch, EventRef};
+
+/// The arrival number of an index's first event, and the sequence number of the journal's first record.
+pub(super) const FIRST_SEQUENCE: u64 = 1;
+
+/// The events of an index that arrived last.
+pub(super) struct Active {
+    pub segment: Arc<MemorySegment>,
+    pub events: usize,
+    pub raw_bytes: usize,
+    /// When its first event came, by the monotonic clock.
+    pub since: u64,
+}
+
+/// A memory segment that gets no more events and waits to be written out.
+#[derive(Clone)]
+pub(super) struct Frozen {
+    pub index: Arc<str>,
+    pub segment: Arc<MemorySegment>,
+    pub raw_bytes: usize,
+    /// The arrival number after its last event.
+    pub end: u64,
+}
+
+/// Guarded by one lock, held for short.
+#[derive(Default)]
+pub(super) struct State {
+    pub active: BTreeMap<Arc<str>, Active>,
+    /// In the order in which they are to be written out.
+    pub frozen: VecDeque<Frozen>,
+    /// How many ever were frozen.
+    pub freezes: u64,
+    pub disk: Vec<Arc<DiskSegment>>,
+    /// Per index, the arrival number after the last event that is in a segment.
+    pub covered: BTreeMap<Arc<str>, u64>,
+    pub positions: BTreeMap<String, Vec<u8>>,
+    /// Positions that changed since the last checkpoint.
+    pub dirty: BTreeSet<String>,
+    /// The newest journal record that is in here.
+    pub applied: u64,
+    /// The journal record up to which none is needed.
+    pub covered_sequence: u64,
+    /// Why the last attempt to write out failed.
+    pub trouble: Option<(ErrorKind, String)>,
+    pub stopping: bool,
+}
+
+impl State {
+    /// What the catalog says, without the segments.
+    pub fn restored(catalog: &CatalogState) -> Self {
+        Self {
+            covered: catalog.next_sequences.clone(),
+            positions: catalog.positions.clone(),
+            applied: catalog.covered_sequence,
+            covered_sequence: catalog.covered_sequence,
+            ..Self::default()
+        }
+    }
+
+    /// The arrival number after the last event of `index` that is in a segment.
+    pub fn covered_of(&self, index: &str) -> u64 {
+        self.covered.get(index).copied().unwrap_or(FIRST_SEQUENCE)
+    }
+
+    /// Raw bytes that are not waiting to be written out.
+    pub fn active_bytes(&self) -> usize {
+        self.active.values().map(|active| active.raw_bytes).sum()
+    }
+
+    /// Raw bytes in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.active_bytes() + self.frozen.iter().map(|frozen| frozen.raw_bytes).sum::<usize>()
+    }
+
+    /// Has an index's events wait to be written out.
+    pub fn freeze(&mut self, index: &str) {
+        let Some((index, active)) = self.active.remove_entry(index) else { return };
+        let end = active.segment.first_sequence() + active.events as u64;
+        self.freezes += 1;
+        self.frozen.push_back(Frozen { index, segment: active.segment, raw_bytes: active.raw_bytes, end });
+    }
+
+    /// The memory segments that take the events of a record, one per span; full ones are frozen first.
+    pub fn room(&mut self, settings: &StoreSettings, bytes: usize, spans: &[Span], now: u64) -> Vec<Arc<MemorySegment>> {
+        let mut targets = Vec::with_capacity(spans.len());
+        for span in spans {
+            if let Some(active) = self.active.get(&span.index)
+                && (active.events + span.count as usize > settings.flush_events || active.raw_bytes + bytes > settings.flush_bytes)
+            {
+                self.freeze(&span.index);
+            }
+            let active = self.active.entry(span.index.clone()).or_insert_with(|| {
+                let segment = Arc::new(MemorySegment::new(&span.index, span.first));
+                Active { segment, events: 0, raw_bytes: 0, since: now }
+            });
+            targets.push(active.segment.clone());
+        }
+        targets
+    }
+
+    /// Counts what was pushed into the segments that [`State::room`] gave.
+    pub fn count(&mut self, settings: &StoreSettings, spans: &[Span], bytes: &[usize]) {
+        for (span, bytes) in spans.iter().zip(bytes) {
+            let active = self.active.get_mut(&span.index).expect("made by `room`");
+            active.events += span.count as usize;
+            active.raw_bytes += bytes;
+        }
+        if self.active_bytes() > settings.active_bytes_max()
+            && let Some(largest) = self.active.iter().max_by_key(|(_, active)| active.raw_bytes).map(|(index, _)| index.clone())
+        {
+            self.freeze(&largest);
+        }
+    }
+
+    /// Takes over the positions of a record.
+    pub fn set_positions(&mut self, batch: &EventBatch) {
+        for position in &batch.positions {
+            match position.value.is_empty() {
+                true => self.positions.remove(&position.key),
+                false => self.positions.insert(position.key.clone(), position.value.clone()),
+            };
+            self.dirty.insert(position.key.clone());
+        }
+    }
+
+    /// The indexes whose oldest event in memory is older than the limit.
+    pub fn aged(&self, settings: &StoreSettings, now: u64) -> Vec<Arc<str>> {
+        let limit = settings.flush_age_seconds.saturating_mul(1_000_000_000);
+        let old = self.active.iter().filter(|(_, active)| now.saturating_sub(active.since) >= limit);
+        old.map(|(index, _)| index.clone()).collect()
+    }
+}
+
+/// The runs of arrival numbers that a batch gets; `next` moves on.
+pub(super) fn assign(batch: &EventBatch, next: &mut BTreeMap<Arc<str>, u64>) -> Vec<Span> {
+    let mut counts = vec![0u64; batch.origins().len()];
+    for event in batch.iter() {
+        counts[event.origin_number as usize] += 1;
+    }
+    let mut spans: Vec<Span> = Vec::new();
+    for (origin, count) in batch.origins().iter().zip(counts) {
+        if count == 0 {
+            continue;
+        }
+        match spans.iter_mut().find(|span| span.index == origin.index) {
+            Some(span) => span.count += count,
+            None => spans.push(Span { index: origin.index.clone(), first: 0, count }),
+        }
+    }
+    for span in &mut spans {
+        let number = next.entry(span.index.clone()).or_insert(FIRST_SEQUENCE);
+        span.first = *number;
+        *number += span.count;
+    }
+    spans
+}
+
+/// For each origin of a batch, which span its events are in.
+fn slots(batch: &EventBatch, spans: &[Span]) -> Vec<usize> {
+    let slot = |index: &Arc<str>| spans.iter().position(|span| span.index == *index).unwrap_or(usize::MAX);
+    batch.origins().iter().map(|origin| slot(&origin.index)).collect()
+}
+
+/// Gives each event of a batch with the number of its span and its arrival number, in order.
+pub(super) fn each_event<'a>(batch: &'a EventBatch, spans: &[Span], mut each: impl FnMut(usize, u64, EventRef<'a>)) {
+    let slots = slots(batch, spans);
+    let mut next: Vec<u64> = spans.iter().map(|span| span.first).collect();
+    for event in batch.iter() {
+        let slot = slots[event.origin_number as usize];
+        each(slot, next[slot], event);
+        next[slot] += 1;
+    }
+}
