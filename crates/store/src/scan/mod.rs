@@ -9,6 +9,8 @@ mod rows;
 mod select;
 mod summary;
 mod term;
+#[cfg(test)]
+mod tests;
 
 pub use plan::{Scan, ScanStream};
 pub use rows::schema;

@@ -29,10 +29,6 @@ impl Bits {
         self.words[row / 64] |= 1 << (row % 64);
     }
 
-    /// Whether a row's bit is set.
-    pub fn get(&self, row: usize) -> bool {
-        self.words[row / 64] & (1 << (row % 64)) != 0
-    }
 
     /// How many bits are set.
     pub fn count(&self) -> usize {
@@ -88,11 +84,12 @@ impl Selection {
     }
 
     /// Whether a row is selected.
+    #[cfg(test)]
     pub fn holds(&self, row: usize) -> bool {
         match self {
             Self::None => false,
             Self::All => true,
-            Self::Some(bits) => bits.get(row),
+            Self::Some(bits) => bits.words[row / 64] & (1 << (row % 64)) != 0,
         }
     }
 

@@ -13,7 +13,7 @@ use taffrail_pattern::split::{is_delimiter, time};
 use taffrail_pattern::SlotKind;
 
 /// Rows of a page: enough to compress, few enough to read one for a handful of rows.
-const PAGE_ROWS: usize = 32_768;
+const PAGE_ROWS: usize = if cfg!(test) { 50 } else { 32_768 };
 
 /// Bytes of a page's values, so that pages of long lines stay readable in pieces.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -22,7 +22,7 @@ const PAGE_BYTES: usize = 4 * 1024 * 1024;
 const NEST_MAX: usize = 2;
 
 /// Values of a page below which nesting cannot pay for its directory.
-const NEST_ROWS_MIN: usize = 64;
+const NEST_ROWS_MIN: usize = if cfg!(test) { 4 } else { 64 };
 
 /// Event times for the rows of a pattern, for columns that repeat them.
 pub type RowTimes<'a> = Option<&'a [i64]>;

@@ -1,0 +1,266 @@
+//! Whatever goes in comes out, and what the scan finds is what a plain look at the bytes finds.
+
+use super::*;
+use crate::segment::{Segment, SegmentBuilder};
+use crate::{SegmentRef, Snapshot};
+use crate::memory::MemorySegment;
+use arrow::array::{Array, AsArray};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use taffrail_base::Ulid;
+use taffrail_event::{EventBatch, Origin, Problems};
+use taffrail_pattern::{FieldPlan, Pattern, TermMatcher};
+
+/// Knows no fields.
+struct NoFields;
+
+impl FieldResolver for NoFields {
+    fn resolve(&self, _: &str, _: &Pattern, _: &str) -> FieldPlan {
+        FieldPlan::Absent
+    }
+    fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
+        Vec::new()
+    }
+    fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
+        Vec::new()
+    }
+}
+
+fn origin(host: &str) -> Origin {
+    let sourcetype = if host.len() % 2 == 0 { "even" } else { "odd" };
+    Origin {
+        index: "main".into(),
+        host: host.into(),
+        source: "test".into(),
+        sourcetype: sourcetype.into(),
+        transport: "test".into(),
+        peer: "".into(),
+    }
+}
+
+fn batch(lines: &[Vec<u8>]) -> EventBatch {
+    let mut batch = EventBatch::new(Timestamp(77));
+    for (at, line) in lines.iter().enumerate() {
+        let number = batch.origin(&origin(["a", "bb", "ccc"][at % 3]));
+        // Times repeat and go back and forth, and some are those written in the line.
+        let time = (at as i64 * 7919 % 50) * 1_000_000_000;
+        batch.push(number, Timestamp(time), Problems((at % 5 == 0).into()), line);
+    }
+    batch
+}
+
+fn segment_of(batch: &EventBatch) -> Arc<Segment> {
+    let mut builder = SegmentBuilder::new("main", 1_000);
+    batch.iter().for_each(|event| builder.push(event));
+    let (bytes, meta) = builder.finish(Ulid(7), 3).unwrap();
+    Segment::from_bytes(bytes, meta).unwrap()
+}
+
+fn request(filter: Filter) -> ScanRequest {
+    ScanRequest {
+        filter,
+        earliest: Timestamp::MIN,
+        latest: Timestamp::MAX,
+        sequence_from: None,
+        resolver: Arc::new(NoFields),
+        columns: vec![Column::Time, Column::Sequence, Column::RawBytes, Column::Host, Column::Problems],
+        newest_first: true,
+        limit: None,
+    }
+}
+
+fn memory_snapshot(batch: &EventBatch) -> Snapshot {
+    let memory = MemorySegment::new("main", 0);
+    batch.iter().for_each(|event| memory.push(event));
+    Snapshot { segments: memory.parts().into_iter().map(SegmentRef::Memory).collect() }
+}
+
+/// The arrival numbers that a scan gives, in its order.
+fn found(snapshot: &Snapshot, request: ScanRequest) -> Vec<u64> {
+    let scan = Scan::plan(snapshot, request);
+    let mut numbers = Vec::new();
+    for partition in 0..scan.partitions() {
+        for batch in scan.run(partition) {
+            let batch = batch.unwrap();
+            numbers.extend(batch.column(1).as_primitive::<arrow::datatypes::UInt64Type>().values());
+        }
+    }
+    numbers
+}
+
+/// Lines that exercise every encoding: numbers, addresses, hex, times, quotes, dictionaries, affixes, junk.
+fn line() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        4 => (0u32..5, 0u32..70_000, "(root|alice|bob|x-[a-f0-9]{3})", 0u8..60).prop_map(|(kind, number, user, second)| {
+            let ip = format!("10.{}.{}.{}", kind, number % 250, number / 300);
+            match kind {
+                0 => format!("Nov {:>2} 21:14:{second:02} web sshd[{number}]: session opened for user {user} by (uid={})", number % 28 + 1, number % 3),
+                1 => format!("{ip} - - [21/Nov/2026:21:14:{second:02} +0000] \"GET /p/{number}?q={user} HTTP/1.1\" 200 {number} \"-\" \"agent {} one\"", number % 3),
+                2 => format!("{{\"a\":{number},\"b\":\"{user} \\\" q\",\"id\":\"{:016x}\"}}", u64::from(number) * 77_777_777),
+                3 => format!("duration: {}.{:03} ms blk_{number} dev-{:04}", number % 90, number % 1000, number % 10_000),
+                _ => format!("2026-11-21T21:14:{second:02}.{:03}Z level=info user={user} msg=\"took {number} us from {ip}\"", number % 1000),
+            }
+            .into_bytes()
+        }),
+        1 => prop::collection::vec(any::<u8>(), 0..40),
+        1 => "[a-d \":=\\\\]{0,30}".prop_map(String::into_bytes),
+    ]
+}
+
+/// A term cut out of a line, or from a few that hit often; sometimes with wildcards.
+fn term(lines: &[Vec<u8>], pick: usize, from: usize, len: usize, how: u8) -> Term {
+    let cut = || {
+        let line = String::from_utf8_lossy(&lines[pick % lines.len()]).into_owned();
+        let chars: Vec<char> = line.chars().filter(|c| *c != '*').collect();
+        let start = from % (chars.len() + 1);
+        chars[start..(start + len).min(chars.len())].iter().collect::<String>()
+    };
+    let often = ["root", "200", "10.1", "user=root", "for user root", "GET", "21:14", "a", "-", "opened for", "x-*", "\"GET /p", "duration: 1*ms"];
+    match how % 8 {
+        0 | 1 => Term::literal(cut()),
+        2 => Term::wildcard(&format!("{}*", cut())),
+        3 => Term::wildcard(&format!("*{}*", cut())),
+        4 => Term::substring(cut(), how > 100),
+        5 => Term { case_sensitive: true, ..Term::literal(cut().to_uppercase()) },
+        6 => {
+            let text = cut();
+            let middle = text.char_indices().nth(text.chars().count() / 2).map_or(0, |(at, _)| at);
+            Term::wildcard(&format!("{}*{}", &text[..middle], &text[middle..]))
+        }
+        _ => Term::wildcard(often[pick % often.len()]),
+    }
+}
+
+/// The tree of a filter, as a plain look at an event decides it.
+fn brute(filter: &Filter, raw: &[u8], host: &str) -> bool {
+    match filter {
+        Filter::All => true,
+        Filter::Nothing => false,
+        Filter::Term(term) => TermMatcher::new(term).matches(raw),
+        Filter::Origin(_, test) => test.0(Some(host)),
+        Filter::Field(_, test) => test.0(None),
+        Filter::And(all) => all.iter().all(|one| brute(one, raw, host)),
+        Filter::Or(any) => any.iter().any(|one| brute(one, raw, host)),
+        Filter::Not(one) => !brute(one, raw, host),
+    }
+}
+
+fn check(lines: &[Vec<u8>], terms: &[(usize, usize, usize, u8)], shape: u8) -> Result<(), TestCaseError> {
+    let batch = batch(lines);
+    let segment = segment_of(&batch);
+    let mut back = Vec::new();
+    segment.for_each_raw(&mut |number, raw| back.push((number, raw.to_vec()))).unwrap();
+    let expected: Vec<(u64, Vec<u8>)> = lines.iter().enumerate().map(|(at, line)| (1_000 + at as u64, line.clone())).collect();
+    prop_assert_eq!(&back, &expected, "bytes and order come back");
+
+    let snapshot = memory_snapshot(&batch);
+    let mut leaves: Vec<Filter> = terms.iter().map(|(a, b, c, d)| Filter::Term(term(lines, *a, *b, *c, *d))).collect();
+    leaves.push(Filter::Origin(OriginField::Host, ValueTest(Arc::new(|host| host == Some("bb")))));
+    let tree = match shape % 3 {
+        0 => Filter::And(leaves.iter().take(2).cloned().collect()),
+        1 => Filter::Or(leaves.clone()),
+        _ => Filter::And(vec![leaves[0].clone(), Filter::Not(Box::new(Filter::Or(leaves[1..].to_vec())))]),
+    };
+    for filter in leaves.iter().chain([&tree]) {
+        let mut expected: Vec<(i64, u64)> = batch
+            .iter()
+            .enumerate()
+            .filter(|(_, event)| brute(filter, event.raw, &event.origin.host))
+            .map(|(at, event)| (event.time.nanos(), at as u64))
+            .collect();
+        expected.sort_unstable_by(|a, b| b.cmp(a));
+        let numbers: Vec<u64> = expected.iter().map(|(_, at)| *at).collect();
+        prop_assert_eq!(&found(&snapshot, request(filter.clone())), &numbers, "{:?}", filter);
+        prop_assert_eq!(Scan::plan(&snapshot, request(filter.clone())).count().unwrap(), numbers.len() as u64);
+        let limited = ScanRequest { limit: Some(5), ..request(filter.clone()) };
+        prop_assert_eq!(found(&snapshot, limited), &numbers[..numbers.len().min(5)]);
+        let (earliest, latest) = (Timestamp(10_000_000_000), Timestamp(30_000_000_000));
+        let bounded = ScanRequest { earliest, latest, ..request(filter.clone()) };
+        let within = |(time, _): &&(i64, u64)| (10_000_000_000..30_000_000_000).contains(time);
+        let numbers: Vec<u64> = expected.iter().filter(within).map(|(_, at)| *at).collect();
+        prop_assert_eq!(found(&snapshot, bounded), numbers);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #[test]
+    fn the_scan_agrees_with_a_plain_look(
+        lines in prop::collection::vec(line(), 1..220),
+        terms in prop::collection::vec((any::<usize>(), any::<usize>(), 1usize..14, any::<u8>()), 3..8),
+        shape in any::<u8>(),
+    ) {
+        check(&lines, &terms, shape)?;
+    }
+}
+
+/// Cases of the property test: few by default, as many as `PROPTEST_CASES` says for a long run.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(96)
+}
+
+#[test]
+fn columns_hold_what_they_name() {
+    let lines: Vec<Vec<u8>> = (0..10).map(|i| format!("event {i} \u{e4}").into_bytes()).collect();
+    let snapshot = memory_snapshot(&batch(&lines));
+    let scan = Scan::plan(&snapshot, ScanRequest { limit: Some(3), ..request(Filter::All) });
+    let rows: Vec<_> = scan.run(0).map(|batch| batch.unwrap()).collect();
+    assert_eq!(rows.len(), 1);
+    let raws: Vec<&[u8]> = rows[0].column(2).as_binary::<i32>().iter().flatten().collect();
+    let hosts: Vec<&str> = rows[0].column(3).as_string::<i32>().iter().flatten().collect();
+    let numbers: Vec<u64> = rows[0].column(1).as_primitive::<arrow::datatypes::UInt64Type>().values().to_vec();
+    for ((raw, host), number) in raws.iter().zip(hosts).zip(numbers) {
+        assert_eq!(*raw, lines[number as usize]);
+        assert_eq!(host, ["a", "bb", "ccc"][number as usize % 3]);
+        let problems = rows[0].column(4).as_string::<i32>();
+        assert_eq!(problems.null_count() + problems.iter().flatten().count(), 3);
+    }
+}
+
+#[test]
+fn histograms_patterns_and_ranges_agree_with_rows() {
+    let lines: Vec<Vec<u8>> = (0..500).map(|i| format!("job {i} {}", if i % 4 == 0 { "failed" } else { "done" }).into_bytes()).collect();
+    let snapshot = memory_snapshot(&batch(&lines));
+    let buckets = Buckets { start: Timestamp(0), span_nanos: 10_000_000_000, count: 5 };
+    for filter in [Filter::All, Filter::Term(Term::literal("failed")), Filter::Nothing] {
+        let scan = Scan::plan(&snapshot, request(filter));
+        let total = scan.count().unwrap();
+        assert_eq!(scan.histogram(buckets).unwrap().iter().sum::<u64>(), total);
+        let patterns = scan.patterns(Some(buckets)).unwrap();
+        assert_eq!(patterns.iter().map(|p| p.count).sum::<u64>(), total);
+        assert_eq!(patterns.iter().flat_map(|p| &p.buckets).sum::<u64>(), total);
+        assert_eq!(scan.time_range().unwrap().is_some(), total > 0);
+    }
+}
+
+#[test]
+fn damage_is_named_wherever_it_is() {
+    let lines: Vec<Vec<u8>> = (0..400).map(|i| format!("user u{} did {} at {}", i % 7, i * 31, i).into_bytes()).collect();
+    let mut builder = SegmentBuilder::new("main", 0);
+    batch(&lines).iter().for_each(|event| builder.push(event));
+    let (bytes, meta) = builder.finish(Ulid(7), 3).unwrap();
+    let mut kinds = BTreeMap::new();
+    for at in 8..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x10;
+        let opened = Segment::from_bytes(damaged, meta.clone());
+        let read = opened.and_then(|segment| {
+            segment.for_each_raw(&mut |_, _| {})?;
+            let snapshot = segment.clone();
+            drop(snapshot);
+            // The streams are checked when something asks for them.
+            let blocks = crate::segment::Blocks::new(&segment);
+            blocks.times()?;
+            blocks.stream(segment.footer().received)?;
+            blocks.stream(segment.footer().problems)?;
+            segment.footer().blocks.first().filter(|b| b.len > 0).map(|b| blocks.filters(crate::segment::meta::Place { block: 0, offset: 0, len: b.len })).transpose()?;
+            Ok(())
+        });
+        *kinds.entry(read.is_err()).or_insert(0) += 1;
+        if let Err(error) = read {
+            assert_eq!(error.kind(), taffrail_base::ErrorKind::Corrupt, "{error}");
+        }
+    }
+    assert_eq!(kinds.get(&false), None, "every flipped bit is noticed");
+}
