@@ -101,7 +101,7 @@ impl SealLog {
                 return Ok(());
             }
             let what = format!("the file is not what was sealed as number {number}: its bytes have changed");
-            return Err(Error::corrupt(&seal.path, what).with_hint("run `taffrail verify` for the whole picture"));
+            return Err(Error::corrupt(&seal.path, what).with_hint("a segment is never changed after it was sealed: restore the file from a backup"));
         }
         if self.leaves.len() >= EVIDENCE_SEALS_MAX {
             let what = format!("the log of seals is full: EVIDENCE_SEALS_MAX is {EVIDENCE_SEALS_MAX}");
@@ -257,7 +257,7 @@ struct Seals {
 fn read_seals(vfs: &dyn Vfs, path: &Path, signed: Option<&Checkpoint>) -> Result<Seals> {
     let mut read = Seals { leaves: Vec::new(), tree: Frontier::new(), numbers: BTreeMap::new(), len: 0 };
     let Some(signed) = signed else { return Ok(read) };
-    let broken = |what: String| Error::corrupt(path.display(), what).with_hint("run `taffrail verify`; restore the file from a backup");
+    let broken = |what: String| Error::corrupt(path.display(), what).with_hint("restore the file from a backup");
     let mut lines = Lines::open(vfs, path)?;
     while read.tree.size() < signed.size {
         let number = read.tree.size();

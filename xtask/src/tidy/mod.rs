@@ -9,7 +9,7 @@ mod library;
 mod locks;
 mod modules;
 mod registry;
-mod source;
+pub mod source;
 mod words;
 
 use crate::{Arguments, workspace};
@@ -68,6 +68,9 @@ pub fn check() -> Result<()> {
     findings.extend(documents::check(&tree));
     findings.extend(locks::check(&tree));
     findings.extend(words::check(&tree));
+    if !crate::docs::is_current(&tree) {
+        findings.push(Finding::new("docs/manual/commands.md", 0, "the list of commands is not up to date", "cargo xtask docs"));
+    }
     findings.sort();
     for finding in &findings {
         println!("{finding}");
