@@ -63,11 +63,12 @@ pub const REQUEST_BODY_BYTES_MAX: usize = QUERY_BYTES_MAX + 64 * 1024;
 /// Bytes of an ingest body as it is sent. Held in memory while it is read, so a larger load comes in parts.
 pub const INGEST_BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Bytes that a compressed ingest body may expand to: 4 MiB of zeros can otherwise name terabytes.
-pub const INGEST_EXPANDED_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Bytes that a compressed ingest body may expand to: 4 MiB of zeros can otherwise name terabytes. Expanded
+/// bodies are held in memory, twice while they become events.
+pub const INGEST_EXPANDED_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// Ingest bodies held at once; more wait. Bounds their memory together.
-pub const INGEST_BODIES_MAX: usize = 8;
+pub const INGEST_BODIES_MAX: usize = 4;
 
 /// Searches that run at once through the server; more wait. Ingest goes before search.
 pub const SEARCHES_RUNNING_MAX: usize = 16;
@@ -144,3 +145,12 @@ pub const JOURNAL_GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes that must stay free on the disk for an append to be taken: a memory segment can then still be
 /// written out, which is what makes the journal shorter.
 pub const DISK_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Files that one input follows: each costs a few hundred bytes, and up to an event's size for a last line.
+pub const FILES_FOLLOWED_MAX: usize = 100_000;
+
+/// Files that one input holds open: the usual limit of a process is 1,024 for everything.
+pub const FILES_OPEN_MAX: usize = 512;
+
+/// Days after which the position of a file that is not there any more is forgotten.
+pub const FILE_POSITION_DAYS_MAX: i64 = 90;

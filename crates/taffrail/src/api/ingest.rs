@@ -1,0 +1,187 @@
+//! Ingest: bodies of lines or JSON lines become durable events before they are answered.
+
+use super::body::{Params, whole};
+use super::error::{ApiError, ApiResult};
+use super::schema::{ErrorAnswer, IngestAnswer};
+use crate::app::App;
+use crate::serve::blocking;
+use axum::Json;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use taffrail_base::{Error, ErrorKind, limits};
+use taffrail_collect::http::{self, Body, IngestOrigin};
+use taffrail_event::Timestamp;
+
+/// What is said of the events; all of it may be left out.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct IngestParams {
+    /// The index that the events go to; `main` unless given.
+    #[param(example = "main")]
+    index: Option<String>,
+    /// The machine that the events speak of; what they say, else the sender's address, unless given.
+    #[param(example = "web-1")]
+    host: Option<String>,
+    /// Where they come from; `http` unless given.
+    #[param(example = "app.log")]
+    source: Option<String>,
+    /// The name of their format; found from the content unless given.
+    #[param(example = "syslog")]
+    sourcetype: Option<String>,
+}
+
+/// Take lines as events.
+///
+/// One event a line, any bytes. `Content-Encoding` may be gzip, deflate or zstd. Answered when durable.
+#[utoipa::path(post, path = "/api/v1/ingest/raw", tag = "ingest", params(IngestParams),
+    request_body(content = String, content_type = "text/plain", description = "Lines", example = json!("Nov 21 20:14:03 web-1 sshd[812]: session opened for user root\n")),
+    responses(
+        (status = 200, description = "Durable", body = IngestAnswer),
+        (status = 400, description = "Wrong parameters, or a damaged body; nothing was stored", body = ErrorAnswer),
+        (status = 413, description = "Too large, as sent or expanded; nothing was stored", body = ErrorAnswer),
+        (status = 415, description = "An encoding that is not taken", body = ErrorAnswer),
+        (status = 507, description = "The disk is full", body = ErrorAnswer)
+    ))]
+pub async fn raw(State(app): State<Arc<App>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, Params(params): Params<IngestParams>, request: Request) -> ApiResult<Json<IngestAnswer>> {
+    take(app, Body::Raw, params, peer, request).await
+}
+
+/// Take JSON lines as events.
+///
+/// One JSON object a line; a line that is none is kept all the same and marked malformed. `Content-Encoding` may be
+/// gzip, deflate or zstd. Answered when durable.
+#[utoipa::path(post, path = "/api/v1/ingest/ndjson", tag = "ingest", params(IngestParams),
+    request_body(content = String, content_type = "application/x-ndjson", description = "JSON lines", example = json!("{\"time\":\"2026-11-21T20:14:03Z\",\"level\":\"error\",\"msg\":\"disk full\"}\n")),
+    responses(
+        (status = 200, description = "Durable", body = IngestAnswer),
+        (status = 400, description = "Wrong parameters, or a damaged body; nothing was stored", body = ErrorAnswer),
+        (status = 413, description = "Too large, as sent or expanded; nothing was stored", body = ErrorAnswer),
+        (status = 415, description = "An encoding that is not taken", body = ErrorAnswer),
+        (status = 507, description = "The disk is full", body = ErrorAnswer)
+    ))]
+pub async fn ndjson(State(app): State<Arc<App>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, Params(params): Params<IngestParams>, request: Request) -> ApiResult<Json<IngestAnswer>> {
+    take(app, Body::Ndjson, params, peer, request).await
+}
+
+async fn take(app: Arc<App>, kind: Body, params: IngestParams, peer: SocketAddr, request: Request) -> ApiResult<Json<IngestAnswer>> {
+    let encoding = Encoding::of(request.headers())?;
+    let _permit = app.bodies.acquire().await.map_err(|_| Error::new(ErrorKind::Cancelled, "the server is stopping"))?;
+    let body = whole(request, limits::INGEST_BODY_BYTES_MAX).await?;
+    let received = Timestamp(app.clock.now_nanos());
+    let origin = IngestOrigin {
+        index: params.index,
+        host: params.host,
+        source: params.source,
+        sourcetype: params.sourcetype,
+        peer: peer.ip().to_canonical().to_string(),
+    };
+    let batches = blocking(move || {
+        let expanded;
+        let lines: &[u8] = match encoding {
+            Encoding::Identity => &body,
+            packed => {
+                expanded = expand(packed, &body, limits::INGEST_EXPANDED_BYTES_MAX)?;
+                &expanded
+            }
+        };
+        http::batches(kind, lines, &origin, received)
+    })
+    .await;
+    let batches = batches.map_err(|e| if e.kind() == ErrorKind::Limit { ApiError::too_large(e.message()) } else { e.into() })?;
+    let mut answer = IngestAnswer { accepted: 0, bytes: 0, sequence: 0 };
+    for batch in batches {
+        answer.bytes += batch.raw_bytes() as u64;
+        let receipt = app.sink.append(batch).await?;
+        answer.accepted += receipt.events;
+        answer.sequence = receipt.sequence;
+    }
+    Ok(Json(answer))
+}
+
+/// How a body is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    Identity,
+    Gzip,
+    Deflate,
+    Zstd,
+}
+
+impl Encoding {
+    fn of(headers: &HeaderMap) -> ApiResult<Self> {
+        let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
+        let value = values.next().map_or(Ok("identity"), |v| v.to_str()).unwrap_or("?").trim().to_ascii_lowercase();
+        match (value.as_str(), values.next()) {
+            ("identity" | "", None) => Ok(Self::Identity),
+            ("gzip" | "x-gzip", None) => Ok(Self::Gzip),
+            ("deflate", None) => Ok(Self::Deflate),
+            ("zstd", None) => Ok(Self::Zstd),
+            _ => Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported", format!("the Content-Encoding {value:?} is not taken"))
+                .with_hint("use gzip, deflate, zstd or none")),
+        }
+    }
+}
+
+/// The body unpacked, at most `most` bytes.
+fn expand(encoding: Encoding, body: &[u8], most: u64) -> Result<Vec<u8>, Error> {
+    let damaged = |e: std::io::Error| Error::new(ErrorKind::Invalid, format!("the {encoding:?} body is damaged: {e}"));
+    let reader: Box<dyn Read + '_> = match encoding {
+        Encoding::Identity => Box::new(body),
+        Encoding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(body)),
+        // Senders mean either of two things by deflate: with the zlib header, or bare.
+        Encoding::Deflate if body.first().is_some_and(|b| b & 0x0f == 8) && body.len() > 1 && (u16::from(body[0]) << 8 | u16::from(body[1])).is_multiple_of(31) => {
+            Box::new(flate2::read::ZlibDecoder::new(body))
+        }
+        Encoding::Deflate => Box::new(flate2::read::DeflateDecoder::new(body)),
+        Encoding::Zstd => Box::new(zstd::stream::read::Decoder::new(body).map_err(damaged)?),
+    };
+    let mut expanded = Vec::new();
+    reader.take(most + 1).read_to_end(&mut expanded).map_err(damaged)?;
+    if expanded.len() as u64 > most {
+        return Err(Error::new(ErrorKind::Limit, format!("the body expands to more than {most} bytes")));
+    }
+    Ok(expanded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn packed(encoding: Encoding, plain: &[u8]) -> Vec<u8> {
+        let level = flate2::Compression::fast();
+        match encoding {
+            Encoding::Gzip => {
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+                encoder.write_all(plain).expect("packs");
+                encoder.finish().expect("packs")
+            }
+            Encoding::Deflate => {
+                let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), level);
+                encoder.write_all(plain).expect("packs");
+                encoder.finish().expect("packs")
+            }
+            Encoding::Zstd => zstd::encode_all(plain, 1).expect("packs"),
+            Encoding::Identity => plain.to_vec(),
+        }
+    }
+
+    #[test]
+    fn every_encoding_unpacks_within_the_cap_and_not_beyond() {
+        let plain = b"line\n".repeat(2_000);
+        for encoding in [Encoding::Gzip, Encoding::Deflate, Encoding::Zstd] {
+            let body = packed(encoding, &plain);
+            assert_eq!(expand(encoding, &body, 10_000).expect("fits"), plain, "{encoding:?}");
+            assert_eq!(expand(encoding, &body, 9_999).expect_err("is too large").kind(), ErrorKind::Limit, "{encoding:?}");
+            assert_eq!(expand(encoding, &body[..body.len() - 3], 10_000).expect_err("is cut").kind(), ErrorKind::Invalid, "{encoding:?}");
+        }
+        let mut bare = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        bare.write_all(&plain).expect("packs");
+        assert_eq!(expand(Encoding::Deflate, &bare.finish().expect("packs"), 10_000).expect("fits"), plain);
+    }
+}

@@ -1,0 +1,172 @@
+//! `/metrics` in the Prometheus text format, version 0.0.4.
+
+use crate::app::App;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counters for Prometheus: store, inputs, HTTP, searches, process.
+#[utoipa::path(get, path = "/metrics", tag = "status", responses((status = 200, description = "Prometheus text format", body = String, content_type = "text/plain")))]
+pub async fn metrics(State(app): State<Arc<App>>) -> Response {
+    ([("content-type", "text/plain; version=0.0.4; charset=utf-8")], text(&app)).into_response()
+}
+
+/// Metrics being written.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    /// Opens a metric: what it is and its type.
+    fn metric(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    /// One sample with its labels.
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+        self.0.push_str(name);
+        for (at, (label, text)) in labels.iter().enumerate() {
+            self.0.push(if at == 0 { '{' } else { ',' });
+            let _ = write!(self.0, "{label}=\"");
+            for c in text.chars() {
+                match c {
+                    '\\' => self.0.push_str("\\\\"),
+                    '"' => self.0.push_str("\\\""),
+                    '\n' => self.0.push_str("\\n"),
+                    c => self.0.push(c),
+                }
+            }
+            self.0.push('"');
+        }
+        if !labels.is_empty() {
+            self.0.push('}');
+        }
+        let _ = writeln!(self.0, " {value}");
+    }
+
+    /// A metric of one sample.
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl std::fmt::Display) {
+        self.metric(name, kind, help);
+        self.sample(name, &[], value);
+    }
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+fn text(app: &App) -> String {
+    let mut page = Page::default();
+    store(&mut page, app);
+    inputs(&mut page, app);
+    searches(&mut page, app);
+    requests(&mut page, app);
+    process(&mut page, app);
+    page.0
+}
+
+fn store(page: &mut Page, app: &App) {
+    let stat = app.store.stat();
+    let gauges: [(&str, &str, fn(&taffrail_store::IndexStat) -> u64); 5] = [
+        ("taffrail_index_events", "Events in the index.", |s| s.events),
+        ("taffrail_index_raw_bytes", "Bytes of the events in the index.", |s| s.raw_bytes),
+        ("taffrail_index_stored_bytes", "Bytes of the segment files of the index.", |s| s.stored_bytes),
+        ("taffrail_index_segments", "Segments of the index, those in memory included.", |s| s.segments),
+        ("taffrail_index_patterns", "Patterns of the index, counted per segment.", |s| s.patterns),
+    ];
+    for (name, help, value) in gauges {
+        page.metric(name, "gauge", help);
+        for index in &stat {
+            page.sample(name, &[("index", &index.index)], value(index));
+        }
+    }
+    page.metric("taffrail_stored_events_total", "counter", "Events made durable since the start, by transport.");
+    let transports = app.meters.transports();
+    for (transport, meter) in &transports {
+        page.sample("taffrail_stored_events_total", &[("transport", transport)], meter.events);
+    }
+    page.metric("taffrail_stored_bytes_total", "counter", "Bytes of events made durable since the start, by transport.");
+    for (transport, meter) in &transports {
+        page.sample("taffrail_stored_bytes_total", &[("transport", transport)], meter.bytes);
+    }
+    page.single("taffrail_append_errors_total", "counter", "Batches that could not be made durable.", read(&app.meters.append_errors));
+}
+
+fn inputs(page: &mut Page, app: &App) {
+    let snapshots: Vec<_> = app.inputs.read().iter().map(|counters| counters.snapshot()).collect();
+    let per_input: [(&str, &str, fn(&taffrail_collect::InputSnapshot) -> u64); 8] = [
+        ("taffrail_input_received_events_total", "Events taken in.", |i| i.total().received_events),
+        ("taffrail_input_received_bytes_total", "Bytes of events taken in.", |i| i.total().received_bytes),
+        ("taffrail_input_stored_events_total", "Events that the store acknowledged.", |i| i.total().stored_events),
+        ("taffrail_input_dropped_events_total", "Events given up.", |i| i.total().dropped.iter().map(|(_, n)| n).sum()),
+        ("taffrail_input_kernel_drops_total", "Datagrams that the kernel dropped.", |i| i.kernel_drops),
+        ("taffrail_input_lost_bytes_total", "Bytes gone from a file before they could be read.", |i| i.lost_bytes),
+        ("taffrail_input_refused_connections_total", "Connections closed because there were too many.", |i| i.refused_connections),
+        ("taffrail_input_problems_total", "Problems noted.", |i| i.problems_total),
+    ];
+    for (name, help, value) in per_input {
+        page.metric(name, "counter", help);
+        for input in &snapshots {
+            page.sample(name, &[("input", &input.name), ("kind", input.kind)], value(input));
+        }
+    }
+    page.metric("taffrail_input_open_connections", "gauge", "Connections open now.");
+    for input in &snapshots {
+        page.sample("taffrail_input_open_connections", &[("input", &input.name), ("kind", input.kind)], input.open_connections);
+    }
+    page.metric("taffrail_input_sources", "gauge", "Sources that the input has met.");
+    for input in &snapshots {
+        page.sample("taffrail_input_sources", &[("input", &input.name), ("kind", input.kind)], input.sources.len());
+    }
+}
+
+fn searches(page: &mut Page, app: &App) {
+    let meters = &app.meters;
+    page.single("taffrail_searches_total", "counter", "Searches begun.", read(&meters.searches));
+    page.single("taffrail_search_errors_total", "counter", "Searches that failed or were refused.", read(&meters.search_errors));
+    page.single("taffrail_searches_running", "gauge", "Searches running now.", read(&meters.searches_running));
+    page.single("taffrail_tails_open", "gauge", "Live tails open now.", read(&meters.tails_open));
+}
+
+fn requests(page: &mut Page, app: &App) {
+    let requests = app.meters.requests();
+    page.metric("taffrail_http_requests_total", "counter", "Requests answered.");
+    for ((route, method, status), meter) in &requests {
+        let status = status.to_string();
+        page.sample("taffrail_http_requests_total", &[("route", route), ("method", method), ("status", &status)], meter.count);
+    }
+    page.metric("taffrail_http_request_seconds_total", "counter", "Time until answers began, summed.");
+    for ((route, method, status), meter) in &requests {
+        let status = status.to_string();
+        let seconds = meter.nanos as f64 / 1e9;
+        page.sample("taffrail_http_request_seconds_total", &[("route", route), ("method", method), ("status", &status)], seconds);
+    }
+}
+
+fn process(page: &mut Page, app: &App) {
+    page.metric("taffrail_build_info", "gauge", "Always 1; the version is a label.");
+    page.sample("taffrail_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    page.single("taffrail_uptime_seconds", "gauge", "Seconds since the start.", app.uptime_seconds());
+    // From the kernel; absent where it does not say.
+    let mut status = [0u8; 4096];
+    let read = app.vfs.open_read(std::path::Path::new("/proc/self/status")).and_then(|file| file.read_at(&mut status, 0)).unwrap_or(0);
+    let status = String::from_utf8_lossy(&status[..read]);
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    if let Some(kibibytes) = resident {
+        page.single("process_resident_memory_bytes", "gauge", "Resident memory.", kibibytes * 1024);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Page;
+
+    #[test]
+    fn labels_are_escaped() {
+        let mut page = Page::default();
+        page.metric("m", "gauge", "Help.");
+        page.sample("m", &[("a", "x\"y\\z\n"), ("b", "")], 1.5);
+        assert_eq!(page.0, "# HELP m Help.\n# TYPE m gauge\nm{a=\"x\\\"y\\\\z\\n\",b=\"\"} 1.5\n");
+    }
+}

@@ -1,0 +1,526 @@
+//! What goes over the wire, with its documentation. The engine has its own types; a test holds the two together
+//! by reading real answers with these.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+/// A row: field name to a string, a number, or a list of strings; a field that is missing is left out.
+pub type Row = serde_json::Map<String, serde_json::Value>;
+
+/// A search to run.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"query": "session opened user=root | stats count by host", "earliest": "-24h", "limit": 1000}))]
+pub struct SearchBody {
+    /// The query; see the search language in the manual.
+    pub query: String,
+    /// From this time on: relative (`-24h`, `-1d@d`), epoch seconds, or RFC 3339. All time when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time_argument")]
+    #[schema(value_type = Option<String>, example = "-24h")]
+    pub earliest: Option<String>,
+    /// Up to but not at this time; no end when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time_argument")]
+    #[schema(value_type = Option<String>, example = "now")]
+    pub latest: Option<String>,
+    /// At most this many rows; 0 or absent means all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// Whether rows of an unfinished result may be sent (marked `preview`).
+    #[serde(default)]
+    pub preview: bool,
+}
+
+/// A search whose result is written in one form.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"query": "sourcetype=syslog | reverse", "format": "raw"}))]
+pub struct ExportBody {
+    /// The query.
+    pub query: String,
+    /// From this time on.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time_argument")]
+    #[schema(value_type = Option<String>, example = "-24h")]
+    pub earliest: Option<String>,
+    /// Up to but not at this time.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time_argument")]
+    #[schema(value_type = Option<String>, example = "now")]
+    pub latest: Option<String>,
+    /// At most this many rows; 0 or absent means all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// `raw`, `json` or `csv`.
+    pub format: crate::output::Form,
+}
+
+/// A range of a query, over time.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"query": "failed password", "earliest": "-7d", "buckets": 120}))]
+pub struct TimelineBody {
+    /// The query; counted are the events that its base search and streaming filters let through.
+    pub query: String,
+    /// From this time on.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time_argument")]
+    #[schema(value_type = Option<String>, example = "-7d")]
+    pub earliest: Option<String>,
+    /// Up to but not at this time.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time_argument")]
+    #[schema(value_type = Option<String>)]
+    pub latest: Option<String>,
+    /// About how many bars; spans are rounded to what people read.
+    #[serde(default = "default_buckets")]
+    #[schema(default = 120, minimum = 1, maximum = 2000)]
+    pub buckets: usize,
+}
+
+fn default_buckets() -> usize {
+    120
+}
+
+/// A query within a range.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"query": "sourcetype=nginx status>=500", "earliest": "-1h"}))]
+pub struct RangeBody {
+    /// The query.
+    pub query: String,
+    /// From this time on.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time_argument")]
+    #[schema(value_type = Option<String>, example = "-1h")]
+    pub earliest: Option<String>,
+    /// Up to but not at this time.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time_argument")]
+    #[schema(value_type = Option<String>)]
+    pub latest: Option<String>,
+}
+
+/// A query to look at without running it.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"query": "error | stas count by host"}))]
+pub struct CheckBody {
+    /// The query.
+    pub query: String,
+}
+
+/// A time argument may be a string or a number of epoch seconds.
+fn time_argument<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Text(String),
+        Number(serde_json::Number),
+    }
+    Ok(Option::<Either>::deserialize(deserializer)?.and_then(|either| match either {
+        Either::Text(text) if text.trim().is_empty() => None,
+        Either::Text(text) => Some(text),
+        Either::Number(number) => Some(number.to_string()),
+    }))
+}
+
+/// Whether rows are events or a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ResultKind {
+    /// Events, newest first unless the query orders them.
+    Events,
+    /// Rows made by the query.
+    Table,
+}
+
+/// A column of a result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Field {
+    /// Its name.
+    pub name: String,
+    /// `string`, `number`, `time` or `list`.
+    pub kind: String,
+}
+
+/// How much a message weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// The answer is not what it may seem.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+/// One line of a search's answer.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum SearchLine {
+    /// First: what the rows will look like.
+    Start {
+        /// The search's identity.
+        id: String,
+        /// Events or a table.
+        kind: ResultKind,
+        /// The columns.
+        fields: Vec<Field>,
+        /// The query as it was understood.
+        query: String,
+        /// Start of the range searched; null means all time.
+        #[serde(default)]
+        #[schema(value_type = Option<String>)]
+        earliest: Option<serde_json::Value>,
+        /// End of the range searched.
+        #[serde(default)]
+        #[schema(value_type = Option<String>)]
+        latest: Option<serde_json::Value>,
+    },
+    /// How far it has come.
+    Progress {
+        /// Segments finished.
+        segments_done: u64,
+        /// Segments that are looked at.
+        segments_total: u64,
+        /// Events looked at.
+        events_scanned: u64,
+        /// Events that matched.
+        events_matched: u64,
+        /// Stored bytes read.
+        bytes_read: u64,
+        /// Milliseconds since the search began.
+        elapsed_ms: u64,
+    },
+    /// Rows. A preview replaces the previews before it.
+    Rows {
+        /// Whether these rows may still change.
+        #[serde(default)]
+        preview: bool,
+        /// The number of the first row.
+        offset: u64,
+        /// The rows.
+        #[schema(value_type = Vec<Object>)]
+        rows: Vec<Row>,
+    },
+    /// Something to know about the answer.
+    Message {
+        /// How much it weighs.
+        severity: Severity,
+        /// What to know.
+        text: String,
+    },
+    /// Last: the answer is complete.
+    Done {
+        /// Rows sent.
+        rows: u64,
+        /// Events that matched.
+        matched: u64,
+        /// Events looked at.
+        scanned: u64,
+        /// Milliseconds it took.
+        elapsed_ms: u64,
+        /// Stored bytes read.
+        bytes_read: u64,
+        /// Whether the answer is exact.
+        exact: bool,
+        /// Whether rows beyond the limit were left out.
+        truncated: bool,
+    },
+    /// Last: the search failed; rows sent before may be incomplete.
+    Error {
+        /// What happened.
+        #[schema(value_type = Object)]
+        error: serde_json::Value,
+    },
+}
+
+/// A bar of the timeline.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct TimelineBucket {
+    /// Its start.
+    #[schema(example = "2026-11-21T20:00:00Z")]
+    pub time: String,
+    /// Events in it.
+    pub count: u64,
+}
+
+/// Events over time.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct TimelineAnswer {
+    /// Start of the first bar.
+    pub earliest: String,
+    /// End of the last bar.
+    pub latest: String,
+    /// Seconds of each bar.
+    pub span_seconds: f64,
+    /// The bars.
+    pub buckets: Vec<TimelineBucket>,
+    /// Events in all bars.
+    pub total: u64,
+}
+
+/// A value with its count.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ValueCount {
+    /// The value.
+    #[schema(value_type = String)]
+    pub value: serde_json::Value,
+    /// Events that have it.
+    pub count: u64,
+}
+
+/// A field of a result.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FieldAnswer {
+    /// Its name.
+    pub name: String,
+    /// `string` or `number`.
+    pub kind: String,
+    /// Events that have it.
+    pub count: u64,
+    /// Different values.
+    pub distinct: u64,
+    /// The most frequent values.
+    pub top: Vec<ValueCount>,
+    /// The least number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// The greatest number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// The mean of the numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<f64>,
+}
+
+/// The fields of a result.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FieldsAnswer {
+    /// Events in the result.
+    pub events: u64,
+    /// Its fields.
+    pub fields: Vec<FieldAnswer>,
+}
+
+/// A pattern of a result.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PatternAnswer {
+    /// Its identity: sixteen hexadecimal digits.
+    pub id: String,
+    /// Its text, `<*>` where it varies.
+    pub text: String,
+    /// The source type of its events.
+    pub sourcetype: String,
+    /// Events of this pattern.
+    pub count: u64,
+    /// Its part of the result, 0 to 1.
+    pub share: f64,
+    /// Events in each twenty-fourth of the range.
+    pub trend: Vec<u64>,
+    /// The earliest event's time.
+    pub first: String,
+    /// The latest event's time.
+    pub last: String,
+    /// One event.
+    pub sample: String,
+}
+
+/// The patterns of a result.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PatternsAnswer {
+    /// Events in the result.
+    pub events: u64,
+    /// Its patterns, most frequent first.
+    pub patterns: Vec<PatternAnswer>,
+}
+
+/// A command of the language.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CommandAnswer {
+    /// Its name.
+    pub name: String,
+    /// How it is written.
+    pub syntax: String,
+    /// What it does.
+    pub summary: String,
+}
+
+/// A function of the language.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FunctionAnswer {
+    /// Its name.
+    pub name: String,
+    /// How it is written.
+    pub syntax: String,
+    /// What it gives.
+    pub summary: String,
+    /// `eval` or `stats`.
+    pub kind: String,
+}
+
+/// The language, for completion.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LanguageAnswer {
+    /// Commands.
+    pub commands: Vec<CommandAnswer>,
+    /// Functions.
+    pub functions: Vec<FunctionAnswer>,
+}
+
+/// A token of a query.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct TokenAnswer {
+    /// Byte offset of its start.
+    pub start: usize,
+    /// Byte offset of its end.
+    pub end: usize,
+    /// `command`, `function`, `field`, `operator`, `keyword`, `string`, `number`, `term`, `pipe`, `wildcard`,
+    /// `comment`, `time` or `error`.
+    pub class: String,
+}
+
+/// A place in a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Span {
+    /// Byte offset of its start.
+    pub start: usize,
+    /// Byte offset of its end.
+    pub end: usize,
+}
+
+/// What is wrong with a query.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct QueryErrorAnswer {
+    /// What is wrong.
+    pub message: String,
+    /// Where.
+    pub span: Option<Span>,
+    /// What to do.
+    pub hint: Option<String>,
+    /// What may have been meant.
+    pub suggestions: Vec<String>,
+}
+
+/// A query looked at.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CheckAnswer {
+    /// Its tokens.
+    pub tokens: Vec<TokenAnswer>,
+    /// What is wrong, or null.
+    pub error: Option<QueryErrorAnswer>,
+}
+
+/// What an index holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IndexAnswer {
+    /// Its name.
+    #[schema(example = "main")]
+    pub index: String,
+    /// Events.
+    pub events: u64,
+    /// Bytes of the events.
+    pub raw_bytes: u64,
+    /// Bytes on disk; what is still in memory is not counted.
+    pub stored_bytes: u64,
+    /// Segments, those in memory included.
+    pub segments: u64,
+    /// Patterns, counted per segment.
+    pub patterns: u64,
+    /// The earliest event time, or null.
+    pub earliest: Option<String>,
+    /// The latest event time, or null.
+    pub latest: Option<String>,
+}
+
+/// What the store holds.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct StatAnswer {
+    /// One entry per index.
+    pub indexes: Vec<IndexAnswer>,
+}
+
+/// Where events came from.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct SourceAnswer {
+    /// The index they are in.
+    pub index: String,
+    /// The machine they speak of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The file, address or command.
+    pub source: String,
+    /// The name of their format.
+    pub sourcetype: String,
+    /// How many.
+    pub events: u64,
+    /// The latest event time.
+    pub latest: Option<String>,
+}
+
+/// What the server holds, in short.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct HealthData {
+    /// Events.
+    pub events: u64,
+    /// Segments.
+    pub segments: u64,
+}
+
+/// The server is well.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct HealthAnswer {
+    /// Always `ok`.
+    #[schema(example = "ok")]
+    pub status: String,
+    /// The program's version.
+    pub version: String,
+    /// Seconds since it started.
+    pub uptime_seconds: u64,
+    /// Which run of the server this is; also in `server.json` of the data folder.
+    pub instance: String,
+    /// What it holds.
+    pub data: HealthData,
+}
+
+/// Events taken in: they are durable.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct IngestAnswer {
+    /// Events.
+    pub accepted: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The journal's sequence number of the last of them.
+    pub sequence: u64,
+}
+
+/// A position that an import left.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PositionAnswer {
+    /// Whose position.
+    pub key: String,
+    /// Its bytes.
+    pub value: Vec<u8>,
+}
+
+/// An error.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ErrorAnswer {
+    /// What is wrong.
+    pub error: ErrorDetail,
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"kind": "query", "message": "unknown command `stas`", "span": {"start": 8, "end": 12}, "suggestions": ["stats"]}))]
+pub struct ErrorDetail {
+    /// `query`, `invalid`, `not_found`, `method_not_allowed`, `too_large`, `unsupported`, `forbidden`, `busy`,
+    /// `full`, `io`, `corrupt`, `limit`, `cancelled` or `bug`.
+    pub kind: String,
+    /// What happened.
+    pub message: String,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Where in the query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<Span>,
+    /// What may have been meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suggestions: Vec<String>,
+}

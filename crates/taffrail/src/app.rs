@@ -1,0 +1,181 @@
+//! The parts of a running server, put together once: store, formats, engine, counters, audit. Handlers and
+//! commands get them from here; nothing here listens or prints.
+
+use crate::audit::Audit;
+use crate::meters::{CountingSink, Meters};
+use crate::settings::Settings;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use taffrail_base::{Clock, Error, ErrorKind, Randomness, RealVfs, Result, SystemClock, SystemRandomness, Ulid, Vfs, limits};
+use taffrail_collect::InputCounters;
+use taffrail_event::EventSink;
+use taffrail_format::Formats;
+use taffrail_query::{Engine, EngineOptions};
+use taffrail_store::{Store, StoreOptions, StoreSettings, StoreSink};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// The machine's clock, chance and disk: what every part is given.
+#[derive(Clone)]
+pub struct World {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Randomness>,
+    /// The disk.
+    pub vfs: Arc<dyn Vfs>,
+}
+
+impl World {
+    /// The real one.
+    pub fn real() -> Self {
+        Self { clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandomness), vfs: Arc::new(RealVfs) }
+    }
+}
+
+/// A running server's parts.
+pub struct App {
+    /// Time, chance, disk.
+    pub clock: Arc<dyn Clock>,
+    /// The disk.
+    pub vfs: Arc<dyn Vfs>,
+    /// Where events are.
+    pub store: Arc<Store>,
+    /// Where events go: the store, with counting.
+    pub sink: Arc<dyn EventSink>,
+    /// What lines look like.
+    pub formats: Arc<Formats>,
+    /// Searches.
+    pub engine: Engine,
+    /// Counters of the server itself.
+    pub meters: Arc<Meters>,
+    /// The accounts of the inputs, filled once they run.
+    pub inputs: parking_lot::RwLock<Vec<Arc<InputCounters>>>,
+    /// The server's own events.
+    pub audit: Audit,
+    /// The settings in force.
+    pub settings: Settings,
+    /// The name of this machine.
+    pub host: Arc<str>,
+    /// Which run this is.
+    pub instance: String,
+    /// When it started, by the monotonic clock.
+    pub started_nanos: u64,
+    /// Cancelled when the server stops: streams end.
+    pub stopping: CancellationToken,
+    /// A permit per search that may run.
+    pub searches: Arc<Semaphore>,
+    /// A permit per live tail that may be open.
+    pub tails: Arc<Semaphore>,
+    /// A permit per ingest body that may be held.
+    pub bodies: Arc<Semaphore>,
+}
+
+/// The way into a data folder.
+pub struct Opened {
+    /// The store.
+    pub store: Arc<Store>,
+    /// The formats.
+    pub formats: Arc<Formats>,
+    /// The engine over both.
+    pub engine: Engine,
+}
+
+/// Whether a data folder is there; `NotFound` with the way out when it is not.
+pub fn require_folder(vfs: &dyn Vfs, data: &Path) -> Result<()> {
+    let missing = |what: &str| {
+        Error::new(ErrorKind::NotFound, format!("{}: {what}", data.display()))
+            .with_hint("give an existing data folder to --data, or make one with `taffrail import --data DIR PATH` or `taffrail serve --data DIR`")
+    };
+    match vfs.metadata(data) {
+        Ok(found) if !found.is_dir => Err(missing("not a folder")),
+        Ok(_) => {
+            // A folder of something else is more likely a mistyped path than an empty store.
+            let known = ["journal", "segments", "catalog.db"];
+            let there = vfs.read_dir(data).map_err(|e| Error::io(data.display(), e))?;
+            if there.iter().any(|p| p.file_name().is_some_and(|n| known.iter().any(|k| n == *k))) {
+                Ok(())
+            } else {
+                Err(missing("not a data folder of Taffrail"))
+            }
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(missing("no such data folder")),
+        Err(e) => Err(Error::io(data.display(), e)),
+    }
+}
+
+/// Opens the store of a data folder.
+pub fn open_store(world: &World, data: PathBuf, settings: &Settings, read_only: bool) -> Result<Arc<Store>> {
+    let knobs = &settings.store;
+    Store::open(StoreOptions {
+        dir: data,
+        vfs: Arc::clone(&world.vfs),
+        clock: Arc::clone(&world.clock),
+        random: Arc::clone(&world.random),
+        read_only,
+        settings: StoreSettings {
+            flush_bytes: knobs.flush_bytes,
+            flush_events: knobs.flush_events,
+            flush_age_seconds: knobs.flush_age_seconds,
+            zstd_level: knobs.zstd_level,
+            ..StoreSettings::default()
+        },
+    })
+}
+
+/// Opens the store of a data folder, and an engine over it.
+pub fn open(world: &World, data: PathBuf, settings: &Settings, read_only: bool) -> Result<Opened> {
+    let store = open_store(world, data, settings, read_only)?;
+    let formats = Arc::new(Formats::new());
+    let engine = Engine::new(EngineOptions {
+        store: Arc::clone(&store),
+        formats: Arc::clone(&formats),
+        clock: Arc::clone(&world.clock),
+        memory_bytes: settings.search.memory_bytes,
+    });
+    Ok(Opened { store, formats, engine })
+}
+
+impl App {
+    /// Opens the data folder for a server; must be called within a tokio runtime.
+    pub fn open(world: &World, data: PathBuf, settings: Settings) -> Result<Arc<Self>> {
+        let Opened { store, formats, engine } = open(world, data, &settings, false)?;
+        let meters = Arc::new(Meters::default());
+        let host: Arc<str> = Arc::from(host_name(&*world.vfs));
+        let sink: Arc<dyn EventSink> = Arc::new(CountingSink::new(Arc::new(StoreSink(Arc::clone(&store))), Arc::clone(&meters)));
+        let audit = Audit::start(settings.audit.enabled, Arc::clone(&sink), Arc::clone(&world.clock), Arc::clone(&host));
+        Ok(Arc::new(Self {
+            clock: Arc::clone(&world.clock),
+            vfs: Arc::clone(&world.vfs),
+            store,
+            sink,
+            formats,
+            engine,
+            meters,
+            inputs: parking_lot::RwLock::default(),
+            audit,
+            settings,
+            host,
+            instance: Ulid::new(&*world.clock, &*world.random).to_string(),
+            started_nanos: world.clock.monotonic_nanos(),
+            stopping: CancellationToken::new(),
+            searches: Arc::new(Semaphore::new(limits::SEARCHES_RUNNING_MAX)),
+            tails: Arc::new(Semaphore::new(limits::TAILS_OPEN_MAX)),
+            bodies: Arc::new(Semaphore::new(limits::INGEST_BODIES_MAX)),
+        }))
+    }
+
+    /// Seconds since the start.
+    pub fn uptime_seconds(&self) -> u64 {
+        self.clock.monotonic_nanos().saturating_sub(self.started_nanos) / 1_000_000_000
+    }
+}
+
+/// The name of this machine, as the kernel has it.
+pub fn host_name(vfs: &dyn Vfs) -> String {
+    // A file of the kernel has no length: one read gives all of it.
+    let mut name = [0u8; 256];
+    let length = vfs.open_read(Path::new("/proc/sys/kernel/hostname")).and_then(|file| file.read_at(&mut name, 0)).unwrap_or(0);
+    let name = String::from_utf8_lossy(&name[..length]).trim().to_owned();
+    if name.is_empty() { "localhost".into() } else { name }
+}

@@ -1,0 +1,120 @@
+//! The command line: one file per subcommand. Standard output carries results and nothing else; progress,
+//! messages and errors go to standard error.
+
+pub mod caret;
+pub mod client;
+pub mod exit;
+mod forward;
+mod import;
+mod search;
+mod serve;
+mod stat;
+mod tail;
+pub mod target;
+pub mod terminal;
+
+use clap::{Parser, Subcommand};
+use exit::{Exit, Failure, Outcome};
+use std::io::Write;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  taffrail import --data logs /var/log                    read what is there
+  taffrail search --data logs 'session opened user=root'  search it
+  taffrail serve --data logs                              keep collecting, and open http://127.0.0.1:8514
+
+Exit codes: 0 done, 1 failed while running, 2 wrong usage or query, 3 not found, 4 busy (another process
+holds the data folder or the address), 5 disk full, 6 damaged data, 130 interrupted.";
+
+/// Collects, keeps, searches and shows logs.
+#[derive(Debug, Parser)]
+#[command(name = "taffrail", version, about, after_help = EXAMPLES, disable_help_subcommand = true, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server: collect, keep, search, and serve the page and the HTTP API.
+    Serve(serve::Arguments),
+    /// Read files, folders or standard input into a data folder, once.
+    Import(import::Arguments),
+    /// Search, and print what is found.
+    Search(search::Arguments),
+    /// Show what a data folder holds.
+    Stat(stat::Arguments),
+    /// Print events as they arrive.
+    Tail(tail::Arguments),
+}
+
+/// Runs the program with the process's arguments.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are not errors; a closed pipe while printing them is nobody's concern.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { Exit::Ok.code() });
+        }
+    };
+    match dispatch(arguments.command) {
+        Ok(()) => ExitCode::from(Exit::Ok.code()),
+        Err(failure) => {
+            let text = failure.to_string();
+            if !text.is_empty() {
+                let _ = writeln!(std::io::stderr(), "{text}");
+            }
+            ExitCode::from(failure.exit().code())
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(Exit::Runtime, format!("cannot start the runtime: {e}")))?;
+    let outcome = runtime.block_on(async {
+        match command {
+            Command::Serve(arguments) => serve::run(arguments).await,
+            Command::Import(arguments) => import::run(arguments).await,
+            Command::Search(arguments) => search::run(arguments).await,
+            Command::Stat(arguments) => stat::run(arguments).await,
+            Command::Tail(arguments) => tail::run(arguments).await,
+        }
+    });
+    // A scan that nobody waits for any more must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(100));
+    outcome
+}
+
+/// Says something to the person at the terminal; never part of a result.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_manual_lists_every_command_and_option() {
+        let manual = include_str!("../../../../docs/manual/command-line.md");
+        for command in super::Arguments::command().get_subcommands() {
+            assert!(manual.contains(&format!("taffrail {}", command.get_name())), "{} is missing", command.get_name());
+            assert!(command.get_after_help().is_some(), "{} has no examples", command.get_name());
+            for argument in command.get_arguments() {
+                if let Some(long) = argument.get_long().filter(|l| !matches!(*l, "help" | "version")) {
+                    assert!(manual.contains(&format!("`--{long}")), "--{long} of {} is missing", command.get_name());
+                }
+            }
+        }
+    }
+}

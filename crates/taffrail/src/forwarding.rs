@@ -1,0 +1,169 @@
+//! How one Taffrail hands events to another: a batch as it is, with times, origins and positions, so that the
+//! receiver stores exactly what the sender made of it. Used by `import` while a server holds the data folder.
+//!
+//! A batch on the wire: the length of the header (4 bytes, little-endian), the header as JSON, the events' bytes.
+
+use serde::{Deserialize, Serialize};
+use taffrail_base::{Error, ErrorKind, Result, limits};
+use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    received: i64,
+    origins: Vec<WireOrigin>,
+    /// Key and value of each position.
+    positions: Vec<(String, Vec<u8>)>,
+    /// Length, time, number of the origin, problems.
+    events: Vec<(u32, i64, u32, u16)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireOrigin {
+    index: String,
+    host: String,
+    source: String,
+    sourcetype: String,
+    transport: String,
+    peer: String,
+}
+
+/// The keys of positions that a forwarder may set: those of imports, which no input of the server uses.
+pub const POSITION_PREFIX: &str = "import/";
+
+/// The batch as bytes.
+pub fn encode(batch: &EventBatch) -> Result<Vec<u8>> {
+    let header = Header {
+        received: batch.received.nanos(),
+        origins: batch.origins().iter().map(WireOrigin::from).collect(),
+        positions: batch.positions.iter().map(|p| (p.key.clone(), p.value.clone())).collect(),
+        events: batch
+            .iter()
+            .map(|e| {
+                let length = u32::try_from(e.raw.len()).map_err(|_| Error::new(ErrorKind::Limit, "an event is longer than 4 GiB"))?;
+                Ok((length, e.time.nanos(), e.origin_number, e.problems.0))
+            })
+            .collect::<Result<_>>()?,
+    };
+    let header = serde_json::to_vec(&header).map_err(|e| Error::new(ErrorKind::Bug, e.to_string()))?;
+    let length = u32::try_from(header.len()).map_err(|_| Error::new(ErrorKind::Limit, "the header of a batch is longer than 4 GiB"))?;
+    let mut bytes = Vec::with_capacity(4 + header.len() + batch.raw_bytes());
+    bytes.extend_from_slice(&length.to_le_bytes());
+    bytes.extend_from_slice(&header);
+    batch.iter().for_each(|event| bytes.extend_from_slice(event.raw));
+    Ok(bytes)
+}
+
+/// The batch that the bytes hold, or what is wrong with them.
+pub fn decode(bytes: &[u8]) -> Result<EventBatch> {
+    let wrong = |what: &str| Error::new(ErrorKind::Invalid, format!("not a batch: {what}"));
+    let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(|| wrong("shorter than its length"))?;
+    let (header, mut raw) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(|| wrong("shorter than its header"))?;
+    let header: Header = serde_json::from_slice(header).map_err(|e| wrong(&e.to_string()))?;
+    if header.events.len() > limits::BATCH_EVENTS_MAX {
+        return Err(wrong("too many events"));
+    }
+    let mut batch = EventBatch::new(Timestamp(header.received));
+    let mut numbers = Vec::with_capacity(header.origins.len());
+    for origin in header.origins {
+        if !Origin::check_index(&origin.index) {
+            return Err(wrong(&format!("{:?} cannot be the name of an index", origin.index)));
+        }
+        numbers.push(batch.origin(&origin.into()));
+    }
+    for (length, time, origin, problems) in header.events {
+        let (event, after) = raw.split_at_checked(length as usize).ok_or_else(|| wrong("shorter than its events"))?;
+        let number = *numbers.get(origin as usize).ok_or_else(|| wrong("an event without an origin"))?;
+        if event.len() > limits::EVENT_BYTES_MAX {
+            return Err(wrong("an event is too long"));
+        }
+        batch.push(number, Timestamp(time), Problems(problems), event);
+        raw = after;
+    }
+    if !raw.is_empty() {
+        return Err(wrong("bytes after the last event"));
+    }
+    for (key, value) in header.positions {
+        if !key.starts_with(POSITION_PREFIX) {
+            return Err(wrong(&format!("the position {key:?} is not one of an import")));
+        }
+        batch.set_position(key, value);
+    }
+    Ok(batch)
+}
+
+impl From<&Origin> for WireOrigin {
+    fn from(origin: &Origin) -> Self {
+        Self {
+            index: origin.index.to_string(),
+            host: origin.host.to_string(),
+            source: origin.source.to_string(),
+            sourcetype: origin.sourcetype.to_string(),
+            transport: origin.transport.to_string(),
+            peer: origin.peer.to_string(),
+        }
+    }
+}
+
+impl From<WireOrigin> for Origin {
+    fn from(origin: WireOrigin) -> Self {
+        Self {
+            index: origin.index.into(),
+            host: origin.host.into(),
+            source: origin.source.into(),
+            sourcetype: origin.sourcetype.into(),
+            transport: origin.transport.into(),
+            peer: origin.peer.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn origin(index: &str, host: &str) -> Origin {
+        let text = |t: &str| t.into();
+        Origin { index: text(index), host: text(host), source: text("s"), sourcetype: text("t"), transport: text("import"), peer: text("") }
+    }
+
+    proptest! {
+        #[test]
+        fn a_batch_comes_back_as_it_was(
+            events in proptest::collection::vec((any::<Vec<u8>>(), any::<i64>(), any::<u16>(), any::<bool>()), 0..20),
+            positions in proptest::collection::vec(("[a-z/]{0,8}", any::<Vec<u8>>()), 0..4),
+        ) {
+            let mut batch = EventBatch::new(Timestamp(7));
+            let numbers = [batch.origin(&origin("main", "a")), batch.origin(&origin("other", "b"))];
+            for (raw, time, problems, which) in &events {
+                batch.push(numbers[usize::from(*which)], Timestamp(*time), Problems(*problems), raw);
+            }
+            for (key, value) in positions {
+                batch.set_position(format!("import/{key}"), value);
+            }
+            prop_assert_eq!(decode(&encode(&batch).unwrap()).unwrap(), batch);
+        }
+
+        #[test]
+        fn other_bytes_are_refused(bytes in any::<Vec<u8>>()) {
+            // A header that happens to be valid JSON of the right shape does not arise from chance.
+            prop_assert!(decode(&bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn what_could_do_harm_is_refused() {
+        let mut bad_index = EventBatch::new(Timestamp(0));
+        bad_index.origin(&origin("../up", "h"));
+        assert!(decode(&encode(&bad_index).expect("encodes")).is_err());
+        let mut bad_key = EventBatch::new(Timestamp(0));
+        bad_key.set_position("file/x", b"1".as_slice());
+        assert!(decode(&encode(&bad_key).expect("encodes")).is_err());
+        let mut cut = EventBatch::new(Timestamp(0));
+        let number = cut.origin(&origin("main", "h"));
+        cut.push(number, Timestamp(0), Problems::NONE, b"abc");
+        let bytes = encode(&cut).expect("encodes");
+        assert!(decode(&bytes[..bytes.len() - 1]).is_err());
+        assert!(decode(&[&bytes[..], b"x"].concat()).is_err());
+    }
+}

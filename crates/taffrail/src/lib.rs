@@ -1,0 +1,24 @@
+//! The program: command line, server, page, and the wiring of everything else.
+//!
+//! - [`cli`]: one file per subcommand.
+//! - [`settings`]: the settings file. - [`app`]: the parts of a running server.
+//! - [`serve`]: starting, running and stopping the server.
+//! - [`api`]: the HTTP API, one file per group of routes; [`page`]: the embedded page.
+//! - [`forwarding`]: batches from one Taffrail to another.
+//! - [`rawbytes`]: the bytes of found events as they arrived.
+//! - [`output`]: results as tables, JSON lines, CSV and raw bytes.
+//!
+//! Only this crate prints, reads settings and the environment. Logic belongs to the crates below it.
+
+pub mod api;
+pub mod app;
+pub mod audit;
+pub mod cli;
+pub mod forwarding;
+pub mod meters;
+pub mod output;
+pub mod page;
+pub mod rawbytes;
+pub mod serve;
+pub mod server_file;
+pub mod settings;

@@ -1,0 +1,341 @@
+//! Settings of the server: a TOML file, overridden by the command line. Every setting is documented where it is
+//! declared, with its default; `docs/manual/configuration.md` repeats them and a test compares the names.
+//!
+//! Knobs only: what is handed to components is made in `app` and `serve`.
+
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use taffrail_base::{Error, ErrorKind, Result, Vfs, limits};
+use taffrail_collect::InputSettings;
+use taffrail_collect::syslog::{tcp::TcpSettings, udp::UdpSettings};
+use taffrail_event::Origin;
+
+/// All settings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The data folder. No default: `--data` or this names it. Created when missing.
+    pub data: Option<PathBuf>,
+    /// The HTTP server: page, API, metrics.
+    pub http: Http,
+    /// Syslog listeners.
+    pub syslog: Syslog,
+    /// More inputs, each a table `[[input]]` with its `type`: followed files, the systemd journal, further
+    /// listeners. None by default.
+    pub input: Vec<InputSettings>,
+    /// The store.
+    pub store: StoreKnobs,
+    /// Searches.
+    pub search: Search,
+    /// The server's own audit events.
+    pub audit: Audit,
+}
+
+/// The HTTP server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Address to listen at; loopback only until there is access control. Default `127.0.0.1:8514`.
+    pub address: SocketAddr,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { address: SocketAddr::from(([127, 0, 0, 1], 8514)) }
+    }
+}
+
+/// A listener's address, or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen(pub Option<SocketAddr>);
+
+impl std::str::FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" | "none" => Ok(Self(None)),
+            text => text
+                .parse()
+                .map(|address| Self(Some(address)))
+                .map_err(|_| format!("{text:?} is neither an address with a port, such as 127.0.0.1:5514, nor `off`")),
+        }
+    }
+}
+
+impl std::fmt::Display for Listen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(address) => write!(f, "{address}"),
+            None => f.write_str("off"),
+        }
+    }
+}
+
+impl Serialize for Listen {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Syslog listeners.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Syslog {
+    /// UDP address, or `off`. Default `127.0.0.1:5514`.
+    pub udp: Listen,
+    /// TCP address, or `off`. Default `127.0.0.1:5514`.
+    pub tcp: Listen,
+    /// Index that events go to. Default `main`.
+    pub index: String,
+    /// Source type of the events. Default `syslog`.
+    pub sourcetype: String,
+}
+
+impl Syslog {
+    fn inputs(&self) -> Vec<InputSettings> {
+        let (index, sourcetype) = (Some(self.index.clone()), Some(self.sourcetype.clone()));
+        let udp = self.udp.0.map(|address| {
+            InputSettings::SyslogUdp(UdpSettings { address, index: index.clone(), sourcetype: sourcetype.clone(), ..UdpSettings::default() })
+        });
+        let tcp = self.tcp.0.map(|address| {
+            InputSettings::SyslogTcp(TcpSettings { address, index: index.clone(), sourcetype: sourcetype.clone(), ..TcpSettings::default() })
+        });
+        udp.into_iter().chain(tcp).collect()
+    }
+}
+
+impl Default for Syslog {
+    fn default() -> Self {
+        let listen = Listen(Some(SocketAddr::from(([127, 0, 0, 1], 5514))));
+        Self { udp: listen, tcp: listen, index: "main".into(), sourcetype: "syslog".into() }
+    }
+}
+
+/// The store's knobs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreKnobs {
+    /// Raw bytes in memory after which a segment is written. Default 67108864 (64 MiB), which is also the most.
+    pub flush_bytes: usize,
+    /// Events in memory after which a segment is written. Default 1000000, which is also the most.
+    pub flush_events: usize,
+    /// Age in seconds after which a segment is written even if small. Default 300.
+    pub flush_age_seconds: u64,
+    /// zstd level of segments, 1 to 19. Default 3.
+    pub zstd_level: i32,
+}
+
+impl Default for StoreKnobs {
+    fn default() -> Self {
+        Self {
+            flush_bytes: limits::MEMORY_SEGMENT_BYTES_MAX,
+            flush_events: limits::SEGMENT_EVENTS_MAX,
+            flush_age_seconds: limits::MEMORY_SEGMENT_AGE_SECONDS_MAX,
+            zstd_level: 3,
+        }
+    }
+}
+
+/// Searches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Search {
+    /// Memory that all searches share, in bytes; beyond it they spill to disk. Default 536870912 (512 MiB).
+    pub memory_bytes: usize,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self { memory_bytes: limits::SEARCH_MEMORY_BYTES }
+    }
+}
+
+/// The server's own audit events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// Whether to keep them, in the index `_audit`. Default `true`.
+    pub enabled: bool,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+impl Settings {
+    /// Reads a settings file.
+    pub fn read(vfs: &dyn Vfs, path: &Path) -> Result<Self> {
+        let bytes = vfs.read(path).map_err(|e| {
+            let missing = e.kind() == std::io::ErrorKind::NotFound;
+            let error = Error::io(format!("settings file {}", path.display()), e);
+            if missing { error.with_hint("give an existing file to --config, or leave it out for the defaults") } else { error }
+        })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Error::new(ErrorKind::Invalid, format!("settings file {}: not UTF-8", path.display())))?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Settings from TOML text; `place` is named in errors.
+    pub fn parse(text: &str, place: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|e| {
+            let line = e.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            let mut message = format!("{place}:{line}: {}", e.message().trim());
+            if let Some(culprit) = e.span().and_then(|span| text.get(span)).filter(|c| !c.is_empty() && c.len() < 80 && !c.contains('\n')) {
+                message.push_str(&format!(" (at `{culprit}`)"));
+            }
+            Error::new(ErrorKind::Invalid, message).with_hint("docs/manual/configuration.md lists every setting with its default")
+        })
+    }
+
+    /// Refuses what cannot work, naming the setting.
+    pub fn check(&self) -> Result<()> {
+        loopback("http.address", "--http", Some(self.http.address))?;
+        loopback("syslog.udp", "--syslog-udp", self.syslog.udp.0)?;
+        loopback("syslog.tcp", "--syslog-tcp", self.syslog.tcp.0)?;
+        index("syslog.index", &self.syslog.index)?;
+        for (at, input) in self.input.iter().enumerate() {
+            let setting = format!("input[{at}]");
+            if let Some(address) = listens_at(input) {
+                loopback(&format!("{setting}.address"), "address =", Some(address))?;
+            }
+            input.build().map_err(|e| named(&setting, &e))?;
+        }
+        range("store.zstd_level", i64::from(self.store.zstd_level), 1, 19)?;
+        range("store.flush_bytes", self.store.flush_bytes as i64, 64 * 1024, limits::MEMORY_SEGMENT_BYTES_MAX as i64)?;
+        range("store.flush_events", self.store.flush_events as i64, 1, limits::SEGMENT_EVENTS_MAX as i64)?;
+        range("store.flush_age_seconds", i64::try_from(self.store.flush_age_seconds).unwrap_or(i64::MAX), 1, 86_400)?;
+        range("search.memory_bytes", i64::try_from(self.search.memory_bytes).unwrap_or(i64::MAX), 16 << 20, 1 << 40)
+    }
+
+    /// Adds what a machine keeps of itself: text logs below `/var/log`, their compressed rotations, and the
+    /// systemd journal.
+    pub fn add_this_machine(&mut self) {
+        self.input.extend(taffrail_collect::preset::this_machine());
+    }
+
+    /// Every input that these settings ask for, the listeners of `[syslog]` first.
+    pub fn inputs(&self) -> Vec<InputSettings> {
+        let mut inputs = self.syslog.inputs();
+        inputs.extend(self.input.iter().cloned());
+        inputs
+    }
+}
+
+/// The address that an input listens at, if it does.
+fn listens_at(input: &InputSettings) -> Option<SocketAddr> {
+    match input {
+        InputSettings::SyslogUdp(settings) => Some(settings.address),
+        InputSettings::SyslogTcp(settings) => Some(settings.address),
+        InputSettings::File(_) | InputSettings::Journald(_) => None,
+    }
+}
+
+fn named(setting: &str, error: &Error) -> Error {
+    let named = Error::new(error.kind(), format!("{setting}: {}", error.message()));
+    match error.hint() {
+        Some(hint) => named.with_hint(hint),
+        None => named,
+    }
+}
+
+/// Refuses an address that others could reach.
+fn loopback(setting: &str, flag: &str, address: Option<SocketAddr>) -> Result<()> {
+    let Some(address) = address else { return Ok(()) };
+    if address.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Invalid,
+        format!("{setting}: {address} is not a loopback address, and there is no access control yet: whoever reaches it could read and write every log"),
+    )
+    .with_hint(format!("use {flag} 127.0.0.1:{} and reach it from elsewhere through ssh -L or a proxy that authenticates", address.port())))
+}
+
+/// Refuses a name that cannot be an index.
+pub fn index(setting: &str, name: &str) -> Result<()> {
+    if Origin::check_index(name) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Invalid, format!("{setting}: {name:?} cannot be the name of an index"))
+        .with_hint("1 to 64 of a-z, 0-9, _ and -, not starting with -"))
+}
+
+fn range(setting: &str, value: i64, least: i64, most: i64) -> Result<()> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Invalid, format!("{setting}: {value} is not within {least} to {most}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_an_empty_file() {
+        let settings = Settings::parse("", "x").expect("is valid");
+        assert_eq!(settings, Settings::default());
+        settings.check().expect("are accepted");
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let error = Settings::parse("[http]\naddres = \"127.0.0.1:1\"\n", "t.toml").expect_err("is unknown");
+        assert!(error.message().starts_with("t.toml:2: "), "{error}");
+        assert!(error.message().contains("addres") && error.message().contains("address"), "{error}");
+        let error = Settings::parse("[syslog]\nudp = \"nowhere\"\n", "t.toml").expect_err("is no address");
+        assert!(error.message().contains("nowhere"), "{error}");
+    }
+
+    #[test]
+    fn only_loopback_is_listened_at() {
+        for address in ["0.0.0.0:8514", "[::]:8514", "192.0.2.1:8514"] {
+            for setting in ["[http]\naddress", "[syslog]\nudp", "[syslog]\ntcp"] {
+                let settings = Settings::parse(&format!("{setting} = \"{address}\""), "t").expect("is valid TOML");
+                let error = settings.check().expect_err("is refused");
+                assert!(error.message().contains("no access control"), "{error}");
+            }
+        }
+        for address in ["127.0.0.2:0", "[::1]:8514", "[::ffff:127.0.0.1]:8514"] {
+            Settings::parse(&format!("http.address = \"{address}\""), "t").expect("is valid TOML").check().expect("is loopback");
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_by_name() {
+        for (text, name) in [
+            ("store.zstd_level = 99", "store.zstd_level"),
+            ("store.flush_events = 0", "store.flush_events"),
+            ("syslog.index = \"../up\"", "syslog.index"),
+        ] {
+            let error = Settings::parse(text, "t").expect("is valid TOML").check().expect_err("is refused");
+            assert!(error.message().starts_with(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_manual_names_every_setting() {
+        let manual = include_str!("../../../docs/manual/configuration.md");
+        let all = Settings { data: Some("data".into()), ..Settings::default() };
+        let value = toml::Value::try_from(&all).expect("serialises");
+        for (section, value) in value.as_table().expect("is a table") {
+            let keys = match value {
+                toml::Value::Table(table) => table.keys().map(|k| format!("{section}.{k}")).collect(),
+                _ => vec![section.clone()],
+            };
+            for key in keys {
+                assert!(manual.contains(&format!("`{key}`")), "docs/manual/configuration.md does not name `{key}`");
+            }
+        }
+    }
+}
