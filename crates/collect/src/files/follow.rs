@@ -1,0 +1,254 @@
+//! Reading one content on from where it is stored: plain files as they grow, compressed ones to their end.
+
+use super::content::{Content, HEAD_BYTES, Opened, Stream, TAIL_BYTES, print};
+use crate::counters::SourceCounters;
+use crate::decode::{Decoding, Envelope};
+use crate::outgoing::Outgoing;
+use crate::unpack::Packing;
+use std::io::{self, Read};
+use std::sync::Arc;
+use taffrail_base::{FileIdentity, VfsFile};
+use taffrail_format::LineBreaker;
+
+/// Bytes read at once.
+const READ_BYTES: usize = 64 * 1024;
+
+/// A content that is being read.
+pub struct Following {
+    /// Its position key.
+    pub key: String,
+    /// The inode that it is in.
+    pub identity: FileIdentity,
+    /// When it last grew, on the monotonic clock.
+    pub grown: u64,
+    /// Whether the position differs from the one that was last handed over.
+    pub moved: bool,
+    /// The longest that its file was seen to be.
+    pub longest: u64,
+    source_name: String,
+    source: Arc<SourceCounters>,
+    decoding: Decoding,
+    breaker: LineBreaker,
+    /// Decompressed bytes taken from the file.
+    read: u64,
+    /// The bytes before `read`, from `TAIL_BYTES` before the position on.
+    window: Vec<u8>,
+    /// The first up to `HEAD_BYTES` bytes.
+    head: Vec<u8>,
+    /// The line that goes on here was given already without its end: if only a newline follows, it is not
+    /// an event.
+    open_line: bool,
+    /// NULs at the very beginning are what a writer left that did not notice a truncation: not content.
+    skip_nuls: bool,
+    /// Compressed files: what comes next.
+    stream: Option<Stream>,
+    packed_size: u64,
+}
+
+/// What came of reading on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// There may be more.
+    More,
+    /// All that is there for now.
+    Caught,
+    /// What was read before is not in the file any more.
+    Truncated,
+}
+
+impl Following {
+    /// Starts with a new content.
+    pub fn new(key: String, opened: &Opened, envelope: &Envelope, source: Arc<SourceCounters>, after_truncation: bool) -> Self {
+        let mut decoding = envelope.decoding();
+        // A line that is not finished could be taken for something else.
+        let lines = memchr_last_newline(&opened.head);
+        decoding.sample(&opened.head[..lines]);
+        Self {
+            key,
+            identity: opened.identity,
+            grown: 0,
+            moved: false,
+            longest: 0,
+            source_name: envelope.source.to_string(),
+            source,
+            decoding,
+            breaker: LineBreaker::new(),
+            read: 0,
+            window: Vec::new(),
+            head: Vec::new(),
+            open_line: false,
+            skip_nuls: after_truncation,
+            stream: None,
+            packed_size: 0,
+        }
+    }
+
+    /// Goes on with a known content; `tail` are the bytes before its position, as `Opened::holds` gave them.
+    pub fn resume(
+        key: String,
+        content: &Content,
+        tail: Vec<u8>,
+        opened: &Opened,
+        envelope: &Envelope,
+        source: Arc<SourceCounters>,
+    ) -> Self {
+        let envelope = Envelope {
+            sourcetype: envelope.sourcetype.clone().or_else(|| content.sourcetype.as_deref().map(Arc::from)),
+            ..envelope.clone()
+        };
+        Self {
+            breaker: LineBreaker::resume(content.continued),
+            open_line: content.continued,
+            read: content.offset,
+            window: tail,
+            head: opened.head.clone(),
+            moved: content.identity() != opened.identity,
+            ..Self::new(key, opened, &envelope, source, false)
+        }
+    }
+
+    /// The path that its events carry.
+    pub fn source(&self) -> &str {
+        &self.source_name
+    }
+
+    /// Decompressed bytes taken so far.
+    pub fn read_bytes(&self) -> u64 {
+        self.read
+    }
+
+    /// Whether `head` and what this content begins with are the same as far as both go.
+    pub fn begins_like(&self, head: &[u8]) -> bool {
+        let common = self.head.len().min(head.len());
+        common > 0 && self.head[..common] == head[..common]
+    }
+
+    /// Bytes of a last line that has no end yet.
+    pub fn held(&self) -> usize {
+        self.breaker.held()
+    }
+
+    /// Reads on in a plain file.
+    pub fn turn(&mut self, file: &dyn VfsFile, buffer: &mut Vec<u8>, out: &mut Outgoing) -> io::Result<Turn> {
+        // What was read last is read again with what comes next: were it not the same, the file was
+        // truncated, and may have grown again since.
+        let known = self.window.len().min(TAIL_BYTES);
+        buffer.resize(known + READ_BYTES, 0);
+        let mut got = 0;
+        while got < buffer.len() {
+            match file.read_at(&mut buffer[got..], self.read - known as u64 + got as u64) {
+                Ok(0) => break,
+                Ok(n) => got += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if got < known || buffer[..known] != self.window[self.window.len() - known..] {
+            return Ok(Turn::Truncated);
+        }
+        self.feed(&buffer[known..got], out);
+        Ok(if got == buffer.len() { Turn::More } else { Turn::Caught })
+    }
+
+    /// Reads on in a compressed file. After an error it can be tried again from the same place.
+    pub fn turn_packed(&mut self, opened: &Opened, buffer: &mut Vec<u8>, out: &mut Outgoing) -> io::Result<Turn> {
+        debug_assert!(opened.packing != Packing::Plain);
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => opened.stream_from(self.read)?,
+        };
+        buffer.resize(READ_BYTES, 0);
+        let n = loop {
+            match stream.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        if n == 0 {
+            self.finish_line(out);
+            self.packed_size = opened.len;
+            self.moved = true;
+            return Ok(Turn::Caught);
+        }
+        self.feed(&buffer[..n], out);
+        self.stream = Some(stream);
+        Ok(Turn::More)
+    }
+
+    fn feed(&mut self, all: &[u8], out: &mut Outgoing) {
+        if all.is_empty() {
+            return;
+        }
+        let mut bytes = all;
+        self.read += all.len() as u64;
+        self.head.extend_from_slice(&all[..all.len().min(HEAD_BYTES.saturating_sub(self.head.len()))]);
+        if self.skip_nuls {
+            let nuls = bytes.iter().take_while(|byte| **byte == 0).count();
+            bytes = &bytes[nuls..];
+            self.skip_nuls = bytes.is_empty();
+        }
+        if self.open_line && !bytes.is_empty() {
+            self.open_line = false;
+            if bytes[0] == b'\n' {
+                self.breaker = LineBreaker::new();
+                bytes = &bytes[1..];
+            }
+        }
+        let (breaker, decoding) = (&mut self.breaker, &mut self.decoding);
+        out.add(&self.source, |batch| breaker.push(bytes, |frame| decoding.push(frame, batch)));
+        self.slide(all);
+        self.moved = true;
+    }
+
+    /// Keeps what stands before `read`: the unfinished line and `TAIL_BYTES` before it.
+    fn slide(&mut self, bytes: &[u8]) {
+        let keep = TAIL_BYTES + self.breaker.held();
+        if bytes.len() >= keep {
+            self.window.clear();
+            self.window.extend_from_slice(&bytes[bytes.len() - keep..]);
+        } else {
+            let over = (self.window.len() + bytes.len()).saturating_sub(keep);
+            self.window.drain(..over.min(self.window.len()));
+            self.window.extend_from_slice(bytes);
+        }
+        if self.window.capacity() > 2 * self.window.len() + HEAD_BYTES {
+            self.window.shrink_to_fit();
+        }
+    }
+
+    /// Gives the last line although it has no end: the file rests, or is gone.
+    pub fn finish_line(&mut self, out: &mut Outgoing) {
+        let continued = self.breaker.continued();
+        let (breaker, decoding) = (&mut self.breaker, &mut self.decoding);
+        if out.add(&self.source, |batch| breaker.finish(|frame| decoding.push(frame, batch))) {
+            self.breaker = LineBreaker::resume(true);
+            self.open_line = true;
+            self.moved = true;
+        } else if continued {
+            self.breaker = LineBreaker::resume(true);
+        }
+    }
+
+    /// The content as it is to be remembered.
+    pub fn content(&self, seconds: i64) -> Content {
+        let held = self.breaker.held();
+        let stored = &self.window[..self.window.len() - held];
+        Content {
+            offset: self.read - held as u64,
+            continued: self.breaker.continued(),
+            head_len: self.head.len(),
+            head: print(&self.head),
+            tail: print(&stored[stored.len().saturating_sub(TAIL_BYTES)..]),
+            device: self.identity.device,
+            inode: self.identity.inode,
+            packed_size: self.packed_size,
+            source: self.source_name.clone(),
+            sourcetype: self.decoding.decided().map(str::to_owned),
+            seen: seconds,
+        }
+    }
+}
+
+fn memchr_last_newline(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1)
+}
