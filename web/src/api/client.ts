@@ -1,7 +1,7 @@
 // The only place that talks to the server. Every call can be cancelled; every failure is an ApiError.
 import { jsonLines } from './ndjson';
 import type {
-  ApiErrorBody, CheckResult, FieldSummary, Health, IndexStat, Language, PatternSummary, SearchMessage, SearchRequest,
+  ApiErrorBody, CheckResult, ExportRequest, FieldSummary, Health, IndexStat, Language, PatternSummary, SearchMessage, SearchRequest,
   SourceStat, Span, Timeline,
 } from './types';
 
@@ -84,11 +84,13 @@ export const api = {
   timeline: (range: Range & { buckets: number }, signal: AbortSignal) => json<Timeline>('/search/timeline', range, signal),
   fields: (range: Range, signal: AbortSignal) => json<FieldSummary>('/search/fields', range, signal),
   patterns: (range: Range, signal: AbortSignal) => json<PatternSummary>('/search/patterns', range, signal),
+  /** The rows as a file; raw ones are the bytes that came in. */
+  export: (request: ExportRequest, signal: AbortSignal) => call('/search/export', request, signal),
   check: (query: string, signal: AbortSignal) => json<CheckResult>('/check', { query }, signal),
   language: () => json<Language>('/language'),
   health: () => json<Health>('/health'),
   stat: () => json<{ indexes: IndexStat[] }>('/stat').then((answer) => answer.indexes),
-  sources: () => json<SourceStat[] | { sources: SourceStat[] }>('/sources').then((answer) => (Array.isArray(answer) ? answer : answer.sources)),
+  sources: () => json<SourceStat[]>('/sources'),
   /** Opens the live tail; the caller closes it. */
   tail: (query: string) => new EventSource(`/api/v1/tail?query=${encodeURIComponent(query)}`),
 };

@@ -1,6 +1,6 @@
 // The shapes of the HTTP API, written by hand to match the server. Nothing else in the page describes them.
 
-export type Value = string | number | string[] | null;
+export type Value = string | number | boolean | string[] | null;
 export type Row = Record<string, Value | undefined>;
 
 export interface Span {
@@ -63,6 +63,12 @@ export interface SearchRequest {
   latest?: string;
   limit?: number;
   preview?: boolean;
+}
+
+export type ExportFormat = 'csv' | 'json' | 'raw';
+
+export interface ExportRequest extends Omit<SearchRequest, 'preview'> {
+  format: ExportFormat;
 }
 
 export interface Timeline {

@@ -1,6 +1,6 @@
 // Turns the rows of a table into series, and values into places. Draws nothing.
 import type { FieldInfo, Row } from '../api/types';
-import { parseTime } from './time';
+import { parseTime, spanText } from './time';
 
 export interface Series {
   name: string;
@@ -114,4 +114,16 @@ export function colourNumbers(names: readonly string[], colours: number): Map<st
     result.set(name, colour);
   }
   return result;
+}
+
+/** What is counted and over what, from the command that made the table. */
+export function chartTitle(command: string, data: ChartData): string {
+  const text = /^\s*timechart\s+(.*)$/is.exec(command)?.[1];
+  if (text !== undefined && data.times) {
+    const span = data.times.length > 1 ? `, per ${spanText(((data.times[1] ?? 0) - (data.times[0] ?? 0)) / 1000)}` : '';
+    return text.replace(/\b\w+=\S+\s*/g, '').replace(/\s+/g, ' ').trim() + span;
+  }
+  const names = data.series.slice(0, 3).map((item) => item.name).join(', ');
+  const over = data.x === '_time' ? 'time' : data.x;
+  return over === '' ? names : `${data.series.length > 3 ? 'Values' : names} by ${over}`;
 }

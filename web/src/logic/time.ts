@@ -198,7 +198,7 @@ export function timeTicks(from: Millis, to: Millis, count: number): { at: Millis
 
 function monthTicks(from: Millis, to: Millis, count: number): { at: Millis; label: string }[] {
   const months = (to - from) / 2_629_800_000 / Math.max(1, count);
-  const step = [1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1200].find((size) => size >= months) ?? 2400;
+  const step = [1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1200, 2400, 6000, 12_000].find((size) => size >= months) ?? 60_000;
   const start = new Date(from);
   const ticks: { at: Millis; label: string }[] = [];
   let index = Math.ceil((start.getFullYear() * 12 + start.getMonth()) / step) * step;

@@ -51,7 +51,7 @@ class Search {
   start(query: string, from: string | null, to: string | null): void {
     this.abort.abort();
     this.abort = new AbortController();
-    const range: Range = { query, ...(from === null ? {} : { earliest: from }), ...(to === null ? {} : { latest: to }) };
+    const range: Range = { query: query.trim() || '*', ...(from === null ? {} : { earliest: from }), ...(to === null ? {} : { latest: to }) };
     this.range = range;
     this.query = query;
     this.limit = FIRST_ROWS;
@@ -63,9 +63,6 @@ class Search {
     this.patterns = null;
     this.patternsFor = null;
     void this.read(this.abort.signal, 0);
-    void this.readTimeline(range, this.abort.signal);
-    void this.readFields(range, this.abort.signal);
-    if (this.patternsWanted) this.wantPatterns();
   }
 
   /** Ends the running search; what has arrived stays. */
@@ -122,6 +119,13 @@ class Search {
     }
   }
 
+  /** What stands around the rows is asked for as soon as the query is known to be good. */
+  private readRest(): void {
+    void this.readTimeline(this.range, this.abort.signal);
+    void this.readFields(this.range, this.abort.signal);
+    if (this.patternsWanted) this.wantPatterns();
+  }
+
   /** The same range with its ends nailed down, so that a second reading gives the same rows. */
   private fixedRange(): Range {
     const { earliest, latest } = this.resolved;
@@ -136,6 +140,7 @@ class Search {
         this.fields = message.fields;
         this.resolved = { earliest: message.earliest ?? null, latest: message.latest ?? null };
         sink.begin();
+        this.readRest();
         break;
       case 'progress':
         this.progress = message;
@@ -155,7 +160,9 @@ class Search {
     }
   }
 
-  clear(): void {
+  private clear(): void {
+    this.timeline = null;
+    this.summary = null;
     this.rows = [];
     this.count = 0;
     this.version += 1;
