@@ -1,0 +1,240 @@
+//! The commands of a pipeline: one file each, and one line in [`COMMANDS`].
+//!
+//! A command parses its own arguments, prints them back, and answers the questions of the planner. The default
+//! answers are the safe ones: all fields, in order, on one thread.
+
+pub(crate) mod bin;
+pub(crate) mod dedup;
+pub(crate) mod eval;
+pub(crate) mod fields;
+pub(crate) mod head;
+pub(crate) mod rare;
+pub(crate) mod rename;
+pub(crate) mod required;
+pub(crate) mod reverse;
+pub(crate) mod rex;
+pub(crate) mod search;
+pub(crate) mod sort;
+pub(crate) mod stats;
+pub(crate) mod table;
+pub(crate) mod tail;
+pub(crate) mod timechart;
+pub(crate) mod top;
+pub(crate) mod r#where;
+pub mod words;
+
+pub use required::Required;
+pub use search::SearchCommand;
+pub use timechart::{auto_span, span_text};
+
+use crate::eval::EvalContext;
+use crate::exec::Flow;
+use crate::language::{Args, QueryError};
+use crate::messages::Messages;
+use arrow::datatypes::SchemaRef;
+use datafusion::error::DataFusionError;
+use datafusion::execution::TaskContext;
+use futures::future::BoxFuture;
+use std::fmt;
+use std::sync::Arc;
+use taffrail_event::Timestamp;
+
+/// What a command is, for the parser, the editor and the manual.
+pub struct CommandInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// Other names.
+    pub aliases: &'static [&'static str],
+    /// How it is written.
+    pub syntax: &'static str,
+    /// What it does, in one sentence.
+    pub summary: &'static str,
+    /// Whole queries that use it.
+    pub examples: &'static [&'static str],
+    /// Parses its arguments.
+    pub parse: fn(&mut Args) -> Result<Box<dyn Command>, QueryError>,
+}
+
+/// All commands.
+pub static COMMANDS: &[CommandInfo] = &[
+    bin::INFO,
+    dedup::INFO,
+    eval::INFO,
+    fields::INFO,
+    head::INFO,
+    rare::INFO,
+    rename::INFO,
+    reverse::INFO,
+    rex::INFO,
+    search::INFO,
+    sort::INFO,
+    stats::INFO,
+    table::INFO,
+    tail::INFO,
+    timechart::INFO,
+    top::INFO,
+    r#where::INFO,
+];
+
+/// The names of all commands, other names included.
+pub fn names() -> Vec<&'static str> {
+    COMMANDS.iter().flat_map(|info| std::iter::once(info.name).chain(info.aliases.iter().copied())).collect()
+}
+
+/// The command of a name in lower case.
+pub fn find(name: &str) -> Option<&'static CommandInfo> {
+    COMMANDS.iter().find(|info| info.name == name || info.aliases.contains(&name))
+}
+
+/// What a command makes of the pipeline before it.
+pub enum Planned {
+    /// A longer pipeline.
+    Flow(Flow),
+    /// A pipeline that is known only when the one before it has run: its columns depend on the rows.
+    Later(BoxFuture<'static, Result<Flow, QueryError>>),
+}
+
+impl From<Flow> for Planned {
+    fn from(flow: Flow) -> Self {
+        Self::Flow(flow)
+    }
+}
+
+/// A command of a pipeline, its arguments parsed. Displaying it gives text that parses to the same command.
+pub trait Command: fmt::Debug + fmt::Display + Send + Sync {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// The fields it needs from its input, when what follows needs `needed` of its output.
+    fn required(&self, _needed: Required) -> Required {
+        Required::all()
+    }
+
+    /// Whether each row (or none) comes from one row, whatever the others are: it can then run side by side, and live.
+    fn streaming(&self) -> bool {
+        false
+    }
+
+    /// Whether its outcome depends on the order of its input.
+    fn needs_order(&self) -> bool {
+        true
+    }
+
+    /// Whether the order of its input shows in its output.
+    fn keeps_order(&self) -> bool {
+        true
+    }
+
+    /// Whether its output is a table, not events.
+    fn makes_table(&self) -> bool {
+        false
+    }
+
+    /// Whether it drops no rows and adds none.
+    fn keeps_rows(&self) -> bool {
+        false
+    }
+
+    /// How many rows of its input it needs at most, from the first on.
+    fn rows_needed(&self) -> Option<usize> {
+        None
+    }
+
+    /// The search it stands for, when it only keeps the rows that match one.
+    fn as_search(&self) -> Option<&crate::language::SearchExpr> {
+        None
+    }
+
+    /// Continues the pipeline.
+    fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError>;
+}
+
+/// The earliest and latest time of the events that a search reads; may read to find out.
+pub type DataRange = Arc<dyn Fn() -> taffrail_base::Result<Option<(Timestamp, Timestamp)>> + Send + Sync>;
+
+/// Answers about the events of the base search that need no rows. Exact; both may read, so they block.
+pub trait Direct: Send + Sync {
+    /// How many there are.
+    fn count(&self) -> taffrail_base::Result<u64>;
+    /// How many in each bucket.
+    fn histogram(&self, buckets: taffrail_store::scan::Buckets) -> taffrail_base::Result<Vec<u64>>;
+}
+
+/// Runs what blocks on a thread that may.
+pub async fn blocking<T, F>(work: F) -> Result<T, QueryError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> taffrail_base::Result<T> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome.map_err(|error| QueryError::from(&error)),
+        Err(_) => Err(QueryError::new("the search stopped unexpectedly").with_hint("this is a bug; please report it")),
+    }
+}
+
+/// What planning needs to know beside the commands.
+#[derive(Clone)]
+pub struct Planner {
+    /// Time, zone and seed of expressions.
+    pub eval: EvalContext,
+    /// What the search has to say.
+    pub messages: Messages,
+    /// Memory, spilling and batch size.
+    pub context: Arc<TaskContext>,
+    /// From this time on; [`Timestamp::MIN`] when there is no bound.
+    pub earliest: Timestamp,
+    /// Up to but not at this time; [`Timestamp::MAX`] when there is no bound.
+    pub latest: Timestamp,
+    /// The range of the events themselves.
+    pub data_range: DataRange,
+    /// Quick answers; only while the first command is planned, as they are about what it gets.
+    pub direct: Option<Arc<dyn Direct>>,
+}
+
+impl fmt::Debug for Planner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Planner")
+    }
+}
+
+/// Where a column stands; names are case-sensitive.
+pub fn column_index(schema: &SchemaRef, name: &str) -> Option<usize> {
+    schema.fields().iter().position(|field| field.name() == name)
+}
+
+/// Errors of execution, for the person who searches: ours come back as they were.
+impl From<DataFusionError> for QueryError {
+    fn from(error: DataFusionError) -> Self {
+        let root = error.find_root();
+        if let DataFusionError::External(inner) = root {
+            if let Some(ours) = inner.downcast_ref::<Self>() {
+                return ours.clone();
+            }
+            if let Some(ours) = inner.downcast_ref::<taffrail_base::Error>() {
+                return ours.into();
+            }
+        }
+        if let DataFusionError::ResourcesExhausted(detail) = root {
+            return Self::new("the search needs more memory than it may use").with_hint(format!(
+                "narrow the time range, group by fewer values, or raise the memory limit of searches; {detail}"
+            ));
+        }
+        Self::new(format!("the search failed: {error}"))
+    }
+}
+
+impl From<&taffrail_base::Error> for QueryError {
+    fn from(error: &taffrail_base::Error) -> Self {
+        let ours = Self::new(error.message());
+        match error.hint() {
+            Some(hint) => ours.with_hint(hint),
+            None => ours,
+        }
+    }
+}
+
+impl From<arrow::error::ArrowError> for QueryError {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        DataFusionError::from(error).into()
+    }
+}

@@ -1,0 +1,105 @@
+//! `stats`: one row of aggregates for each group.
+
+use super::{Command, CommandInfo, Planned, Planner, Required};
+use crate::exec::Flow;
+use crate::exec::aggregate::aggregate;
+use crate::functions::{Argument, Call, parse_calls, parse_groups, write_calls};
+use crate::language::{Args, QueryError};
+use arrow::array::{Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use std::fmt;
+use std::sync::Arc;
+
+/// What `stats` is.
+pub const INFO: CommandInfo = CommandInfo {
+    name: "stats",
+    aliases: &[],
+    syntax: "stats <function>(<field>) [AS <name>] [, ...] [BY <field> [, <field>]...]",
+    summary: "Counts, sums, averages and the like: one row for each group, or one for all. Rows without one of the BY fields are left out.",
+    examples: &["error | stats count BY host", "* | stats avg(bytes) AS mean, p95(bytes), dc(user) AS users BY status"],
+    parse,
+};
+
+#[derive(Debug)]
+struct Stats {
+    calls: Vec<Call>,
+    groups: Vec<String>,
+}
+
+fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
+    // Accepted for old searches: they change nothing here.
+    while args.option(&["partitions", "allnum", "delim"])?.is_some() {}
+    let calls = parse_calls(args, false)?;
+    let groups = parse_groups(args, &[])?;
+    args.finish()?;
+    check_names(&calls, &groups)?;
+    Ok(Box::new(Stats { calls, groups }))
+}
+
+/// No two columns may have one name.
+pub fn check_names(calls: &[Call], groups: &[String]) -> Result<(), QueryError> {
+    for (at, call) in calls.iter().enumerate() {
+        if groups.contains(&call.name) || calls[..at].iter().any(|other| other.name == call.name) {
+            let error = QueryError::new(format!("two columns would have the name {:?}", call.name));
+            return Err(error.with_hint("give one of them another name with AS"));
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = "stats".to_owned();
+        write_calls(&mut out, &self.calls, &self.groups);
+        f.write_str(&out)
+    }
+}
+
+impl Command for Stats {
+    fn name(&self) -> &'static str {
+        INFO.name
+    }
+
+    fn required(&self, _: Required) -> Required {
+        Required::of(self.calls.iter().flat_map(Call::fields)).with(self.groups.iter().cloned())
+    }
+
+    fn needs_order(&self) -> bool {
+        self.calls.iter().any(|call| call.function.order)
+    }
+
+    fn keeps_order(&self) -> bool {
+        false
+    }
+
+    fn makes_table(&self) -> bool {
+        true
+    }
+
+    fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {
+        if let ([only], true, Some(direct)) = (&self.calls[..], self.groups.is_empty(), &planner.direct)
+            && only.function.name == "count"
+            && only.argument == Argument::Rows
+        {
+            // Counting events needs no rows: the store sums over patterns.
+            let (direct, name) = (direct.clone(), only.name.clone());
+            return Ok(Planned::Later(Box::pin(async move {
+                let count = super::blocking(move || direct.count()).await?;
+                let schema = Arc::new(Schema::new(vec![Field::new(name, DataType::Int64, true)]));
+                let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(Int64Array::from(vec![count as i64]))])?;
+                Ok(Flow::of_batches(schema, vec![batch], true))
+            })));
+        }
+        let columns = input.names();
+        let mut calls: Vec<Call> = Vec::new();
+        for call in self.calls.iter().flat_map(|call| call.expand(&columns)) {
+            // `avg(*)` must not average what it groups by.
+            let grouped = matches!(&call.argument, Argument::Field(field) if self.groups.contains(field));
+            let wild = !self.calls.iter().any(|typed| typed.name == call.name);
+            if !(wild && grouped) && !calls.iter().any(|known| known.name == call.name) {
+                calls.push(call);
+            }
+        }
+        Ok(aggregate(input, &self.groups, &calls, planner)?.into())
+    }
+}

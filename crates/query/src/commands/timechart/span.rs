@@ -1,0 +1,113 @@
+//! Spans of time for charts: chosen, aligned, printed.
+
+use crate::commands::{Planner, blocking};
+use crate::language::{QueryError, SpanUnit, TimeSpan};
+use jiff::tz::TimeZone;
+use taffrail_base::limits::TIME_BUCKETS_MAX;
+use taffrail_event::Timestamp;
+
+/// The spans that `span=auto` chooses from.
+const AUTO: [(i64, SpanUnit); 11] = [
+    (1, SpanUnit::Second),
+    (5, SpanUnit::Second),
+    (10, SpanUnit::Second),
+    (30, SpanUnit::Second),
+    (1, SpanUnit::Minute),
+    (5, SpanUnit::Minute),
+    (10, SpanUnit::Minute),
+    (30, SpanUnit::Minute),
+    (1, SpanUnit::Hour),
+    (1, SpanUnit::Day),
+    (1, SpanUnit::Month),
+];
+
+/// The shortest span of at least `least` that makes at most `bins` of the range.
+pub fn auto_span(start: Timestamp, end: Timestamp, bins: usize, least: Option<TimeSpan>) -> TimeSpan {
+    let range = end.seconds_f64() - start.seconds_f64();
+    let spans = AUTO.map(|(count, unit)| TimeSpan::new(count, unit));
+    let fits = |span: &&TimeSpan| range / span.seconds() <= bins as f64 && least.is_none_or(|least| span.seconds() >= least.seconds());
+    match spans.iter().find(fits) {
+        Some(span) => *span,
+        None => least.filter(|least| range / least.seconds() <= bins as f64).unwrap_or(TimeSpan::new(1, SpanUnit::Month)),
+    }
+}
+
+/// The range that a chart covers: that of the search, where it is open that of the events. `None`: no events.
+pub async fn search_range(planner: &Planner) -> Result<Option<(Timestamp, Timestamp)>, QueryError> {
+    let (earliest, latest) = (planner.earliest, planner.latest);
+    if earliest > Timestamp::from_seconds(0) && latest < Timestamp::MAX {
+        return Ok(Some((earliest, latest)));
+    }
+    let range = planner.data_range.clone();
+    let found = blocking(move || range()).await?;
+    Ok(found.map(|(first, last)| {
+        let start = if earliest > Timestamp::from_seconds(0) { earliest } else { first };
+        // The end is exclusive, the last event is not.
+        let end = if latest < Timestamp::MAX { latest } else { Timestamp(last.nanos().saturating_add(1)) };
+        (start, end)
+    }))
+}
+
+/// The starts of all spans that touch the range, and the end of the last.
+pub fn buckets(span: TimeSpan, start: Timestamp, end: Timestamp, tz: &TimeZone) -> Result<Vec<i64>, QueryError> {
+    let mut starts = Vec::new();
+    let mut at = span.floor(start, tz);
+    while at < end || starts.is_empty() {
+        starts.push(at.nanos());
+        if starts.len() > TIME_BUCKETS_MAX {
+            let error = QueryError::new(format!("a span of {} makes more than {TIME_BUCKETS_MAX} buckets of this time range", span_text(span)));
+            return Err(error.with_hint("use a longer span, or a shorter time range"));
+        }
+        let next = span.next(at, tz);
+        if next <= at {
+            break;
+        }
+        at = next;
+    }
+    starts.push(at.nanos());
+    Ok(starts)
+}
+
+/// A span as it is typed.
+pub fn span_text(span: TimeSpan) -> String {
+    let unit = match span.unit {
+        SpanUnit::Microsecond => "us",
+        SpanUnit::Millisecond => "ms",
+        SpanUnit::Centisecond => "cs",
+        SpanUnit::Decisecond => "ds",
+        SpanUnit::Second => "s",
+        SpanUnit::Minute => "m",
+        SpanUnit::Hour => "h",
+        SpanUnit::Day => "d",
+        SpanUnit::Week => "w",
+        SpanUnit::Month => "mon",
+        SpanUnit::Quarter => "q",
+        SpanUnit::Year => "y",
+    };
+    let snap = span.week_start.map(|day| format!("@w{day}")).unwrap_or_default();
+    format!("{}{unit}{snap}", span.count)
+}
+
+/// Gives the start of the span that holds a time; remembers the last, as times come in runs.
+#[derive(Clone, Debug)]
+pub struct Floor {
+    span: TimeSpan,
+    tz: TimeZone,
+    last: (i64, i64),
+}
+
+impl Floor {
+    /// For spans in a time zone.
+    pub fn new(span: TimeSpan, tz: TimeZone) -> Self {
+        Self { span, tz, last: (0, 0) }
+    }
+
+    /// The start, in nanoseconds.
+    pub fn of(&mut self, nanos: i64) -> i64 {
+        if !(self.last.0..self.last.1).contains(&nanos) {
+            let start = self.span.floor(Timestamp(nanos), &self.tz);
+            self.last = (start.nanos(), self.span.next(start, &self.tz).nanos());
+        }
+        self.last.0
+    }
+}

@@ -1,0 +1,247 @@
+//! Searches over a store: the one door for the server and the command line.
+
+mod message;
+mod preview;
+mod run;
+mod tail;
+
+pub use message::{SearchMessage, SearchRequest};
+pub use run::Batches;
+
+use crate::commands::{self, COMMANDS, Planner};
+use crate::eval::{self, EvalContext};
+use crate::functions::FUNCTIONS;
+use crate::language::{self, Check, QueryError};
+use crate::messages::Messages;
+use crate::pipeline::Query;
+use crate::rows::Row;
+use crate::source::{Source, StoredSource, Wanted};
+use crate::summary::{self, FieldSummary, PatternSummary, Timeline};
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::prelude::SessionConfig;
+use futures::Stream;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use taffrail_base::Clock;
+use taffrail_base::limits::SCAN_BATCH_ROWS;
+use taffrail_event::Timestamp;
+use taffrail_format::Formats;
+use taffrail_store::Store;
+
+/// The parts that an engine works with.
+pub struct EngineOptions {
+    /// What is searched.
+    pub store: Arc<Store>,
+    /// Knows the fields of events.
+    pub formats: Arc<Formats>,
+    /// The time that `now` means.
+    pub clock: Arc<dyn Clock>,
+    /// Memory that all searches share, in bytes; beyond it sorts and aggregations spill to disk.
+    pub memory_bytes: usize,
+}
+
+/// Runs searches. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) store: Arc<Store>,
+    pub(crate) formats: Arc<Formats>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tz: TimeZone,
+    runtime: Arc<RuntimeEnv>,
+}
+
+/// A command or function, for completion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WordInfo {
+    /// Its name.
+    pub name: String,
+    /// How it is written.
+    pub syntax: String,
+    /// What it does.
+    pub summary: String,
+    /// For functions: `eval` or `stats`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+}
+
+/// What the language has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Language {
+    /// The commands.
+    pub commands: Vec<WordInfo>,
+    /// The functions of expressions and of aggregations.
+    pub functions: Vec<WordInfo>,
+}
+
+/// A search, prepared: what it asks of its source, and what to plan with.
+pub(crate) struct Prepared {
+    pub query: Query,
+    pub wanted: Wanted,
+    pub planner: Planner,
+    pub earliest: Option<Timestamp>,
+    pub latest: Option<Timestamp>,
+}
+
+impl Engine {
+    /// An engine over a store.
+    pub fn new(options: EngineOptions) -> Self {
+        let pool = Arc::new(FairSpillPool::new(options.memory_bytes));
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().unwrap_or_default();
+        Self { store: options.store, formats: options.formats, clock: options.clock, tz: TimeZone::UTC, runtime }
+    }
+
+    /// Runs a search: its messages as they come. Errors of the query come at once; dropping the stream stops it.
+    pub async fn search(&self, request: SearchRequest) -> Result<impl Stream<Item = SearchMessage> + Send + 'static, QueryError> {
+        run::search(self.clone(), request)
+    }
+
+    /// Runs a search: its rows as record batches. With `raw_bytes`, events come as the one column `_raw_bytes`
+    /// (and what the query's commands use); a query that makes a table has no such column.
+    pub async fn batches(&self, request: SearchRequest, raw_bytes: bool) -> Result<Batches, QueryError> {
+        run::batches(self.clone(), request, raw_bytes).await
+    }
+
+    /// Counts the events over time that the base search and the row-by-row commands after it let through.
+    pub async fn timeline(&self, query: &str, earliest: Option<&str>, latest: Option<&str>, buckets: usize) -> Result<Timeline, QueryError> {
+        summary::timeline(self, query, earliest, latest, buckets).await
+    }
+
+    /// The fields of these events, with counts and top values.
+    pub async fn fields(&self, query: &str, earliest: Option<&str>, latest: Option<&str>) -> Result<FieldSummary, QueryError> {
+        summary::fields(self, query, earliest, latest).await
+    }
+
+    /// The patterns of these events, with counts and trends.
+    pub async fn patterns(&self, query: &str, earliest: Option<&str>, latest: Option<&str>) -> Result<PatternSummary, QueryError> {
+        summary::patterns(self, query, earliest, latest).await
+    }
+
+    /// Follows: rows as events arrive that match. Only for queries whose commands work row by row.
+    pub async fn tail(&self, query: &str) -> Result<impl Stream<Item = Result<Row, QueryError>> + Send + 'static, QueryError> {
+        tail::tail(self.clone(), query)
+    }
+
+    /// The commands and functions there are.
+    pub fn language(&self) -> Language {
+        let word = |name: &str, syntax: &str, summary: &str, kind: Option<&str>| WordInfo {
+            name: name.to_owned(),
+            syntax: syntax.to_owned(),
+            summary: summary.to_owned(),
+            kind: kind.map(str::to_owned),
+        };
+        let of_eval = eval::functions().into_iter().map(|f| word(f.name, f.syntax, f.summary, Some("eval")));
+        let of_stats = FUNCTIONS.iter().map(|f| word(f.name, f.syntax, f.summary, Some("stats")));
+        Language {
+            commands: COMMANDS.iter().map(|c| word(c.name, c.syntax, c.summary, None)).collect(),
+            functions: of_eval.chain(of_stats).collect(),
+        }
+    }
+
+    /// The tokens of a query and what is wrong with it, without running it.
+    pub fn check(&self, query: &str) -> Check {
+        let mut check = language::check(query, &commands::names());
+        if check.error.is_none() {
+            check.error = Query::parse(query).err();
+        }
+        check
+    }
+
+    /// The moment a search starts.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp(self.clock.now_nanos())
+    }
+
+    /// What plans run with.
+    pub(crate) fn context(&self) -> Arc<TaskContext> {
+        let config = SessionConfig::new().with_batch_size(SCAN_BATCH_ROWS);
+        Arc::new(TaskContext::default().with_session_config(config).with_runtime(self.runtime.clone()))
+    }
+
+    /// The events as they are now.
+    pub(crate) fn source(&self) -> StoredSource {
+        StoredSource::new(self.store.snapshot(), self.formats.clone())
+    }
+
+    /// Parses a query and settles its time range: bounds in the text go before those of the request.
+    pub(crate) fn prepare(&self, text: &str, earliest: Option<&str>, latest: Option<&str>) -> Result<Prepared, QueryError> {
+        prepare(text, earliest, latest, self.now(), &self.tz, self.context(), Some(self.clock.clone()))
+    }
+}
+
+/// As [`Engine::prepare`], without an engine.
+pub(crate) fn prepare(
+    text: &str,
+    earliest: Option<&str>,
+    latest: Option<&str>,
+    now: Timestamp,
+    tz: &TimeZone,
+    context: Arc<TaskContext>,
+    clock: Option<Arc<dyn Clock>>,
+) -> Result<Prepared, QueryError> {
+    let query = Query::parse(text)?;
+    let bounds = &query.bounds;
+    let asked = |text: Option<&str>| text.map(str::trim).filter(|text| !text.is_empty()).map(|text| language::resolve(text, now, tz)).transpose();
+    let in_text = bounds.earliest.is_some() || bounds.latest.is_some();
+    let (mut from, mut to) = if in_text { (None, None) } else { (asked(earliest)?, asked(latest)?) };
+    if let Some(text) = &bounds.earliest {
+        from = Some(text.resolve(now, tz)?);
+        // With only a beginning in the text, the end is now.
+        to = Some(now);
+    }
+    if let Some(text) = &bounds.latest {
+        to = Some(text.resolve(now, tz)?);
+    }
+    let index_earliest = bounds.index_earliest.as_ref().map(|text| text.resolve(now, tz)).transpose()?;
+    let index_latest = bounds.index_latest.as_ref().map(|text| text.resolve(now, tz)).transpose()?;
+    if let (Some(from), Some(to)) = (from, to)
+        && from > to
+    {
+        let error = QueryError::new(format!("the time range ends ({to}) before it begins ({from})"));
+        return Err(error.with_hint("earliest has to come before latest"));
+    }
+    let wanted = Wanted {
+        search: query.search.clone(),
+        more: query.leading_searches().cloned().collect(),
+        earliest: from.unwrap_or(Timestamp::MIN),
+        latest: to.unwrap_or(Timestamp::MAX),
+        index_earliest: index_earliest.unwrap_or(Timestamp::MIN),
+        index_latest: index_latest.unwrap_or(Timestamp::MAX),
+        required: commands::Required::all(),
+        ordered: true,
+        limit: None,
+    };
+    let mut eval = EvalContext::new(now, tz.clone());
+    eval.clock = clock;
+    let planner = Planner {
+        eval,
+        messages: Messages::default(),
+        context,
+        earliest: wanted.earliest,
+        latest: wanted.latest,
+        data_range: Arc::new(|| Ok(None)),
+        direct: None,
+    };
+    Ok(Prepared { query, wanted, planner, earliest: from, latest: to })
+}
+
+impl Prepared {
+    /// Opens `source` for what `commands` need, of whose outcome `needed` is wanted, and plans them.
+    pub async fn open(&mut self, source: &dyn Source, needed: commands::Required, limit: Option<usize>) -> Result<crate::source::Opened, QueryError> {
+        let rest = self.query.rest();
+        self.wanted.required = crate::pipeline::required(rest, needed);
+        self.wanted.ordered = crate::pipeline::needs_order(rest);
+        self.wanted.limit = if self.wanted.ordered { crate::pipeline::rows_needed(rest, limit) } else { None };
+        let opened = source.open(self.wanted.clone(), self.planner.messages.clone()).await?;
+        self.planner.data_range = opened.data_range.clone();
+        self.planner.direct = opened.direct.clone();
+        Ok(opened)
+    }
+
+    /// The whole plan over an opened source.
+    pub async fn plan(&self, opened: &crate::source::Opened) -> Result<crate::exec::Flow, QueryError> {
+        crate::pipeline::plan(opened.flow.clone(), self.query.rest(), &self.planner).await
+    }
+}

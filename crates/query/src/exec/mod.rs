@@ -1,0 +1,88 @@
+//! How a pipeline runs: DataFusion plans made of a source, transforms of batches, and DataFusion's own sorts and
+//! aggregations. Nothing here knows the language or the store.
+
+pub mod aggregate;
+pub mod order;
+mod source;
+mod transform;
+
+pub use source::{Opener, SourceExec};
+pub use transform::{Make, Step, Transform, TransformExec, transform};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, SendableRecordBatchStream};
+use futures::TryStreamExt;
+use std::sync::Arc;
+
+/// A pipeline so far.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// What gives the rows.
+    pub plan: Arc<dyn ExecutionPlan>,
+    /// Whether the rows are in one partition, in an order that counts.
+    pub ordered: bool,
+    /// Whether the rows are a table; else they are events.
+    pub table: bool,
+}
+
+impl Flow {
+    /// The columns.
+    pub fn schema(&self) -> SchemaRef {
+        self.plan.schema()
+    }
+
+    /// The names of the columns, those that commands may not see left out.
+    pub fn names(&self) -> Vec<String> {
+        self.schema().fields().iter().map(|f| f.name().clone()).filter(|n| !n.starts_with(HIDDEN)).collect()
+    }
+
+    /// The same rows in a single partition.
+    #[must_use]
+    pub fn single(self) -> Self {
+        if self.plan.output_partitioning().partition_count() <= 1 {
+            return self;
+        }
+        Self { plan: Arc::new(CoalescePartitionsExec::new(self.plan)), ..self }
+    }
+
+    /// The rows changed batch by batch, in each partition on its own.
+    pub fn map(self, name: &'static str, schema: SchemaRef, make: Make) -> Self {
+        Self { plan: Arc::new(TransformExec::new(name, self.plan, schema, make)), ..self }
+    }
+
+    /// Runs it; a single stream.
+    pub fn stream(self, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        self.single().plan.execute(0, context)
+    }
+
+    /// Runs it and keeps all rows.
+    pub async fn collect(self, context: Arc<TaskContext>) -> Result<Vec<RecordBatch>> {
+        self.stream(context)?.try_collect().await
+    }
+
+    /// Rows that are already there.
+    pub fn of_batches(schema: SchemaRef, batches: Vec<RecordBatch>, table: bool) -> Self {
+        let opener: Opener = {
+            let schema = schema.clone();
+            let batches = Arc::new(batches);
+            Arc::new(move |_, _| {
+                let batches: Vec<Result<RecordBatch>> = batches.iter().cloned().map(Ok).collect();
+                let stream = futures::stream::iter(batches);
+                Ok(Box::pin(datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(schema.clone(), stream)))
+            })
+        };
+        Self { plan: Arc::new(SourceExec::new("rows", schema, 1, None, opener)), ordered: true, table }
+    }
+}
+
+/// Columns whose names start so are the machinery's own.
+pub const HIDDEN: &str = "\u{1}";
+
+/// An error of ours on its way through DataFusion.
+pub fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}

@@ -1,0 +1,76 @@
+//! Where rows come from: anything that can open a stream per partition.
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream};
+use std::fmt;
+use std::sync::Arc;
+
+/// Opens the stream of a partition; may be called again, and then gives the same rows.
+pub type Opener = Arc<dyn Fn(usize, Arc<TaskContext>) -> Result<SendableRecordBatchStream> + Send + Sync>;
+
+/// A leaf of a plan.
+pub struct SourceExec {
+    label: &'static str,
+    properties: Arc<PlanProperties>,
+    open: Opener,
+}
+
+impl SourceExec {
+    /// Rows of `schema` in `partitions` streams, each sorted by `ordering` where there is one.
+    pub fn new(label: &'static str, schema: SchemaRef, partitions: usize, ordering: Option<LexOrdering>, open: Opener) -> Self {
+        let equivalence = match ordering {
+            Some(ordering) => EquivalenceProperties::new_with_orderings(schema, [ordering]),
+            None => EquivalenceProperties::new(schema),
+        };
+        let partitioning = Partitioning::UnknownPartitioning(partitions);
+        let properties = PlanProperties::new(equivalence, partitioning, EmissionType::Incremental, Boundedness::Bounded);
+        Self { label, properties: Arc::new(properties), open }
+    }
+}
+
+impl fmt::Debug for SourceExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SourceExec({})", self.label)
+    }
+}
+
+impl DisplayAs for SourceExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl ExecutionPlan for SourceExec {
+    fn name(&self) -> &str {
+        self.label
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(&self, _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>, _: ReplaceChildrenOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() { Ok(self) } else { Err(DataFusionError::Internal("a source has no input".to_owned())) }
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() { Ok(self) } else { Err(DataFusionError::Internal("a source has no input".to_owned())) }
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        (self.open)(partition, context)
+    }
+}

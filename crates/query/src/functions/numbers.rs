@@ -1,0 +1,330 @@
+//! Functions of the numeric values: range and percentiles. What is not a number is skipped.
+
+use super::udaf::{Accumulate, Answer};
+use crate::columns::Cell;
+use std::collections::BTreeMap;
+use taffrail_base::limits::PERCENTILE_VALUES_MAX;
+
+/// `sum` of fields with many values.
+pub fn sum(_: f64) -> Box<dyn Accumulate> {
+    Moments::boxed(|m| m.sum)
+}
+
+/// `sumsq` of fields with many values.
+pub fn sum_of_squares(_: f64) -> Box<dyn Accumulate> {
+    Moments::boxed(|m| m.squares + m.sum * m.sum / m.count)
+}
+
+/// `avg` of fields with many values.
+pub fn average(_: f64) -> Box<dyn Accumulate> {
+    Moments::boxed(|m| m.sum / m.count)
+}
+
+/// `var` of fields with many values.
+pub fn variance_sample(_: f64) -> Box<dyn Accumulate> {
+    Moments::boxed(|m| if m.count > 1.0 { m.squares / (m.count - 1.0) } else { f64::NAN })
+}
+
+/// `varp` of fields with many values.
+pub fn variance_population(_: f64) -> Box<dyn Accumulate> {
+    Moments::boxed(|m| m.squares / m.count)
+}
+
+/// `stdev` of fields with many values.
+pub fn deviation_sample(_: f64) -> Box<dyn Accumulate> {
+    Moments::boxed(|m| if m.count > 1.0 { (m.squares / (m.count - 1.0)).sqrt() } else { f64::NAN })
+}
+
+/// `stdevp` of fields with many values.
+pub fn deviation_population(_: f64) -> Box<dyn Accumulate> {
+    Moments::boxed(|m| (m.squares / m.count).sqrt())
+}
+
+/// Count, sum, and sum of squared distances from the mean, kept by Welford's method so that nothing cancels out.
+#[derive(Debug)]
+struct Moments {
+    count: f64,
+    sum: f64,
+    squares: f64,
+    of: fn(&Moments) -> f64,
+}
+
+impl Moments {
+    fn boxed(of: fn(&Self) -> f64) -> Box<dyn Accumulate> {
+        Box::new(Self { count: 0.0, sum: 0.0, squares: 0.0, of })
+    }
+
+    fn join(&mut self, count: f64, sum: f64, squares: f64) {
+        if count <= 0.0 {
+            return;
+        }
+        if self.count > 0.0 {
+            let apart = sum / count - self.sum / self.count;
+            self.squares += squares + apart * apart * self.count * count / (self.count + count);
+        } else {
+            self.squares = squares;
+        }
+        self.count += count;
+        self.sum += sum;
+    }
+}
+
+impl Accumulate for Moments {
+    fn add(&mut self, cell: Cell<'_>, _: Option<i64>) {
+        if let Some(number) = cell.number() {
+            self.join(1.0, number, 0.0);
+        }
+    }
+
+    fn state(&self) -> Vec<String> {
+        [self.count, self.sum, self.squares].map(|number| number.to_string()).into()
+    }
+
+    fn merge(&mut self, state: &[&str]) {
+        if let [count, sum, squares] = state
+            && let (Ok(count), Ok(sum), Ok(squares)) = (count.parse(), sum.parse(), squares.parse())
+        {
+            self.join(count, sum, squares);
+        }
+    }
+
+    fn answer(&mut self) -> Answer {
+        let number = if self.count > 0.0 { (self.of)(self) } else { f64::NAN };
+        if number.is_nan() { Answer::Missing } else { Answer::Number(number) }
+    }
+}
+
+/// `range`.
+pub fn range(_: f64) -> Box<dyn Accumulate> {
+    Box::new(Range(None))
+}
+
+/// `median`.
+pub fn median(_: f64) -> Box<dyn Accumulate> {
+    Box::new(Quantile::new(50.0, Between::Mean, false))
+}
+
+/// `perc<N>`.
+pub fn percentile(percent: f64) -> Box<dyn Accumulate> {
+    Box::new(Quantile::new(percent, Between::Lower, false))
+}
+
+/// `upperperc<N>`.
+pub fn upper_percentile(percent: f64) -> Box<dyn Accumulate> {
+    Box::new(Quantile::new(percent, Between::Upper, false))
+}
+
+/// `exactperc<N>`.
+pub fn exact_percentile(percent: f64) -> Box<dyn Accumulate> {
+    Box::new(Quantile::new(percent, Between::Interpolated, true))
+}
+
+#[derive(Debug)]
+struct Range(Option<(f64, f64)>);
+
+impl Accumulate for Range {
+    fn add(&mut self, cell: Cell<'_>, _: Option<i64>) {
+        if let Some(number) = cell.number() {
+            let (low, high) = self.0.unwrap_or((number, number));
+            self.0 = Some((low.min(number), high.max(number)));
+        }
+    }
+
+    fn state(&self) -> Vec<String> {
+        self.0.map(|(low, high)| vec![low.to_string(), high.to_string()]).unwrap_or_default()
+    }
+
+    fn merge(&mut self, state: &[&str]) {
+        state.iter().for_each(|text| self.add(Cell::Text(text), None));
+    }
+
+    fn answer(&mut self) -> Answer {
+        self.0.map_or(Answer::Missing, |(low, high)| Answer::Number(high - low))
+    }
+}
+
+/// What to take where the rank falls between two values.
+#[derive(Clone, Copy, Debug)]
+enum Between {
+    Lower,
+    Upper,
+    Mean,
+    Interpolated,
+}
+
+/// A number with the total order of IEEE 754, to sort by.
+#[derive(Clone, Copy, Debug)]
+struct Ordered(f64);
+
+impl PartialEq for Ordered {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+impl Eq for Ordered {}
+impl PartialOrd for Ordered {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Ordered {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+/// Distinct values with their counts; beyond a bound, the lightest neighbours are merged.
+#[derive(Debug)]
+struct Quantile {
+    percent: f64,
+    between: Between,
+    exact: bool,
+    counts: BTreeMap<Ordered, u64>,
+    total: u64,
+    merged: bool,
+}
+
+impl Quantile {
+    fn new(percent: f64, between: Between, exact: bool) -> Self {
+        Self { percent, between, exact, counts: BTreeMap::new(), total: 0, merged: false }
+    }
+
+    fn put(&mut self, number: f64, count: u64) {
+        if number.is_nan() {
+            return;
+        }
+        // One zero only.
+        *self.counts.entry(Ordered(number + 0.0)).or_insert(0) += count;
+        self.total += count;
+        if !self.exact && self.counts.len() > PERCENTILE_VALUES_MAX {
+            self.compress();
+        }
+    }
+
+    /// Merges neighbours as long as they stay below the weight that half the places would have if all were equal:
+    /// no rank is then off by more than 4 / PERCENTILE_VALUES_MAX of the rows.
+    fn compress(&mut self) {
+        self.merged = true;
+        let limit = (self.total * 4 / PERCENTILE_VALUES_MAX as u64).max(2);
+        let mut merged: BTreeMap<Ordered, u64> = BTreeMap::new();
+        let mut last: Option<(f64, u64)> = None;
+        for (Ordered(number), count) in std::mem::take(&mut self.counts) {
+            last = Some(match last {
+                Some((before, weight)) if weight + count <= limit => {
+                    let total = weight + count;
+                    (before + (number - before) * (count as f64 / total as f64), total)
+                }
+                Some((before, weight)) => {
+                    *merged.entry(Ordered(before)).or_insert(0) += weight;
+                    (number, count)
+                }
+                None => (number, count),
+            });
+        }
+        if let Some((number, weight)) = last {
+            *merged.entry(Ordered(number)).or_insert(0) += weight;
+        }
+        self.counts = merged;
+    }
+
+    fn at(&self, rank: u64) -> f64 {
+        let mut seen = 0;
+        for (Ordered(number), count) in &self.counts {
+            seen += count;
+            if seen > rank {
+                return *number;
+            }
+        }
+        self.counts.last_key_value().map_or(f64::NAN, |(Ordered(number), _)| *number)
+    }
+}
+
+impl Accumulate for Quantile {
+    fn add(&mut self, cell: Cell<'_>, _: Option<i64>) {
+        if let Some(number) = cell.number() {
+            self.put(number, 1);
+        }
+    }
+
+    fn state(&self) -> Vec<String> {
+        let mut out = vec![if self.merged { "merged" } else { "" }.to_owned()];
+        for (Ordered(number), count) in &self.counts {
+            out.extend([number.to_string(), count.to_string()]);
+        }
+        out
+    }
+
+    fn merge(&mut self, state: &[&str]) {
+        let Some((flag, pairs)) = state.split_first() else { return };
+        self.merged |= *flag == "merged";
+        for pair in pairs.chunks_exact(2) {
+            if let (Ok(number), Ok(count)) = (pair[0].parse(), pair[1].parse()) {
+                self.put(number, count);
+            }
+        }
+    }
+
+    fn answer(&mut self) -> Answer {
+        if self.total == 0 {
+            return Answer::Missing;
+        }
+        let last = self.total - 1;
+        let place = self.percent / 100.0 * last as f64;
+        let (low, high) = (place.floor() as u64, (place.ceil() as u64).min(last));
+        Answer::Number(match self.between {
+            // The nearest rank: the smallest value that at least N percent do not exceed.
+            Between::Lower => self.at(((self.percent / 100.0 * self.total as f64).ceil() as u64).saturating_sub(1).min(last)),
+            Between::Upper => self.at((self.percent / 100.0 * self.total as f64).floor().min(last as f64) as u64),
+            Between::Mean => f64::midpoint(self.at(low), self.at(high)),
+            Between::Interpolated => {
+                let (below, above) = (self.at(low), self.at(high));
+                below + (above - below) * (place - low as f64)
+            }
+        })
+    }
+
+    fn size(&self) -> usize {
+        self.counts.len() * 24 + 64
+    }
+
+    fn remark(&self) -> Option<(&'static str, bool)> {
+        self.merged.then_some(("percentiles over more than 50,000 distinct values are estimated; exactperc<N> is exact", true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(make: fn(f64) -> Box<dyn Accumulate>, percent: f64, values: impl IntoIterator<Item = f64>) -> Answer {
+        let mut accumulator = make(percent);
+        values.into_iter().for_each(|value| accumulator.add(Cell::Number(value), None));
+        accumulator.answer()
+    }
+
+    #[test]
+    fn percentiles_of_few_values_are_exact() {
+        let hundred = || (1..=100).map(f64::from);
+        assert_eq!(of(percentile, 95.0, hundred()), Answer::Number(95.0));
+        assert_eq!(of(percentile, 0.0, hundred()), Answer::Number(1.0));
+        assert_eq!(of(percentile, 100.0, hundred()), Answer::Number(100.0));
+        assert_eq!(of(upper_percentile, 95.0, hundred()), Answer::Number(96.0));
+        assert_eq!(of(exact_percentile, 95.0, hundred()), Answer::Number(95.05));
+        assert_eq!(of(median, 0.0, [1.0, 2.0, 4.0, 9.0]), Answer::Number(3.0));
+        assert_eq!(of(median, 0.0, []), Answer::Missing);
+    }
+
+    #[test]
+    fn many_values_are_estimated_within_the_promise() {
+        let mut accumulator = percentile(95.0);
+        let count = PERCENTILE_VALUES_MAX as u64 * 8;
+        for at in 0..count {
+            // A permutation of 0..count, as 7919 is prime and no divisor.
+            accumulator.add(Cell::Number(((at * 7919) % count) as f64), None);
+        }
+        let Answer::Number(found) = accumulator.answer() else { panic!("no answer") };
+        let wanted = count as f64 * 0.95;
+        assert!((found - wanted).abs() / (count as f64) < 4.0 / PERCENTILE_VALUES_MAX as f64 * 2.0, "{found} for {wanted}");
+        assert!(accumulator.remark().is_some());
+    }
+}

@@ -1,0 +1,182 @@
+//! Accumulators of our own as DataFusion aggregates. The state between partial and final is a list of text, which is
+//! slow but goes through spilling and merging unchanged.
+
+use crate::columns::{Cell, Values, list_type, lists};
+use crate::messages::Messages;
+use arrow::array::{Array, ArrayRef, ListArray, StringArray};
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::ScalarValue;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use std::fmt::Debug;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// What an aggregation comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Nothing: a missing field.
+    Missing,
+    /// A number.
+    Number(f64),
+    /// Text.
+    Text(String),
+    /// A list.
+    List(Vec<String>),
+}
+
+/// Takes values and comes to an answer.
+pub trait Accumulate: Debug + Send + Sync + 'static {
+    /// Takes a value; `time` is the row's `_time` for functions that asked for it.
+    fn add(&mut self, cell: Cell<'_>, time: Option<i64>);
+    /// What it has, as text that `merge` of another takes.
+    fn state(&self) -> Vec<String>;
+    /// Takes what another had.
+    fn merge(&mut self, state: &[&str]);
+    /// The answer.
+    fn answer(&mut self) -> Answer;
+    /// Bytes that it holds.
+    fn size(&self) -> usize {
+        64
+    }
+    /// A sentence when the answer is cut or estimated; the flag says estimated.
+    fn remark(&self) -> Option<(&'static str, bool)> {
+        None
+    }
+}
+
+/// An aggregate of our own.
+#[derive(Debug)]
+pub struct OwnAggregate {
+    name: String,
+    parameter: f64,
+    make: fn(f64) -> Box<dyn Accumulate>,
+    time: bool,
+    output: DataType,
+    messages: Messages,
+    signature: Signature,
+}
+
+impl OwnAggregate {
+    /// `make` with `parameter`, giving a column of type `output`; `time` says that the second argument is `_time`.
+    pub fn new(name: &str, parameter: f64, make: fn(f64) -> Box<dyn Accumulate>, time: bool, output: DataType, messages: Messages) -> Self {
+        let signature = Signature::variadic_any(Volatility::Immutable);
+        Self { name: name.to_owned(), parameter, make, time, output, messages, signature }
+    }
+}
+
+impl PartialEq for OwnAggregate {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.parameter.to_bits() == other.parameter.to_bits() && self.output == other.output
+    }
+}
+
+impl Eq for OwnAggregate {}
+
+impl Hash for OwnAggregate {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+        self.parameter.to_bits().hash(state);
+        self.output.hash(state);
+    }
+}
+
+impl AggregateUDFImpl for OwnAggregate {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.output.clone())
+    }
+
+    fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let inner = (self.make)(self.parameter);
+        Ok(Box::new(Wrapped { inner, time: self.time, output: self.output.clone(), messages: self.messages.clone() }))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        Ok(vec![Arc::new(Field::new(format!("{}[state]", args.name), list_type(), true))])
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        AggregateOrderSensitivity::Insensitive
+    }
+}
+
+#[derive(Debug)]
+struct Wrapped {
+    inner: Box<dyn Accumulate>,
+    time: bool,
+    output: DataType,
+    messages: Messages,
+}
+
+impl Accumulator for Wrapped {
+    fn update_batch(&mut self, columns: &[ArrayRef]) -> Result<()> {
+        let values = Values::of(&columns[0])?;
+        let times = if self.time { Some(Values::of(&columns[1])?) } else { None };
+        for row in 0..columns[0].len() {
+            let mut time = None;
+            if let Some(times) = &times {
+                times.each(row, |cell| {
+                    time = match cell {
+                        Cell::Time(nanos) => Some(nanos),
+                        other => other.number().and_then(crate::columns::nanos_of_seconds),
+                    };
+                });
+            }
+            values.each(row, |cell| self.inner.add(cell, time));
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let answer = self.inner.answer();
+        match self.inner.remark() {
+            Some((text, true)) => self.messages.inexact(text),
+            Some((text, false)) => self.messages.truncated(text),
+            None => {}
+        }
+        Ok(match (answer, &self.output) {
+            (Answer::Missing, output) => ScalarValue::try_from(output)?,
+            (Answer::Number(number), DataType::Int64) => ScalarValue::Int64(Some(number as i64)),
+            (Answer::Number(number), DataType::Utf8) => ScalarValue::Utf8(Some(crate::columns::number_text(number))),
+            (Answer::Number(number), _) => ScalarValue::Float64(Some(number)),
+            (Answer::Text(text), DataType::Float64) => ScalarValue::Float64(crate::columns::parse_number(&text)),
+            (Answer::Text(text), _) => ScalarValue::Utf8(Some(text)),
+            (Answer::List(items), _) => list_scalar(&items),
+        })
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.inner.size()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![list_scalar(&self.inner.state())])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let wrong = || DataFusionError::Internal("the state of an aggregate is a list of text".to_owned());
+        let lists = states[0].as_any().downcast_ref::<ListArray>().ok_or_else(wrong)?;
+        for list in lists.iter().flatten() {
+            let items = list.as_any().downcast_ref::<StringArray>().ok_or_else(wrong)?;
+            let items: Vec<&str> = items.iter().flatten().collect();
+            self.inner.merge(&items);
+        }
+        Ok(())
+    }
+}
+
+fn list_scalar(items: &[String]) -> ScalarValue {
+    let array = lists(std::iter::once(Some(items)));
+    let list = array.as_any().downcast_ref::<ListArray>().expect("lists() builds a list").clone();
+    ScalarValue::List(Arc::new(list))
+}

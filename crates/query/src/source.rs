@@ -1,0 +1,57 @@
+//! Where a search gets its events from: the store, or rows that are already there.
+
+mod given;
+mod stored;
+
+pub use given::GivenSource;
+pub use stored::StoredSource;
+
+use crate::commands::{DataRange, Direct, Required};
+use crate::exec::Flow;
+use crate::language::{QueryError, SearchExpr};
+use crate::messages::Messages;
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use taffrail_event::Timestamp;
+use taffrail_store::scan::ScanProgress;
+
+/// What a search wants from its source.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Which events.
+    pub search: SearchExpr,
+    /// Searches that directly follow; events have to match these too.
+    pub more: Vec<SearchExpr>,
+    /// From this time on.
+    pub earliest: Timestamp,
+    /// Up to but not at this time; [`Timestamp::MAX`] when there is no bound.
+    pub latest: Timestamp,
+    /// Received from this time on.
+    pub index_earliest: Timestamp,
+    /// Received up to but not at this time.
+    pub index_latest: Timestamp,
+    /// The fields that are needed.
+    pub required: Required,
+    /// Whether newest first matters; else any order will do.
+    pub ordered: bool,
+    /// No more rows than this are needed.
+    pub limit: Option<usize>,
+}
+
+/// An opened source.
+pub struct Opened {
+    /// The rows.
+    pub flow: Flow,
+    /// How far reading has come.
+    pub progress: Arc<ScanProgress>,
+    /// The time range of the matching events.
+    pub data_range: DataRange,
+    /// Quick answers, where these are the same as those of the rows.
+    pub direct: Option<Arc<dyn Direct>>,
+}
+
+/// Something that has events.
+pub trait Source: Send + Sync {
+    /// Opens it; may read to learn which fields there are.
+    fn open(&self, wanted: Wanted, messages: Messages) -> BoxFuture<'_, Result<Opened, QueryError>>;
+}

@@ -1,0 +1,274 @@
+//! The store as a source: which columns are read, by which scan.
+
+use super::{Opened, Source, Wanted};
+use crate::commands::fields::select;
+use crate::commands::{Direct, Required, blocking};
+
+use crate::exec::{Flow, transform};
+use crate::language::QueryError;
+use crate::language::search::to_filter;
+use crate::messages::Messages;
+use crate::table::scan_flow;
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Field, Schema, TimestampNanosecondType};
+use futures::future::BoxFuture;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use taffrail_base::Result;
+use taffrail_base::limits::SEARCH_COLUMNS_MAX;
+use taffrail_event::Timestamp;
+use taffrail_pattern::FieldResolver;
+use taffrail_store::scan::Buckets;
+use taffrail_store::{Column, Filter, Scan, ScanRequest, Snapshot};
+
+/// Rows up to which the fields of each event are read from it, instead of asking first which there are.
+const DISCOVERED_ROWS_MAX: usize = 10_000;
+
+/// What every event has.
+const CORE: [&str; 10] = ["_time", "_indextime", "_raw", "index", "host", "source", "sourcetype", "_pattern", "_sequence", "_problems"];
+
+/// Arrival numbers by index, from which on events are wanted.
+pub type SequenceFrom = Arc<dyn Fn(&str) -> u64 + Send + Sync>;
+
+/// A snapshot of the store.
+pub struct StoredSource {
+    snapshot: Snapshot,
+    resolver: Arc<dyn FieldResolver>,
+    sequence_from: Option<SequenceFrom>,
+}
+
+impl StoredSource {
+    /// All of the snapshot.
+    pub fn new(snapshot: Snapshot, resolver: Arc<dyn FieldResolver>) -> Self {
+        Self { snapshot, resolver, sequence_from: None }
+    }
+
+    /// Only what arrived since; for following live.
+    #[must_use]
+    pub fn since(mut self, from: SequenceFrom) -> Self {
+        self.sequence_from = Some(from);
+        self
+    }
+
+    /// The scan for what is wanted, with these columns.
+    pub fn scan(&self, wanted: &Wanted, columns: Vec<Column>, limit: Option<usize>) -> Scan {
+        let mut filters = vec![to_filter(&wanted.search)];
+        filters.extend(wanted.more.iter().map(crate::language::SearchExpr::filter));
+        let filter = if filters.len() == 1 { filters.remove(0) } else { Filter::And(filters) };
+        let request = ScanRequest {
+            filter,
+            earliest: wanted.earliest,
+            latest: wanted.latest,
+            sequence_from: self.sequence_from.clone(),
+            resolver: self.resolver.clone(),
+            columns,
+            newest_first: wanted.ordered,
+            limit,
+        };
+        Scan::plan(&self.snapshot, request)
+    }
+
+    /// The columns to read, and whether the fields of the events are still to be found in their text.
+    async fn columns(&self, wanted: &Wanted, limit: Option<usize>, messages: &Messages) -> Result<(Vec<Column>, bool), QueryError> {
+        let required = &wanted.required;
+        let mut names: Vec<String> = CORE.iter().filter(|name| required.contains(name)).map(|name| (*name).to_owned()).collect();
+        names.extend(required.names.iter().filter(|name| !CORE.contains(&name.as_str())).cloned());
+        let discover = required.is_open() && (limit.is_some_and(|limit| limit <= DISCOVERED_ROWS_MAX) || self.sequence_from.is_some());
+        if required.is_open() && !discover {
+            let scan = self.scan(wanted, Vec::new(), None);
+            let known = blocking(move || scan.field_names()).await?;
+            let mut left_out = 0;
+            for (name, _) in known {
+                if !required.contains(&name) || names.contains(&name) {
+                    continue;
+                }
+                if names.len() < SEARCH_COLUMNS_MAX {
+                    names.push(name);
+                } else {
+                    left_out += 1;
+                }
+            }
+            tell_left_out(left_out, messages);
+        }
+        Ok((names.iter().map(|name| Column::named(name)).collect(), discover))
+    }
+}
+
+fn tell_left_out(fields: usize, messages: &Messages) {
+    if fields > 0 {
+        messages.truncated(format!(
+            "the events have {fields} more fields than the {SEARCH_COLUMNS_MAX} that a result can show; name those that you want with `fields` or `table`"
+        ));
+    }
+}
+
+impl Source for StoredSource {
+    fn open(&self, wanted: Wanted, messages: Messages) -> BoxFuture<'_, Result<Opened, QueryError>> {
+        Box::pin(async move {
+            let by_receipt = wanted.index_earliest > Timestamp::MIN || wanted.index_latest < Timestamp::MAX;
+            // A filter after the scan needs more rows than come out of it.
+            let limit = if by_receipt { None } else { wanted.limit };
+            let (mut columns, discover) = self.columns(&wanted, limit, &messages).await?;
+            let shown: Vec<String> = columns.iter().map(|column| column.name().to_owned()).collect();
+            let mut extra = Vec::new();
+            if wanted.ordered {
+                extra.extend([Column::Time, Column::Sequence]);
+            }
+            if by_receipt {
+                extra.push(Column::IndexTime);
+            }
+            if discover {
+                extra.extend([Column::RawBytes, Column::Sourcetype]);
+            }
+            columns.extend(extra.into_iter().filter(|column| !shown.iter().any(|name| name == column.name())));
+            let scan = self.scan(&wanted, columns.clone(), limit);
+            let progress = scan.progress();
+            // What is asked beside the rows must not count twice in the progress.
+            let side = self.scan(&wanted, Vec::new(), None);
+            let direct_scan = self.scan(&wanted, Vec::new(), None);
+            let direct_progress = direct_scan.progress();
+            let mut flow = scan_flow(scan, wanted.ordered);
+            if by_receipt {
+                flow = received_between(flow, wanted.index_earliest, wanted.index_latest);
+            }
+            if discover {
+                flow = self.discover(flow, &wanted.required, &shown, &messages).await?;
+            } else if columns.len() > shown.len() {
+                flow = select("columns", flow, &shown)?;
+            }
+            let direct: Option<Arc<dyn Direct>> =
+                (!by_receipt && wanted.limit.is_none()).then(|| Arc::new(ScanAnswers { scan: direct_scan, main: progress.clone(), own: direct_progress }) as _);
+            Ok(Opened { flow, progress, data_range: Arc::new(move || side.time_range()), direct })
+        })
+    }
+}
+
+impl StoredSource {
+    /// Reads the rows and adds the fields that these events have.
+    async fn discover(&self, flow: Flow, required: &Required, shown: &[String], messages: &Messages) -> Result<Flow, QueryError> {
+        let ordered = flow.ordered;
+        let batches = flow.collect(Arc::default()).await?;
+        let (resolver, required, shown, messages) = (self.resolver.clone(), required.clone(), shown.to_vec(), messages.clone());
+        let found = tokio::task::spawn_blocking(move || with_fields(&*resolver, &batches, &required, &shown, &messages)).await;
+        let (schema, batches) = found.map_err(|_| QueryError::new("the search stopped unexpectedly"))??;
+        Ok(Flow { ordered, ..Flow::of_batches(schema, batches, false) })
+    }
+}
+
+type Shaped = (Arc<Schema>, Vec<RecordBatch>);
+
+fn with_fields(
+    resolver: &dyn FieldResolver,
+    batches: &[RecordBatch],
+    required: &Required,
+    shown: &[String],
+    messages: &Messages,
+) -> Result<Shaped, QueryError> {
+    let mut places: FxHashMap<String, usize> = FxHashMap::default();
+    let mut names: Vec<String> = Vec::new();
+    let mut left_out = 0;
+    let mut values: Vec<Vec<Vec<(usize, String)>>> = Vec::new();
+    for batch in batches {
+        let missing = || QueryError::new("a scan did not give the columns asked for");
+        let raw = batch.column_by_name("_raw_bytes").and_then(|column| column.as_binary_opt::<i32>()).ok_or_else(missing)?;
+        let sourcetypes = batch.column_by_name("sourcetype").and_then(|column| column.as_string_opt::<i32>()).ok_or_else(missing)?;
+        let mut rows = Vec::with_capacity(batch.num_rows());
+        for row in 0..batch.num_rows() {
+            let mut cells = Vec::new();
+            for (name, value) in resolver.fields_of_event(sourcetypes.value(row), raw.value(row)) {
+                if !required.contains(&name) || shown.contains(&name) || CORE.contains(&name.as_str()) {
+                    continue;
+                }
+                let place = match places.get(&name) {
+                    Some(place) => *place,
+                    None if shown.len() + names.len() < SEARCH_COLUMNS_MAX => {
+                        places.insert(name.clone(), names.len());
+                        names.push(name);
+                        names.len() - 1
+                    }
+                    None => {
+                        left_out += 1;
+                        continue;
+                    }
+                };
+                cells.push((place, value));
+            }
+            rows.push(cells);
+        }
+        values.push(rows);
+    }
+    if left_out > 0 {
+        messages.truncated(format!(
+            "some events have more fields than the {SEARCH_COLUMNS_MAX} that a result can show; name those that you want with `fields` or `table`"
+        ));
+    }
+    let base = batches.first().map(RecordBatch::schema);
+    let kept: Vec<usize> = base.iter().flat_map(|base| shown.iter().filter_map(|name| base.index_of(name).ok())).collect();
+    let mut fields: Vec<Field> = base.iter().flat_map(|base| kept.iter().map(|at| base.field(*at).clone())).collect();
+    fields.extend(names.iter().map(|name| Field::new(name, DataType::Utf8, true)));
+    let schema = Arc::new(Schema::new(fields));
+    let mut out = Vec::new();
+    for (batch, rows) in batches.iter().zip(values) {
+        let mut columns: Vec<Vec<Option<String>>> = vec![vec![None; rows.len()]; names.len()];
+        for (row, cells) in rows.into_iter().enumerate() {
+            for (place, value) in cells {
+                columns[place][row].get_or_insert(value);
+            }
+        }
+        let mut arrays: Vec<ArrayRef> = kept.iter().map(|at| batch.column(*at).clone()).collect();
+        arrays.extend(columns.into_iter().map(|column| Arc::new(StringArray::from(column)) as ArrayRef));
+        let options = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        out.push(RecordBatch::try_new_with_options(schema.clone(), arrays, &options)?);
+    }
+    Ok((schema, out))
+}
+
+/// Keeps the events that were received in a range of time.
+fn received_between(flow: Flow, from: Timestamp, to: Timestamp) -> Flow {
+    let schema = flow.schema();
+    let work = transform(move |batch: RecordBatch| {
+        let Some(column) = batch.column_by_name("_indextime") else { return Ok(batch) };
+        let times = column.as_primitive::<TimestampNanosecondType>();
+        let inside = |time: i64| time >= from.nanos() && (time < to.nanos() || to == Timestamp::MAX);
+        let keep: BooleanArray = times.iter().map(|time| time.map(inside)).collect();
+        Ok(filter_record_batch(&batch, &keep)?)
+    });
+    flow.map("received", schema, work)
+}
+
+/// Answers of a scan that builds no rows; its progress stands in for that of the scan that is then not run.
+struct ScanAnswers {
+    scan: Scan,
+    main: Arc<taffrail_store::scan::ScanProgress>,
+    own: Arc<taffrail_store::scan::ScanProgress>,
+}
+
+impl ScanAnswers {
+    fn report(&self) {
+        use std::sync::atomic::Ordering::Relaxed;
+        for (to, from) in [
+            (&self.main.segments_done, &self.own.segments_done),
+            (&self.main.events_scanned, &self.own.events_scanned),
+            (&self.main.events_matched, &self.own.events_matched),
+            (&self.main.bytes_read, &self.own.bytes_read),
+        ] {
+            to.store(from.load(Relaxed), Relaxed);
+        }
+    }
+}
+
+impl Direct for ScanAnswers {
+    fn count(&self) -> Result<u64> {
+        let count = self.scan.count();
+        self.report();
+        count
+    }
+
+    fn histogram(&self, buckets: Buckets) -> Result<Vec<u64>> {
+        let counts = self.scan.histogram(buckets);
+        self.report();
+        counts
+    }
+}
+
