@@ -68,11 +68,6 @@ impl State {
         }
     }
 
-    /// The arrival number after the last event of `index` that is in a segment.
-    pub fn covered_of(&self, index: &str) -> u64 {
-        self.covered.get(index).copied().unwrap_or(FIRST_SEQUENCE)
-    }
-
     /// Raw bytes that are not waiting to be written out.
     pub fn active_bytes(&self) -> usize {
         self.active.values().map(|active| active.raw_bytes).sum()

@@ -1,0 +1,169 @@
+//! Each call to the disk fails in turn, also "done but reported as failed"; and the disk fills up.
+
+use crate::ledger::{Ledger, batch, open_sim, small, texts};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use taffrail_base::{ErrorKind, Fault, ManualClock, SimVfs};
+use taffrail_store::{Store, StoreSettings};
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(1_700_000_000_000_000_000))
+}
+
+fn settings() -> StoreSettings {
+    StoreSettings { flush_bytes: 3_000, flush_events: 30, journal_file_bytes: 1_500, ..StoreSettings::default() }
+}
+
+/// A fixed workload; errors are noted, never fatal.
+fn work(store: &Store, ledger: &mut Ledger, clock: &ManualClock, seed: u64) -> usize {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut failures = 0;
+    for step in 0..24 {
+        let sent = ledger.batch(&mut rng, clock);
+        match store.append_blocking(sent) {
+            Ok(_) => ledger.acknowledge(),
+            Err(_) => failures += 1,
+        }
+        match step % 8 {
+            5 => failures += usize::from(store.flush().is_err()),
+            7 => clock.advance(Duration::from_secs(400)),
+            _ => {}
+        }
+    }
+    failures
+}
+
+/// Runs the workload with one fault at call `at` of it. Gives whether the fault was reached.
+fn run(at: u64, fault: Fault, seed: u64, cut: bool) -> bool {
+    let vfs = SimVfs::new(seed);
+    let (clock, mut ledger) = (clock(), Ledger::default());
+    vfs.fail_call(at, fault);
+    let mut store = open_sim(&vfs, &clock, seed, settings());
+    if store.is_err() {
+        store = open_sim(&vfs, &clock, seed + 1, settings());
+    }
+    let store = store.unwrap_or_else(|e| panic!("call {at}, {fault:?}: does not open after one failure: {e}"));
+    let failures = work(&store, &mut ledger, &clock, seed);
+    assert!(failures <= 2, "call {at}, {fault:?}: one fault made {failures} calls fail");
+    let what = |when: &str, e: String| -> ! { panic!("call {at}, {fault:?}, {when}: {e}") };
+    ledger.check(&store, false).unwrap_or_else(|e| what("running", e));
+    let reached = vfs.calls() >= at;
+    drop(store);
+    vfs.clear_faults();
+    let vfs = if cut { vfs.power_cycle() } else { vfs };
+    let store = open_sim(&vfs, &clock, seed + 2, settings()).unwrap_or_else(|e| what("reopening", e.to_string()));
+    ledger.check(&store, true).unwrap_or_else(|e| what("reopened", e));
+    work(&store, &mut ledger, &clock, seed + 3);
+    ledger.check(&store, false).unwrap_or_else(|e| what("working on", e));
+    reached
+}
+
+#[test]
+fn each_call_fails_in_turn() {
+    let mut calls = 0;
+    for fault in [Fault::Error(io::ErrorKind::Other), Fault::DoneButFailed(io::ErrorKind::Other), Fault::Error(io::ErrorKind::StorageFull)] {
+        for cut in [false, true] {
+            let mut at = 1;
+            while run(at, fault, at, cut) {
+                at += 1;
+            }
+            assert!(at > 100, "the workload makes more calls than {at}");
+            calls += at;
+        }
+    }
+    println!("{calls} runs with one fault");
+}
+
+#[test]
+fn many_faults_and_then_peace() {
+    for seed in 0..150 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut vfs = SimVfs::new(seed);
+        let (clock, mut ledger) = (clock(), Ledger::default());
+        for round in 0..3 {
+            let store = open_sim(&vfs, &clock, rng.u64(..), small(&mut rng)).unwrap();
+            ledger.check(&store, true).unwrap_or_else(|e| panic!("seed {seed}, round {round}: {e}"));
+            for _ in 0..rng.usize(1..12) {
+                let fault = if rng.bool() { Fault::Error(io::ErrorKind::Other) } else { Fault::DoneButFailed(io::ErrorKind::Other) };
+                vfs.fail_call(rng.u64(1..300), fault);
+            }
+            work(&store, &mut ledger, &clock, rng.u64(..));
+            vfs.clear_faults();
+            ledger.check(&store, false).unwrap_or_else(|e| panic!("seed {seed}, round {round}, running: {e}"));
+            drop(store);
+            vfs = vfs.power_cycle();
+        }
+        let store = open_sim(&vfs, &clock, rng.u64(..), small(&mut rng)).unwrap();
+        ledger.check(&store, true).unwrap_or_else(|e| panic!("seed {seed}, at the end: {e}"));
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_appends_keeps_what_it_has_and_goes_on_with_room() {
+    for seed in 0..40 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut vfs = SimVfs::new(seed);
+        let (clock, mut ledger) = (clock(), Ledger::default());
+        for _ in 0..3 {
+            let mut store = open_sim(&vfs, &clock, rng.u64(..), settings()).unwrap();
+            ledger.check(&store, true).unwrap();
+            vfs.set_capacity(Some(vfs.used_bytes() + rng.u64(0..20_000)));
+            let mut refused = 0;
+            while refused < 3 {
+                let sent = ledger.batch(&mut rng, &clock);
+                match store.append_blocking(sent) {
+                    Ok(_) => ledger.acknowledge(),
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+                        refused += 1;
+                    }
+                }
+                clock.advance(Duration::from_secs(30));
+            }
+            assert!(store.metrics().disk_full);
+            ledger.check(&store, false).unwrap();
+            if rng.bool() {
+                // Full at the start, with the power lost in between.
+                drop(store);
+                vfs = vfs.power_cycle();
+                vfs.set_capacity(Some(vfs.used_bytes()));
+                store = open_sim(&vfs, &clock, rng.u64(..), settings()).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+                ledger.check(&store, true).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+                let sent = ledger.batch(&mut rng, &clock);
+                assert_eq!(store.append_blocking(sent).unwrap_err().kind(), ErrorKind::Full);
+            }
+            vfs.set_capacity(None);
+            assert_eq!(work(&store, &mut ledger, &clock, seed), 0, "seed {seed}: with room everything works");
+            ledger.check(&store, false).unwrap();
+            assert!(!store.metrics().disk_full);
+            drop(store);
+            vfs = vfs.power_cycle();
+        }
+    }
+}
+
+#[test]
+fn the_reserve_is_refused_before_it_is_touched() {
+    let vfs = SimVfs::new(1);
+    vfs.set_capacity(Some(100_000));
+    let disk: Arc<dyn taffrail_base::Vfs> = Arc::new(vfs.clone());
+    let options = taffrail_store::StoreOptions {
+        dir: "/data".into(),
+        vfs: disk.clone(),
+        clock: clock(),
+        random: Arc::new(taffrail_base::SeededRandomness::new(1)),
+        read_only: false,
+        settings: StoreSettings { synchronous: true, reserve_bytes: 50_000, ..StoreSettings::default() },
+    };
+    let store = Store::open_with(options, &|dir| Ok(Box::new(taffrail_store::catalog::SimCatalog::open(disk.clone(), dir)?))).unwrap();
+    let event = "x".repeat(1_000);
+    let error = (0..100).find_map(|_| store.append_blocking(batch("main", &[&event])).err()).unwrap();
+    assert_eq!(error.kind(), ErrorKind::Full);
+    assert!(error.hint().is_some());
+    let used = vfs.used_bytes();
+    assert!(used <= 50_000 && used > 40_000, "{used}");
+    store.flush().unwrap();
+    store.append_blocking(batch("main", &["fits again"])).unwrap();
+    assert_eq!(texts(&store, "main").last().unwrap(), "fits again");
+}

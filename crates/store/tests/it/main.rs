@@ -1,0 +1,9 @@
+//! The store from outside: what is acknowledged is there, once, in order, byte for byte, whatever happens.
+#![allow(clippy::disallowed_methods)] // tempfile, std::fs, processes
+
+mod damage;
+mod faults;
+mod kill;
+mod ledger;
+mod plain;
+mod power;
