@@ -34,10 +34,15 @@ pub fn is_current(tree: &Tree) -> bool {
 
 /// The page of all commands.
 fn commands(tree: &Tree) -> String {
-    let mut text = String::from("# Commands\n\nWritten by `cargo xtask docs` from the commands themselves. A pipeline is a search and any number of these, each behind a `|`.\n\n| command | what it does | how it is written |\n|---|---|---|\n");
+    let mut text = String::from(
+        "# Commands\n\nWritten by `cargo xtask docs` from the commands themselves. A pipeline is a search and any number of these, each behind a `|`.\n\n| command | what it does | how it is written |\n|---|---|---|\n",
+    );
     for (name, _, rust) in tree.rust() {
         let is_command = |stem: &&str| !stem.contains('/');
-        let Some(stem) = name.strip_prefix("crates/query/src/commands/").and_then(|file| file.strip_suffix(".rs")).filter(is_command) else { continue };
+        let Some(stem) = name.strip_prefix("crates/query/src/commands/").and_then(|file| file.strip_suffix(".rs")).filter(is_command)
+        else {
+            continue;
+        };
         let Some(info) = rust.syntax.items.iter().find_map(info) else { continue };
         let [command, summary, syntax] = ["name", "summary", "syntax"].map(|field| string(info, field).replace('|', "\\|"));
         writeln!(text, "| [`{command}`](commands/{stem}.md) | {summary} | `{syntax}` |").expect("strings grow");

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: the steps in order, each with its time; the first failure ends it.
 
-use crate::run::{cargo, run as execute};
+use crate::run::{cargo, command, run as execute};
 use crate::workspace::{binary, root, which};
 use crate::{Arguments, tidy, web};
 use anyhow::{Context, Result, bail};
@@ -14,7 +14,7 @@ const STEPS: &[Step] = &[
     ("tidy", "the rules of the house", tidy::check),
     ("clippy", "clippy, warnings are errors", clippy),
     ("test", "unit and integration tests", tests),
-    ("doc", "documentation examples", || execute(&mut cargo(&["test", "--doc", "--workspace", "--quiet"]))),
+    ("doc", "documentation examples", documentation),
     ("web", "the page: types, unit tests, build", web_checks),
     ("page", "the page in a browser", page),
 ];
@@ -69,7 +69,7 @@ fn clippy() -> Result<()> {
 }
 
 fn tests() -> Result<()> {
-    let mut command = if which("cargo-nextest").is_some() {
+    let mut runner = if which("cargo-nextest").is_some() {
         cargo(&["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "slow", "--final-status-level", "fail"])
     } else {
         println!("cargo-nextest is not here: using cargo test");
@@ -80,9 +80,35 @@ fn tests() -> Result<()> {
     if std::env::var_os("TAFFRAIL_CORPUS").is_none()
         && let Ok(corpus) = corpus.canonicalize()
     {
-        command.env("TAFFRAIL_CORPUS", corpus);
+        runner.env("TAFFRAIL_CORPUS", corpus);
     }
-    execute(&mut command)
+    execute(&mut runner)
+}
+
+/// Examples in doc comments, and the commands of README.md as they stand there.
+fn documentation() -> Result<()> {
+    execute(&mut cargo(&["test", "--doc", "--workspace", "--quiet"]))?;
+    execute(&mut cargo(&["build", "--quiet", "--package", "taffrail"]))?;
+    let program = binary("dev")?;
+    let programs = program.parent().context("the program stands in a folder")?;
+    let path = std::env::var("PATH").unwrap_or_default();
+    let readme = std::fs::read_to_string(root().join("README.md"))?;
+    let folder = std::env::temp_dir().join(format!("taffrail-examples-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let outcome = examples(&readme).into_iter().try_for_each(|line| {
+        let mut shell = command("sh", &["-c", line], &folder);
+        execute(shell.env("PATH", format!("{}:{path}", programs.display())).stdout(std::process::Stdio::null()))
+    });
+    std::fs::remove_dir_all(&folder)?;
+    outcome
+}
+
+/// The commands in the fenced blocks of a document that come to an end by themselves and need no server.
+fn examples(text: &str) -> Vec<&str> {
+    let blocks = text.split("```").skip(1).step_by(2);
+    let commands =
+        blocks.flat_map(str::lines).filter(|line| ["taffrail import ", "taffrail search "].iter().any(|start| line.starts_with(start)));
+    commands.collect()
 }
 
 fn web_checks() -> Result<()> {
@@ -103,4 +129,15 @@ fn page() -> Result<()> {
     let program = binary("dev")?.to_str().context("the target folder's path is not UTF-8")?.to_owned();
     let browser = browser.to_str().context("the browser's path is not UTF-8")?.to_owned();
     web::script("test:page", &[("TAFFRAIL_BIN", program), ("TAFFRAIL_CHROMIUM", browser)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::examples;
+
+    #[test]
+    fn examples_are_found_in_fences() {
+        let text = "taffrail search no\n```\ntaffrail import --data x y   # why\ntaffrail serve\n```\ntaffrail search no\n```\ntaffrail search 'a'\n```\n";
+        assert_eq!(examples(text), ["taffrail import --data x y   # why", "taffrail search 'a'"]);
+    }
 }
