@@ -6,6 +6,7 @@
 
 use crate::tape::{Class, Span, Tape, Unit};
 use taffrail_event::Problems;
+use taffrail_pattern::SlotKind;
 
 /// Which kind of header there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +172,7 @@ fn data<T: Tape>(tape: T, start: usize, header: &mut Header) -> usize {
         header.data = Some(Span::new(start, at));
         return at;
     }
-    if tape.unit(at) == Unit::Byte(b'-') && !tape.is(at + 1, &WORD) {
+    if !tape.is(at + 1, &WORD) && tape.eq(at, b'-') {
         return at + 1;
     }
     if tape.unit(at) != Unit::End {
@@ -336,7 +337,8 @@ fn behind_time<T: Tape>(tape: T, at: usize, colon: bool, header: &mut Header) {
     if let Some(first) = tag(tape, at) {
         // `*Mar  1 18:46:11.123 UTC: %SYS-5-CONFIG_I: ...`: the zone is no program.
         let next = skip_spaces(tape, first.end);
-        let zone = first.procid.is_none() && next > first.end && tape.unit(next) == Unit::Byte(b'%') && is_zone(tape, first.app);
+        let percent = matches!(tape.unit(next), Unit::Byte(b'%') | Unit::Slot(SlotKind::Word));
+        let zone = first.procid.is_none() && next > first.end && percent && is_zone(tape, first.app) && tape.eq(next, b'%');
         match if zone { tag(tape, next) } else { None } {
             Some(second) => second.into_header(tape, header),
             None => first.into_header(tape, header),

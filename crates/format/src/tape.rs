@@ -30,6 +30,11 @@ const fn in_time(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b':' | b'/' | b'.' | b',' | b'+' | b'-')
 }
 
+/// Whether a time of the splitter's layouts may begin with this byte.
+fn begins_time(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b'J' | b'F' | b'M' | b'A' | b'S' | b'O' | b'N' | b'D')
+}
+
 impl Class {
     /// The class of the bytes for which the table says so.
     pub(crate) const fn new(table: [bool; 256]) -> Self {
@@ -146,7 +151,7 @@ pub(crate) trait Tape: Copy {
             Unit::Byte(found) => return found == byte,
             Unit::End => return false,
             Unit::Slot(SlotKind::Word) if is_delimiter(byte) => return false,
-            Unit::Slot(SlotKind::Time) if !in_time(byte) || byte == b' ' => return false,
+            Unit::Slot(SlotKind::Time) if !begins_time(byte) => return false,
             Unit::Slot(_) => {}
         }
         self.undecided();
@@ -162,9 +167,31 @@ pub(crate) trait Tape: Copy {
         at
     }
 
-    /// Whether these bytes stand at `at`; slots are asked for only as far as the bytes before agree.
-    fn starts(self, at: usize, bytes: &[u8]) -> bool {
-        bytes.iter().enumerate().all(|(i, byte)| self.eq(at + i, *byte))
+    /// Whether these bytes stand at `at`. A word in their way is the token that it would have to be only if
+    /// what follows agrees as well; else the answer is no without asking for it.
+    fn starts(self, mut at: usize, bytes: &[u8]) -> bool {
+        let mut open = false;
+        let mut done = 0;
+        while done < bytes.len() {
+            match self.unit(at) {
+                Unit::Byte(byte) if byte == bytes[done] => done += 1,
+                Unit::Slot(SlotKind::Word) if !is_delimiter(bytes[done]) => {
+                    done += bytes[done..].iter().take_while(|b| !is_delimiter(**b)).count();
+                    open = true;
+                }
+                Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => {
+                    self.undecided();
+                    return false;
+                }
+                Unit::Slot(SlotKind::Time) => return self.eq(at, bytes[done]),
+                Unit::Byte(_) | Unit::Slot(_) | Unit::End => return false,
+            }
+            at += 1;
+        }
+        if open {
+            self.undecided();
+        }
+        !open
     }
 
     /// The quote that ends the string whose inside begins at `at`; a backslash takes the next byte's meaning.

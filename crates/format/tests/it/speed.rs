@@ -1,0 +1,44 @@
+//! How fast decoding is; run with `--ignored` in an optimised build. Prints, and asserts nothing.
+#![allow(clippy::disallowed_methods)] // measures with the machine's clock
+
+use crate::{NOW, decoder};
+use std::time::Instant;
+use taffrail_event::EventBatch;
+use taffrail_format::LineBreaker;
+
+#[test]
+#[ignore = "a measurement, not a check"]
+fn megabytes_per_second() {
+    let lines = [
+        ("syslog", "Nov 21 19:36:41 vm sshd[2998]: Accepted password for alice from 127.3.4.5 port 49051 ssh2"),
+        ("syslog", "<165>1 2026-11-21T21:14:03.003Z host.example app 7 ID47 - An application event log entry of some length"),
+        (
+            "access_combined",
+            "114.202.46.251 - - [21/Nov/2026:19:31:31 +0000] \"GET /product/6005/x HTTP/1.1\" 200 103 \"http://semicomplete.com/presentations/\" \"UniversalFeedParser/4.2-pre-314-svn\"",
+        ),
+        (
+            "json",
+            "{\"level\":\"info\",\"ts\":\"2026-11-21T21:14:03.120Z\",\"msg\":\"request done\",\"status\":200,\"took\":0.012,\"path\":\"/a/b\"}",
+        ),
+        ("text", "2026-11-21 19:32:18.668 UTC [23002] LOG:  duration: 0.123 ms  statement: SELECT abalance FROM accounts"),
+        ("text", "    at org.example.Thing.method(Thing.java:123) ~[thing-1.2.3.jar:?] without any time in it"),
+    ];
+    for (sourcetype, line) in lines {
+        let stream = format!("{line}\n").repeat(20_000_000 / line.len());
+        let mut decoder = decoder(sourcetype);
+        let mut best = f64::MAX;
+        for _ in 0..3 {
+            let start = Instant::now();
+            let mut batch = EventBatch::new(NOW);
+            let mut breaker = LineBreaker::new();
+            for chunk in stream.as_bytes().chunks(65_536) {
+                breaker.push(chunk, |frame| decoder.decode(&mut batch, frame));
+                if batch.raw_bytes() > 4 << 20 {
+                    batch = EventBatch::new(NOW);
+                }
+            }
+            best = best.min(start.elapsed().as_secs_f64());
+        }
+        eprintln!("{:7.0} MB/s {sourcetype}: {}", stream.len() as f64 / best / 1e6, &line[..60]);
+    }
+}
