@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { addField, eventsBehind, fieldTerm, isTransforming, looser, positiveTerms, segments, toggleTerm } from './query';
+import { addField, eventsBehind, fieldTerm, isTransforming, looser, positiveTerms, segments, selectionTerm, toggleTerm } from './query';
 
 describe('segments', () => {
   it('cuts at pipes, but not inside quotes or brackets', () => {
@@ -75,5 +75,15 @@ describe('looser queries', () => {
     expect(looser('session AND user=root AND x').map((item) => item.query)).toEqual(['user=root AND x', 'session AND x', 'session AND user=root']);
     expect(looser('one')).toEqual([]);
     expect(looser('a OR b')).toEqual([]);
+  });
+});
+
+describe('marked text', () => {
+  it('becomes a term', () => {
+    expect(selectionTerm('root', ' ', ' ')).toBe('root');
+    expect(selectionTerm('oo', 'r', 't')).toBe('*oo*');
+    expect(selectionTerm(' session opened', ' ', ' ')).toBe('"session opened"');
+    expect(selectionTerm('a"b', ' ', '')).toBe('"a\\"b"');
+    expect(selectionTerm(' -- ', '', '')).toBeNull();
   });
 });

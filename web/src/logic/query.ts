@@ -187,3 +187,14 @@ export function looser(query: string): { query: string; without: string }[] {
     return left === null ? [] : [{ query: joinBase(left, query.slice(base.text.length)), without: unit }];
   });
 }
+
+/** Marked text as a search term; `*` where the mark cuts through a word. Null when nothing searchable is in it. */
+export function selectionTerm(text: string, before: string, after: string): string | null {
+  const inner = text.trim();
+  if (!/[\p{L}\p{N}]/u.test(inner)) return null;
+  const word = /[\p{L}\p{N}]/u;
+  const open = text[0] === inner[0] && word.test(before) && word.test(inner[0] ?? '') ? '*' : '';
+  const close = text.at(-1) === inner.at(-1) && word.test(after) && word.test(inner.at(-1) ?? '') ? '*' : '';
+  const term = open + inner + close;
+  return /^[\w.*-]+$/.test(term) && !/^(AND|OR|NOT)$/.test(term) ? term : quoteValue(term);
+}

@@ -16,7 +16,12 @@ export interface Notice {
 }
 
 class Search {
+  /** The query of the rows on screen; it changes when the first answer comes, not when it is asked. */
   query = $state('');
+  /** Grows with each new result. */
+  serial = $state(0);
+  /** Asked, and nothing has come yet: what is on screen is of the query before. */
+  stale = $state(false);
   /** Not reactive by itself: read it together with `version`. */
   rows: Row[] = [];
   /** Grows with every change of `rows`. */
@@ -41,6 +46,9 @@ class Search {
   patternsError = $state.raw<ApiError | null>(null);
   /** The range as the server resolved it when the search began. */
   resolved = $state.raw<{ earliest: string | null; latest: string | null }>({ earliest: null, latest: null });
+  /** Whether `timeline` belongs to the query that was asked last. */
+  timelineFresh = $state(false);
+  private asked = '';
   private range: Range = { query: '' };
   private abort = new AbortController();
   private limit = FIRST_ROWS;
@@ -53,7 +61,9 @@ class Search {
     this.abort = new AbortController();
     const range: Range = { query: query.trim() || '*', ...(from === null ? {} : { earliest: from }), ...(to === null ? {} : { latest: to }) };
     this.range = range;
-    this.query = query;
+    this.asked = query;
+    this.timelineFresh = false;
+    this.stale = true;
     this.limit = FIRST_ROWS;
     this.stopped = false;
     this.error = null;
@@ -136,6 +146,9 @@ class Search {
     switch (message.type) {
       case 'start':
         if (have > 0) break;
+        this.stale = false;
+        this.query = this.asked;
+        this.serial += 1;
         this.kind = message.kind;
         this.fields = message.fields;
         this.resolved = { earliest: message.earliest ?? null, latest: message.latest ?? null };
@@ -161,6 +174,7 @@ class Search {
   }
 
   private clear(): void {
+    this.stale = false;
     this.timeline = null;
     this.summary = null;
     this.rows = [];
@@ -171,7 +185,9 @@ class Search {
   private async readTimeline(range: Range, signal: AbortSignal): Promise<void> {
     try {
       const timeline = await api.timeline({ ...range, query: eventsBehind(range.query), buckets: BUCKETS }, signal);
-      if (!signal.aborted) this.timeline = timeline;
+      if (signal.aborted) return;
+      this.timeline = timeline;
+      this.timelineFresh = true;
     } catch {
       // The search itself says what is wrong; the timeline only goes.
       if (!signal.aborted) this.timeline = null;

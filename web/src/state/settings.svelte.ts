@@ -24,7 +24,6 @@ class Settings {
   theme = $state<Theme>(read('theme') === 'dark' ? 'dark' : read('theme') === 'light' ? 'light' : 'system');
   history = $state.raw<string[]>(readHistory(read('history')));
   fieldsOpen = $state(read('fields') !== 'closed');
-  wrap = $state(read('wrap') === 'yes');
 
   setTheme(theme: Theme): void {
     this.theme = theme;
@@ -47,11 +46,6 @@ class Settings {
   setFieldsOpen(open: boolean): void {
     this.fieldsOpen = open;
     write('fields', open ? null : 'closed');
-  }
-
-  setWrap(wrap: boolean): void {
-    this.wrap = wrap;
-    write('wrap', wrap ? 'yes' : null);
   }
 }
 
