@@ -136,6 +136,13 @@ impl SimVfs {
         Self::with_disk(disk, rng, machine.ignore_sync)
     }
 
+    /// An independent file system with the same files, all of them durable.
+    pub fn copy(&self) -> Self {
+        let mut machine = self.machine.lock();
+        let rng = machine.rng.fork();
+        Self::with_disk(machine.disk.copy(), rng, machine.ignore_sync)
+    }
+
     /// Changes a file's stored bytes behind the program's back (a flipped bit, a lost page).
     pub fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
         self.machine.lock().disk.damage(path, change)

@@ -5,7 +5,7 @@
 //! neither needs nor makes a second file. The connection lives on a thread of its own, so that the catalog can
 //! be called from anywhere.
 
-use super::{Catalog, CatalogChange, CatalogState};
+use super::{hot, Catalog, CatalogChange, CatalogState};
 use crate::segment::SegmentMeta;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row};
@@ -126,11 +126,7 @@ fn serve(
         }
     };
     let failed = |e| told(path, e);
-    let connected = runtime.block_on(async {
-        let mut connection = options.connect().await.map_err(failed)?;
-        check_layout(path, &mut connection, migrate).await?;
-        Ok(connection)
-    });
+    let connected = runtime.block_on(connect(path, options, migrate));
     let mut connection = match connected {
         Ok(connection) => connection,
         Err(e) => {
@@ -171,6 +167,17 @@ fn told(path: &Path, error: sqlx::Error) -> Error {
     }
 }
 
+async fn connect(path: &Path, options: &SqliteConnectOptions, migrate: bool) -> Result<SqliteConnection> {
+    let failed = |e| told(path, e);
+    let mut connection = options.connect().await.map_err(failed)?;
+    if !migrate && let Some(image) = hot::rolled_back(&mut connection, path).await? {
+        connection = SqliteConnectOptions::new().in_memory(true).connect().await.map_err(failed)?;
+        connection.deserialize(None, image.as_slice().try_into().map_err(failed)?, true).await.map_err(failed)?;
+    }
+    check_layout(path, &mut connection, migrate).await?;
+    Ok(connection)
+}
+
 async fn check_layout(path: &Path, connection: &mut SqliteConnection, migrate: bool) -> Result<()> {
     let failed = |e| told(path, e);
     let row = sqlx::query("PRAGMA user_version").fetch_one(&mut *connection).await.map_err(failed)?;
@@ -178,6 +185,10 @@ async fn check_layout(path: &Path, connection: &mut SqliteConnection, migrate: b
     if version > MIGRATIONS.len() {
         let message = format!("{} has layout {version}, and this program knows layouts up to {}", path.display(), MIGRATIONS.len());
         return Err(Error::new(ErrorKind::Invalid, message).with_hint("use the newer program that wrote it"));
+    }
+    if version == 0 && !migrate {
+        // Made and not yet laid out: there is nothing to read.
+        return Ok(());
     }
     if version < MIGRATIONS.len() && !migrate {
         let message = format!("{} has the older layout {version}", path.display());
@@ -221,6 +232,9 @@ async fn load(connection: &mut SqliteConnection) -> sqlx::Result<CatalogState> {
     // One transaction: what a reader sees is one state, whatever a writer does meanwhile.
     let mut transaction = connection.begin().await?;
     let mut state = CatalogState::default();
+    if sqlx::query("SELECT name FROM sqlite_schema").fetch_all(&mut *transaction).await?.is_empty() {
+        return Ok(state);
+    }
     for row in sqlx::query("SELECT * FROM segments").fetch_all(&mut *transaction).await? {
         let meta = segment(&row)?;
         state.segments.insert(meta.id, meta);

@@ -115,6 +115,15 @@ pub fn record_bytes(batch: &EventBatch) -> usize {
     HEAD_LEN + payload::bound(batch)
 }
 
+/// Whether there is any file of a journal.
+pub fn exists(options: &JournalOptions) -> Result<bool> {
+    match options.vfs.read_dir(&options.folder) {
+        Ok(paths) => Ok(paths.iter().any(|path| file_number(path, ".wal").is_some())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Error::io(options.folder.display(), e)),
+    }
+}
+
 /// Reads the journal without changing anything, while another process may be appending to it. Gives the
 /// sequence number of the first record that it would hold.
 pub fn read(options: &JournalOptions, mut each: impl FnMut(Replayed) -> Result<()>) -> Result<Option<u64>> {

@@ -46,6 +46,9 @@ impl Shared {
             let _ = shared.build_frozen();
             Ok(())
         })?;
+        for path in journal.trim(known.covered_sequence) {
+            let _ = shared.vfs.remove_file(&path);
+        }
         shared.newest.send_replace(journal.last_sequence());
         shared.state.lock().applied = journal.last_sequence();
         *shared.ingest.lock() = Some(Ingest { journal, next });
@@ -136,7 +139,7 @@ impl Shared {
     /// An empty catalog beside segments and no journal means that the catalog was lost: removing what it does
     /// not name would then remove everything.
     fn check_catalog(&self, known: &CatalogState) -> Result<()> {
-        if *known != CatalogState::default() || self.vfs.metadata(&self.dir.join("journal")).is_ok() {
+        if *known != CatalogState::default() || journal::exists(&self.journal_options())? {
             return Ok(());
         }
         let Some(path) = self.segment_files()?.into_iter().find(|(_, id)| id.is_some()) else { return Ok(()) };

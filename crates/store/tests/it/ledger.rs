@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use taffrail_base::{Clock, Error, ManualClock, Result, SeededRandomness, SimVfs, Ulid, Vfs};
+use taffrail_base::{Clock, Error, ManualClock, Result, SeededRandomness, SimVfs, Vfs};
 use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
 use taffrail_store::catalog::SimCatalog;
 use taffrail_store::{Store, StoreOptions, StoreSettings};
@@ -206,9 +206,4 @@ fn difference(index: &str, found: &[&[u8]], expected: &[&[u8]]) -> String {
     let show = |events: &[&[u8]]| events.get(at).map(|raw| String::from_utf8_lossy(&raw[..raw.len().min(60)]).into_owned());
     let (one, other) = (show(found), show(expected));
     format!("{index}: {} events, expected {}; event {at} is {one:?}, expected {other:?}", found.len(), expected.len())
-}
-
-/// An identifier for nothing in particular.
-pub fn ulid(number: u128) -> Ulid {
-    Ulid(number)
 }

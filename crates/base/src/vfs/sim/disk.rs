@@ -200,6 +200,18 @@ impl Disk {
         Ok(())
     }
 
+    /// The disk as it is now, all of it durable.
+    pub fn copy(&self) -> Self {
+        let node = |node: &Node| Node { durable: node.current.clone(), current: node.current.clone(), pending: Vec::new(), modified: node.modified };
+        let folder = |folder: &Folder| Folder { durable: folder.current.clone(), current: folder.current.clone(), pending: Vec::new() };
+        Self {
+            nodes: self.nodes.iter().map(|(number, found)| (*number, node(found))).collect(),
+            folders: self.folders.iter().map(|(path, found)| (path.clone(), folder(found))).collect(),
+            next_node: self.next_node,
+            ticks: self.ticks,
+        }
+    }
+
     /// The disk as it may be found after a power cut.
     pub fn survive(&self, rng: &mut Rng) -> Self {
         let mut after = Self { nodes: BTreeMap::new(), folders: BTreeMap::new(), next_node: self.next_node, ticks: self.ticks };
