@@ -154,3 +154,6 @@ pub const FILES_OPEN_MAX: usize = 512;
 
 /// Days after which the position of a file that is not there any more is forgotten.
 pub const FILE_POSITION_DAYS_MAX: i64 = 90;
+
+/// Values that one call of a function may put into a multivalue: `mvrange(0, 1e15)` must not fill the memory.
+pub const MULTIVALUE_VALUES_MAX: usize = 100_000;

@@ -5,17 +5,25 @@
 //! number is Float64; a mixture of text and numbers is text. Evaluation never fails: what cannot be computed
 //! is null.
 
+mod column;
+mod compile;
 mod expr;
+mod functions;
 mod number;
+mod operators;
 mod parse;
+mod rows;
+#[cfg(test)]
+mod tests;
 
+pub use column::{column_as_number, column_as_text};
+pub use compile::Compiled;
+pub use expr::{BinaryOp, Expr, ExprKind, UnaryOp};
+pub use functions::{FunctionInfo, functions};
 pub use number::{format_number, parse_number};
 pub use parse::parse_at;
-pub use expr::{BinaryOp, Expr, ExprKind, UnaryOp};
 
-use crate::language::{QueryError, SearchExpr};
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
-use arrow::datatypes::{DataType, Schema};
+use crate::language::{QueryError, SearchExpr, Span};
 use jiff::tz::TimeZone;
 use std::sync::Arc;
 use taffrail_base::Clock;
@@ -48,81 +56,28 @@ impl Expr {
     }
 
     /// A search expression as a Boolean expression over rows: terms look into `_raw`.
-    pub fn from_search(_search: SearchExpr) -> Self {
-        unimplemented!()
+    pub fn from_search(search: SearchExpr) -> Self {
+        Self::new(ExprKind::Search(search), Span::default())
     }
 
     /// The fields that it reads, each once, in order.
     pub fn required_fields(&self) -> Vec<String> {
-        unimplemented!()
+        let mut found: Vec<String> = Vec::new();
+        let mut add = |name: String| {
+            if !found.contains(&name) {
+                found.push(name);
+            }
+        };
+        self.visit(&mut |part| match &part.kind {
+            ExprKind::Field(name) => add(name.clone()),
+            ExprKind::Search(search) => {
+                search.fields().into_iter().for_each(&mut add);
+                if search.has_terms() {
+                    add("_raw".to_owned());
+                }
+            }
+            _ => {}
+        });
+        found
     }
-
-    /// The type of what [`Compiled::evaluate`] gives.
-    pub fn output_type(&self, _schema: &Schema) -> Result<DataType, QueryError> {
-        unimplemented!()
-    }
-
-    /// Prepares it for batches of `schema`. The result is as in the module's description; a time becomes
-    /// epoch seconds. Fields that are not in the schema are null.
-    pub fn compile(&self, _schema: &Schema, _context: &EvalContext) -> Result<Compiled, QueryError> {
-        unimplemented!()
-    }
-
-    /// As [`Expr::compile`] for `eval target=...`: a Boolean result is an error that says how to wrap it, and
-    /// for the target `_time` the result is a `Timestamp`.
-    pub fn compile_assignment(&self, _target: &str, _schema: &Schema, _context: &EvalContext) -> Result<Compiled, QueryError> {
-        unimplemented!()
-    }
-
-    /// As [`Expr::compile`] for `where` and the like: a result that is not Boolean is an error.
-    pub fn compile_predicate(&self, _schema: &Schema, _context: &EvalContext) -> Result<Compiled, QueryError> {
-        unimplemented!()
-    }
-}
-
-/// An expression that is ready for batches of one schema.
-#[derive(Clone)]
-pub struct Compiled {}
-
-impl Compiled {
-    /// The type of what [`Compiled::evaluate`] gives.
-    pub fn output_type(&self) -> &DataType {
-        unimplemented!()
-    }
-
-    /// One value per row.
-    pub fn evaluate(&self, _batch: &RecordBatch) -> ArrayRef {
-        unimplemented!()
-    }
-
-    /// Which rows it is true for; null counts as false. For what [`Expr::compile_predicate`] gave.
-    pub fn evaluate_predicate(&self, _batch: &RecordBatch) -> BooleanArray {
-        unimplemented!()
-    }
-}
-
-/// A function of expressions, as the manual and the editor show it.
-#[derive(Clone, Copy, Debug)]
-pub struct FunctionInfo {
-    /// Its name.
-    pub name: &'static str,
-    /// How it is called.
-    pub syntax: &'static str,
-    /// What it gives, in one sentence.
-    pub summary: &'static str,
-}
-
-/// All functions, sorted by name.
-pub fn functions() -> Vec<FunctionInfo> {
-    unimplemented!()
-}
-
-/// Any column of the types above as text: how a value is shown, grouped by and joined on.
-pub fn column_as_text(_column: &ArrayRef) -> ArrayRef {
-    unimplemented!()
-}
-
-/// Any column of the types above as numbers (Float64): text that is no number is null, times are epoch seconds.
-pub fn column_as_number(_column: &ArrayRef) -> ArrayRef {
-    unimplemented!()
 }

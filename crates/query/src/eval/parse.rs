@@ -1,8 +1,7 @@
 //! From text to an [`Expr`]: a Pratt parser that stops where the expression cannot go on.
 
 use super::expr::{BinaryOp, Expr, ExprKind, UnaryOp, precedence};
-use crate::language::QueryError;
-use crate::language::Span;
+use crate::language::{QueryError, SearchExpr, Span};
 use crate::language::lexer::{quote_end, run_end, skip_blanks, unescape};
 use taffrail_base::limits::QUERY_DEPTH_MAX;
 
@@ -285,7 +284,11 @@ impl Parser<'_> {
             return Ok((Expr::new(ExprKind::Field(name.to_owned()), span), 1));
         }
         let (args, depth) = self.list(span, "a function needs its arguments")?;
-        Ok((Expr::new(ExprKind::Call(lower, args), Span::new(start, self.at)), depth + 1))
+        let place = Span::new(start, self.at);
+        if lower == "searchmatch" {
+            return Ok((Expr::new(ExprKind::Search(search_text(&args, place)?), place), 1));
+        }
+        Ok((Expr::new(ExprKind::Call(lower, args), place), depth + 1))
     }
 
     /// A list in parentheses.
@@ -310,6 +313,16 @@ impl Parser<'_> {
             }
             self.at += 1;
         }
+    }
+}
+
+/// The search in `searchmatch("...")`: it is prepared once, so it must be written out.
+fn search_text(args: &[Expr], place: Span) -> Result<SearchExpr, QueryError> {
+    match args {
+        [arg] if arg.as_text().is_some() => {
+            SearchExpr::parse(arg.as_text().unwrap_or_default()).map_err(|error| QueryError { span: Some(arg.span), ..error })
+        }
+        _ => Err(QueryError::at(place, "searchmatch takes a search in double quotes").with_hint("write searchmatch(\"error user=root\")")),
     }
 }
 

@@ -183,8 +183,8 @@ impl Painter<'_> {
         if mode == Mode::Expression && starts_number(&text[self.at..]) {
             end = lexer::run_end(text, self.at, text.len(), |c| c.is_ascii_digit() || c == '.');
         }
-        if let Some(sign) = text[self.at..end].find("!=").filter(|at| *at > 0 && !value) {
-            end = self.at + sign;
+        if !value && text[end..].starts_with('=') && text[self.at..end].ends_with('!') {
+            end -= 1;
         }
         let end = end.max(self.at + text[self.at..].chars().next().map_or(1, char::len_utf8));
         let class = if value { self.value_class(end) } else { self.word_class(end) };

@@ -129,13 +129,12 @@ fn unknown_unit(name: &str) -> QueryError {
 
 /// Seconds since the epoch, fraction allowed; longer numbers are milli-, micro- or nanoseconds.
 fn epoch(text: &str) -> Option<Timestamp> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let all_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) {
         return None;
     }
-    if digits == "0" {
+    if text == "0" {
         return Some(Timestamp::MIN);
     }
     let nanos_per_unit: i64 = match whole.trim_start_matches('0').len() {
@@ -148,7 +147,7 @@ fn epoch(text: &str) -> Option<Timestamp> {
     let mut nanos = whole.parse::<i64>().ok()?.checked_mul(nanos_per_unit)?;
     let fraction: String = fraction.chars().chain(std::iter::repeat('0')).take(9).collect();
     nanos = nanos.checked_add(fraction.parse::<i64>().ok()? / (1_000_000_000 / nanos_per_unit))?;
-    Some(Timestamp(if text.starts_with('-') { -nanos } else { nanos }))
+    Some(Timestamp(nanos))
 }
 
 fn absolute(text: &str, tz: &TimeZone) -> Option<Timestamp> {
