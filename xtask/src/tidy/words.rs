@@ -16,7 +16,12 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
 
 /// What only this machine knows: where the tree lies, where cargo builds, which registry npm asks.
 fn machine() -> Vec<String> {
-    let mut words = vec![crate::workspace::root().display().to_string()];
+    let root = crate::workspace::root();
+    let mut words = vec![root.display().to_string()];
+    // What lies beside the tree, unless the tree lies where innocent text speaks of too.
+    let beside = root.parent().map(|folder| format!("{}/", folder.display()));
+    let common = ["/", "//", "/home/", "/opt/", "/root/", "/srv/", "/tmp/", "/usr/src/", "/var/tmp/"];
+    words.extend(beside.filter(|folder| !common.contains(&folder.as_str())));
     words.extend(std::env::var("CARGO_TARGET_DIR").ok());
     for name in ["npm_config_registry", "NPM_CONFIG_REGISTRY", "CARGO_REGISTRIES_CRATES_IO_INDEX", "PIP_INDEX_URL"] {
         let host = std::env::var(name).ok().and_then(|address| Some(address.split('/').nth(2)?.to_owned()));
@@ -43,7 +48,7 @@ fn find(tree: &Tree, words: &[(String, &str)]) -> Vec<Finding> {
 fn stands_in(line: &str, word: &str) -> bool {
     let goes_on = |at: usize| line[at + word.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '-');
     let begins = |at: usize| line[..at].ends_with(|c: char| c.is_alphanumeric());
-    line.match_indices(word).any(|(at, _)| !begins(at) && (word.ends_with(' ') || !goes_on(at)))
+    line.match_indices(word).any(|(at, _)| !begins(at) && (word.ends_with([' ', '/']) || !goes_on(at)))
 }
 
 #[cfg(test)]
@@ -52,10 +57,10 @@ mod tests {
 
     #[test]
     fn words_are_found_as_words() {
-        let words = [("/home/me/tree".to_owned(), "leave it out"), ("==> ".to_owned(), "merge")];
-        let tree = Tree::of(&[("a.md", "see /home/me/tree/x\nsee /home/me/trees\n==> ours\n"), ("b.md", "fine\n")]);
+        let words = [("/home/me/tree".to_owned(), "leave it out"), ("/place/".to_owned(), "leave it out"), ("==> ".to_owned(), "merge")];
+        let tree = Tree::of(&[("a.md", "see /home/me/tree/x\nsee /home/me/trees\n==> ours\n/place/x\n"), ("b.md", "the workplace/x\n")]);
         let found: Vec<(String, usize)> = find(&tree, &words).into_iter().map(|finding| (finding.path, finding.line)).collect();
-        assert_eq!(found, [("a.md".to_owned(), 1), ("a.md".to_owned(), 3)]);
+        assert_eq!(found, [("a.md".to_owned(), 1), ("a.md".to_owned(), 3), ("a.md".to_owned(), 4)]);
     }
 
     #[test]
