@@ -2,6 +2,7 @@
 import { api, toApiError } from '../api/client';
 import type { ExportFormat } from '../api/types';
 import { bytes } from '../logic/format';
+import { boundsOf } from '../logic/relative';
 import { screen } from './screen.svelte';
 
 /** A browser holds the file in memory; beyond this the command line is the way. */
@@ -13,9 +14,8 @@ export async function exportResult(request: { query: string; from: string | null
   const parts: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
   try {
-    const range = { ...(request.from === null ? {} : { earliest: request.from }), ...(request.to === null ? {} : { latest: request.to }) };
     screen.say('Exporting');
-    const response = await api.export({ query: request.query.trim() || '*', ...range, limit: 0, format }, abort.signal);
+    const response = await api.export({ query: request.query.trim() || '*', ...boundsOf(request.from, request.to), limit: 0, format }, abort.signal);
     const reader = response.body?.getReader();
     for (;;) {
       const next = await reader?.read();

@@ -2,6 +2,7 @@
 import { api, ApiError, isCancelled, search as runSearch, toApiError, type Range } from '../api/client';
 import type { Done, FieldInfo, FieldSummary, PatternSummary, Progress, Row, SearchMessage, Timeline } from '../api/types';
 import { eventsBehind, isTransforming } from '../logic/query';
+import { boundsOf } from '../logic/relative';
 
 /** Rows of events to fetch first; more come when the list is scrolled to its end. */
 export const FIRST_ROWS = 2000;
@@ -59,7 +60,7 @@ class Search {
   start(query: string, from: string | null, to: string | null): void {
     this.abort.abort();
     this.abort = new AbortController();
-    const range: Range = { query: query.trim() || '*', ...(from === null ? {} : { earliest: from }), ...(to === null ? {} : { latest: to }) };
+    const range: Range = { query: query.trim() || '*', ...boundsOf(from, to) };
     this.range = range;
     this.asked = query;
     this.timelineFresh = false;
@@ -165,6 +166,7 @@ class Search {
         if (have === 0) this.notices = [...this.notices, { severity: message.severity, text: message.text }];
         break;
       case 'done':
+        sink.end();
         this.done = message;
         break;
       case 'error':
@@ -244,6 +246,12 @@ class RowSink {
       if (offset + index >= this.have) this.pending[offset + index] = row;
     });
     this.schedule();
+  }
+
+  /** A result without rows sends none, and what was shown before the end is then not part of it. */
+  end(): void {
+    if (this.previewing) this.pending = [];
+    this.previewing = false;
   }
 
   private schedule(): void {
