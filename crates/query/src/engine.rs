@@ -1,11 +1,13 @@
 //! Searches over a store: the one door for the server and the command line.
 
 mod message;
+mod over;
 mod preview;
 mod run;
 mod tail;
 
 pub use message::{SearchMessage, SearchRequest};
+pub use over::{Outcome, over};
 pub use run::Batches;
 
 use crate::commands::{self, COMMANDS, Planner};
