@@ -26,6 +26,15 @@ pub enum Fault {
     DoneButFailed(io::ErrorKind),
 }
 
+/// Which syncs do nothing and report success.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ignored {
+    /// Those of files.
+    pub data: bool,
+    /// Those of folders.
+    pub names: bool,
+}
+
 /// A simulated file system; clones share it.
 #[derive(Clone, Debug)]
 pub struct SimVfs {
@@ -40,7 +49,7 @@ struct Machine {
     crash_at: Option<u64>,
     dead: bool,
     faults: BTreeMap<u64, Fault>,
-    ignore_sync: bool,
+    ignored: Ignored,
     capacity: Option<u64>,
     locks: BTreeSet<PathBuf>,
 }
@@ -70,19 +79,19 @@ pub fn is_power_cut(error: &io::Error) -> bool {
 impl SimVfs {
     /// An empty file system with one folder, `/`.
     pub fn new(seed: u64) -> Self {
-        Self::with_disk(Disk::new(), fastrand::Rng::with_seed(seed), false)
+        Self::with_disk(Disk::new(), fastrand::Rng::with_seed(seed), Ignored::default())
     }
 
-    fn with_disk(disk: Disk, rng: fastrand::Rng, ignore_sync: bool) -> Self {
+    fn with_disk(disk: Disk, rng: fastrand::Rng, ignored: Ignored) -> Self {
         let (faults, locks) = (BTreeMap::new(), BTreeSet::new());
-        let machine = Machine { disk, rng, calls: 0, crash_at: None, dead: false, faults, ignore_sync, capacity: None, locks };
+        let machine = Machine { disk, rng, calls: 0, crash_at: None, dead: false, faults, ignored, capacity: None, locks };
         Self { machine: Arc::new(Mutex::new(machine)) }
     }
 
-    /// Makes every sync do nothing and report success: what a program without fsync would be. A crash test
-    /// that does not fail with it proves nothing.
-    pub fn ignore_sync(&self) {
-        self.machine.lock().ignore_sync = true;
+    /// Makes syncs do nothing and report success: what a program without them would be. A crash test that
+    /// does not fail with it proves nothing.
+    pub fn ignore_sync(&self, ignored: Ignored) {
+        self.machine.lock().ignored = ignored;
     }
 
     /// Calls made so far.
@@ -133,14 +142,14 @@ impl SimVfs {
         machine.dead = true;
         let mut rng = machine.rng.fork();
         let disk = machine.disk.survive(&mut rng);
-        Self::with_disk(disk, rng, machine.ignore_sync)
+        Self::with_disk(disk, rng, machine.ignored)
     }
 
     /// An independent file system with the same files, all of them durable.
     pub fn copy(&self) -> Self {
         let mut machine = self.machine.lock();
         let rng = machine.rng.fork();
-        Self::with_disk(machine.disk.copy(), rng, machine.ignore_sync)
+        Self::with_disk(machine.disk.copy(), rng, machine.ignored)
     }
 
     /// Changes a file's stored bytes behind the program's back (a flipped bit, a lost page).
@@ -227,7 +236,7 @@ impl VfsFile for SimFile {
 
     fn sync_data(&self) -> io::Result<()> {
         let sync = |m: &mut Machine| {
-            if !m.ignore_sync {
+            if !m.ignored.data {
                 m.disk.sync_data(self.node);
             }
             Ok(())
@@ -311,24 +320,26 @@ impl Vfs for SimVfs {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        let sync = |m: &mut Machine| if m.ignore_sync { Ok(()) } else { m.disk.sync_folder(path) };
+        let sync = |m: &mut Machine| if m.ignored.names { Ok(()) } else { m.disk.sync_folder(path) };
         self.machine.lock().call(sync, |_| {})
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
-        self.call(|m| {
-            if !m.locks.insert(path.to_owned()) {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            if m.disk.find(path).is_err()
-                && let Err(e) = m.disk.create(path)
-            {
-                m.locks.remove(path);
-                return Err(e);
-            }
-            Ok(())
-        })?;
-        Ok(Box::new(SimLock { machine: self.machine.clone(), path: path.to_owned() }))
+        let mut machine = self.machine.lock();
+        let busy = machine.locks.contains(path);
+        let done = machine.call(
+            |m| match () {
+                () if busy => Err(io::ErrorKind::WouldBlock.into()),
+                () if m.disk.find(path).is_err() => m.disk.create(path).map(drop),
+                () => Ok(()),
+            },
+            |_| {},
+        );
+        if done.is_ok() {
+            machine.locks.insert(path.to_owned());
+        }
+        // A lock that was reported as failed is given up: a process would close the file.
+        done.map(|()| Box::new(SimLock { machine: self.machine.clone(), path: path.to_owned() }) as Box<dyn Send + Sync>)
     }
 
     fn available_bytes(&self, _path: &Path) -> io::Result<u64> {

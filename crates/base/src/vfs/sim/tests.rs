@@ -140,7 +140,7 @@ fn after_a_power_cut_every_call_fails() {
 #[test]
 fn without_syncs_acknowledged_bytes_get_lost() {
     let found = outcomes(|vfs| {
-        vfs.ignore_sync();
+        vfs.ignore_sync(Ignored { data: true, names: true });
         written(vfs, "f", b"data").sync_data().unwrap();
         vfs.sync_dir(Path::new("/")).unwrap();
     });
@@ -166,6 +166,8 @@ fn locks_are_exclusive_and_end_with_their_holder() {
     let held = vfs.lock(&path("lock")).unwrap();
     assert_eq!(vfs.lock(&path("lock")).err().unwrap().kind(), io::ErrorKind::WouldBlock);
     drop(held);
+    vfs.fail_call(1, Fault::DoneButFailed(io::ErrorKind::Other));
+    assert!(vfs.lock(&path("lock")).is_err());
     drop(vfs.lock(&path("lock")).unwrap());
 }
 
