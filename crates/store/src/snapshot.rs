@@ -23,6 +23,8 @@ pub enum SegmentRef {
     Memory(MemoryPart),
     /// On disk, opened when first needed.
     Disk(Arc<DiskSegment>),
+    /// Opened by the caller.
+    Open(Arc<Segment>),
 }
 
 impl SegmentRef {
@@ -31,6 +33,7 @@ impl SegmentRef {
         match self {
             Self::Memory(part) => part.meta(),
             Self::Disk(segment) => &segment.meta,
+            Self::Open(segment) => segment.meta(),
         }
     }
 
@@ -39,6 +42,7 @@ impl SegmentRef {
         match self {
             Self::Memory(part) => part.open(),
             Self::Disk(segment) => segment.open(),
+            Self::Open(segment) => Ok(segment.clone()),
         }
     }
 }

@@ -168,10 +168,10 @@ fn in_page<'v>(
     if term.mask & !page.mask != 0 || term.len > page.max_len as usize {
         return Ok(Selection::None);
     }
-    if let (Some(place), false) = (page.filter, term.tokens.is_empty()) {
+    if let (Some((known, place)), false) = (page.filter, term.tokens.is_empty()) {
         let block = blocks.filters(place)?;
         let filter = block.range(place)?;
-        if !term.tokens.iter().all(|token| stamp::may_hold(filter, token)) {
+        if !term.tokens.iter().all(|token| stamp::may_hold(known, filter, token)) {
             return Ok(Selection::None);
         }
     }

@@ -108,7 +108,7 @@ fn page(values: &[&[u8]], kind: SlotKind, times: RowTimes<'_>, depth: usize, out
             (union(values), stamp::filter(values.iter().copied()))
         }
     };
-    let filter = filter.map(|bytes| out.put_filter(&bytes)).transpose()?;
+    let filter = filter.map(|(known, bytes)| Ok((known, out.put_filter(&bytes)?))).transpose()?;
     Ok(PageMeta { rows: values.len() as u32, mask, max_len, filter, body })
 }
 

@@ -1,5 +1,6 @@
 //! The directory of a segment: its tree of nodes, patterns, columns and pages, as the footer holds it.
 
+use super::stamp::Known;
 use super::wire::{Reader, put_bytes, put_varint};
 use std::sync::Arc;
 use taffrail_base::Result;
@@ -58,8 +59,8 @@ pub struct PageMeta {
     pub mask: u64,
     /// Length of the longest value.
     pub max_len: u32,
-    /// A filter of the values' tokens.
-    pub filter: Option<Place>,
+    /// A filter of the values' tokens, and which of them it knows.
+    pub filter: Option<(Known, Place)>,
     pub body: Body,
 }
 
@@ -126,6 +127,26 @@ fn option(reader: &mut Reader<'_>) -> Result<Option<Place>> {
     Ok(match reader.byte()? {
         0 => None,
         _ => Some(place(reader)?),
+    })
+}
+
+fn put_filter(out: &mut Vec<u8>, filter: Option<&(Known, Place)>) {
+    out.push(match filter {
+        None => 0,
+        Some((Known::All, _)) => 1,
+        Some((Known::Words, _)) => 2,
+    });
+    if let Some((_, place)) = filter {
+        put_place(out, place);
+    }
+}
+
+fn filter(reader: &mut Reader<'_>) -> Result<Option<(Known, Place)>> {
+    Ok(match reader.byte()? {
+        0 => None,
+        1 => Some((Known::All, place(reader)?)),
+        2 => Some((Known::Words, place(reader)?)),
+        other => return Err(reader.damaged(format_args!("unknown filter {other}"))),
     })
 }
 
@@ -196,7 +217,7 @@ fn put_node(out: &mut Vec<u8>, node: &NodeMeta) {
                 put_varint(out, page.rows.into());
                 put_varint(out, page.mask);
                 put_varint(out, page.max_len.into());
-                put_option(out, page.filter.as_ref());
+                put_filter(out, page.filter.as_ref());
                 put_body(out, &page.body);
             }
         }
@@ -237,7 +258,7 @@ fn node(reader: &mut Reader<'_>, depth: usize) -> Result<NodeMeta> {
 
 fn page(reader: &mut Reader<'_>, depth: usize) -> Result<PageMeta> {
     let rows = reader.small()?;
-    let (mask, max_len, filter) = (reader.varint()?, reader.small()?, option(reader)?);
+    let (mask, max_len, filter) = (reader.varint()?, reader.small()?, filter(reader)?);
     let body = body(reader, depth + 1)?;
     if let Body::Nested(node) = &body
         && node.rows != rows

@@ -6,6 +6,7 @@ mod builder;
 pub(crate) mod cursor;
 pub(crate) mod decode;
 mod encode;
+mod inspect;
 mod ints;
 pub(crate) mod meta;
 pub(crate) mod stamp;
@@ -165,23 +166,6 @@ impl Segment {
             each(self.meta.first_sequence + row as u64, &line);
         }
         Ok(())
-    }
-
-    /// The encodings in use and the pages of each; for `stat` and for tests.
-    pub fn encodings(&self) -> Vec<(&'static str, u64)> {
-        fn count(node: &meta::NodeMeta, counts: &mut FxHashMap<&'static str, u64>) {
-            for page in node.patterns.iter().flat_map(|p| &p.columns).flat_map(|c| &c.pages) {
-                *counts.entry(page.body.name()).or_default() += 1;
-                if let meta::Body::Nested(node) = &page.body {
-                    count(node, counts);
-                }
-            }
-        }
-        let mut counts = FxHashMap::default();
-        count(&self.footer.events, &mut counts);
-        let mut counts: Vec<_> = counts.into_iter().collect();
-        counts.sort_unstable();
-        counts
     }
 
     fn load(&self, number: u32) -> Result<Block> {

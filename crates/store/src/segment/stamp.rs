@@ -65,29 +65,50 @@ fn hash(token: &[u8]) -> u64 {
     }
 }
 
+/// Which tokens a filter knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// All of the page.
+    All,
+    /// Those without digits: numbers and ids were too many.
+    Words,
+}
+
 /// A Bloom filter of the tokens of values: 12 bits a token, 6 probes. Letters that are not ASCII keep their
 /// case, so terms with such letters must not be asked.
-pub fn filter<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
-    let mut distinct = rustc_hash::FxHashSet::default();
+pub fn filter<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<(Known, Vec<u8>)> {
+    let mut words = rustc_hash::FxHashSet::default();
+    let mut others = rustc_hash::FxHashSet::default();
+    let mut known = Known::All;
     let mut last: &[u8] = &[];
     for (at, value) in values.enumerate() {
         if value == last {
             continue;
         }
         last = value;
-        distinct.extend(tokens(value).map(hash));
-        if distinct.len() > FILTER_TOKENS_MAX || (at == SAMPLE && distinct.len() > SAMPLE) {
+        for token in tokens(value) {
+            if !token.iter().any(u8::is_ascii_digit) {
+                words.insert(hash(token));
+            } else if known == Known::All {
+                others.insert(hash(token));
+            }
+        }
+        if words.len() > FILTER_TOKENS_MAX || (at == SAMPLE && words.len() > SAMPLE) {
             return None;
         }
+        if words.len() + others.len() > FILTER_TOKENS_MAX || (at == SAMPLE && others.len() > SAMPLE) {
+            known = Known::Words;
+            others.clear();
+        }
     }
-    let words = (distinct.len() * 12).div_ceil(64).max(1);
-    let mut bits = vec![0u64; words];
-    for hash in distinct {
-        for bit in probes(hash, words) {
+    let wide = ((words.len() + others.len()) * 12).div_ceil(64).max(1);
+    let mut bits = vec![0u64; wide];
+    for hash in words.into_iter().chain(others) {
+        for bit in probes(hash, wide) {
             bits[bit / 64] |= 1 << (bit % 64);
         }
     }
-    Some(bits.iter().flat_map(|word| word.to_le_bytes()).collect())
+    Some((known, bits.iter().flat_map(|word| word.to_le_bytes()).collect()))
 }
 
 fn probes(hash: u64, words: usize) -> impl Iterator<Item = usize> {
@@ -95,8 +116,11 @@ fn probes(hash: u64, words: usize) -> impl Iterator<Item = usize> {
     (0..6u32).map(move |i| first.wrapping_add(step.wrapping_mul(i)) as usize % (words * 64))
 }
 
-/// Whether a token may be in a filter.
-pub fn may_hold(filter: &[u8], token: &[u8]) -> bool {
+/// Whether a token may be in a page with this filter.
+pub fn may_hold(known: Known, filter: &[u8], token: &[u8]) -> bool {
+    if known == Known::Words && token.iter().any(u8::is_ascii_digit) {
+        return true;
+    }
     let words = filter.len() / 8;
     words == 0 || probes(hash(token), words).all(|bit| filter[bit / 8] & (1 << (bit % 8)) != 0)
 }
