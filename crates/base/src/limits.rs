@@ -42,8 +42,9 @@ pub const SEARCH_MEMORY_BYTES: usize = 512 * 1024 * 1024;
 /// Bytes of a query's text.
 pub const QUERY_BYTES_MAX: usize = 1024 * 1024;
 
-/// Nesting of parentheses, functions and subsearches in a query.
-pub const QUERY_DEPTH_MAX: usize = 200;
+/// Nesting of parentheses, functions and subsearches in a query: parsers recurse, and a thread's stack of 2 MiB
+/// must hold that many levels in a debug build too.
+pub const QUERY_DEPTH_MAX: usize = 100;
 
 /// Seals in one log of evidence: each takes about 150 bytes of memory while the log is open.
 pub const EVIDENCE_SEALS_MAX: usize = 4_000_000;
@@ -157,3 +158,16 @@ pub const FILE_POSITION_DAYS_MAX: i64 = 90;
 
 /// Values that one call of a function may put into a multivalue: `mvrange(0, 1e15)` must not fill the memory.
 pub const MULTIVALUE_VALUES_MAX: usize = 100_000;
+
+/// Bytes from the start of an event in which its time is looked for: it stands near the beginning, what comes
+/// later is more often about something else, and the search is made for every event.
+pub const TIME_SCAN_BYTES_MAX: usize = 1_024;
+
+/// Hosts remembered per source of events: a relay speaks for thousands. Beyond it they are learned anew.
+pub const DECODER_HOSTS_MAX: usize = 16_384;
+
+/// Fields that are extracted from one event: a hostile one may have a million, a person reads a hundred.
+pub const EVENT_FIELDS_MAX: usize = 1_000;
+
+/// Objects within objects whose fields are extracted; deeper ones are stepped over.
+pub const JSON_DEPTH_MAX: usize = 64;

@@ -3,8 +3,8 @@
 use super::number::{format_number, parse_number};
 use crate::language::time::from_seconds_f64;
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Float64Builder, Int64Array, ListArray, ListBuilder, NullArray, StringArray, StringBuilder,
-    TimestampNanosecondArray, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Float64Builder, Int64Array, ListArray, ListBuilder, NullArray, StringArray,
+    StringBuilder, TimestampNanosecondArray, new_null_array,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, TimeUnit, TimestampNanosecondType};
@@ -165,13 +165,20 @@ impl<'a> Reader<'a> {
         if self.constant { 0 } else { row }
     }
 
+    /// Whether its one value holds for every row.
+    pub fn is_constant(&self) -> bool {
+        self.constant
+    }
+
     /// The value as text; several values are joined by line breaks.
     pub fn text(&self, row: usize) -> Option<Cow<'a, str>> {
         let at = self.at(row);
         match &self.values {
             Values::Null => None,
             Values::Text(array) => array.is_valid(at).then(|| Cow::Borrowed(array.value(at))),
-            Values::Number(array) => array.is_valid(at).then(|| array.value(at)).filter(|n| n.is_finite()).map(|n| Cow::Owned(format_number(n))),
+            Values::Number(array) => {
+                array.is_valid(at).then(|| array.value(at)).filter(|n| n.is_finite()).map(|n| Cow::Owned(format_number(n)))
+            }
             Values::Integer(array) => array.is_valid(at).then(|| Cow::Owned(array.value(at).to_string())),
             Values::Boolean(array) => array.is_valid(at).then(|| Cow::Borrowed(if array.value(at) { "True" } else { "False" })),
             Values::Time(array) => array.is_valid(at).then(|| Cow::Owned(epoch_text(array.value(at)))),

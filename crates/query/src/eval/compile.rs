@@ -3,7 +3,7 @@
 use super::column::{self, Operand, Reader, Type, normalized};
 use super::expr::{Expr, ExprKind, UnaryOp};
 use super::{EvalContext, functions, operators, rows};
-use crate::language::{QueryError, Span};
+use crate::language::QueryError;
 use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, NullArray, RecordBatch, StringArray, new_null_array};
 use arrow::datatypes::{DataType, Schema};
 use std::sync::Arc;
@@ -247,9 +247,4 @@ impl Expr {
         let node = condition(self, &Scope { schema, context })?;
         Ok(Compiled { node, output: DataType::Boolean })
     }
-}
-
-/// An error about an argument.
-pub fn wrong(span: Span, message: impl Into<String>, hint: &str) -> QueryError {
-    QueryError::at(span, message).with_hint(hint)
 }

@@ -25,7 +25,9 @@ pub fn parse_number(text: &str) -> Option<f64> {
     let text = text.trim();
     let first = *text.as_bytes().first()?;
     // Words are most of what is asked about; "inf" and "nan" are words too.
-    if !(first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.')) || text.bytes().any(|b| b.is_ascii_alphabetic() && !matches!(b, b'e' | b'E')) {
+    if !(first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.'))
+        || text.bytes().any(|b| b.is_ascii_alphabetic() && !matches!(b, b'e' | b'E'))
+    {
         return None;
     }
     text.parse::<f64>().ok().filter(|number| number.is_finite())

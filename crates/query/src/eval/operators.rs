@@ -127,6 +127,10 @@ fn holds(op: BinaryOp, order: Ordering) -> bool {
 
 /// The order of two values: as numbers when both are, else as text.
 pub fn compare(left: &Reader<'_>, right: &Reader<'_>, row: usize) -> Option<Ordering> {
+    // Without making text of numbers first, which is what most comparisons would spend their time on.
+    if let (Some(left), Some(right)) = (left.number(row), right.number(row)) {
+        return left.partial_cmp(&right);
+    }
     Some(compare_texts(&left.text(row)?, &right.text(row)?))
 }
 
@@ -140,12 +144,20 @@ pub fn compare_texts(left: &str, right: &str) -> Ordering {
 
 /// Whether the first operand equals any of the others; unknown when it is missing.
 pub fn in_list(items: Vec<Node>) -> Node {
-    Node::booleans(items, |values, row| {
-        let wanted = values[0].many(row);
-        if wanted.is_empty() {
-            return None;
-        }
-        let among = |value: &str| values[1..].iter().any(|item| item.text(row).is_some_and(|item| compare_texts(value, &item) == Ordering::Equal));
-        Some(wanted.iter().any(|value| among(value)))
+    Node::over(Type::Boolean, items, |rows, values| {
+        // What is written out in the query is the same for every row.
+        let fixed: Vec<Option<String>> =
+            values[1..].iter().map(|item| item.is_constant().then(|| item.text(0)).flatten().map(|text| text.into_owned())).collect();
+        booleans(rows, |row| {
+            let wanted = values[0].many(row);
+            let among = |value: &str| {
+                let mut items = values[1..].iter().zip(&fixed);
+                items.any(|(item, fixed)| match fixed {
+                    Some(fixed) => compare_texts(value, fixed) == Ordering::Equal,
+                    None => item.text(row).is_some_and(|item| compare_texts(value, &item) == Ordering::Equal),
+                })
+            };
+            (!wanted.is_empty()).then(|| wanted.iter().any(|value| among(value)))
+        })
     })
 }

@@ -1,8 +1,8 @@
 //! From text to an [`Expr`]: a Pratt parser that stops where the expression cannot go on.
 
 use super::expr::{BinaryOp, Expr, ExprKind, UnaryOp, precedence};
-use crate::language::{QueryError, SearchExpr, Span};
 use crate::language::lexer::{quote_end, run_end, skip_blanks, unescape};
+use crate::language::{QueryError, SearchExpr, Span};
 use taffrail_base::limits::QUERY_DEPTH_MAX;
 
 /// Parses an expression from `text[start..end]` and gives the place after it.
@@ -227,7 +227,8 @@ impl Parser<'_> {
     fn quoted(&mut self, quote: char) -> Result<String, QueryError> {
         let start = self.at;
         let Some(end) = quote_end(self.text, start).filter(|end| *end <= self.end) else {
-            return Err(QueryError::at(Span::new(start, self.end), "the quote that opens here is not closed").with_hint(format!("close it with {quote}")));
+            return Err(QueryError::at(Span::new(start, self.end), "the quote that opens here is not closed")
+                .with_hint(format!("close it with {quote}")));
         };
         self.at = end;
         Ok(unescape(&self.text[start + 1..end - 1], quote))
@@ -275,7 +276,8 @@ impl Parser<'_> {
             // like(s, p) and in(x, a) are functions as well as operators.
             "like" | "in" if call => {}
             "and" | "or" | "xor" | "like" | "in" => {
-                return Err(QueryError::at(span, format!("`{name}` needs a value on its left")).with_hint("a field of that name goes in single quotes"));
+                return Err(QueryError::at(span, format!("`{name}` needs a value on its left"))
+                    .with_hint("a field of that name goes in single quotes"));
             }
             _ => {}
         }

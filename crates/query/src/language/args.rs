@@ -174,7 +174,8 @@ impl Args {
         let typed = &self.query[start..end];
         let Some(name) = known.iter().find(|name| name.eq_ignore_ascii_case(typed)) else {
             let error = QueryError::at(span, format!("unknown option `{typed}`")).with_suggestions(nearest(typed, known.iter().copied()));
-            let list = if known.is_empty() { "this command has no options".to_owned() } else { format!("the options are {}", known.join(", ")) };
+            let list =
+                if known.is_empty() { "this command has no options".to_owned() } else { format!("the options are {}", known.join(", ")) };
             return Err(if error.hint.is_some() { error } else { error.with_hint(list) });
         };
         let name = (*name).to_owned();
@@ -201,7 +202,8 @@ impl Args {
     fn quoted(&mut self, quote: char) -> Result<Word, QueryError> {
         let start = self.start();
         let Some(end) = lexer::quote_end(&self.query, start).filter(|end| *end <= self.end) else {
-            return Err(QueryError::at(Span::new(start, self.end), "the quote that opens here is not closed").with_hint(format!("close it with {quote}")));
+            return Err(QueryError::at(Span::new(start, self.end), "the quote that opens here is not closed")
+                .with_hint(format!("close it with {quote}")));
         };
         self.at = end;
         Ok(Word { text: lexer::unescape(&self.query[start + 1..end - 1], quote), quoted: true, span: Span::new(start, end) })
@@ -246,7 +248,9 @@ impl Args {
         loop {
             let stop = self.at_end() || self.remaining().starts_with(')') || stops.iter().any(|stop| self.peek_keyword(stop));
             match (stop, comma) {
-                (true, Some(place)) => return Err(QueryError::at(place, "a field is missing after this comma").with_hint("take the comma away")),
+                (true, Some(place)) => {
+                    return Err(QueryError::at(place, "a field is missing after this comma").with_hint("take the comma away"));
+                }
                 (true, None) => return Ok(found),
                 (false, _) => {}
             }

@@ -122,7 +122,9 @@ fn command(text: &Arc<str>, span: Span, last: bool, known: &[&str]) -> Result<Co
     let end = lexer::run_end(text, at, span.end, |c| c.is_alphanumeric() || c == '_');
     let place = Span::new(at, end.max(at + text[at..].chars().next().map_or(0, char::len_utf8)));
     if end == at {
-        return Err(QueryError::at(place, "a command must begin with its name").with_hint("to look for a pipe, put the text in double quotes"));
+        return Err(
+            QueryError::at(place, "a command must begin with its name").with_hint("to look for a pipe, put the text in double quotes")
+        );
     }
     let name = text[at..end].to_lowercase();
     if !known.contains(&name.as_str()) {
@@ -145,8 +147,7 @@ mod tests {
 
     fn shape(text: &str) -> String {
         let pipeline = parse(text);
-        let commands: Vec<String> =
-            pipeline.commands.iter().map(|call| format!("{}({})", call.name, call.args.clone().rest().0)).collect();
+        let commands: Vec<String> = pipeline.commands.iter().map(|call| format!("{}({})", call.name, call.args.clone().rest().0)).collect();
         format!("{} | {}", pipeline.search, commands.join(" "))
     }
 

@@ -116,7 +116,9 @@ impl Painter<'_> {
                 '(' | ')' | ',' => self.push(end, TokenClass::Operator),
                 '=' | '<' | '>' => self.push(end, TokenClass::Operator),
                 '!' if rest.starts_with("!=") => self.push(self.at + 2, TokenClass::Operator),
-                '+' | '-' | '*' | '/' | '%' | '.' | '!' if self.mode == Mode::Expression && !starts_number(rest) => self.push(end, TokenClass::Operator),
+                '+' | '-' | '*' | '/' | '%' | '.' | '!' if self.mode == Mode::Expression && !starts_number(rest) => {
+                    self.push(end, TokenClass::Operator)
+                }
                 _ => self.word(),
             }
         }
@@ -168,7 +170,8 @@ impl Painter<'_> {
 
     /// Whether the token before is a comparison sign.
     fn after_comparison(&self) -> bool {
-        let signs = |token: &Token| token.class == TokenClass::Operator && matches!(&self.text[token.start..token.end], "=" | "<" | ">" | "!=");
+        let signs =
+            |token: &Token| token.class == TokenClass::Operator && matches!(&self.text[token.start..token.end], "=" | "<" | ">" | "!=");
         self.tokens.last().is_some_and(signs)
     }
 
@@ -177,7 +180,12 @@ impl Painter<'_> {
         let (mode, text) = (self.mode, self.text);
         let inside = |c: char| match mode {
             Mode::Expression => c.is_alphanumeric() || c == '_',
-            _ => !c.is_whitespace() && !matches!(c, '(' | ')' | '|' | '"' | '[' | ']' | '`') && (mode == Mode::Search || c != ',') && (value || !matches!(c, '=' | '<' | '>')),
+            _ => {
+                !c.is_whitespace()
+                    && !matches!(c, '(' | ')' | '|' | '"' | '[' | ']' | '`')
+                    && (mode == Mode::Search || c != ',')
+                    && (value || !matches!(c, '=' | '<' | '>'))
+            }
         };
         let mut end = lexer::run_end(text, self.at, text.len(), inside);
         if mode == Mode::Expression && starts_number(&text[self.at..]) {
@@ -258,7 +266,8 @@ mod tests {
             end = token.end;
         }
         assert!(text[end..].trim().is_empty());
-        let draw = |token: &Token| format!("{}:{}", &text[token.start..token.end], serde_json::to_string(&token.class).unwrap().trim_matches('"'));
+        let draw =
+            |token: &Token| format!("{}:{}", &text[token.start..token.end], serde_json::to_string(&token.class).unwrap().trim_matches('"'));
         checked.tokens.iter().map(draw).collect::<Vec<_>>().join(" ")
     }
 

@@ -108,12 +108,8 @@ mod tests {
     #[test]
     fn carets_stand_below_the_place() {
         let query = "error\n| statz count";
-        let error = QueryError::at(Span::new(8, 13), "unknown command `statz`")
-            .with_suggestions(vec!["stats".into()]);
-        assert_eq!(
-            error.render(query),
-            "unknown command `statz`\n  | statz count\n    ^^^^^\nhint: did you mean stats?"
-        );
+        let error = QueryError::at(Span::new(8, 13), "unknown command `statz`").with_suggestions(vec!["stats".into()]);
+        assert_eq!(error.render(query), "unknown command `statz`\n  | statz count\n    ^^^^^\nhint: did you mean stats?");
     }
 
     #[test]

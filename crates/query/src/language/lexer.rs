@@ -36,8 +36,9 @@ pub fn split(text: &str) -> Result<Parts, QueryError> {
             }
             b'`' if text[at..].starts_with("```") => {
                 let Some(length) = text[at + 3..].find("```") else {
-                    return Err(QueryError::at(Span::new(at, at + 3), "the comment that opens here is not closed")
-                        .with_hint("close it with ```"));
+                    return Err(
+                        QueryError::at(Span::new(at, at + 3), "the comment that opens here is not closed").with_hint("close it with ```")
+                    );
                 };
                 let end = at + length + 6;
                 clean[at..end].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b' ');

@@ -3,10 +3,10 @@
 /// At most three of `names` that are near to `typed`, the nearest first; case does not count.
 pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let typed = typed.to_lowercase();
-    // Longer words may have more mistakes; a word of one or two letters is near to nothing.
+    // Longer words may have more mistakes; a word of one letter is near to nothing.
     let allowed = match typed.chars().count() {
-        0..=2 => 1,
-        3..=5 => 2,
+        0..=4 => 1,
+        5..=7 => 2,
         _ => 3,
     };
     let mut found: Vec<(usize, &str)> = names

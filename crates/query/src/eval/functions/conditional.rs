@@ -12,9 +12,27 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function { name: "if", syntax: "if(condition, then, else)", summary: "One value where the condition is true, else the other.", arity: (3, 3), build: if_ },
-    Function { name: "case", syntax: "case(condition, value, ...)", summary: "The value after the first condition that is true.", arity: (2, ANY), build: case },
-    Function { name: "validate", syntax: "validate(condition, message, ...)", summary: "The message after the first condition that is false.", arity: (2, ANY), build: validate },
+    Function {
+        name: "if",
+        syntax: "if(condition, then, else)",
+        summary: "One value where the condition is true, else the other.",
+        arity: (3, 3),
+        build: if_,
+    },
+    Function {
+        name: "case",
+        syntax: "case(condition, value, ...)",
+        summary: "The value after the first condition that is true.",
+        arity: (2, ANY),
+        build: case,
+    },
+    Function {
+        name: "validate",
+        syntax: "validate(condition, message, ...)",
+        summary: "The message after the first condition that is false.",
+        arity: (2, ANY),
+        build: validate,
+    },
     Function {
         name: "coalesce",
         syntax: "coalesce(value, ...)",
@@ -38,7 +56,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "true", syntax: "true()", summary: "True.", arity: (0, 0), build: |_| Ok(boolean(true)) },
     Function { name: "false", syntax: "false()", summary: "False.", arity: (0, 0), build: |_| Ok(boolean(false)) },
     Function { name: "null", syntax: "null()", summary: "Null: no value.", arity: (0, 0), build: |_| Ok(Node::null()) },
-    Function { name: "in", syntax: "in(value, a, b, ...)", summary: "Whether the value equals one of the others.", arity: (2, ANY), build: |call| Ok(in_list(call.args()?)) },
+    Function {
+        name: "in",
+        syntax: "in(value, a, b, ...)",
+        summary: "Whether the value equals one of the others.",
+        arity: (2, ANY),
+        build: |call| Ok(in_list(call.args()?)),
+    },
     Function {
         name: "like",
         syntax: "like(text, \"pattern\")",
@@ -62,7 +86,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
             }))
         },
     },
-    Function { name: "cidrmatch", syntax: "cidrmatch(\"network\", address)", summary: "Whether the address lies in the network, e.g. 10.0.0.0/8.", arity: (2, 2), build: cidrmatch },
+    Function {
+        name: "cidrmatch",
+        syntax: "cidrmatch(\"network\", address)",
+        summary: "Whether the address lies in the network, e.g. 10.0.0.0/8.",
+        arity: (2, 2),
+        build: cidrmatch,
+    },
 ];
 
 fn boolean(value: bool) -> Node {

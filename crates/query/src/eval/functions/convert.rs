@@ -8,7 +8,13 @@ use super::{ANY, Call, Function, printf};
 use crate::language::QueryError;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function { name: "tonumber", syntax: "tonumber(text, base)", summary: "The number that the text is; null when it is none.", arity: (1, 2), build: tonumber },
+    Function {
+        name: "tonumber",
+        syntax: "tonumber(text, base)",
+        summary: "The number that the text is; null when it is none.",
+        arity: (1, 2),
+        build: tonumber,
+    },
     Function {
         name: "tostring",
         syntax: "tostring(value, \"hex\" | \"commas\" | \"duration\")",
@@ -16,8 +22,20 @@ pub(super) const FUNCTIONS: &[Function] = &[
         arity: (1, 2),
         build: tostring,
     },
-    Function { name: "printf", syntax: "printf(\"format\", value, ...)", summary: "The values as the format says: %d, %s, %.2f.", arity: (1, ANY), build: printf_ },
-    Function { name: "ipmask", syntax: "ipmask(\"mask\", address)", summary: "The IPv4 address with the mask applied.", arity: (2, 2), build: ipmask },
+    Function {
+        name: "printf",
+        syntax: "printf(\"format\", value, ...)",
+        summary: "The values as the format says: %d, %s, %.2f.",
+        arity: (1, ANY),
+        build: printf_,
+    },
+    Function {
+        name: "ipmask",
+        syntax: "ipmask(\"mask\", address)",
+        summary: "The IPv4 address with the mask applied.",
+        arity: (2, 2),
+        build: ipmask,
+    },
 ];
 
 fn tonumber(call: &Call<'_>) -> Result<Node, QueryError> {
@@ -30,7 +48,8 @@ fn tonumber(call: &Call<'_>) -> Result<Node, QueryError> {
             }
             let text = values[0].text(row)?;
             let digits = text.trim();
-            let digits = if base == 16.0 { digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).unwrap_or(digits) } else { digits };
+            let digits =
+                if base == 16.0 { digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).unwrap_or(digits) } else { digits };
             i64::from_str_radix(digits, base as u32).ok().map(|number| number as f64)
         }
     }))
@@ -44,7 +63,11 @@ fn tostring(call: &Call<'_>) -> Result<Node, QueryError> {
     }
     if call.len() == 1 {
         let arg = call.arg(0)?;
-        return Ok(if arg.ty == Type::Text { arg } else { Node::texts(vec![arg], |values, row| values[0].text(row).map(|text| text.into_owned())) });
+        return Ok(if arg.ty == Type::Text {
+            arg
+        } else {
+            Node::texts(vec![arg], |values, row| values[0].text(row).map(|text| text.into_owned()))
+        });
     }
     Ok(Node::texts(call.args()?, |values, row| {
         let text = values[0].text(row)?;

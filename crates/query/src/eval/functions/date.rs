@@ -16,10 +16,28 @@ pub(super) const FUNCTIONS: &[Function] = &[
         arity: (0, 0),
         build: |call| Ok(Node::number(call.scope.context.now.nanos().div_euclid(1_000_000_000) as f64)),
     },
-    Function { name: "time", syntax: "time()", summary: "The time at which the row is worked on, in seconds since 1970.", arity: (0, 0), build: time },
-    Function { name: "relative_time", syntax: "relative_time(time, \"-1d@d\")", summary: "The time moved and snapped.", arity: (2, 2), build: relative_time },
+    Function {
+        name: "time",
+        syntax: "time()",
+        summary: "The time at which the row is worked on, in seconds since 1970.",
+        arity: (0, 0),
+        build: time,
+    },
+    Function {
+        name: "relative_time",
+        syntax: "relative_time(time, \"-1d@d\")",
+        summary: "The time moved and snapped.",
+        arity: (2, 2),
+        build: relative_time,
+    },
     Function { name: "strftime", syntax: "strftime(time, \"%Y-%m-%d\")", summary: "The time as text.", arity: (2, 2), build: strftime },
-    Function { name: "strptime", syntax: "strptime(text, \"%Y-%m-%d\")", summary: "The time that the text means, in seconds since 1970.", arity: (2, 2), build: strptime },
+    Function {
+        name: "strptime",
+        syntax: "strptime(text, \"%Y-%m-%d\")",
+        summary: "The time that the text means, in seconds since 1970.",
+        arity: (2, 2),
+        build: strptime,
+    },
 ];
 
 fn time(call: &Call<'_>) -> Result<Node, QueryError> {

@@ -7,9 +7,27 @@ use super::{Call, Function};
 use crate::language::QueryError;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function { name: "isnull", syntax: "isnull(value)", summary: "Whether there is no value.", arity: (1, 1), build: |call| present(call, false) },
-    Function { name: "isnotnull", syntax: "isnotnull(value)", summary: "Whether there is a value.", arity: (1, 1), build: |call| present(call, true) },
-    Function { name: "isnum", syntax: "isnum(value)", summary: "Whether the value is a number.", arity: (1, 1), build: |call| asked(call, |kind, _| kind == Kind::Number) },
+    Function {
+        name: "isnull",
+        syntax: "isnull(value)",
+        summary: "Whether there is no value.",
+        arity: (1, 1),
+        build: |call| present(call, false),
+    },
+    Function {
+        name: "isnotnull",
+        syntax: "isnotnull(value)",
+        summary: "Whether there is a value.",
+        arity: (1, 1),
+        build: |call| present(call, true),
+    },
+    Function {
+        name: "isnum",
+        syntax: "isnum(value)",
+        summary: "Whether the value is a number.",
+        arity: (1, 1),
+        build: |call| asked(call, |kind, _| kind == Kind::Number),
+    },
     Function {
         name: "isint",
         syntax: "isint(value)",
@@ -17,8 +35,20 @@ pub(super) const FUNCTIONS: &[Function] = &[
         arity: (1, 1),
         build: |call| asked(call, |kind, number| kind == Kind::Number && number.is_some_and(|number| number.fract() == 0.0)),
     },
-    Function { name: "isstr", syntax: "isstr(value)", summary: "Whether the value is text and no number.", arity: (1, 1), build: |call| asked(call, |kind, _| kind == Kind::Text) },
-    Function { name: "isbool", syntax: "isbool(value)", summary: "Whether the value is true or false.", arity: (1, 1), build: |call| asked(call, |kind, _| kind == Kind::Boolean) },
+    Function {
+        name: "isstr",
+        syntax: "isstr(value)",
+        summary: "Whether the value is text and no number.",
+        arity: (1, 1),
+        build: |call| asked(call, |kind, _| kind == Kind::Text),
+    },
+    Function {
+        name: "isbool",
+        syntax: "isbool(value)",
+        summary: "Whether the value is true or false.",
+        arity: (1, 1),
+        build: |call| asked(call, |kind, _| kind == Kind::Boolean),
+    },
     Function {
         name: "ismv",
         syntax: "ismv(field)",
@@ -26,7 +56,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
         arity: (1, 1),
         build: |call| Ok(Node::booleans(call.args()?, |values, row| Some(values[0].many(row).len() > 1))),
     },
-    Function { name: "typeof", syntax: "typeof(value)", summary: "The kind of the value: Number, String, Boolean, Null or Invalid.", arity: (1, 1), build: type_of },
+    Function {
+        name: "typeof",
+        syntax: "typeof(value)",
+        summary: "The kind of the value: Number, String, Boolean, Null or Invalid.",
+        arity: (1, 1),
+        build: type_of,
+    },
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]

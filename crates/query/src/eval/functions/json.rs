@@ -7,17 +7,45 @@ use crate::language::QueryError;
 use serde_json::{Map, Value};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function { name: "json", syntax: "json(text)", summary: "The text when it is valid JSON, else null.", arity: (1, 1), build: |call| Ok(Node::texts(call.args()?, |values, row| parsed(&values[0], row).map(|json| json.to_string()))) },
+    Function {
+        name: "json",
+        syntax: "json(text)",
+        summary: "The text when it is valid JSON, else null.",
+        arity: (1, 1),
+        build: |call| Ok(Node::texts(call.args()?, |values, row| parsed(&values[0], row).map(|json| json.to_string()))),
+    },
     Function {
         name: "json_valid",
         syntax: "json_valid(text)",
         summary: "Whether the text is valid JSON.",
         arity: (1, 1),
-        build: |call| Ok(Node::booleans(call.args()?, |values, row| Some(serde_json::from_str::<serde::de::IgnoredAny>(&values[0].text(row)?).is_ok()))),
+        build: |call| {
+            Ok(Node::booleans(call.args()?, |values, row| {
+                Some(serde_json::from_str::<serde::de::IgnoredAny>(&values[0].text(row)?).is_ok())
+            }))
+        },
     },
-    Function { name: "json_extract", syntax: "json_extract(json, \"path\", ...)", summary: "The value at a path such as a.b{0}.c; several as an array.", arity: (1, ANY), build: json_extract },
-    Function { name: "json_extract_exact", syntax: "json_extract_exact(json, \"key\", ...)", summary: "The value of a key, dots and braces taken literally.", arity: (2, ANY), build: json_extract_exact },
-    Function { name: "spath", syntax: "spath(json, \"path\")", summary: "The values at a path such as a.b{}.c.", arity: (2, 2), build: spath },
+    Function {
+        name: "json_extract",
+        syntax: "json_extract(json, \"path\", ...)",
+        summary: "The value at a path such as a.b{0}.c; several as an array.",
+        arity: (1, ANY),
+        build: json_extract,
+    },
+    Function {
+        name: "json_extract_exact",
+        syntax: "json_extract_exact(json, \"key\", ...)",
+        summary: "The value of a key, dots and braces taken literally.",
+        arity: (2, ANY),
+        build: json_extract_exact,
+    },
+    Function {
+        name: "spath",
+        syntax: "spath(json, \"path\")",
+        summary: "The values at a path such as a.b{}.c.",
+        arity: (2, 2),
+        build: spath,
+    },
     Function {
         name: "json_object",
         syntax: "json_object(key, value, ...)",
@@ -46,7 +74,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
         build: |call| {
             let args = call.args()?;
             let types = types(&args);
-            Ok(Node::texts(args, move |values, row| Some(Value::Array(values.iter().zip(&types).map(|(value, ty)| value_of(*ty, value, row)).collect()).to_string())))
+            Ok(Node::texts(args, move |values, row| {
+                Some(Value::Array(values.iter().zip(&types).map(|(value, ty)| value_of(*ty, value, row)).collect()).to_string())
+            }))
         },
     },
     Function {
@@ -87,8 +117,20 @@ pub(super) const FUNCTIONS: &[Function] = &[
             }))
         },
     },
-    Function { name: "json_set", syntax: "json_set(json, \"path\", value, ...)", summary: "The JSON with the values set at the paths.", arity: (3, ANY), build: json_set },
-    Function { name: "json_delete", syntax: "json_delete(json, \"path\", ...)", summary: "The JSON without what is at the paths.", arity: (2, ANY), build: json_delete },
+    Function {
+        name: "json_set",
+        syntax: "json_set(json, \"path\", value, ...)",
+        summary: "The JSON with the values set at the paths.",
+        arity: (3, ANY),
+        build: json_set,
+    },
+    Function {
+        name: "json_delete",
+        syntax: "json_delete(json, \"path\", ...)",
+        summary: "The JSON without what is at the paths.",
+        arity: (2, ANY),
+        build: json_delete,
+    },
 ];
 
 fn parsed(value: &Reader<'_>, row: usize) -> Option<Value> {
@@ -242,7 +284,7 @@ fn put(value: &mut Value, steps: &[Step], new: &Value) {
 }
 
 fn json_set(call: &Call<'_>) -> Result<Node, QueryError> {
-    if call.len() % 2 == 0 {
+    if call.len().is_multiple_of(2) {
         return Err(call.error(call.len() - 1, "json_set needs a value after each path"));
     }
     let args = call.args()?;

@@ -55,13 +55,55 @@ pub(super) const FUNCTIONS: &[Function] = &[
     two!("bit_shift_left", "(a, count)", "The bits moved up.", |a, by| Some((bits(a)?.checked_shl(bits(by)? as u32)? & BITS) as f64)),
     two!("bit_shift_right", "(a, count)", "The bits moved down.", |a, by| Some(bits(a)?.checked_shr(bits(by)? as u32)? as f64)),
     Function { name: "pi", syntax: "pi()", summary: "The number pi.", arity: (0, 0), build: |_| Ok(Node::number(std::f64::consts::PI)) },
-    Function { name: "log", syntax: "log(number, base)", summary: "The logarithm; the base is 10 unless given.", arity: (1, 2), build: log },
-    Function { name: "round", syntax: "round(number, digits)", summary: "The number rounded, to a whole one unless digits are given.", arity: (1, 2), build: round },
-    Function { name: "min", syntax: "min(value, ...)", summary: "The least; text comes after numbers.", arity: (1, ANY), build: |call| extreme(call, Ordering::Less) },
-    Function { name: "max", syntax: "max(value, ...)", summary: "The greatest; text comes after numbers.", arity: (1, ANY), build: |call| extreme(call, Ordering::Greater) },
-    Function { name: "sum", syntax: "sum(number, ...)", summary: "The sum of those that are numbers.", arity: (1, ANY), build: |call| folded(call, |sum, _| sum) },
-    Function { name: "avg", syntax: "avg(number, ...)", summary: "The mean of those that are numbers.", arity: (1, ANY), build: |call| folded(call, |sum, count| sum / count) },
-    Function { name: "random", syntax: "random()", summary: "A whole number from 0 to 2147483647 by chance.", arity: (0, 0), build: random },
+    Function {
+        name: "log",
+        syntax: "log(number, base)",
+        summary: "The logarithm; the base is 10 unless given.",
+        arity: (1, 2),
+        build: log,
+    },
+    Function {
+        name: "round",
+        syntax: "round(number, digits)",
+        summary: "The number rounded, to a whole one unless digits are given.",
+        arity: (1, 2),
+        build: round,
+    },
+    Function {
+        name: "min",
+        syntax: "min(value, ...)",
+        summary: "The least; text comes after numbers.",
+        arity: (1, ANY),
+        build: |call| extreme(call, Ordering::Less),
+    },
+    Function {
+        name: "max",
+        syntax: "max(value, ...)",
+        summary: "The greatest; text comes after numbers.",
+        arity: (1, ANY),
+        build: |call| extreme(call, Ordering::Greater),
+    },
+    Function {
+        name: "sum",
+        syntax: "sum(number, ...)",
+        summary: "The sum of those that are numbers.",
+        arity: (1, ANY),
+        build: |call| folded(call, |sum, _| sum),
+    },
+    Function {
+        name: "avg",
+        syntax: "avg(number, ...)",
+        summary: "The mean of those that are numbers.",
+        arity: (1, ANY),
+        build: |call| folded(call, |sum, count| sum / count),
+    },
+    Function {
+        name: "random",
+        syntax: "random()",
+        summary: "A whole number from 0 to 2147483647 by chance.",
+        arity: (0, 0),
+        build: random,
+    },
 ];
 
 /// Whole numbers up to here are exact in a float.
@@ -87,7 +129,9 @@ fn log(call: &Call<'_>) -> Result<Node, QueryError> {
     Ok(Node::numbers(number_args(call)?, |values, row| {
         let number = values[0].number(row).filter(|number| *number > 0.0)?;
         match values.get(1) {
-            Some(base) => base.number(row).filter(|base| *base > 0.0).map(|base| if base == 2.0 { number.log2() } else { number.ln() / base.ln() }),
+            Some(base) => {
+                base.number(row).filter(|base| *base > 0.0).map(|base| if base == 2.0 { number.log2() } else { number.ln() / base.ln() })
+            }
             None => Some(number.log10()),
         }
     }))
@@ -137,7 +181,8 @@ fn extreme(call: &Call<'_>, wanted: Ordering) -> Result<Node, QueryError> {
 fn folded(call: &Call<'_>, finish: fn(f64, f64) -> f64) -> Result<Node, QueryError> {
     Ok(Node::numbers(call.args()?, move |values, row| {
         let (mut sum, mut count) = (0.0, 0.0);
-        let each = |value: &Reader<'_>| value.many(row).iter().filter_map(|text| super::super::number::parse_number(text)).collect::<Vec<_>>();
+        let each =
+            |value: &Reader<'_>| value.many(row).iter().filter_map(|text| super::super::number::parse_number(text)).collect::<Vec<_>>();
         for number in values.iter().flat_map(each) {
             sum += number;
             count += 1.0;
@@ -147,7 +192,9 @@ fn folded(call: &Call<'_>, finish: fn(f64, f64) -> f64) -> Result<Node, QueryErr
 }
 
 fn random(call: &Call<'_>) -> Result<Node, QueryError> {
-    let counter = Arc::new(AtomicU64::new(call.scope.context.seed));
+    // The place keeps two calls in one expression apart.
+    let start = call.scope.context.seed.wrapping_add((call.span.start as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93));
+    let counter = Arc::new(AtomicU64::new(start));
     Ok(Node::new(Type::Number, move |frame| {
         // SplitMix64: any counter gives a well-mixed value.
         let next = || {

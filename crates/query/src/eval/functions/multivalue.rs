@@ -21,7 +21,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
         syntax: "mvcount(values)",
         summary: "The number of values; null when there is none.",
         arity: (1, 1),
-        build: |call| Ok(Node::numbers(call.args()?, |values, row| Some(values[0].many(row).len()).filter(|count| *count > 0).map(|count| count as f64))),
+        build: |call| {
+            Ok(Node::numbers(call.args()?, |values, row| {
+                Some(values[0].many(row).len()).filter(|count| *count > 0).map(|count| count as f64)
+            }))
+        },
     },
     Function {
         name: "mvappend",
@@ -30,7 +34,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
         arity: (1, ANY),
         build: |call| Ok(Node::lists(call.args()?, |values, row| Some(values.iter().flat_map(|value| owned(value.many(row))).collect()))),
     },
-    Function { name: "mvdedup", syntax: "mvdedup(values)", summary: "The values, each once, in order.", arity: (1, 1), build: |call| changed(call, dedup) },
+    Function {
+        name: "mvdedup",
+        syntax: "mvdedup(values)",
+        summary: "The values, each once, in order.",
+        arity: (1, 1),
+        build: |call| changed(call, dedup),
+    },
     Function {
         name: "mvsort",
         syntax: "mvsort(values)",
@@ -55,7 +65,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
             })
         },
     },
-    Function { name: "mvindex", syntax: "mvindex(values, start, end)", summary: "The value at a place, or those from start to end; 0 is the first, -1 the last.", arity: (2, 3), build: mvindex },
+    Function {
+        name: "mvindex",
+        syntax: "mvindex(values, start, end)",
+        summary: "The value at a place, or those from start to end; 0 is the first, -1 the last.",
+        arity: (2, 3),
+        build: mvindex,
+    },
     Function {
         name: "mvjoin",
         syntax: "mvjoin(values, \"delimiter\")",
@@ -82,11 +98,41 @@ pub(super) const FUNCTIONS: &[Function] = &[
             }))
         },
     },
-    Function { name: "mvrange", syntax: "mvrange(start, end, step)", summary: "The numbers from start up to but not end; the step may be a time such as 1h.", arity: (2, 3), build: mvrange },
-    Function { name: "mvzip", syntax: "mvzip(a, b, \"delimiter\")", summary: "The values of both, pair by pair; a comma between unless given.", arity: (2, 3), build: mvzip },
-    Function { name: "split", syntax: "split(text, \"delimiter\")", summary: "The parts of the text; an empty delimiter gives its characters.", arity: (2, 2), build: split },
-    Function { name: "mvfilter", syntax: "mvfilter(condition)", summary: "The values of the one field in the condition for which it is true.", arity: (1, 1), build: mvfilter },
-    Function { name: "mvmap", syntax: "mvmap(field, expression)", summary: "The expression computed for each value of the field.", arity: (2, 3), build: mvmap },
+    Function {
+        name: "mvrange",
+        syntax: "mvrange(start, end, step)",
+        summary: "The numbers from start up to but not end; the step may be a time such as 1h.",
+        arity: (2, 3),
+        build: mvrange,
+    },
+    Function {
+        name: "mvzip",
+        syntax: "mvzip(a, b, \"delimiter\")",
+        summary: "The values of both, pair by pair; a comma between unless given.",
+        arity: (2, 3),
+        build: mvzip,
+    },
+    Function {
+        name: "split",
+        syntax: "split(text, \"delimiter\")",
+        summary: "The parts of the text; an empty delimiter gives its characters.",
+        arity: (2, 2),
+        build: split,
+    },
+    Function {
+        name: "mvfilter",
+        syntax: "mvfilter(condition)",
+        summary: "The values of the one field in the condition for which it is true.",
+        arity: (1, 1),
+        build: mvfilter,
+    },
+    Function {
+        name: "mvmap",
+        syntax: "mvmap(field, expression)",
+        summary: "The expression computed for each value of the field.",
+        arity: (2, 3),
+        build: mvmap,
+    },
 ];
 
 fn owned(values: Vec<Cow<'_, str>>) -> Vec<String> {

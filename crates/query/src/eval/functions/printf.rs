@@ -174,9 +174,7 @@ mod tests {
 
     #[test]
     fn conversions() {
-        let fill = |format: &str, values: &[&str]| {
-            printf(format, |at| values.get(at).map(|text| ((*text).to_owned(), text.parse().ok())))
-        };
+        let fill = |format: &str, values: &[&str]| printf(format, |at| values.get(at).map(|text| ((*text).to_owned(), text.parse().ok())));
         for (format, values, expected) in [
             ("%d items", &["5.9"][..], "5 items"),
             ("%.2f|%5.1f|%-6d|", &["3.14159", "2.25", "7"], "3.14|  2.2|7     |"),

@@ -10,9 +10,27 @@ use regex::Regex;
 use std::borrow::Cow;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function { name: "lower", syntax: "lower(text)", summary: "The text in lower case.", arity: (1, 1), build: |call| mapped(call, |text| Some(text.to_lowercase())) },
-    Function { name: "upper", syntax: "upper(text)", summary: "The text in upper case.", arity: (1, 1), build: |call| mapped(call, |text| Some(text.to_uppercase())) },
-    Function { name: "urldecode", syntax: "urldecode(text)", summary: "The text with %xx undone.", arity: (1, 1), build: |call| mapped(call, |text| Some(url_decoded(text))) },
+    Function {
+        name: "lower",
+        syntax: "lower(text)",
+        summary: "The text in lower case.",
+        arity: (1, 1),
+        build: |call| mapped(call, |text| Some(text.to_lowercase())),
+    },
+    Function {
+        name: "upper",
+        syntax: "upper(text)",
+        summary: "The text in upper case.",
+        arity: (1, 1),
+        build: |call| mapped(call, |text| Some(text.to_uppercase())),
+    },
+    Function {
+        name: "urldecode",
+        syntax: "urldecode(text)",
+        summary: "The text with %xx undone.",
+        arity: (1, 1),
+        build: |call| mapped(call, |text| Some(url_decoded(text))),
+    },
     Function {
         name: "len",
         syntax: "len(text)",
@@ -20,11 +38,41 @@ pub(super) const FUNCTIONS: &[Function] = &[
         arity: (1, 1),
         build: |call| Ok(Node::numbers(call.args()?, |values, row| Some(values[0].text(row)?.chars().count() as f64))),
     },
-    Function { name: "trim", syntax: "trim(text, \"characters\")", summary: "The text without blanks, or the characters, at both ends.", arity: (1, 2), build: |call| trimmed(call, true, true) },
-    Function { name: "ltrim", syntax: "ltrim(text, \"characters\")", summary: "The text without blanks, or the characters, at its start.", arity: (1, 2), build: |call| trimmed(call, true, false) },
-    Function { name: "rtrim", syntax: "rtrim(text, \"characters\")", summary: "The text without blanks, or the characters, at its end.", arity: (1, 2), build: |call| trimmed(call, false, true) },
-    Function { name: "substr", syntax: "substr(text, start, length)", summary: "A part of the text; 1 is the first character, -1 the last.", arity: (2, 3), build: substr },
-    Function { name: "replace", syntax: "replace(text, \"regex\", \"new\")", summary: "The text with all matches replaced; \\1 is the first group.", arity: (3, 3), build: replace },
+    Function {
+        name: "trim",
+        syntax: "trim(text, \"characters\")",
+        summary: "The text without blanks, or the characters, at both ends.",
+        arity: (1, 2),
+        build: |call| trimmed(call, true, true),
+    },
+    Function {
+        name: "ltrim",
+        syntax: "ltrim(text, \"characters\")",
+        summary: "The text without blanks, or the characters, at its start.",
+        arity: (1, 2),
+        build: |call| trimmed(call, true, false),
+    },
+    Function {
+        name: "rtrim",
+        syntax: "rtrim(text, \"characters\")",
+        summary: "The text without blanks, or the characters, at its end.",
+        arity: (1, 2),
+        build: |call| trimmed(call, false, true),
+    },
+    Function {
+        name: "substr",
+        syntax: "substr(text, start, length)",
+        summary: "A part of the text; 1 is the first character, -1 the last.",
+        arity: (2, 3),
+        build: substr,
+    },
+    Function {
+        name: "replace",
+        syntax: "replace(text, \"regex\", \"new\")",
+        summary: "The text with all matches replaced; \\1 is the first group.",
+        arity: (3, 3),
+        build: replace,
+    },
 ];
 
 fn mapped(call: &Call<'_>, change: fn(&str) -> Option<String>) -> Result<Node, QueryError> {
@@ -281,7 +329,11 @@ mod tests {
             (1, Some(0), ""),
             (i64::MIN, Some(i64::MAX), "hello"),
         ] {
-            assert_eq!(part("hello", start, length), if start == i64::MIN { part("hello", start, length) } else { expected.to_owned() }, "{start} {length:?}");
+            assert_eq!(
+                part("hello", start, length),
+                if start == i64::MIN { part("hello", start, length) } else { expected.to_owned() },
+                "{start} {length:?}"
+            );
         }
         assert_eq!(part("äöü", 2, Some(1)), "ö");
     }

@@ -63,9 +63,7 @@ impl SearchExpr {
         match self {
             Self::All => Filter::All,
             // BUG: TERM(...) is bounded by any breaker like a plain word; the store's terms know no other kind yet.
-            Self::Term { text, case_sensitive, .. } => {
-                Filter::Term(Term { case_sensitive: *case_sensitive, ..Term::wildcard(text) })
-            }
+            Self::Term { text, case_sensitive, .. } => Filter::Term(Term { case_sensitive: *case_sensitive, ..Term::wildcard(text) }),
             Self::Compare { field, op: super::CompareOp::Equal, value } if field == "index" => index_filter(vec![value.clone()]),
             Self::In { field, values } if field == "index" => index_filter(values.clone()),
             Self::Compare { field, op, value } => {

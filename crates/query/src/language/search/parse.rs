@@ -38,9 +38,25 @@ struct Piece {
 }
 
 const LEGACY_TIME: &[&str] = &[
-    "timeformat", "starttimeu", "endtimeu", "daysago", "hoursago", "minutesago", "monthsago", "startdaysago", "starthoursago",
-    "startminutesago", "startmonthsago", "enddaysago", "endhoursago", "endminutesago", "endmonthsago", "searchtimespanhours",
-    "searchtimespandays", "searchtimespanminutes", "searchtimespanmonths",
+    "timeformat",
+    "starttimeu",
+    "endtimeu",
+    "daysago",
+    "hoursago",
+    "minutesago",
+    "monthsago",
+    "startdaysago",
+    "starthoursago",
+    "startminutesago",
+    "startmonthsago",
+    "enddaysago",
+    "endhoursago",
+    "endminutesago",
+    "endmonthsago",
+    "searchtimespanhours",
+    "searchtimespandays",
+    "searchtimespanminutes",
+    "searchtimespanmonths",
 ];
 
 impl Parser<'_> {
@@ -75,14 +91,19 @@ impl Parser<'_> {
             let next = self.peek();
             if next.is_none() || next == Some(')') {
                 return match needs_right {
-                    Some(span) => Err(QueryError::at(span, "AND needs a term on its right").with_hint("to look for the word, put it in quotes: \"AND\"")),
+                    Some(span) => {
+                        Err(QueryError::at(span, "AND needs a term on its right")
+                            .with_hint("to look for the word, put it in quotes: \"AND\""))
+                    }
                     None => Ok(SearchExpr::and(parts)),
                 };
             }
             if self.peek_operator("AND") {
                 let span = Span::new(self.at, self.at + 3);
                 if parts.is_empty() || needs_right.is_some() {
-                    return Err(QueryError::at(span, "AND needs a term on its left").with_hint("to look for the word, put it in quotes: \"AND\""));
+                    return Err(
+                        QueryError::at(span, "AND needs a term on its left").with_hint("to look for the word, put it in quotes: \"AND\"")
+                    );
                 }
                 self.operator("AND");
                 needs_right = Some(span);
@@ -97,14 +118,17 @@ impl Parser<'_> {
     fn any(&mut self) -> Result<SearchExpr, QueryError> {
         let seen = self.bounds_seen;
         if self.peek_operator("OR") {
-            return Err(QueryError::at(Span::new(self.at, self.at + 2), "OR needs a term on its left").with_hint("to look for the word, put it in quotes: \"OR\""));
+            return Err(QueryError::at(Span::new(self.at, self.at + 2), "OR needs a term on its left")
+                .with_hint("to look for the word, put it in quotes: \"OR\""));
         }
         let mut parts = vec![self.negated()?];
         while self.peek_operator("OR") {
             let span = Span::new(self.at, self.at + 2);
             self.operator("OR");
             if matches!(self.peek(), None | Some(')')) || self.peek_operator("OR") || self.peek_operator("AND") {
-                return Err(QueryError::at(span, "OR needs a term on its right").with_hint("to look for the word, put it in quotes: \"OR\""));
+                return Err(
+                    QueryError::at(span, "OR needs a term on its right").with_hint("to look for the word, put it in quotes: \"OR\"")
+                );
             }
             parts.push(self.negated()?);
         }
@@ -141,7 +165,9 @@ impl Parser<'_> {
     fn enter(&mut self, span: Span) -> Result<(), QueryError> {
         self.depth += 1;
         if self.depth > QUERY_DEPTH_MAX {
-            return Err(QueryError::at(span, format!("nested more than {QUERY_DEPTH_MAX} deep")).with_hint("write it with fewer parentheses"));
+            return Err(
+                QueryError::at(span, format!("nested more than {QUERY_DEPTH_MAX} deep")).with_hint("write it with fewer parentheses")
+            );
         }
         Ok(())
     }
@@ -179,7 +205,8 @@ impl Parser<'_> {
             if self.peek() == Some('(') {
                 return self.in_list(piece);
             }
-            return Err(QueryError::at(Span::new(self.at, self.at), "IN needs a list").with_hint("write field IN (a, b); to look for the word, put it in quotes: \"IN\""));
+            return Err(QueryError::at(Span::new(self.at, self.at), "IN needs a list")
+                .with_hint("write field IN (a, b); to look for the word, put it in quotes: \"IN\""));
         }
         self.at = after;
         if let Some((name, value)) = piece.text.split_once("::").filter(|_| !piece.quoted)
@@ -236,7 +263,9 @@ impl Parser<'_> {
         let start = self.at;
         if self.rest().starts_with('"') {
             let Some(end) = quote_end(self.text, start).filter(|end| *end <= self.end) else {
-                return Err(QueryError::at(Span::new(start, self.end), "the quote that opens here is not closed").with_hint("close it with \""));
+                return Err(
+                    QueryError::at(Span::new(start, self.end), "the quote that opens here is not closed").with_hint("close it with \"")
+                );
             };
             self.at = end;
             return Ok(Piece { text: unescape(&self.text[start + 1..end - 1], '"'), quoted: true, span: Span::new(start, end) });
@@ -244,14 +273,15 @@ impl Parser<'_> {
         let mut end = start;
         for (offset, c) in self.rest().char_indices() {
             // A `!` belongs to the word unless it begins `!=`.
-            if !inside(c) || (c == '!' && inside as usize == is_word as usize && self.text[start + offset + 1..self.end].starts_with('=')) {
+            if !inside(c) || (c == '!' && !inside('=') && self.text[start + offset + 1..self.end].starts_with('=')) {
                 break;
             }
             end = start + offset + c.len_utf8();
         }
         if end == start {
             let length = self.rest().chars().next().map_or(0, char::len_utf8);
-            return Err(QueryError::at(Span::new(start, start + length), "a word is expected here").with_hint("to look for this sign, put it in double quotes"));
+            return Err(QueryError::at(Span::new(start, start + length), "a word is expected here")
+                .with_hint("to look for this sign, put it in double quotes"));
         }
         self.at = end;
         Ok(Piece { text: self.text[start..end].to_owned(), quoted: false, span: Span::new(start, end) })
@@ -259,7 +289,8 @@ impl Parser<'_> {
 
     fn field_name(&self, piece: Piece) -> Result<String, QueryError> {
         if piece.text.contains('*') {
-            return Err(QueryError::at(piece.span, "a field's name cannot have a wildcard in a search").with_hint("name the field, or look for the value alone"));
+            return Err(QueryError::at(piece.span, "a field's name cannot have a wildcard in a search")
+                .with_hint("name the field, or look for the value alone"));
         }
         if piece.text.is_empty() {
             return Err(QueryError::at(piece.span, "a field's name is empty"));
@@ -273,7 +304,9 @@ impl Parser<'_> {
             return Err(QueryError::at(sign, "a value is missing").with_hint("for an empty value write field=\"\", for any value field=*"));
         }
         if next == Some('(') {
-            return Err(QueryError::at(sign, "a value cannot begin with a parenthesis").with_hint("for several values write field IN (a, b)"));
+            return Err(
+                QueryError::at(sign, "a value cannot begin with a parenthesis").with_hint("for several values write field IN (a, b)")
+            );
         }
         let start = self.at;
         if self.rest().starts_with("CASE(") {
@@ -310,7 +343,8 @@ impl Parser<'_> {
             span.end += 2;
         }
         // Checked here so that the mistake is shown while typing; which `now` does not matter for that.
-        crate::language::time::resolve(&value.text, Timestamp(0), &TimeZone::UTC).map_err(|error| QueryError { span: Some(span), ..error })?;
+        crate::language::time::resolve(&value.text, Timestamp(0), &TimeZone::UTC)
+            .map_err(|error| QueryError { span: Some(span), ..error })?;
         let time = Some(TimeText { text: value.text, span });
         let bounds = self.bounds.as_deref_mut().expect("only called with bounds");
         match name {
@@ -336,7 +370,10 @@ impl Parser<'_> {
                     break;
                 }
                 None => return Err(QueryError::at(open, "the parenthesis that opens here is not closed").with_hint("add a `)`")),
-                Some('(') => return Err(QueryError::at(Span::new(self.at, self.at + 1), "a list cannot hold a parenthesis").with_hint("put the value in double quotes")),
+                Some('(') => {
+                    return Err(QueryError::at(Span::new(self.at, self.at + 1), "a list cannot hold a parenthesis")
+                        .with_hint("put the value in double quotes"));
+                }
                 Some(_) => values.push(self.value(open, is_listed)?.0),
             }
         }

@@ -137,7 +137,16 @@ fn time_bounds_hold_for_the_whole_search() {
     assert_eq!(bounds.index_earliest.unwrap().text, "-1d");
     let (_, bounds) = parse_base("earliest=\"10/19/2026:00:00:00\"").unwrap();
     assert_eq!(bounds.earliest.unwrap().text, "10/19/2026:00:00:00");
-    for text in ["a OR earliest=-1h", "earliest=-1h OR a", "NOT earliest=-1h", "NOT (a latest=now)", "earliest>5", "earliest=nonsense", "earliest=", "daysago=3"] {
+    for text in [
+        "a OR earliest=-1h",
+        "earliest=-1h OR a",
+        "NOT earliest=-1h",
+        "NOT (a latest=now)",
+        "earliest>5",
+        "earliest=nonsense",
+        "earliest=",
+        "daysago=3",
+    ] {
         let error = parse_base(text).unwrap_err();
         assert!(error.hint.is_some(), "{text}");
     }
@@ -245,15 +254,28 @@ fn what_a_search_needs_and_marks() {
 
 #[test]
 fn wildcards() {
-    for (pattern, text, expected) in
-        [("*", "", true), ("a**b", "axb", true), ("*a", "ba", true), ("a*", "ba", false), ("*a*b*", "xxaxxbxx", true), ("*ab*ab*", "ab", false), ("ÄX*", "äxy", true)]
-    {
+    for (pattern, text, expected) in [
+        ("*", "", true),
+        ("a**b", "axb", true),
+        ("*a", "ba", true),
+        ("a*", "ba", false),
+        ("*a*b*", "xxaxxbxx", true),
+        ("*ab*ab*", "ab", false),
+        ("ÄX*", "äxy", true),
+    ] {
         assert_eq!(Wildcard::new(pattern, false).matches(text), expected, "{pattern} {text}");
     }
 }
 
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof!["[a-zA-Z0-9_.*/@-]{1,8}", "[ -~äß\\n]{0,10}", Just("AND".to_owned()), Just("NOT".to_owned()), Just("IN".to_owned()), Just("now".to_owned())]
+    prop_oneof![
+        "[a-zA-Z0-9_.*/@-]{1,8}",
+        "[ -~äß\\n]{0,10}",
+        Just("AND".to_owned()),
+        Just("NOT".to_owned()),
+        Just("IN".to_owned()),
+        Just("now".to_owned())
+    ]
 }
 
 fn value() -> impl Strategy<Value = SearchValue> {

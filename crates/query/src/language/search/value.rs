@@ -139,9 +139,7 @@ impl Test {
         match self {
             Self::Any => !value.is_empty(),
             Self::Text { text, case_sensitive: true, .. } => text == value,
-            Self::Text { text, number, .. } => {
-                same_text(text, value) || number.is_some_and(|number| plain_number(value) == Some(number))
-            }
+            Self::Text { text, number, .. } => same_text(text, value) || number.is_some_and(|number| plain_number(value) == Some(number)),
             Self::Wildcard(wildcard) => wildcard.matches(value),
             Self::Network(network) => network.contains(value),
             Self::Order { op, text, number } => {

@@ -22,9 +22,8 @@ pub struct TimeFormat {
     items: Vec<Item>,
 }
 
-pub(super) const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
-];
+pub(super) const MONTHS: [&str; 12] =
+    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 pub(super) const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 impl TimeFormat {
@@ -87,7 +86,8 @@ fn variable(text: &str) -> Option<(char, u8, usize)> {
         (at, modifier) = (2, bytes[1] - b'0');
     }
     let letter = char::from(*bytes.get(at)?);
-    let known = if modifier > 0 && bytes[1] == b':' { letter == 'z' } else { "YymdejHIklMSpPZzAawBbhUWVGgusFTDRcxXNQf+%nt".contains(letter) };
+    let known =
+        if modifier > 0 && bytes[1] == b':' { letter == 'z' } else { "YymdejHIklMSpPZzAawBbhUWVGgusFTDRcxXNQf+%nt".contains(letter) };
     known.then_some((letter, modifier, at + 1))
 }
 

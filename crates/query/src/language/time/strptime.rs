@@ -164,7 +164,8 @@ impl Found {
         // A leap second is the last one of its minute.
         let second = if self.second == 60 { 59 } else { self.second };
         let small = |value: i64| i8::try_from(value).ok();
-        let local: DateTime = day.to_datetime(jiff::civil::Time::new(small(hour)?, small(self.minute)?, small(second)?, self.nanos as i32).ok()?);
+        let local: DateTime =
+            day.to_datetime(jiff::civil::Time::new(small(hour)?, small(self.minute)?, small(second)?, self.nanos as i32).ok()?);
         let tz = match self.offset_seconds {
             Some(seconds) => Offset::from_seconds(seconds).ok()?.to_time_zone(),
             None => tz.clone(),

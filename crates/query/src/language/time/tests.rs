@@ -108,7 +108,21 @@ fn what_is_no_time_says_what_is() {
     assert!(fails("-5").message.contains("missing") || fails("-5x").hint.is_some());
     assert!(fails("@w9").message.contains("w0"));
     assert!(fails("rt-5m").hint.unwrap().contains("tail"));
-    for text in ["", "@", "-", "+", "yesterday", "-99999999999999999999d", "-999999999y", "13/45/2026:00:00:00", "nowx", "@d@", "ä", "-ä", "2026-13-01"] {
+    for text in [
+        "",
+        "@",
+        "-",
+        "+",
+        "yesterday",
+        "-99999999999999999999d",
+        "-999999999y",
+        "13/45/2026:00:00:00",
+        "nowx",
+        "@d@",
+        "ä",
+        "-ä",
+        "2026-13-01",
+    ] {
         fails(text);
     }
 }
@@ -207,7 +221,16 @@ fn strptime_variables() {
     ] {
         assert_eq!(parse(text, format).as_deref(), Some(expected), "{text} {format}");
     }
-    for (text, format) in [("", "%Y"), ("x", "%Y"), ("2026-13-01", "%F"), ("25:00", "%H:%M"), ("2026-02-30", "%F"), ("Foo", "%b"), ("5 ä", "%d %p"), ("2026 400", "%Y %j")] {
+    for (text, format) in [
+        ("", "%Y"),
+        ("x", "%Y"),
+        ("2026-13-01", "%F"),
+        ("25:00", "%H:%M"),
+        ("2026-02-30", "%F"),
+        ("Foo", "%b"),
+        ("5 ä", "%d %p"),
+        ("2026 400", "%Y %j"),
+    ] {
         assert_eq!(parse(text, format), None, "{text} {format}");
     }
 }
