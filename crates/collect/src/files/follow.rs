@@ -101,7 +101,7 @@ impl Following {
             open_line: content.continued,
             read: content.offset,
             window: tail,
-            head: opened.head.clone(),
+            head: opened.head[..opened.head.len().min(usize::try_from(content.offset).unwrap_or(usize::MAX))].to_vec(),
             moved: content.identity() != opened.identity,
             ..Self::new(key, opened, &envelope, source, false)
         }

@@ -118,7 +118,7 @@ impl Worker {
         let _watcher = watch(self.discovery.roots(), bell);
         let mut changes = Changes { all: true, ..Changes::default() };
         let mut next = 0;
-        while !changes.stop {
+        while !changes.stop && !self.stop.is_stopped() {
             let started = self.monotonic();
             if changes.all || started >= next {
                 self.discover();

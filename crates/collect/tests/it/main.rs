@@ -1,0 +1,11 @@
+//! Inputs from outside: bytes in at a file, a socket or a stream; events and positions out at a recording sink.
+#![allow(clippy::disallowed_methods)] // tests make the files that inputs read
+
+mod files;
+mod http;
+mod import;
+mod inputs;
+mod journald;
+mod rotation;
+mod sink;
+mod syslog;
