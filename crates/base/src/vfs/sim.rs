@@ -179,11 +179,7 @@ impl Machine {
     }
 
     /// Runs one call under its verdict; `lose` is what a plain failure does.
-    fn call<T>(
-        &mut self,
-        act: impl FnOnce(&mut Self) -> io::Result<T>,
-        lose: impl FnOnce(&mut Self),
-    ) -> io::Result<T> {
+    fn call<T>(&mut self, act: impl FnOnce(&mut Self) -> io::Result<T>, lose: impl FnOnce(&mut Self)) -> io::Result<T> {
         match self.verdict()? {
             Verdict::Go => act(self),
             Verdict::Crash => {
@@ -308,13 +304,9 @@ impl Vfs for SimVfs {
 
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         self.call(|m| match m.disk.is_folder(path) {
-            true => Ok(Metadata {
-                len: 0,
-                is_dir: true,
-                is_file: false,
-                identity: FileIdentity { device: 1, inode: 0 },
-                modified_nanos: 0,
-            }),
+            true => {
+                Ok(Metadata { len: 0, is_dir: true, is_file: false, identity: FileIdentity { device: 1, inode: 0 }, modified_nanos: 0 })
+            }
             false => m.disk.find(path).map(|node| m.known(node)),
         })
     }

@@ -40,7 +40,9 @@ pub(super) async fn rolled_back(connection: &mut SqliteConnection, path: &Path) 
         if let (Some(before), Some(image), Some(after)) = (read(beside)?, read(path)?, read(beside)?)
             && before == after
         {
-            return undo(image, &before).map(Some).ok_or_else(|| Error::corrupt(beside.display(), "not the rollback journal that it should be"));
+            return undo(image, &before)
+                .map(Some)
+                .ok_or_else(|| Error::corrupt(beside.display(), "not the rollback journal that it should be"));
         }
     }
     Err(Error::new(ErrorKind::Busy, format!("{} keeps changing", path.display())).with_hint("try again"))

@@ -5,7 +5,7 @@
 //! neither needs nor makes a second file. The connection lives on a thread of its own, so that the catalog can
 //! be called from anywhere.
 
-use super::{hot, Catalog, CatalogChange, CatalogState};
+use super::{Catalog, CatalogChange, CatalogState, hot};
 use crate::segment::SegmentMeta;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row};

@@ -118,3 +118,33 @@ fn a_segment_s_path_comes_from_its_id_and_index() {
     let path = segment_path(&SegmentMeta { id, ..meta(0) });
     assert_eq!(path, Path::new("segments/main/2023-11-14").join(format!("{id}.seg")));
 }
+
+#[test]
+fn a_commit_that_was_cut_off_is_undone_for_readers_too() {
+    use sqlx::{Connection, SqliteConnection};
+    let folder = tempfile::tempdir().unwrap();
+    let (path, left) = (folder.path().join("catalog.db"), folder.path().join("left.db"));
+    SqliteCatalog::open(&path).unwrap().commit(&first()).unwrap();
+    let expected = SqliteCatalog::open(&path).unwrap().load().unwrap();
+    // A transaction larger than its cache: the file is changed before the commit, as after a kill in the middle.
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let mut connection = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+        sqlx::raw_sql("PRAGMA cache_size = 2; BEGIN IMMEDIATE; DELETE FROM segments; UPDATE indexes SET next_sequence = 77;")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        for number in 0..200 {
+            let query = sqlx::query("INSERT INTO positions VALUES (?, ?)").bind(format!("key {number}")).bind(vec![7u8; 900]);
+            query.execute(&mut connection).await.unwrap();
+        }
+        std::fs::copy(&path, &left).unwrap();
+        std::fs::copy(folder.path().join("catalog.db-journal"), folder.path().join("left.db-journal")).unwrap();
+    });
+    assert_ne!(std::fs::metadata(&left).unwrap().len(), 0);
+    let before = std::fs::read(&left).unwrap();
+    assert_eq!(SqliteCatalog::open_read_only(&left).unwrap().load().unwrap(), expected);
+    assert_eq!(std::fs::read(&left).unwrap(), before);
+    assert_eq!(SqliteCatalog::open(&left).unwrap().load().unwrap(), expected);
+    assert_ne!(std::fs::read(&left).unwrap(), before, "the file was changed by what is undone");
+}

@@ -141,7 +141,9 @@ impl Ledger {
             }
         }
         let there = |sent: &Sent, number: usize| match sent.events.first() {
-            Some((index, _)) => found.get(INDEXES[*index]).is_some_and(|events| events.iter().any(|(_, raw)| batch_of(raw) == Some(number))),
+            Some((index, _)) => {
+                found.get(INDEXES[*index]).is_some_and(|events| events.iter().any(|(_, raw)| batch_of(raw) == Some(number)))
+            }
             // Only a position: there if nothing else explains the position.
             None => position(store, sent.input) == Some(number),
         };
@@ -196,7 +198,9 @@ fn event(rng: &mut fastrand::Rng, batch: usize, at: usize) -> Vec<u8> {
         0 => raw.extend((0..rng.usize(0..9_000)).map(|_| rng.u8(..))),
         1 => {}
         2..6 => raw.extend(format!("user={} \"GET /{}\" {}", rng.u8(..), rng.u16(..), rng.u8(..)).bytes()),
-        _ => raw.extend(format!("sshd[{}]: Accepted password for root from 10.0.0.{} port {}", rng.u16(..), rng.u8(..), rng.u16(..)).bytes()),
+        _ => {
+            raw.extend(format!("sshd[{}]: Accepted password for root from 10.0.0.{} port {}", rng.u16(..), rng.u8(..), rng.u16(..)).bytes())
+        }
     }
     raw
 }

@@ -58,7 +58,10 @@ fn appended_events_are_there_at_once_after_a_flush_and_after_a_restart() {
     assert_eq!(before.segments[0].open().unwrap().meta().events, 2, "an old snapshot stays as it was");
     assert_eq!(sealed.lock().unwrap().len(), 1);
     let stat = store.stat();
-    assert_eq!(stat.iter().map(|s| (s.index.as_str(), s.events, s.raw_bytes, s.segments)).collect::<Vec<_>>(), [("main", 3, 11, 1), ("other", 1, 9, 0)]);
+    assert_eq!(
+        stat.iter().map(|s| (s.index.as_str(), s.events, s.raw_bytes, s.segments)).collect::<Vec<_>>(),
+        [("main", 3, 11, 1), ("other", 1, 9, 0)]
+    );
     drop(store);
     let store = Store::open(options(folder.path())).unwrap();
     assert_eq!(texts(&store, "main"), ["one", "two", "three"]);
@@ -126,7 +129,8 @@ fn many_senders_share_syncs_and_lose_nothing() {
     let check = |store: &Store| {
         for sender in 0..8 {
             let prefix = format!("{sender} ");
-            let own: Vec<String> = texts(store, ["main", "other"][sender % 2]).into_iter().filter(|text| text.starts_with(&prefix)).collect();
+            let own: Vec<String> =
+                texts(store, ["main", "other"][sender % 2]).into_iter().filter(|text| text.starts_with(&prefix)).collect();
             assert_eq!(own.len(), 100);
             for (number, text) in own.iter().enumerate() {
                 assert!(text.starts_with(&format!("{sender} {number} ")), "each sender's order is kept");

@@ -202,7 +202,12 @@ impl Disk {
 
     /// The disk as it is now, all of it durable.
     pub fn copy(&self) -> Self {
-        let node = |node: &Node| Node { durable: node.current.clone(), current: node.current.clone(), pending: Vec::new(), modified: node.modified };
+        let node = |node: &Node| Node {
+            durable: node.current.clone(),
+            current: node.current.clone(),
+            pending: Vec::new(),
+            modified: node.modified,
+        };
         let folder = |folder: &Folder| Folder { durable: folder.current.clone(), current: folder.current.clone(), pending: Vec::new() };
         Self {
             nodes: self.nodes.iter().map(|(number, found)| (*number, node(found))).collect(),
