@@ -501,6 +501,22 @@ fn search_over_rows() {
     assert_eq!(mask("missing=*"), [false, false]);
 }
 
+#[test]
+fn the_manual_is_true_and_names_every_function() {
+    let manual = include_str!("../../../../docs/manual/search.md");
+    let (_, table) = manual.split_once("| expression | value |\n|---|---|\n").unwrap();
+    let mut computed = 0;
+    for line in table.lines().take_while(|line| line.starts_with('|')) {
+        let parts: Vec<&str> = line.split('`').collect();
+        assert_eq!(value(parts[1]), parts[3], "{line}");
+        computed += 1;
+    }
+    assert!(computed > 20);
+    for info in functions() {
+        assert!(manual.contains(&format!("| `{}` |", info.syntax.replace('|', "\\|"))), "{} is not in the manual as {}", info.name, info.syntax);
+    }
+}
+
 fn leaf() -> impl Strategy<Value = ExprKind> {
     prop_oneof![
         "[ -~ä\\n]{0,6}".prop_map(ExprKind::Text),
