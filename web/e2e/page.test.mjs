@@ -158,6 +158,14 @@ test('an event opens with its fields, and leads on', async () => {
   await at('event').first().waitFor();
 });
 
+test('marked text becomes a part of the query', async () => {
+  await open(query('/search', QUERY));
+  await at('event').first().click();
+  await at('detail').locator('mark', { hasText: 'opened' }).first().dblclick();
+  await at('selection').getByRole('button', { name: 'Exclude' }).click();
+  await page.waitForURL((url) => (url.searchParams.get('q') ?? '').endsWith('NOT opened'));
+});
+
 test('patterns: each once, and a click shows its events', async () => {
   await open(query('/search', '', '&from=all&view=patterns'));
   await at('pattern').nth(2).waitFor();

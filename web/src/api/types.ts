@@ -97,6 +97,8 @@ export interface FieldSummaryItem {
 
 export interface FieldSummary {
   events: number;
+  /** False when only the newest events were looked at. */
+  complete?: boolean;
   fields: FieldSummaryItem[];
 }
 
