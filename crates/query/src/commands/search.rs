@@ -60,7 +60,7 @@ impl Command for SearchCommand {
     }
 
     fn as_search(&self) -> Option<&SearchExpr> {
-        Some(&self.0)
+        self.0.is_scannable().then_some(&self.0)
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

@@ -3,7 +3,7 @@
 use super::column::{Type, booleans, normalized};
 use super::compile::{Node, Scope};
 use crate::language::SearchExpr;
-use crate::language::search::ValueMatcher;
+use crate::language::search::{ValueMatcher, is_whole_token};
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use std::sync::Arc;
 use taffrail_pattern::Term;
@@ -12,6 +12,7 @@ use taffrail_pattern::text::TermMatcher;
 enum Test {
     Fixed(bool),
     Term(TermMatcher),
+    Whole(String),
     Value(String, ValueMatcher),
     All(Vec<Test>),
     Any(Vec<Test>),
@@ -31,6 +32,7 @@ pub fn compile(search: &SearchExpr, _scope: &Scope<'_>) -> Node {
 fn prepare(search: &SearchExpr) -> Test {
     match search {
         SearchExpr::All => Test::Fixed(true),
+        SearchExpr::Term { text, whole: true, .. } => Test::Whole(text.clone()),
         SearchExpr::Term { text, case_sensitive, .. } => {
             Test::Term(TermMatcher::new(&Term { case_sensitive: *case_sensitive, ..Term::wildcard(text) }))
         }
@@ -47,6 +49,7 @@ fn run(test: &Test, batch: &RecordBatch) -> Vec<bool> {
     match test {
         Test::Fixed(value) => vec![*value; rows],
         Test::Term(matcher) => per_row(batch, "_raw", |text| matcher.matches(text.as_bytes())),
+        Test::Whole(wanted) => per_row(batch, "_raw", |text| is_whole_token(wanted, text)),
         Test::Value(field, matcher) => per_row(batch, field, |text| matcher.matches(text)),
         Test::All(parts) => parts.iter().fold(vec![true; rows], |so_far, part| merge(so_far, &run(part, batch), |a, b| a && b)),
         Test::Any(parts) => parts.iter().fold(vec![false; rows], |so_far, part| merge(so_far, &run(part, batch), |a, b| a || b)),

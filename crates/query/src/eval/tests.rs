@@ -513,7 +513,12 @@ fn the_manual_is_true_and_names_every_function() {
     }
     assert!(computed > 20);
     for info in functions() {
-        assert!(manual.contains(&format!("| `{}` |", info.syntax.replace('|', "\\|"))), "{} is not in the manual as {}", info.name, info.syntax);
+        assert!(
+            manual.contains(&format!("| `{}` |", info.syntax.replace('|', "\\|"))),
+            "{} is not in the manual as {}",
+            info.name,
+            info.syntax
+        );
     }
 }
 

@@ -1,12 +1,12 @@
 //! The store as a source: which columns are read, by which scan.
 
-use super::{Opened, Source, Wanted};
+use super::{Opened, Source, Wanted, Watched};
 use crate::commands::fields::select;
 use crate::commands::{Direct, Required, blocking};
 
 use crate::exec::{Flow, transform};
 use crate::language::QueryError;
-use crate::language::search::to_filter;
+use crate::language::search::{to_filter, with_store_fields};
 use crate::messages::Messages;
 use crate::table::scan_flow;
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
@@ -61,7 +61,7 @@ impl StoredSource {
             earliest: wanted.earliest,
             latest: wanted.latest,
             sequence_from: self.sequence_from.clone(),
-            resolver: self.resolver.clone(),
+            resolver: with_store_fields(self.resolver.clone()),
             columns,
             newest_first: wanted.ordered,
             limit,
@@ -77,6 +77,7 @@ impl StoredSource {
         let discover = required.is_open() && (limit.is_some_and(|limit| limit <= DISCOVERED_ROWS_MAX) || self.sequence_from.is_some());
         if required.is_open() && !discover {
             let scan = self.scan(wanted, Vec::new(), None);
+            wanted.watched.set(scan.progress());
             let known = blocking(move || scan.field_names()).await?;
             let mut left_out = 0;
             for (name, _) in known {
@@ -123,11 +124,10 @@ impl Source for StoredSource {
             }
             columns.extend(extra.into_iter().filter(|column| !shown.iter().any(|name| name == column.name())));
             let scan = self.scan(&wanted, columns.clone(), limit);
-            let progress = scan.progress();
+            wanted.watched.set(scan.progress());
             // What is asked beside the rows must not count twice in the progress.
             let side = self.scan(&wanted, Vec::new(), None);
-            let direct_scan = self.scan(&wanted, Vec::new(), None);
-            let direct_progress = direct_scan.progress();
+            let answers = ScanAnswers { scan: self.scan(&wanted, Vec::new(), None), watched: wanted.watched.clone() };
             let mut flow = scan_flow(scan, wanted.ordered);
             if by_receipt {
                 flow = received_between(flow, wanted.index_earliest, wanted.index_latest);
@@ -137,9 +137,8 @@ impl Source for StoredSource {
             } else if columns.len() > shown.len() {
                 flow = select("columns", flow, &shown)?;
             }
-            let direct: Option<Arc<dyn Direct>> =
-                (!by_receipt && wanted.limit.is_none()).then(|| Arc::new(ScanAnswers { scan: direct_scan, main: progress.clone(), own: direct_progress }) as _);
-            Ok(Opened { flow, progress, data_range: Arc::new(move || side.time_range()), direct })
+            let direct: Option<Arc<dyn Direct>> = if by_receipt || wanted.limit.is_some() { None } else { Some(Arc::new(answers)) };
+            Ok(Opened { flow, data_range: Arc::new(move || side.time_range()), direct })
         })
     }
 }
@@ -237,38 +236,20 @@ fn received_between(flow: Flow, from: Timestamp, to: Timestamp) -> Flow {
     flow.map("received", schema, work)
 }
 
-/// Answers of a scan that builds no rows; its progress stands in for that of the scan that is then not run.
+/// Answers of a scan that builds no rows.
 struct ScanAnswers {
     scan: Scan,
-    main: Arc<taffrail_store::scan::ScanProgress>,
-    own: Arc<taffrail_store::scan::ScanProgress>,
-}
-
-impl ScanAnswers {
-    fn report(&self) {
-        use std::sync::atomic::Ordering::Relaxed;
-        for (to, from) in [
-            (&self.main.segments_done, &self.own.segments_done),
-            (&self.main.events_scanned, &self.own.events_scanned),
-            (&self.main.events_matched, &self.own.events_matched),
-            (&self.main.bytes_read, &self.own.bytes_read),
-        ] {
-            to.store(from.load(Relaxed), Relaxed);
-        }
-    }
+    watched: Watched,
 }
 
 impl Direct for ScanAnswers {
     fn count(&self) -> Result<u64> {
-        let count = self.scan.count();
-        self.report();
-        count
+        self.watched.set(self.scan.progress());
+        self.scan.count()
     }
 
     fn histogram(&self, buckets: Buckets) -> Result<Vec<u64>> {
-        let counts = self.scan.histogram(buckets);
-        self.report();
-        counts
+        self.watched.set(self.scan.progress());
+        self.scan.histogram(buckets)
     }
 }
-

@@ -2,7 +2,8 @@
 
 use super::{SearchExpr, SearchValue, ValueMatcher, Wildcard};
 use std::sync::Arc;
-use taffrail_pattern::Term;
+use taffrail_pattern::text::is_major_breaker;
+use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, Term};
 use taffrail_store::{Filter, OriginField, ValueTest};
 
 /// The filter for a base search: [`SearchExpr::filter`], and where the search names no index, only indexes
@@ -62,8 +63,10 @@ impl SearchExpr {
     pub fn filter(&self) -> Filter {
         match self {
             Self::All => Filter::All,
-            // BUG: TERM(...) is bounded by any breaker like a plain word; the store's terms know no other kind yet.
-            Self::Term { text, case_sensitive, .. } => Filter::Term(Term { case_sensitive: *case_sensitive, ..Term::wildcard(text) }),
+            Self::Term { text, case_sensitive, whole } => {
+                let term = Filter::Term(Term { case_sensitive: *case_sensitive, ..Term::wildcard(text) });
+                if *whole { Filter::And(vec![term, whole_token(text)]) } else { term }
+            }
             Self::Compare { field, op: super::CompareOp::Equal, value } if field == "index" => index_filter(vec![value.clone()]),
             Self::In { field, values } if field == "index" => index_filter(values.clone()),
             Self::Compare { field, op, value } => {
@@ -82,6 +85,57 @@ impl SearchExpr {
             },
         }
     }
+}
+
+/// `TERM(...)`: the events that have it between major breakers, among those that have it between any.
+fn whole_token(text: &str) -> Filter {
+    let text = text.to_owned();
+    test(move |raw| raw.is_some_and(|raw| is_whole_token(&text, raw))).on("_raw")
+}
+
+/// Whether `raw` has a token, from one major breaker to the next, that matches `text`.
+pub fn is_whole_token(text: &str, raw: &str) -> bool {
+    let wanted = Wildcard::new(text, false);
+    // A text with breakers of its own is a run of tokens, and only its ends are bounded.
+    if text.bytes().any(|byte| is_major_breaker(byte) && byte != b'*') {
+        let (raw, text) = (raw.to_lowercase(), text.to_lowercase());
+        let outside = |at: Option<&u8>| at.is_none_or(|byte| is_major_breaker(*byte));
+        return raw.match_indices(&text).any(|(at, found)| {
+            outside(at.checked_sub(1).map(|before| &raw.as_bytes()[before])) && outside(raw.as_bytes().get(at + found.len()))
+        });
+    }
+    raw.split(|c: char| u8::try_from(c).is_ok_and(|byte| byte.is_ascii() && is_major_breaker(byte))).any(|token| wanted.matches(token))
+}
+
+/// Fields of the store itself that a base search can compare, which no format knows: `_raw` and `_pattern`.
+struct WithStoreFields(Arc<dyn FieldResolver>);
+
+/// A resolver that also knows the fields `_raw` and `_pattern`; for filters that [`SearchExpr::filter`] made.
+pub fn with_store_fields(resolver: Arc<dyn FieldResolver>) -> Arc<dyn FieldResolver> {
+    Arc::new(WithStoreFields(resolver))
+}
+
+impl FieldResolver for WithStoreFields {
+    fn resolve(&self, sourcetype: &str, pattern: &Pattern, field: &str) -> FieldPlan {
+        match field {
+            "_raw" => FieldPlan::PerEvent(Arc::new(|raw| Some(String::from_utf8_lossy(raw).into_owned()))),
+            "_pattern" => FieldPlan::Constant(pattern.id().to_string().into()),
+            _ => self.0.resolve(sourcetype, pattern, field),
+        }
+    }
+
+    fn fields(&self, sourcetype: &str, pattern: &Pattern) -> Vec<(String, FieldPlan)> {
+        self.0.fields(sourcetype, pattern)
+    }
+
+    fn fields_of_event(&self, sourcetype: &str, raw: &[u8]) -> Vec<(String, String)> {
+        self.0.fields_of_event(sourcetype, raw)
+    }
+}
+
+/// Fields of the store that only rows have: a scan cannot compare them.
+pub(super) fn is_row_field(field: &str) -> bool {
+    matches!(field, "_time" | "_indextime" | "_sequence" | "_problems" | "_raw_bytes")
 }
 
 fn index_filter(values: Vec<SearchValue>) -> Filter {

@@ -7,7 +7,7 @@ mod print;
 mod tests;
 mod value;
 
-pub use filter::{default_indexes, to_filter};
+pub use filter::{default_indexes, is_whole_token, to_filter, with_store_fields};
 pub use parse::parse;
 pub use value::{Cidr, ValueMatcher, Wildcard};
 
@@ -128,6 +128,11 @@ impl SearchExpr {
             }
         });
         found
+    }
+
+    /// Whether the store can evaluate it; if not (it compares `_time`, say), it has to be asked of rows.
+    pub fn is_scannable(&self) -> bool {
+        !self.fields().iter().any(|field| filter::is_row_field(field))
     }
 
     /// Whether it looks for words in `_raw`.

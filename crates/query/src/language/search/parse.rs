@@ -1,5 +1,6 @@
 //! From text to a [`SearchExpr`]. OR binds tighter than AND; AND may be left out.
 
+use super::filter::is_row_field;
 use super::{CompareOp, SearchExpr, SearchValue};
 use crate::language::ast::{TimeBounds, TimeText};
 use crate::language::error::QueryError;
@@ -288,6 +289,10 @@ impl Parser<'_> {
     }
 
     fn field_name(&self, piece: Piece) -> Result<String, QueryError> {
+        if self.bounds.is_some() && is_row_field(&piece.text) {
+            let hint = format!("bound times with earliest= and latest=, or ask behind a pipe: | search {}=...", piece.text);
+            return Err(QueryError::at(piece.span, format!("`{}` cannot be compared in the first search", piece.text)).with_hint(hint));
+        }
         if piece.text.contains('*') {
             return Err(QueryError::at(piece.span, "a field's name cannot have a wildcard in a search")
                 .with_hint("name the field, or look for the value alone"));

@@ -244,6 +244,32 @@ fn indexes() {
 }
 
 #[test]
+fn whole_tokens() {
+    for (text, raw, expected) in [
+        ("192.168.1.1", "from 192.168.1.1, port", true),
+        ("192.168.1.1", "from 192.168.1.1.5", false),
+        ("192.168.*", "from 192.168.1.1", true),
+        ("a.b", "x=A.B", false),
+        ("x=a.b", "[x=A.B]", true),
+        ("a b", "x a b,c", true),
+        ("a b", "xa b", false),
+    ] {
+        assert_eq!(is_whole_token(text, raw), expected, "{text} in {raw}");
+    }
+    assert!(matches!(parsed("TERM(a.b)").filter(), Filter::And(parts) if parts.len() == 2));
+}
+
+#[test]
+fn fields_of_rows_are_refused_where_they_cannot_be_asked() {
+    let mut bounds = TimeBounds::default();
+    let text = "error _time>5";
+    let error = parse(text, 0, text.len(), Some(&mut bounds)).unwrap_err();
+    assert!(error.message.contains("first search") && error.hint.unwrap().contains("earliest="));
+    assert!(!parsed("a (b OR NOT _problems=*)").is_scannable());
+    assert!(parsed("a _raw=*b* _pattern=x").is_scannable());
+}
+
+#[test]
 fn what_a_search_needs_and_marks() {
     let search = parsed("error \"a b\" user=root NOT pass status!=200 host=x (uri=*login* OR code IN (5, 6)) x=* user=y");
     assert_eq!(search.fields(), ["user", "status", "host", "uri", "code", "x"]);
