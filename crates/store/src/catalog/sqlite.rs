@@ -157,7 +157,7 @@ fn told(path: &Path, error: sqlx::Error) -> Error {
         Some(8) => (ErrorKind::Busy, Some("a program was stopped in the middle of a change; start `taffrail serve` once to undo it")),
         Some(11 | 26) => (ErrorKind::Corrupt, Some("restore the catalog from a copy; segments and journal are not touched")),
         Some(13) => (ErrorKind::Full, Some("make room on the disk; nothing that was acknowledged is lost")),
-        Some(14) => (ErrorKind::NotFound, None),
+        Some(14) => (ErrorKind::NotFound, Some("name a data folder with --data; `taffrail serve` and `taffrail import` make one")),
         _ => (ErrorKind::Io, None),
     };
     let told = Error::new(kind, format!("{}: {error}", path.display())).with_source(error);

@@ -24,11 +24,14 @@ pub fn batch(index: &str, events: &[&str]) -> EventBatch {
     batch
 }
 
+/// Events with their arrival numbers, per index.
+pub type Contents = BTreeMap<String, Vec<(u64, Vec<u8>)>>;
+
 /// Every event of the store with its arrival number, per index, in order.
-pub fn contents(store: &Store) -> Result<BTreeMap<String, Vec<(u64, Vec<u8>)>>> {
+pub fn contents(store: &Store) -> Result<Contents> {
     let mut segments = store.snapshot().segments;
     segments.sort_by_key(|segment| segment.meta().first_sequence);
-    let mut found: BTreeMap<String, Vec<(u64, Vec<u8>)>> = BTreeMap::new();
+    let mut found = Contents::new();
     for segment in segments {
         let events = found.entry(segment.meta().index.to_string()).or_default();
         let before = events.len();

@@ -1,5 +1,6 @@
 //! The store from outside: what is acknowledged is there, once, in order, byte for byte, whatever happens.
 #![allow(clippy::disallowed_methods)] // tempfile, std::fs, processes
+#![allow(clippy::print_stdout)] // how many cuts, kills and runs there were
 
 mod damage;
 mod faults;
