@@ -118,11 +118,7 @@ fn postgresql(sample: &str) -> Vec<Query> {
     vec![
         Query::new("constant", "LOG | stats count", Some(&["-w", "LOG"])),
         Query::new("variable", format!("{process} | stats count"), Some(&["-F", "-w", &process])),
-        Query::new(
-            "two terms",
-            "duration AND statement | stats count",
-            Some(&[r"\bduration\b.*\bstatement\b|\bstatement\b.*\bduration\b"]),
-        ),
+        Query::new("two terms", "statement AND update | stats count", Some(&[r"\bstatement\b.*\bupdate\b|\bupdate\b.*\bstatement\b"])),
         Query::new("regex", r#"* | where match(_raw, "duration: [0-9]{2,}\.") | stats count"#, Some(&[r"duration: [0-9]{2,}\."])),
         Query::new("timechart", "duration | timechart span=1m count", None),
     ]

@@ -89,7 +89,7 @@ impl Server {
         let body = &answer[end + 4..];
         let body = if head.contains("transfer-encoding: chunked") { unchunk(body)? } else { body.to_vec() };
         let body = String::from_utf8_lossy(&body).into_owned();
-        if !head.starts_with("http/1.1 200") {
+        if head.split_whitespace().nth(1) != Some("200") {
             bail!("{line}: {} {body}", head.lines().next().unwrap_or_default());
         }
         Ok(body)
