@@ -84,8 +84,9 @@ pub struct Opened {
 /// Whether a data folder is there; `NotFound` with the way out when it is not.
 pub fn require_folder(vfs: &dyn Vfs, data: &Path) -> Result<()> {
     let missing = |what: &str| {
-        Error::new(ErrorKind::NotFound, format!("{}: {what}", data.display()))
-            .with_hint("give an existing data folder to --data, or make one with `taffrail import --data DIR PATH` or `taffrail serve --data DIR`")
+        Error::new(ErrorKind::NotFound, format!("{}: {what}", data.display())).with_hint(
+            "give an existing data folder to --data, or make one with `taffrail import --data DIR PATH` or `taffrail serve --data DIR`",
+        )
     };
     match vfs.metadata(data) {
         Ok(found) if !found.is_dir => Err(missing("not a folder")),

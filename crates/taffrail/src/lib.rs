@@ -6,6 +6,7 @@
 //! - [`api`]: the HTTP API, one file per group of routes; [`page`]: the embedded page.
 //! - [`forwarding`]: batches from one Taffrail to another.
 //! - [`rawbytes`]: the bytes of found events as they arrived.
+//! - [`sealing`]: segments to the evidence log.
 //! - [`output`]: results as tables, JSON lines, CSV and raw bytes.
 //!
 //! Only this crate prints, reads settings and the environment. Logic belongs to the crates below it.
@@ -19,6 +20,7 @@ pub mod meters;
 pub mod output;
 pub mod page;
 pub mod rawbytes;
+pub mod sealing;
 pub mod serve;
 pub mod server_file;
 pub mod settings;

@@ -39,7 +39,10 @@ pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
 fn file(name: &str, accepts_brotli: bool, headers: &HeaderMap) -> Option<Response> {
     let name = if name.is_empty() { "index.html" } else { name };
     // In a debug build files come from disk: nothing but plain names below the folder.
-    if name.split('/').any(|part| part.is_empty() || part == "." || part == "..") || name.contains(['\\', '\0', '%']) || name.ends_with(".br") {
+    if name.split('/').any(|part| part.is_empty() || part == "." || part == "..")
+        || name.contains(['\\', '\0', '%'])
+        || name.ends_with(".br")
+    {
         return None;
     }
     let plain = Page::get(name)?;
@@ -58,12 +61,11 @@ fn answer(name: &str, file: EmbeddedFile, packed: bool, headers: &HeaderMap) -> 
     tag.push('"');
     // Vite puts a hash of the content into the names below assets/.
     let cache = if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).is_some_and(|v| v.split(',').any(|t| t.trim().trim_start_matches("W/") == tag));
-    let mut response = if known {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        Response::new(Body::from(file.data.into_owned()))
-    };
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|v| v.to_str().ok())
+        .is_some_and(|v| v.split(',').any(|t| t.trim().trim_start_matches("W/") == tag));
+    let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { Response::new(Body::from(file.data.into_owned())) };
     let out = response.headers_mut();
     out.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(name)));
     out.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
@@ -129,7 +131,10 @@ mod tests {
         }
         for path in ["/../Cargo.toml", "/%2e%2e/Cargo.toml", "//etc/passwd"] {
             let response = get(path, &[]).await;
-            assert!(response.status() == StatusCode::NOT_FOUND || response.headers()["content-type"] == "text/html; charset=utf-8", "{path}");
+            assert!(
+                response.status() == StatusCode::NOT_FOUND || response.headers()["content-type"] == "text/html; charset=utf-8",
+                "{path}"
+            );
         }
     }
 

@@ -7,7 +7,10 @@ use futures::{Stream, StreamExt};
 use taffrail_query::{Engine, QueryError, SearchRequest};
 
 /// Runs a search and gives the bytes of what it finds, in its order.
-pub async fn search(engine: &Engine, request: SearchRequest) -> Result<impl Stream<Item = Result<Bytes, QueryError>> + Send + Unpin + use<>, QueryError> {
+pub async fn search(
+    engine: &Engine,
+    request: SearchRequest,
+) -> Result<impl Stream<Item = Result<Bytes, QueryError>> + Send + Unpin + use<>, QueryError> {
     let found = engine.batches(request, true).await?;
     let names: Vec<&str> = found.schema.fields().iter().map(|f| f.name().as_str()).collect();
     if !names.contains(&"_raw_bytes") && !names.contains(&"_raw") {

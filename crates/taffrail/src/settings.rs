@@ -103,10 +103,20 @@ impl Syslog {
     fn inputs(&self) -> Vec<InputSettings> {
         let (index, sourcetype) = (Some(self.index.clone()), Some(self.sourcetype.clone()));
         let udp = self.udp.0.map(|address| {
-            InputSettings::SyslogUdp(UdpSettings { address, index: index.clone(), sourcetype: sourcetype.clone(), ..UdpSettings::default() })
+            InputSettings::SyslogUdp(UdpSettings {
+                address,
+                index: index.clone(),
+                sourcetype: sourcetype.clone(),
+                ..UdpSettings::default()
+            })
         });
         let tcp = self.tcp.0.map(|address| {
-            InputSettings::SyslogTcp(TcpSettings { address, index: index.clone(), sourcetype: sourcetype.clone(), ..TcpSettings::default() })
+            InputSettings::SyslogTcp(TcpSettings {
+                address,
+                index: index.clone(),
+                sourcetype: sourcetype.clone(),
+                ..TcpSettings::default()
+            })
         });
         udp.into_iter().chain(tcp).collect()
     }
@@ -180,8 +190,8 @@ impl Settings {
             let error = Error::io(format!("settings file {}", path.display()), e);
             if missing { error.with_hint("give an existing file to --config, or leave it out for the defaults") } else { error }
         })?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| Error::new(ErrorKind::Invalid, format!("settings file {}: not UTF-8", path.display())))?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::Invalid, format!("settings file {}: not UTF-8", path.display())))?;
         Self::parse(&text, &path.display().to_string())
     }
 

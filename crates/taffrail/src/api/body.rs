@@ -17,21 +17,24 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let media = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         if !media.split(';').next().is_some_and(|m| m.trim().eq_ignore_ascii_case("application/json")) {
-            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported", format!("a body of type {media:?} is not taken here"))
-                .with_hint("send JSON, with the header Content-Type: application/json"));
+            return Err(ApiError::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported",
+                format!("a body of type {media:?} is not taken here"),
+            )
+            .with_hint("send JSON, with the header Content-Type: application/json"));
         }
         let bytes = whole(request, limits::REQUEST_BODY_BYTES_MAX).await?;
         serde_json::from_slice(&bytes).map(Self).map_err(|e| {
-            ApiError::invalid(format!("the body is not what this route takes: {e}")).with_hint("GET /api/v1/openapi.json describes it, with examples")
+            ApiError::invalid(format!("the body is not what this route takes: {e}"))
+                .with_hint("GET /api/v1/openapi.json describes it, with examples")
         })
     }
 }
 
 /// The whole body, if it is within `limit` bytes.
 pub async fn whole(request: Request, limit: usize) -> Result<Bytes, ApiError> {
-    let too_large = || {
-        ApiError::too_large(format!("the body is larger than {limit} bytes")).with_hint("send it in parts")
-    };
+    let too_large = || ApiError::too_large(format!("the body is larger than {limit} bytes")).with_hint("send it in parts");
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large());

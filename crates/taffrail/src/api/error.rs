@@ -88,6 +88,15 @@ impl From<QueryError> for ApiError {
     }
 }
 
+/// The error of a search that had begun. Where it names a place the query is at fault, else the work.
+pub fn of_running_search(error: QueryError) -> ErrorDetail {
+    let mut api = ApiError::from(error);
+    if api.detail.span.is_none() {
+        api.detail.kind = "io".into();
+    }
+    api.detail
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         (self.status, Json(ErrorAnswer { error: self.detail })).into_response()

@@ -28,7 +28,13 @@ use taffrail_query::{SearchMessage, SearchRequest};
 ))]
 pub async fn export(State(app): State<Arc<App>>, JsonBody(body): JsonBody<ExportBody>) -> ApiResult<Response> {
     let running = Running::begin(&app, "export", &body.query, body.earliest.as_deref(), body.latest.as_deref()).await?;
-    let request = SearchRequest { query: body.query, earliest: body.earliest, latest: body.latest, limit: body.limit.filter(|l| *l > 0), preview: false };
+    let request = SearchRequest {
+        query: body.query,
+        earliest: body.earliest,
+        latest: body.latest,
+        limit: body.limit.filter(|l| *l > 0),
+        preview: false,
+    };
     let stream = match body.format {
         Form::Raw => {
             let bytes = running.noted(rawbytes::search(&app.engine, request).await)?;
@@ -54,7 +60,10 @@ fn disposition(form: Form) -> &'static str {
 }
 
 /// The bytes, cut by an error when the server stops.
-fn until_stopped(bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static, running: Running) -> impl Stream<Item = io::Result<Bytes>> + Send {
+fn until_stopped(
+    bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    running: Running,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
     async_stream::stream! {
         let mut bytes = Box::pin(bytes);
         let stop = running.stop();

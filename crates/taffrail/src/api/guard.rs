@@ -43,9 +43,8 @@ fn caller(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiErro
     // An image or a script tag of another site sends no Origin, but browsers say where it comes from. A link
     // that somebody follows to the page is fine.
     let site = headers.get("sec-fetch-site").and_then(|v| v.to_str().ok()).unwrap_or("none");
-    let follows_link = *method == Method::GET
-        && headers.get("sec-fetch-mode").is_some_and(|m| m == "navigate")
-        && !uri.path().starts_with("/api/");
+    let follows_link =
+        *method == Method::GET && headers.get("sec-fetch-mode").is_some_and(|m| m == "navigate") && !uri.path().starts_with("/api/");
     if matches!(site, "cross-site" | "same-site") && !follows_link {
         return Err(ApiError::forbidden("the request was caused by another site"));
     }
@@ -124,10 +123,31 @@ mod tests {
 
     #[test]
     fn loopback_names_and_nothing_else() {
-        for good in ["localhost", "localhost:8514", "LOCALHOST:1", "app.localhost:3", "127.0.0.1:8514", "127.9.9.9", "[::1]:8514", "[::1]", "localhost.:80"] {
+        for good in [
+            "localhost",
+            "localhost:8514",
+            "LOCALHOST:1",
+            "app.localhost:3",
+            "127.0.0.1:8514",
+            "127.9.9.9",
+            "[::1]:8514",
+            "[::1]",
+            "localhost.:80",
+        ] {
             assert!(is_loopback(good), "{good}");
         }
-        for bad in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1:8514", "[::2]", "::1", "", "localhost:x", "[::1]x", "0.0.0.0"] {
+        for bad in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "10.0.0.1:8514",
+            "[::2]",
+            "::1",
+            "",
+            "localhost:x",
+            "[::1]x",
+            "0.0.0.0",
+        ] {
             assert!(!is_loopback(bad), "{bad}");
         }
     }

@@ -47,7 +47,12 @@ pub struct IngestParams {
         (status = 415, description = "An encoding that is not taken", body = ErrorAnswer),
         (status = 507, description = "The disk is full", body = ErrorAnswer)
     ))]
-pub async fn raw(State(app): State<Arc<App>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, Params(params): Params<IngestParams>, request: Request) -> ApiResult<Json<IngestAnswer>> {
+pub async fn raw(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Params(params): Params<IngestParams>,
+    request: Request,
+) -> ApiResult<Json<IngestAnswer>> {
     take(app, Body::Raw, params, peer, request).await
 }
 
@@ -64,7 +69,12 @@ pub async fn raw(State(app): State<Arc<App>>, ConnectInfo(peer): ConnectInfo<Soc
         (status = 415, description = "An encoding that is not taken", body = ErrorAnswer),
         (status = 507, description = "The disk is full", body = ErrorAnswer)
     ))]
-pub async fn ndjson(State(app): State<Arc<App>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, Params(params): Params<IngestParams>, request: Request) -> ApiResult<Json<IngestAnswer>> {
+pub async fn ndjson(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Params(params): Params<IngestParams>,
+    request: Request,
+) -> ApiResult<Json<IngestAnswer>> {
     take(app, Body::Ndjson, params, peer, request).await
 }
 
@@ -121,8 +131,12 @@ impl Encoding {
             ("gzip" | "x-gzip", None) => Ok(Self::Gzip),
             ("deflate", None) => Ok(Self::Deflate),
             ("zstd", None) => Ok(Self::Zstd),
-            _ => Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported", format!("the Content-Encoding {value:?} is not taken"))
-                .with_hint("use gzip, deflate, zstd or none")),
+            _ => Err(ApiError::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported",
+                format!("the Content-Encoding {value:?} is not taken"),
+            )
+            .with_hint("use gzip, deflate, zstd or none")),
         }
     }
 }
@@ -134,7 +148,11 @@ fn expand(encoding: Encoding, body: &[u8], most: u64) -> Result<Vec<u8>, Error> 
         Encoding::Identity => Box::new(body),
         Encoding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(body)),
         // Senders mean either of two things by deflate: with the zlib header, or bare.
-        Encoding::Deflate if body.first().is_some_and(|b| b & 0x0f == 8) && body.len() > 1 && (u16::from(body[0]) << 8 | u16::from(body[1])).is_multiple_of(31) => {
+        Encoding::Deflate
+            if body.first().is_some_and(|b| b & 0x0f == 8)
+                && body.len() > 1
+                && (u16::from(body[0]) << 8 | u16::from(body[1])).is_multiple_of(31) =>
+        {
             Box::new(flate2::read::ZlibDecoder::new(body))
         }
         Encoding::Deflate => Box::new(flate2::read::DeflateDecoder::new(body)),

@@ -72,8 +72,8 @@ fn store(page: &mut Page, app: &App) {
         ("taffrail_index_events", "Events in the index.", |s| s.events),
         ("taffrail_index_raw_bytes", "Bytes of the events in the index.", |s| s.raw_bytes),
         ("taffrail_index_stored_bytes", "Bytes of the segment files of the index.", |s| s.stored_bytes),
-        ("taffrail_index_segments", "Segments of the index, those in memory included.", |s| s.segments),
-        ("taffrail_index_patterns", "Patterns of the index, counted per segment.", |s| s.patterns),
+        ("taffrail_index_segments", "Segment files of the index.", |s| s.segments),
+        ("taffrail_index_patterns", "Patterns of the segment files of the index, counted per file.", |s| s.patterns),
     ];
     for (name, help, value) in gauges {
         page.metric(name, "gauge", help);
@@ -91,6 +91,29 @@ fn store(page: &mut Page, app: &App) {
         page.sample("taffrail_stored_bytes_total", &[("transport", transport)], meter.bytes);
     }
     page.single("taffrail_append_errors_total", "counter", "Batches that could not be made durable.", read(&app.meters.append_errors));
+    let metrics = app.store.metrics();
+    let counters: [(&str, &str, u64); 7] = [
+        ("taffrail_journal_syncs_total", "Times the journal was made durable.", metrics.journal_syncs),
+        ("taffrail_journal_written_bytes_total", "Bytes written to the journal.", metrics.journal_written_bytes),
+        ("taffrail_journal_replayed_events_total", "Events taken from the journal at the start.", metrics.replayed_events),
+        ("taffrail_store_batches_total", "Batches made durable.", metrics.appended_batches),
+        ("taffrail_segments_written_total", "Segments written to disk.", metrics.flushes),
+        ("taffrail_segments_written_bytes_total", "Bytes of segments written to disk.", metrics.flushed_bytes),
+        ("taffrail_segment_failures_total", "Times that writing a segment failed.", metrics.flush_failures),
+    ];
+    for (name, help, value) in counters {
+        page.single(name, "counter", help, value);
+    }
+    let gauges: [(&str, &str, u64); 5] = [
+        ("taffrail_journal_files", "Files of the journal.", metrics.journal_files),
+        ("taffrail_journal_bytes", "Bytes of the journal.", metrics.journal_bytes),
+        ("taffrail_memory_events", "Events not yet in a segment file.", metrics.memory_events),
+        ("taffrail_memory_bytes", "Bytes of events not yet in a segment file.", metrics.memory_bytes),
+        ("taffrail_disk_full", "1 while the store refuses events because the disk is full.", u64::from(metrics.disk_full)),
+    ];
+    for (name, help, value) in gauges {
+        page.single(name, "gauge", help, value);
+    }
 }
 
 fn inputs(page: &mut Page, app: &App) {

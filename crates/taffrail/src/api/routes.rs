@@ -86,7 +86,8 @@ impl Routes {
                 operation.extensions.get_or_insert_with(Default::default).merge(extension());
             }
         }
-        let guarded = methods.layer(middleware::from_fn(move |request: axum::extract::Request, next: Next| allow(permission, request, next)));
+        let guarded =
+            methods.layer(middleware::from_fn(move |request: axum::extract::Request, next: Next| allow(permission, request, next)));
         self.router = self.router.routes((schemas, paths, guarded));
         self
     }

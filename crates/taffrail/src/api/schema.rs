@@ -294,6 +294,9 @@ pub struct FieldAnswer {
 pub struct FieldsAnswer {
     /// Events in the result.
     pub events: u64,
+    /// Whether counts and values are of all these events; if not, the search was too large to look at every one.
+    #[serde(default)]
+    pub complete: bool,
     /// Its fields.
     pub fields: Vec<FieldAnswer>,
 }
@@ -418,9 +421,9 @@ pub struct IndexAnswer {
     pub raw_bytes: u64,
     /// Bytes on disk; what is still in memory is not counted.
     pub stored_bytes: u64,
-    /// Segments, those in memory included.
+    /// Segment files; what is still in memory is in none.
     pub segments: u64,
-    /// Patterns, counted per segment.
+    /// Patterns of these files, counted per file.
     pub patterns: u64,
     /// The earliest event time, or null.
     pub earliest: Option<String>,
@@ -458,7 +461,7 @@ pub struct SourceAnswer {
 pub struct HealthData {
     /// Events.
     pub events: u64,
-    /// Segments.
+    /// Segment files.
     pub segments: u64,
 }
 

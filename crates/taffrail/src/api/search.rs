@@ -1,7 +1,7 @@
 //! Searches: the streamed answer, the timeline, the fields, the patterns.
 
 use super::body::JsonBody;
-use super::error::{ApiError, ApiResult};
+use super::error::{ApiError, ApiResult, of_running_search};
 use super::schema::{ErrorAnswer, FieldsAnswer, PatternsAnswer, RangeBody, Row, SearchBody, SearchLine, TimelineAnswer, TimelineBody};
 use crate::app::App;
 use axum::Json;
@@ -92,7 +92,13 @@ pub fn stopping() -> Error {
 ))]
 pub async fn search(State(app): State<Arc<App>>, JsonBody(body): JsonBody<SearchBody>) -> ApiResult<Response> {
     let running = Running::begin(&app, "search", &body.query, body.earliest.as_deref(), body.latest.as_deref()).await?;
-    let request = SearchRequest { query: body.query, earliest: body.earliest, latest: body.latest, limit: body.limit.filter(|l| *l > 0), preview: body.preview };
+    let request = SearchRequest {
+        query: body.query,
+        earliest: body.earliest,
+        latest: body.latest,
+        limit: body.limit.filter(|l| *l > 0),
+        preview: body.preview,
+    };
     let messages = running.noted(app.engine.search(request).await)?;
     let lines = lines(messages, running);
     let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
@@ -100,7 +106,10 @@ pub async fn search(State(app): State<Arc<App>>, JsonBody(body): JsonBody<Search
 }
 
 /// The messages as JSON lines. Dropping the stream (the client went away) drops the search.
-fn lines(messages: impl Stream<Item = SearchMessage> + Send + 'static, running: Running) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+fn lines(
+    messages: impl Stream<Item = SearchMessage> + Send + 'static,
+    running: Running,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     async_stream::stream! {
         let mut messages = Box::pin(messages);
         let stop = running.app.stopping.clone();
@@ -114,13 +123,14 @@ fn lines(messages: impl Stream<Item = SearchMessage> + Send + 'static, running: 
                 }
             };
             let Some(message) = message else { break };
-            if matches!(message, SearchMessage::Error { .. }) {
-                running.failed();
-            }
-            let mut line = match serde_json::to_vec(&message) {
-                Ok(line) => line,
-                Err(error) => json!({"type": "error", "error": {"kind": "bug", "message": error.to_string()}}).to_string().into_bytes(),
+            let written = match message {
+                SearchMessage::Error { error } => {
+                    running.failed();
+                    serde_json::to_vec(&json!({"type": "error", "error": of_running_search(error)}))
+                }
+                message => serde_json::to_vec(&message),
             };
+            let mut line = written.unwrap_or_else(|e| json!({"type": "error", "error": {"kind": "bug", "message": e.to_string()}}).to_string().into_bytes());
             line.push(b'\n');
             yield Ok(Bytes::from(line));
         }

@@ -38,9 +38,9 @@ pub struct TailParams {
 ))]
 pub async fn tail(State(app): State<Arc<App>>, Params(params): Params<TailParams>) -> ApiResult<Response> {
     let query = params.query.filter(|q| !q.trim().is_empty()).unwrap_or_else(|| "*".into());
-    let permit = Arc::clone(&app.tails).try_acquire_owned().map_err(|_| {
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many live tails are open").with_hint("close one")
-    })?;
+    let permit = Arc::clone(&app.tails)
+        .try_acquire_owned()
+        .map_err(|_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many live tails are open").with_hint("close one"))?;
     let rows = app.engine.tail(&query).await?;
     app.audit.record("tail", json!({"query": query})).await;
     app.meters.tails_open.fetch_add(1, Ordering::Relaxed);

@@ -25,7 +25,8 @@ pub fn draw(query: &str, problem: &QueryProblem, colour: bool) -> String {
         let line_start = query[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = query[start..].find('\n').map_or(query.len(), |at| start + at);
         let line = &query[line_start..line_end];
-        let before = super::terminal::neutral(&query[line_start..start]).chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect::<String>();
+        let before =
+            super::terminal::neutral(&query[line_start..start]).chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect::<String>();
         let marked = query[start..end.min(line_end)].chars().count().max(1);
         let _ = writeln!(text, "  {}", super::terminal::neutral(line));
         let _ = writeln!(text, "  {before}{red}{}{reset}", "^".repeat(marked));
@@ -72,7 +73,10 @@ mod tests {
         };
         let text = draw("fail | stas count", &problem, false);
         // The offset is one too small on purpose: the word begins at 7.
-        assert_eq!(text, "error: unknown command `stas`\n  fail | stas count\n        ^^^^\n  did you mean stats?\n  hint: `| stats count by host` counts");
+        assert_eq!(
+            text,
+            "error: unknown command `stas`\n  fail | stas count\n        ^^^^\n  did you mean stats?\n  hint: `| stats count by host` counts"
+        );
     }
 
     #[test]

@@ -27,7 +27,8 @@ impl Client {
     pub async fn connect(url: &str) -> Outcome<Self> {
         let base = url.trim_end_matches('/').to_owned();
         if !base.starts_with("http://") {
-            return Err(Failure::new(Exit::Usage, format!("{url:?} is not an address that starts with http://")).with_hint("for example --url http://127.0.0.1:8514"));
+            return Err(Failure::new(Exit::Usage, format!("{url:?} is not an address that starts with http://"))
+                .with_hint("for example --url http://127.0.0.1:8514"));
         }
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
@@ -37,9 +38,13 @@ impl Client {
         let response = http.get(format!("{base}/api/v1/health")).timeout(Duration::from_secs(10)).send().await;
         let response = response.map_err(|e| unreachable(&base, &e))?;
         if response.status() != StatusCode::OK {
-            return Err(Failure::new(Exit::NotFound, format!("{base} answers, but not as a Taffrail server (status {})", response.status().as_u16())));
+            return Err(Failure::new(
+                Exit::NotFound,
+                format!("{base} answers, but not as a Taffrail server (status {})", response.status().as_u16()),
+            ));
         }
-        let health = response.json().await.map_err(|_| Failure::new(Exit::NotFound, format!("{base} answers, but not as a Taffrail server")))?;
+        let health =
+            response.json().await.map_err(|_| Failure::new(Exit::NotFound, format!("{base} answers, but not as a Taffrail server")))?;
         Ok(Self { http, base, health })
     }
 
@@ -124,7 +129,8 @@ pub fn query_failure(query: &str, detail: ErrorDetail, colour: bool) -> Failure 
 
 fn unreachable(base: &str, error: &reqwest::Error) -> Failure {
     if error.is_connect() || error.is_timeout() {
-        return Failure::new(Exit::NotFound, format!("no server answers at {base}")).with_hint("start one with `taffrail serve --data DIR`");
+        return Failure::new(Exit::NotFound, format!("no server answers at {base}"))
+            .with_hint("start one with `taffrail serve --data DIR`");
     }
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
@@ -134,7 +140,8 @@ fn unreachable(base: &str, error: &reqwest::Error) -> Failure {
 }
 
 fn unexpected(base: &str, error: &reqwest::Error) -> Failure {
-    Failure::new(Exit::Runtime, format!("{base} gave an answer that cannot be read: {error}")).with_hint("compare `taffrail --version` with the server's")
+    Failure::new(Exit::Runtime, format!("{base} gave an answer that cannot be read: {error}"))
+        .with_hint("compare `taffrail --version` with the server's")
 }
 
 /// The lines of an answer as they come, without their newlines.

@@ -5,6 +5,7 @@ use super::forward::ServerSink;
 use super::target::server_of;
 use super::{say, terminal};
 use crate::app::{self, World};
+use crate::sealing::Sealing;
 use crate::serve::blocking;
 use crate::settings::{self, Settings};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
@@ -62,28 +63,50 @@ pub async fn run(arguments: Arguments) -> Outcome {
     for path in arguments.paths.iter().filter(|p| p.as_os_str() != "-") {
         world.vfs.metadata(path).map_err(|e| Error::io(path.display(), e).with_hint("give files, folders, or `-` for standard input"))?;
     }
-    let (sink, store) = open_sink(&world, &arguments).await?;
+    let (sink, held) = open_sink(&world, &arguments).await?;
     let host = arguments.host.clone().unwrap_or_else(|| app::host_name(&*world.vfs));
     let context = Context { sink, vfs: Arc::clone(&world.vfs), clock: Arc::clone(&world.clock), host: host.into() };
     let started = world.clock.monotonic_nanos();
     let outcome = work(arguments, context).await;
-    if let Some(store) = store {
-        blocking(move || store.close()).await?;
-    }
+    let closed = match held {
+        Some(held) => blocking(move || held.close()).await,
+        None => Ok(()),
+    };
     let report = outcome?;
+    closed?;
     finish(&report, world.clock.monotonic_nanos().saturating_sub(started))
 }
 
 /// Where the events go: the data folder's store, or the server that holds it.
-async fn open_sink(world: &World, arguments: &Arguments) -> Outcome<(Arc<dyn EventSink>, Option<Arc<Store>>)> {
+async fn open_sink(world: &World, arguments: &Arguments) -> Outcome<(Arc<dyn EventSink>, Option<Held>)> {
     if let Some(client) = server_of(world, &arguments.data).await {
         say(&format!("through the server at {}", client.base()));
         return Ok((Arc::new(ServerSink::connect(client).await?), None));
     }
     world.vfs.create_dir_all(&arguments.data).map_err(|e| Error::io(format!("data folder {}", arguments.data.display()), e))?;
     let (world, data) = (world.clone(), arguments.data.clone());
-    let store = blocking(move || app::open_store(&world, data, &Settings::default(), false)).await?;
-    Ok((Arc::new(StoreSink(Arc::clone(&store))), Some(store)))
+    let held = blocking(move || {
+        let store = app::open_store(&world, data.clone(), &Settings::default(), false)?;
+        let sealing = Sealing::start(&world, &data, &store)?;
+        Ok(Held { store, sealing })
+    })
+    .await?;
+    Ok((Arc::new(StoreSink(Arc::clone(&held.store))), Some(held)))
+}
+
+/// A data folder that this process holds.
+struct Held {
+    store: Arc<Store>,
+    sealing: Sealing,
+}
+
+impl Held {
+    /// Writes everything out and lets go.
+    fn close(self) -> taffrail_base::Result<()> {
+        let closed = self.store.close();
+        self.sealing.stop();
+        closed
+    }
 }
 
 async fn work(arguments: Arguments, context: Context) -> Outcome<ImportReport> {
@@ -98,7 +121,8 @@ async fn work(arguments: Arguments, context: Context) -> Outcome<ImportReport> {
             }
         })
         .collect();
-    let options = ImportOptions { index: Some(arguments.index), sourcetype: arguments.sourcetype, host: arguments.host, again: arguments.again };
+    let options =
+        ImportOptions { index: Some(arguments.index), sourcetype: arguments.sourcetype, host: arguments.host, again: arguments.again };
     let progress = Arc::new(ImportProgress::default());
     let (stop_sender, stop) = Stop::channel();
     let bar = terminal::stderr_is_terminal().then(|| tokio::spawn(draw(Arc::clone(&progress), Arc::clone(&context.clock))));
@@ -166,7 +190,8 @@ fn finish(report: &ImportReport, nanos: u64) -> Outcome {
         say(&format!("warning: {}", terminal::neutral(problem)));
     }
     let seconds = (nanos.max(1)) as f64 / 1e9;
-    let mut text = format!("{} events, {} from {} files in {seconds:.1} s", HumanCount(report.events), HumanBytes(report.bytes), report.files);
+    let mut text =
+        format!("{} events, {} from {} files in {seconds:.1} s", HumanCount(report.events), HumanBytes(report.bytes), report.files);
     if report.events > 0 {
         text.push_str(&format!(" ({:.1} MB/s)", report.bytes as f64 / seconds / 1e6));
     }

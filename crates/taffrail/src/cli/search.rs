@@ -5,14 +5,15 @@ use super::client::{self, Client};
 use super::exit::{Exit, Failure, Outcome};
 use super::target::{Place, Target};
 use super::{say, terminal};
+use crate::api::error::of_running_search;
 use crate::api::schema::{ErrorDetail, ExportBody, Field, ResultKind, SearchBody, SearchLine, Severity};
 use crate::app::{self, World};
 use crate::output::{self, Form, Style};
 use crate::rawbytes;
 use crate::serve::blocking;
 use crate::settings::Settings;
-use futures::stream::BoxStream;
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -89,7 +90,12 @@ impl Arguments {
     }
 
     fn query_failure(&self, error: QueryError) -> Failure {
-        let problem = QueryProblem { message: error.message, span: error.span.map(|span| (span.start, span.end)), hint: error.hint, suggestions: error.suggestions };
+        let problem = QueryProblem {
+            message: error.message,
+            span: error.span.map(|span| (span.start, span.end)),
+            hint: error.hint,
+            suggestions: error.suggestions,
+        };
         Failure::Query(caret::draw(&self.query, &problem, terminal::colours(terminal::stderr_is_terminal())))
     }
 
@@ -127,7 +133,8 @@ async fn through_server(arguments: &Arguments, client: &Client) -> Outcome {
     let response = client.post_or_detail("/api/v1/search", &body).await?.map_err(|detail| arguments.detail_failure(detail))?;
     let parsed = client::lines(client.base(), response).map(|line| {
         let line = line?;
-        serde_json::from_slice::<SearchLine>(&line).map_err(|e| Failure::new(Exit::Runtime, format!("the server sent what is not a message: {e}")))
+        serde_json::from_slice::<SearchLine>(&line)
+            .map_err(|e| Failure::new(Exit::Runtime, format!("the server sent what is not a message: {e}")))
     });
     print(arguments, parsed.boxed()).await
 }
@@ -154,6 +161,7 @@ async fn export(arguments: &Arguments, client: &Client) -> Outcome {
 fn line(message: SearchMessage) -> SearchLine {
     match message {
         SearchMessage::Rows { preview, offset, rows } => SearchLine::Rows { preview, offset, rows },
+        SearchMessage::Error { error } => SearchLine::Error { error: crate::api::search::to_value(of_running_search(error)) },
         // Everything else is small and rare.
         other => serde_json::to_value(other)
             .and_then(serde_json::from_value)
@@ -211,18 +219,18 @@ fn columns(kind: ResultKind, fields: Vec<Field>) -> Vec<Field> {
     if kind == ResultKind::Table {
         return fields;
     }
-    let (mut first, rest): (Vec<_>, Vec<_>) = fields.into_iter().partition(|f| matches!(f.name.as_str(), "_time" | "index" | "host" | "source" | "sourcetype"));
+    let (mut first, rest): (Vec<_>, Vec<_>) =
+        fields.into_iter().partition(|f| matches!(f.name.as_str(), "_time" | "index" | "host" | "source" | "sourcetype"));
     first.extend(rest);
     first
 }
 
-/// The error of a message, whatever its spans look like.
+/// The error of a message.
 fn detail(error: serde_json::Value) -> ErrorDetail {
-    let text = |name: &str| error.get(name).and_then(|v| v.as_str()).map(str::to_owned);
     serde_json::from_value(error.clone()).unwrap_or_else(|_| ErrorDetail {
-        kind: text("kind").unwrap_or_else(|| "io".into()),
-        message: text("message").unwrap_or_else(|| error.to_string()),
-        hint: text("hint"),
+        kind: "io".into(),
+        message: error.to_string(),
+        hint: None,
         span: None,
         suggestions: Vec::new(),
     })
@@ -243,7 +251,8 @@ impl Progress {
             return;
         }
         let bar = self.bar.get_or_insert_with(|| {
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} segments  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style =
+                ProgressStyle::with_template("{bar:30} {pos}/{len} segments  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(total).with_style(style)
         });
         bar.set_length(total);

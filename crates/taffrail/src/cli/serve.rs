@@ -106,5 +106,9 @@ fn stop_signal() -> Outcome<impl Future<Output = ()> + Send> {
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("TAFFRAIL_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     // Fails only when it was done before, as in a test.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(super::terminal::colours(super::terminal::stderr_is_terminal())).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(super::terminal::colours(super::terminal::stderr_is_terminal()))
+        .try_init();
 }

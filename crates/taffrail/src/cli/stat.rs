@@ -51,7 +51,10 @@ fn print(indexes: &[IndexAnswer], form: Form) -> Outcome {
     drop(out);
     let fields: Vec<Field> = ["index", "events", "raw_bytes", "stored_bytes", "segments", "patterns", "earliest", "latest"]
         .into_iter()
-        .map(|name| Field { name: name.into(), kind: if matches!(name, "index" | "earliest" | "latest") { "string" } else { "number" }.into() })
+        .map(|name| Field {
+            name: name.into(),
+            kind: if matches!(name, "index" | "earliest" | "latest") { "string" } else { "number" }.into(),
+        })
         .collect();
     let rows: Vec<Row> = indexes.iter().filter_map(|index| serde_json::to_value(index).ok()?.as_object().cloned()).collect();
     let terminal = terminal::stdout_is_terminal();

@@ -35,7 +35,8 @@ pub struct Arguments {
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
     if arguments.output == Form::Csv {
-        return Err(Failure::new(Exit::Usage, "csv needs to know all columns before the first row, which a live tail cannot").with_hint("use json, table or raw"));
+        return Err(Failure::new(Exit::Usage, "csv needs to know all columns before the first row, which a live tail cannot")
+            .with_hint("use json, table or raw"));
     }
     let client = arguments.place.server(&World::real()).await?;
     let colour = terminal::colours(terminal::stderr_is_terminal());
@@ -83,7 +84,8 @@ fn message(event: &str, data: &str, writer: &mut dyn Writer) -> Outcome {
             Ok(())
         }
         _ => {
-            let row: Row = serde_json::from_str(data).map_err(|e| Failure::new(Exit::Runtime, format!("the server sent what is not a row: {e}")))?;
+            let row: Row =
+                serde_json::from_str(data).map_err(|e| Failure::new(Exit::Runtime, format!("the server sent what is not a row: {e}")))?;
             writer.rows(&[row]).and_then(|()| writer.finish()).map_err(|e| Failure::output(&e))
         }
     }

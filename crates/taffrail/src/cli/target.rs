@@ -37,8 +37,9 @@ impl Place {
         let Some(data) = &self.data else {
             return match Client::connect(DEFAULT_URL).await {
                 Ok(client) => Ok(Target::Server(client)),
-                Err(_) => Err(Failure::new(Exit::NotFound, format!("no server answers at {DEFAULT_URL}"))
-                    .with_hint("name a data folder with --data DIR, a server with --url URL, or start one with `taffrail serve --data DIR`")),
+                Err(_) => Err(Failure::new(Exit::NotFound, format!("no server answers at {DEFAULT_URL}")).with_hint(
+                    "name a data folder with --data DIR, a server with --url URL, or start one with `taffrail serve --data DIR`",
+                )),
             };
         };
         require_folder(&*world.vfs, data)?;

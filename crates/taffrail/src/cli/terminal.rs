@@ -18,9 +18,7 @@ pub fn stderr_is_terminal() -> bool {
 
 /// Whether to colour what goes to a stream that is (or is not) a terminal; `NO_COLOR` and a dumb terminal say no.
 pub fn colours(is_terminal: bool) -> bool {
-    is_terminal
-        && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-        && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+    is_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
 }
 
 /// Replaces control characters (C0 but for tab, DEL, C1) and what reorders text (bidirectional overrides) by a

@@ -14,6 +14,9 @@ pub async fn run(app: Arc<App>) {
     let mut tick = tokio::time::interval(if terminal { Duration::from_millis(500) } else { Duration::from_secs(5) });
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     tick.tick().await;
+    // Counted once: looking into the store twice a second would cost more than the line is worth.
+    let held_before: u64 =
+        app.store.stat().iter().map(|index| index.events).sum::<u64>().saturating_sub(app.meters.events.load(Ordering::Relaxed));
     let mut before = (app.clock.monotonic_nanos(), 0u64, 0u64);
     loop {
         tick.tick().await;
@@ -25,7 +28,7 @@ pub async fn run(app: Arc<App>) {
         if quiet && !terminal {
             continue;
         }
-        let held: u64 = app.store.stat().iter().map(|index| index.events).sum();
+        let held = held_before + now.1;
         let line = format!(
             "{:>9} events/s  {:>7.1} MB/s  {} new, {} in all  {} sources",
             grouped(events.round() as u64),

@@ -5,6 +5,7 @@ mod live;
 
 use crate::api;
 use crate::app::{App, World};
+use crate::sealing::Sealing;
 use crate::server_file::ServerFile;
 use crate::settings::Settings;
 use serde_json::json;
@@ -48,12 +49,18 @@ pub async fn run(world: World, settings: Settings, live: Live, say: Say, stop: i
         })
         .await?
     };
+    let sealing = start_sealing(&world, &data, &app).await?;
     let outcome = with_app(&world, &app, &data, listener, address, live, &say, stop).await;
     // Whatever happened: what was accepted is flushed.
     app.audit.record("server_stop", json!({"outcome": if outcome.is_ok() { "ok" } else { "failed" }})).await;
     app.audit.stop().await;
     let store = Arc::clone(&app.store);
-    let closed = blocking(move || store.close()).await;
+    let closed = blocking(move || {
+        let closed = store.close();
+        sealing.stop();
+        closed
+    })
+    .await;
     outcome.and(closed)
 }
 
@@ -71,7 +78,9 @@ async fn with_app(
     let (inputs, listeners) = start_inputs(world, app).await?;
     let file = server_file(app, address, &listeners);
     file.write(&*world.vfs, data)?;
-    app.audit.record("server_start", json!({"version": env!("CARGO_PKG_VERSION"), "instance": app.instance, "address": address.to_string()})).await;
+    app.audit
+        .record("server_start", json!({"version": env!("CARGO_PKG_VERSION"), "instance": app.instance, "address": address.to_string()}))
+        .await;
     app.audit.record("settings", json!({"settings": app.settings})).await;
     say(&format!("Taffrail {} is at {}", env!("CARGO_PKG_VERSION"), file.url));
     for (name, address) in &listeners {
@@ -120,14 +129,17 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|e| match e.kind() {
         std::io::ErrorKind::AddrInUse => Error::new(ErrorKind::Busy, format!("http.address: {address} is in use by another process"))
             .with_hint("stop the other, or choose another port with --http 127.0.0.1:PORT"),
-        std::io::ErrorKind::PermissionDenied => Error::io(format!("http.address {address}"), e).with_hint("ports below 1024 need privileges: choose a higher one with --http"),
+        std::io::ErrorKind::PermissionDenied => {
+            Error::io(format!("http.address {address}"), e).with_hint("ports below 1024 need privileges: choose a higher one with --http")
+        }
         _ => Error::io(format!("http.address {address}"), e),
     })
 }
 
 /// Starts all inputs; gives them and the addresses that listeners are bound to.
 async fn start_inputs(world: &World, app: &Arc<App>) -> Result<(Inputs, Vec<(&'static str, SocketAddr)>)> {
-    let context = Context { sink: Arc::clone(&app.sink), vfs: Arc::clone(&world.vfs), clock: Arc::clone(&world.clock), host: Arc::clone(&app.host) };
+    let context =
+        Context { sink: Arc::clone(&app.sink), vfs: Arc::clone(&world.vfs), clock: Arc::clone(&world.clock), host: Arc::clone(&app.host) };
     let mut inputs = Inputs::default();
     let mut listeners = Vec::new();
     for settings in app.settings.inputs() {
@@ -163,6 +175,11 @@ fn server_file(app: &App, address: SocketAddr, listeners: &[(&'static str, Socke
         syslog_tcp: first("syslog-tcp"),
         version: env!("CARGO_PKG_VERSION").into(),
     }
+}
+
+async fn start_sealing(world: &World, data: &std::path::Path, app: &Arc<App>) -> Result<Sealing> {
+    let (world, data, store) = (world.clone(), data.to_owned(), Arc::clone(&app.store));
+    blocking(move || Sealing::start(&world, &data, &store)).await
 }
 
 /// Runs what blocks on a thread that may.

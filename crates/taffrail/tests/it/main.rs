@@ -1,0 +1,12 @@
+//! End to end, with the real program: bytes in, rows and HTTP answers out.
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)] // tests use the disk and the clock directly
+
+mod api;
+mod corpus;
+mod crash;
+mod errors;
+mod harness;
+mod import;
+mod live;
+mod roundtrip;
+mod security;
