@@ -5,7 +5,8 @@ use crate::codec::{Codec, Context, codec};
 use crate::{Frame, TimeFinder, Zone, detect};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
-use taffrail_event::{EventBatch, Origin, Problems};
+use taffrail_base::limits::DECODER_HOSTS_MAX;
+use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
 
 /// What is known of a source beforehand.
 #[derive(Clone, Debug)]
@@ -26,10 +27,6 @@ impl DecoderSettings {
     }
 }
 
-/// Hosts remembered per source. A relay speaks for thousands; beyond this the memory starts anew, which costs
-/// time only.
-const HOSTS_MAX: usize = 16_384;
-
 /// Lines after which a source that nothing recognised stays `text`.
 const DETECT_LINES_MAX: u32 = 10;
 
@@ -42,6 +39,9 @@ pub struct Decoder {
     undecided: u32,
     default: Interned,
     hosts: FxHashMap<Box<[u8]>, Interned>,
+    /// Time, problems and host of the last event, for the parts of it that may follow.
+    last: (Timestamp, Problems),
+    last_host: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +65,8 @@ impl Decoder {
             undecided: if fixed { 0 } else { DETECT_LINES_MAX },
             default: Interned { origin, number: 0 },
             hosts: FxHashMap::default(),
+            last: (Timestamp::default(), Problems::NO_TIME),
+            last_host: Vec::new(),
             settings,
         }
     }
@@ -82,16 +84,28 @@ impl Decoder {
     /// Looks at the first bytes of the source, before anything is decoded, to find out its sourcetype.
     pub fn sample(&mut self, bytes: &[u8]) {
         if self.undecided > 0 {
-            let found = detect(bytes);
-            if found != "text" {
-                self.decide(found);
+            match detect(bytes) {
+                // A short sample says little: the next lines may still tell.
+                "text" if memchr::memchr_iter(b'\n', bytes).count() < DETECT_LINES_MAX as usize => {}
+                found => self.decide(found),
             }
         }
     }
 
-    /// Decodes one event and adds it to the batch.
+    /// Decodes one event and adds it to the batch. A part of a longer event has the time and host of its
+    /// beginning.
     pub fn decode(&mut self, batch: &mut EventBatch, frame: Frame<'_>) {
-        if self.undecided > 0 && !frame.raw.is_empty() {
+        let utf8 = if is_utf8(frame.raw) { Problems::NONE } else { Problems::NOT_UTF8 };
+        let problems = frame.problems.with(utf8);
+        let part = frame.problems.contains(Problems::CONTINUED) && !frame.problems.contains(Problems::MALFORMED);
+        if part && !self.last.1.contains(Problems::NO_TIME) {
+            let host = std::mem::take(&mut self.last_host);
+            let number = self.origin_number(batch, Some(&*host).filter(|h| !h.is_empty()));
+            self.last_host = host;
+            batch.push(number, self.last.0, self.last.1.with(problems), frame.raw);
+            return;
+        }
+        if self.undecided > 0 && !part && !frame.raw.is_empty() {
             self.undecided -= 1;
             let found = detect(frame.raw);
             if found != "text" {
@@ -100,17 +114,14 @@ impl Decoder {
         }
         self.context.received = batch.received;
         let decoded = self.codec.decode(frame.raw, &mut self.context);
-        let mut problems = decoded.problems.with(frame.problems);
-        if frame.problems.contains(Problems::CONTINUED) && !frame.problems.contains(Problems::MALFORMED) {
-            // The rest of a long line is not of the line's format: that says nothing about the sender.
-            problems = Problems(problems.0 & !Problems::MALFORMED.0);
-        }
-        if !is_utf8(frame.raw) {
-            problems = problems.with(Problems::NOT_UTF8);
-        }
+        // The rest of a long line is not of the line's format: that says nothing about the sender.
+        let wrong = if part { Problems(decoded.problems.0 & !Problems::MALFORMED.0) } else { decoded.problems };
         let host = decoded.host.filter(|host| self.settings.host_from_event && !host.is_empty());
+        self.last = (decoded.time, wrong);
+        self.last_host.clear();
+        self.last_host.extend_from_slice(host.unwrap_or_default());
         let number = self.origin_number(batch, host);
-        batch.push(number, decoded.time, problems, frame.raw);
+        batch.push(number, decoded.time, problems.with(wrong), frame.raw);
     }
 
     fn decide(&mut self, sourcetype: &str) {
@@ -125,7 +136,7 @@ impl Decoder {
         if let Some(known) = self.hosts.get_mut(host) {
             return known.number_in(batch);
         }
-        if self.hosts.len() >= HOSTS_MAX {
+        if self.hosts.len() >= DECODER_HOSTS_MAX {
             self.hosts.clear();
         }
         let mut interned = self.default.clone();

@@ -96,7 +96,7 @@ impl Formats {
         out.into_found().pop().and_then(|found| found.value.of(&raw[found.span.range()]))
     }
 
-    fn plan(&self, shape: Shape, pattern: &Pattern, laid: &Laid, found: &Found) -> FieldPlan {
+    fn plan(&self, shape: Shape, laid: &Laid, found: &Found) -> FieldPlan {
         if !found.certain {
             return self.per_event(shape, &found.name);
         }
@@ -104,7 +104,6 @@ impl Formats {
             let value = found.value.of(laid.bytes(found.span));
             return value.map_or(FieldPlan::Absent, |v| FieldPlan::Constant(v.into()));
         }
-        let _ = pattern;
         let pieces = pieces(laid, found.span);
         match found.value {
             Value::Text => FieldPlan::Pieces(pieces),
@@ -142,7 +141,7 @@ impl FieldResolver for Formats {
         self.extract(shape, &laid, &mut out);
         let doubtful = (&laid).is_undecided() || out.is_doubtful(field);
         match out.into_found().pop() {
-            Some(found) => self.plan(shape, pattern, &laid, &found),
+            Some(found) => self.plan(shape, &laid, &found),
             None if doubtful => self.per_event(shape, field),
             None => FieldPlan::Absent,
         }
@@ -157,7 +156,7 @@ impl FieldResolver for Formats {
         let mut out = Collector::all();
         self.extract(shape, &laid, &mut out);
         let doubtful = out.doubtful_names();
-        let mut fields: Vec<_> = out.into_found().into_iter().map(|f| (self.plan(shape, pattern, &laid, &f), f.name)).collect();
+        let mut fields: Vec<_> = out.into_found().into_iter().map(|f| (self.plan(shape, &laid, &f), f.name)).collect();
         for name in doubtful {
             if !fields.iter().any(|(_, known)| *known == name) {
                 fields.push((self.per_event(shape, &name), name));

@@ -160,7 +160,7 @@ impl SyslogFramer {
 
     fn look_count(&self, rest: &[u8], end: bool) -> Look {
         let (header, count) = match count_at(rest) {
-            Look::Count { header, count } if count <= self.limit => (header, count),
+            Look::Count { header, count } => (header, count),
             Look::More if !end => return Look::More,
             _ => return Look::No,
         };
@@ -171,6 +171,9 @@ impl SyslogFramer {
             Some(true) => return Look::Count { header, count },
             None if !end => return Look::More,
             _ => {}
+        }
+        if count > self.limit {
+            return Look::No;
         }
         match self.mode {
             Mode::Counted => Look::Count { header, count },
@@ -213,6 +216,10 @@ impl SyslogFramer {
     }
 
     fn counted(&mut self, rest: &[u8], count: usize, end: bool, emit: &mut impl FnMut(Frame<'_>)) -> Option<usize> {
+        if count > self.limit && rest.len() >= self.limit {
+            self.state = State::Counted(count - self.limit);
+            return Some(self.part(rest, Problems::NONE, emit));
+        }
         if rest.len() >= count {
             self.give(&rest[..count], Problems::NONE, emit);
             self.mode = Mode::Counted;

@@ -4,9 +4,7 @@ use crate::tape::{Span, Tape};
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// Fields of one event that are kept. A hostile event may have a million; a person reads a hundred.
-const FIELDS_MAX: usize = 1_000;
+use taffrail_base::limits::EVENT_FIELDS_MAX;
 
 /// How a field's value comes from its span.
 #[derive(Clone, Debug)]
@@ -63,7 +61,7 @@ impl<'a> Collector<'a> {
 
     /// Whether nothing more is wanted.
     pub(super) fn is_done(&self) -> bool {
-        if self.wanted.is_some() { !self.found.is_empty() } else { self.found.len() >= FIELDS_MAX }
+        if self.wanted.is_some() { !self.found.is_empty() } else { self.found.len() >= EVENT_FIELDS_MAX }
     }
 
     /// What was found, in order.
@@ -92,7 +90,7 @@ impl<'a> Collector<'a> {
             Some(wanted) if wanted != name || !self.found.is_empty() => return,
             Some(_) => {}
             None => {
-                if self.found.len() >= FIELDS_MAX || !self.names.insert(name.to_owned()) {
+                if self.found.len() >= EVENT_FIELDS_MAX || !self.names.insert(name.to_owned()) {
                     return;
                 }
             }

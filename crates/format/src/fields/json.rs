@@ -3,9 +3,7 @@
 
 use super::collector::{Collector, Value};
 use crate::tape::{Class, Span, Tape, Unit};
-
-/// Objects within objects that are followed. Deeper ones are hostile; they are stepped over.
-const DEPTH_MAX: usize = 64;
+use taffrail_base::limits::JSON_DEPTH_MAX;
 
 static BARE: Class = Class::not(b" \t\r\n,:[]{}\"");
 
@@ -76,7 +74,7 @@ fn value<T: Tape>(tape: T, at: usize, path: &mut String, depth: usize, out: &mut
             out.add(tape, path, span, if plain { Value::Text } else { Value::Map(unescape) });
             Some(span.end + 1)
         }
-        Unit::Byte(b'{') if depth < DEPTH_MAX => object(tape, at + 1, path, depth + 1, out),
+        Unit::Byte(b'{') if depth < JSON_DEPTH_MAX => object(tape, at + 1, path, depth + 1, out),
         Unit::Byte(b'{') => brackets(tape, at),
         Unit::Byte(b'[') => {
             let end = brackets(tape, at)?;

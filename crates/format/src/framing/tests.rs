@@ -96,6 +96,19 @@ fn endless_messages_are_cut_at_the_limit() {
     assert!(framer.held() <= 200);
 }
 
+#[test]
+fn counted_messages_beyond_the_limit_come_in_parts() {
+    let mut stream = b"450 <13>".to_vec();
+    stream.resize(4 + 450, b'x');
+    stream.extend_from_slice(b"7 <13>two");
+    let out = cut(&[&stream]);
+    assert_eq!(out.iter().map(|(t, _)| t.len()).collect::<Vec<_>>(), [200, 200, 50, 7]);
+    let marks: Vec<bool> = out.iter().map(|(_, p)| p.contains(Problems::CONTINUED)).collect();
+    assert_eq!(marks, [false, true, true, false]);
+    let single: Vec<&[u8]> = stream.chunks(1).collect();
+    assert_eq!(cut(&single), out);
+}
+
 #[derive(Clone, Debug)]
 enum Sent {
     Counted(String),

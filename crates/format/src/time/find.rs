@@ -2,11 +2,8 @@
 
 use super::read::{self, Layout, Reading};
 use super::{Zone, resolve};
+use taffrail_base::limits::TIME_SCAN_BYTES_MAX;
 use taffrail_event::{Problems, Timestamp};
-
-/// How far into an event a time is looked for. The time of an event stands near its beginning; what comes
-/// later is more often about something else, and the search is per event.
-const SCAN_BYTES_MAX: usize = 1024;
 
 /// A time found in a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +39,7 @@ impl TimeFinder {
     /// The time of a line: the one that stands first. A bare number of seconds counts only at the beginning,
     /// or behind `(`, `[`, `=`, `:` or a quote where no other time is in the line.
     pub fn find(&mut self, line: &[u8], received: Timestamp) -> Option<Found> {
-        let window = &line[..line.len().min(SCAN_BYTES_MAX)];
+        let window = &line[..line.len().min(TIME_SCAN_BYTES_MAX)];
         if let Some(found) = self.again(window, received) {
             return Some(found);
         }

@@ -82,10 +82,26 @@ fn hosts_are_interned_across_batches() {
 }
 
 #[test]
-fn parts_of_a_long_line_are_marked_and_not_called_malformed() {
-    let mut decoder = decoder("json");
+fn parts_of_a_long_line_have_the_time_and_host_of_its_beginning() {
+    let mut decoder = decoder("syslog");
     let mut batch = EventBatch::new(NOW);
-    decoder.decode(&mut batch, Frame { raw: b"rest of a string\"}", problems: Problems::CONTINUED });
-    assert!(batch.event(0).problems.contains(Problems::CONTINUED));
-    assert!(!batch.event(0).problems.contains(Problems::MALFORMED));
+    decoder.decode(&mut batch, Frame { raw: b"Nov 21 21:14:03 web app: begin", problems: Problems::NONE });
+    decoder.decode(&mut batch, Frame { raw: b"2001-01-01 00:00:00 end", problems: Problems::CONTINUED });
+    decoder.decode(&mut batch, Frame { raw: b"no time", problems: Problems::NONE });
+    decoder.decode(&mut batch, Frame { raw: b"x", problems: Problems::CONTINUED });
+    let part = batch.event(1);
+    assert_eq!((part.time, &*part.origin.host), (batch.event(0).time, "web"));
+    assert_eq!(part.problems, Problems::CONTINUED.with(Problems::INFERRED_TIME));
+    assert_eq!((batch.event(3).time, &*batch.event(3).origin.host), (NOW, "here"));
+    assert_eq!(batch.event(3).problems, Problems::CONTINUED.with(Problems::NO_TIME));
+}
+
+#[test]
+fn a_sample_decides_for_good() {
+    let mut decoder = decoder("");
+    decoder.sample(&b"2026-11-21 21:14:03 some line\n".repeat(12));
+    assert!(decoder.is_decided());
+    let mut batch = EventBatch::new(NOW);
+    decoder.decode(&mut batch, Frame { raw: b"{\"a\":1}", problems: Problems::NONE });
+    assert_eq!(&*batch.event(0).origin.sourcetype, "text");
 }
