@@ -67,14 +67,49 @@ impl Read for FileReader {
 /// The plain bytes of `reader`, which begins with `head` (already taken from it).
 pub fn unpack(packing: Packing, head: Vec<u8>, reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
     let whole = Cursor::new(head).chain(reader);
+    if packing == Packing::Plain {
+        return Ok(Box::new(whole));
+    }
+    let packed = io::BufReader::with_capacity(IO_BYTES, whole);
     Ok(match packing {
-        Packing::Plain => Box::new(whole),
-        Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(io::BufReader::with_capacity(IO_BYTES, whole))),
-        Packing::Zstd => Box::new(zstd::stream::read::Decoder::new(whole)?),
-        Packing::Xz => Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(io::BufReader::with_capacity(IO_BYTES, whole))),
-        Packing::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(io::BufReader::with_capacity(IO_BYTES, whole))),
+        Packing::Gzip | Packing::Plain => Steady::boxed(flate2::bufread::MultiGzDecoder::new(packed)),
+        Packing::Zstd => Steady::boxed(zstd::stream::read::Decoder::with_buffer(packed)?),
+        Packing::Xz => Steady::boxed(liblzma::bufread::XzDecoder::new_multi_decoder(packed)),
+        Packing::Bzip2 => Steady::boxed(bzip2::bufread::MultiBzDecoder::new(packed)),
     })
 }
+
+/// Asks a decompressor for the same number of bytes every time. How far it comes before damage depends on that;
+/// and a damaged file must give the same content whenever it is read.
+struct Steady<R> {
+    inner: R,
+    buffer: Vec<u8>,
+    at: usize,
+    len: usize,
+}
+
+impl<R: Read + Send + 'static> Steady<R> {
+    fn boxed(inner: R) -> Box<dyn Read + Send> {
+        Box::new(Self { inner, buffer: vec![0; STEADY_BYTES], at: 0, len: 0 })
+    }
+}
+
+impl<R: Read> Read for Steady<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.len {
+            self.len = 0;
+            self.at = 0;
+            self.len = self.inner.read(&mut self.buffer)?;
+        }
+        let n = out.len().min(self.len - self.at);
+        out[..n].copy_from_slice(&self.buffer[self.at..self.at + n]);
+        self.at += n;
+        Ok(n)
+    }
+}
+
+/// Decompressed bytes asked for at once.
+const STEADY_BYTES: usize = 16 * 1024;
 
 /// Compressed bytes read at once.
 const IO_BYTES: usize = 128 * 1024;

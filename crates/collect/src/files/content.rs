@@ -142,6 +142,11 @@ impl Opened {
         Ok(stream)
     }
 
+    /// Whether a compressed file ends as it should: then nobody is writing it any more.
+    pub fn is_complete(&self) -> bool {
+        self.stream_from(0).and_then(|mut stream| io::copy(&mut stream, &mut io::sink())).is_ok()
+    }
+
     /// Compares the whole of this file with the beginning of another.
     pub fn compare(&self, other: &dyn VfsFile) -> io::Result<Prefix> {
         let mut stream = self.stream_from(0)?;

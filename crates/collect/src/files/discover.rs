@@ -1,7 +1,7 @@
 //! Which files the settings mean: folders with all below them, and patterns with `*`, `?`, `[...]`, `{...}`, `**`.
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use rustc_hash::FxHashSet;
+use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
 use taffrail_base::limits::FOLDER_DEPTH_MAX;
 use taffrail_base::{Error, ErrorKind, Metadata, Result, Vfs};
@@ -67,7 +67,7 @@ impl Discovery {
     /// All regular files that are meant now, sorted by path; a file that is found twice is there twice.
     pub fn find(&self, vfs: &dyn Vfs) -> Vec<Found> {
         let mut found = Vec::new();
-        let mut seen = FxHashSet::default();
+        let mut seen = FxHashMap::default();
         for root in &self.roots {
             self.visit(vfs, &root.folder, root.depth, &mut seen, &mut found);
         }
@@ -75,14 +75,17 @@ impl Discovery {
         found
     }
 
-    fn visit(&self, vfs: &dyn Vfs, path: &Path, depth: usize, seen: &mut FxHashSet<PathBuf>, found: &mut Vec<Found>) {
-        if self.excluded.is_match(path) || !seen.insert(path.to_owned()) {
+    fn visit(&self, vfs: &dyn Vfs, path: &Path, depth: usize, seen: &mut FxHashMap<PathBuf, usize>, found: &mut Vec<Found>) {
+        // Again only where another root goes deeper.
+        let before = seen.get(path).copied();
+        if self.excluded.is_match(path) || before.is_some_and(|before| before >= depth) {
             return;
         }
+        seen.insert(path.to_owned(), depth);
         // What is not there, or has just gone, is not found.
         let Ok(metadata) = vfs.metadata(path) else { return };
         if metadata.is_file {
-            if self.included.is_match(path) {
+            if before.is_none() && self.included.is_match(path) {
                 found.push((path.to_owned(), metadata));
             }
         } else if metadata.is_dir && depth > 0 {

@@ -117,6 +117,13 @@ impl Following {
         self.read
     }
 
+    /// Whether the file still holds what was read from it last.
+    pub fn is_intact(&self, file: &dyn VfsFile) -> bool {
+        let known = &self.window[self.window.len().saturating_sub(TAIL_BYTES)..];
+        let mut now = vec![0; known.len()];
+        file.read_exact_at(&mut now, self.read - known.len() as u64).is_ok() && now == known
+    }
+
     /// Whether `head` and what this content begins with are the same as far as both go.
     pub fn begins_like(&self, head: &[u8]) -> bool {
         let common = self.head.len().min(head.len());

@@ -77,6 +77,8 @@ pub struct Worker {
     buffer: Vec<u8>,
     /// Everything that is there was there before: nothing is a copy in the making.
     first: bool,
+    /// A truncation was found that nobody has looked at yet.
+    truncation: bool,
     /// What was reported already.
     reported: FxHashSet<PathBuf>,
 }
@@ -109,6 +111,7 @@ impl Worker {
             touched: FxHashSet::default(),
             buffer: Vec::new(),
             first: true,
+            truncation: false,
             reported: FxHashSet::default(),
         }
     }
@@ -224,6 +227,11 @@ impl Worker {
     /// Does for every file what there is to do, and returns when all of it is durable.
     fn pass(&mut self) -> Result<()> {
         self.read_changed()?;
+        if std::mem::take(&mut self.truncation) {
+            // The copy was made before: it must be known before the file is read anew, or its rest comes too late.
+            self.discover();
+            self.read_changed()?;
+        }
         // Only now: what was truncated or is gone is known, so that copies can be told.
         let mut unknown = self.sorted(|tracker, book| match &tracker.state {
             State::Fresh { .. } | State::Skipped | State::Done(_) => tracker.changed,
@@ -252,10 +260,11 @@ impl Worker {
         Ok(())
     }
 
-    /// Files that something applies to, the one modified longest ago first.
+    /// Files that something applies to, the one modified longest ago first; of the same time that with the
+    /// larger number in its name first, which is the older one.
     fn sorted(&self, applies: impl Fn(&Tracker, &Book) -> bool) -> Vec<FileIdentity> {
         let mut files: Vec<&Tracker> = self.trackers.values().filter(|tracker| applies(tracker, &self.book)).collect();
-        files.sort_by(|one, other| (one.modified, &one.path).cmp(&(other.modified, &other.path)));
+        files.sort_by(|one, other| one.modified.cmp(&other.modified).then_with(|| other.path.cmp(&one.path)));
         files.into_iter().map(|tracker| tracker.identity).collect()
     }
 
@@ -360,6 +369,7 @@ impl Worker {
         let Some(tracker) = self.trackers.get_mut(&identity) else { return };
         let State::Following(following) = std::mem::replace(&mut tracker.state, State::Fresh { truncated: true }) else { return };
         tracker.changed = true;
+        self.truncation = true;
         self.book.unbind(&following.key);
         if following.moved {
             set_position(&mut self.out, &mut self.book, &following.key, following.content(seconds));
@@ -376,11 +386,13 @@ impl Worker {
         tracker.changed = false;
         let path = tracker.path.clone();
         if let State::Packed(following, _) = &tracker.state {
-            let key = following.key.clone();
-            let at = following.read_bytes();
             if now.saturating_sub(tracker.modified) < nanos(Duration::from_secs(60)) as i64 {
                 tracker.changed = true; // still being written, most likely
                 return;
+            }
+            let (key, at, content) = (following.key.clone(), following.read_bytes(), following.content(now / 1_000_000_000));
+            if following.moved {
+                set_position(&mut self.out, &mut self.book, &key, content);
             }
             tracker.state = State::Done(key);
             if self.reported.insert(path.clone()) {
@@ -427,15 +439,19 @@ impl Worker {
             }
             return;
         }
-        if opened.packing != Packing::Plain && !settled {
-            (tracker.changed, tracker.file) = (true, None);
-            return;
-        }
         let truncated = matches!(tracker.state, State::Fresh { truncated: true });
         if let Some(key) = tracker.key().map(str::to_owned) {
             self.book.unbind(&key);
         }
-        if self.known(&opened, &path, truncated) || (!self.first && self.copy(&opened, &path, settled)) {
+        if self.known(&opened, &path, truncated) {
+            return;
+        }
+        let settled = settled || opened.packing != Packing::Plain && opened.is_complete();
+        if opened.packing != Packing::Plain && !settled {
+            // Half of it says nothing yet.
+            return self.look_again(identity);
+        }
+        if !self.first && self.copy(&opened, &path, settled) {
             return;
         }
         let key = self.book.new_key(&opened.head);
@@ -443,6 +459,12 @@ impl Worker {
         let source = self.counters.source(&envelope.source);
         let following = Following::new(key, &opened, &envelope, source, truncated);
         self.follow(opened, following);
+    }
+
+    fn look_again(&mut self, identity: FileIdentity) {
+        if let Some(tracker) = self.trackers.get_mut(&identity) {
+            (tracker.changed, tracker.file) = (true, None);
+        }
     }
 
     fn is_settled(&self, identity: FileIdentity) -> bool {
@@ -522,17 +544,22 @@ impl Worker {
             let (key, content) = (following.key.clone(), following.content(seconds));
             let Ok(file) = original.open(vfs.as_ref()) else { continue };
             let Ok(prefix) = opened.compare(file.as_ref()) else { continue };
+            if original.following().is_some_and(|following| !following.is_intact(file.as_ref())) {
+                // Truncated since it was read: the next look finds that out first.
+                self.look_again(opened.identity);
+                return true;
+            }
             match prefix {
                 Prefix::Differs => {}
                 Prefix::Longer => longer = Some(content),
-                Prefix::Equal => {
-                    let Some(tracker) = self.trackers.get_mut(&opened.identity) else { return true };
-                    if settled {
-                        tracker.state = State::Copy { of: key };
-                    } else {
-                        tracker.changed = true; // look again when it rests
+                Prefix::Equal if settled => {
+                    if let Some(tracker) = self.trackers.get_mut(&opened.identity) {
+                        (tracker.state, tracker.file) = (State::Copy { of: key }, None);
                     }
-                    tracker.file = None;
+                    return true;
+                }
+                Prefix::Equal => {
+                    self.look_again(opened.identity);
                     return true;
                 }
             }

@@ -56,3 +56,25 @@ async fn all_start_or_none_and_stop_is_prompt() {
     assert!(Inputs::start(&file.input, &sink.context()).await.is_err());
     assert!(this_machine().iter().all(|settings| settings.build().is_ok()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn this_machine_adds_up() {
+    let sink = MemorySink::new();
+    let inputs = Inputs::start(&this_machine(), &sink.context()).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let counters = inputs.counters();
+    inputs.stop().await;
+    let mut stored = 0;
+    for counters in counters {
+        let snapshot = counters.snapshot();
+        let total = snapshot.total();
+        println!(
+            "{}: {} events, {} bytes, skipped {:?}, {:?}",
+            snapshot.name, total.stored_events, total.stored_bytes, snapshot.skipped, snapshot.problems
+        );
+        let dropped: u64 = total.dropped.iter().map(|(_, count)| count).sum();
+        assert_eq!(total.received_events, total.stored_events + dropped);
+        stored += total.stored_events;
+    }
+    assert_eq!(stored, sink.count() as u64);
+}

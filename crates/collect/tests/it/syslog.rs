@@ -144,18 +144,18 @@ fn a_full_disk_stops_the_sender_and_loses_nothing() {
 #[test]
 fn what_a_broken_sink_did_not_take_is_counted() {
     let listener = Listener::udp();
-    *listener.sink.failure.lock() = Failure::Io(1);
+    *listener.sink.failure.lock() = Failure::Io(0);
     let socket = UdpSocket::bind(local()).unwrap();
     for n in 0..10 {
         socket.send_to(format!("<13>message {n}").as_bytes(), listener.address).unwrap();
-        std::thread::sleep(Duration::from_millis(80));
+        std::thread::sleep(Duration::from_millis(10));
     }
     let (events, snapshot) = listener.stop();
     let total = snapshot.total();
     assert_eq!(total.received_events, 10);
-    assert_eq!(total.stored_events as usize, events.len());
-    assert_eq!(total.stored_events + total.dropped.iter().map(|(_, count)| count).sum::<u64>(), 10);
-    assert!(total.stored_events >= 1 && total.stored_events < 10 && !snapshot.problems.is_empty());
+    assert_eq!((total.stored_events, events.len()), (0, 0));
+    assert_eq!(total.dropped.iter().map(|(_, count)| count).sum::<u64>(), 10);
+    assert!(!snapshot.problems.is_empty());
 }
 
 #[test]
