@@ -149,6 +149,11 @@ fn torture(seed: u64, rounds: usize, kill: bool, compress: bool) {
     assert_eq!(snapshot.lost_bytes, 0, "seed {seed}");
 }
 
+/// Seeds per test: more by `TAFFRAIL_SEEDS`.
+fn seeds() -> u64 {
+    std::env::var("TAFFRAIL_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(6)
+}
+
 fn start(disk: &Arc<Mutex<Disk>>, folder: &Path, failure: Option<Failure>) -> Follower {
     let sink = MemorySink::failing(disk, failure.unwrap_or(Failure::None));
     Follower::start(&sink, everything_in(folder))
@@ -156,14 +161,14 @@ fn start(disk: &Arc<Mutex<Disk>>, folder: &Path, failure: Option<Failure>) -> Fo
 
 #[test]
 fn rotations_while_following_and_restarting() {
-    for seed in 0..8 {
+    for seed in 0..seeds() {
         torture(seed, 60, false, seed % 2 == 0);
     }
 }
 
 #[test]
 fn rotations_while_being_killed() {
-    for seed in 100..108 {
+    for seed in 1_000..1_000 + seeds() {
         torture(seed, 60, true, seed % 2 == 0);
     }
 }
