@@ -147,8 +147,16 @@ struct Grouping<'a, 'l> {
     matrix: Vec<(u32, u32)>,
     width: usize,
     kinds: Vec<SlotKind>,
+    /// For each position that may split: the number of each row's word, or [`NO_WORD`].
+    words: Vec<Option<Vec<u8>>>,
     roles: Vec<Role>,
 }
+
+/// Stands for a token that is no word, or one word too many.
+const NO_WORD: u8 = u8::MAX;
+
+/// Rows looked at before a position without words is given up.
+const WORDS_SAMPLE: usize = 256;
 
 impl<'a, 'l> Grouping<'a, 'l> {
     fn new(lines: &'a [&'l [u8]], shape: &'a Shape, tokens_max: usize) -> Self {
@@ -160,7 +168,9 @@ impl<'a, 'l> Grouping<'a, 'l> {
             debug_assert_eq!(tokens.len(), kinds.len());
             matrix.extend(tokens.iter().map(|t| (t.start, t.end)));
         }
-        Self { lines, shape, matrix, width: kinds.len(), kinds, roles }
+        let mut this = Self { lines, shape, matrix, width: kinds.len(), kinds, words: Vec::new(), roles };
+        this.words = (0..this.width).map(|position| this.words_at(position)).collect();
+        this
     }
 
     fn value(&self, place: u32, position: usize) -> &'l [u8] {
@@ -168,43 +178,69 @@ impl<'a, 'l> Grouping<'a, 'l> {
         &self.lines[self.shape.rows[place as usize] as usize][start as usize..end as usize]
     }
 
-    fn is_constant(&self, places: &[u32], position: usize) -> bool {
-        let first = self.value(places[0], position);
-        places.iter().all(|place| self.value(*place, position) == first)
+    /// Whether a value is structure rather than data.
+    fn is_word(&self, position: usize, value: &[u8]) -> bool {
+        self.roles[position] == Role::Key || !value.iter().any(u8::is_ascii_digit)
     }
 
-    /// The different words at a position, or `None` when they are too many or not words.
-    fn variety(&self, places: &[u32], position: usize, variety_max: usize) -> Option<Vec<&'l [u8]>> {
-        let wordlike = |value: &[u8]| self.roles[position] == Role::Key || !value.iter().any(u8::is_ascii_digit);
-        let mut seen: Vec<&[u8]> = Vec::new();
-        let mut last: &[u8] = b"\0";
-        for place in places {
-            let value = self.value(*place, position);
-            if value == last {
-                continue;
+    /// Numbers the words at a position: comparing numbers is all that splitting does later.
+    fn words_at(&self, position: usize) -> Option<Vec<u8>> {
+        if self.kinds[position] == SlotKind::Time {
+            return None;
+        }
+        let mut known: FxHashMap<&[u8], u8> = FxHashMap::default();
+        let mut numbers = Vec::with_capacity(self.shape.rows.len());
+        let mut last: (&[u8], u8) = (b"0", NO_WORD);
+        let mut words = 0;
+        for place in 0..self.shape.rows.len() as u32 {
+            let value = self.value(place, position);
+            if value != last.0 {
+                let next = known.len() as u8;
+                let number = match known.get(value) {
+                    Some(number) => *number,
+                    None if next < NO_WORD && self.is_word(position, value) => {
+                        known.insert(value, next);
+                        next
+                    }
+                    None => NO_WORD,
+                };
+                last = (value, number);
             }
-            last = value;
-            if !seen.contains(&value) {
-                if seen.len() == variety_max || !wordlike(value) {
+            words += usize::from(last.1 != NO_WORD);
+            if numbers.len() == WORDS_SAMPLE && words == 0 {
+                return None;
+            }
+            numbers.push(last.1);
+        }
+        (words > 0).then_some(numbers)
+    }
+
+    /// The words at a position, by number; `None` when something else stands there too, or too many.
+    fn variety(&self, places: &[u32], position: usize, variety_max: usize) -> Option<Vec<u8>> {
+        let words = self.words[position].as_ref()?;
+        let mut seen = [false; 256];
+        let mut found = Vec::new();
+        for place in places {
+            let word = words[*place as usize];
+            if !seen[word as usize] {
+                if word == NO_WORD || found.len() == variety_max {
                     return None;
                 }
-                seen.push(value);
+                seen[word as usize] = true;
+                found.push(word);
             }
         }
-        Some(seen)
+        Some(found)
     }
 
     /// Splits further or hands over a leaf.
     fn descend(&self, places: Vec<u32>, split_rows_min: usize, budget: &mut usize, sink: &mut dyn FnMut(Leaf<'_, 'l>)) {
         let mut waiting = vec![places];
         while let Some(places) = waiting.pop() {
-            let mut best: Option<(usize, Vec<&[u8]>)> = None;
+            let mut best: Option<(usize, Vec<u8>)> = None;
             let variety_max = SPLIT_VARIETY_MAX.min(places.len() / split_rows_min);
             if variety_max >= 2 && *budget > waiting.len() + variety_max {
-                for position in 0..self.width {
-                    if self.kinds[position] == SlotKind::Time || self.roles[position] == Role::Value {
-                        continue;
-                    }
+                for position in (0..self.width).filter(|position| self.roles[*position] != Role::Value) {
                     if let Some(seen) = self.variety(&places, position, variety_max)
                         && seen.len() > 1
                         && best.as_ref().is_none_or(|(_, least)| seen.len() < least.len())
@@ -218,11 +254,12 @@ impl<'a, 'l> Grouping<'a, 'l> {
                 self.leaf(&places, sink);
                 continue;
             };
+            let words = self.words[position].as_ref().expect("variety saw words");
+            let mut part_of = [0u8; 256];
+            seen.iter().zip(0..).for_each(|(word, part)| part_of[*word as usize] = part);
             let mut parts: Vec<Vec<u32>> = vec![Vec::new(); seen.len()];
             for place in places {
-                let value = self.value(place, position);
-                let part = seen.iter().position(|s| *s == value).expect("variety saw every value");
-                parts[part].push(place);
+                parts[part_of[words[place as usize] as usize] as usize].push(place);
             }
             waiting.extend(parts.into_iter().rev());
         }
@@ -237,11 +274,8 @@ impl<'a, 'l> Grouping<'a, 'l> {
                 pieces.push(Piece::Text(vec![*byte]));
                 continue;
             }
-            let first = self.value(places[0], position);
-            let structural = self.kinds[position] != SlotKind::Time
-                && (self.roles[position] == Role::Key || !first.iter().any(u8::is_ascii_digit));
-            if structural && self.is_constant(places, position) {
-                pieces.push(Piece::Text(first.to_vec()));
+            if self.variety(places, position, 1).is_some() {
+                pieces.push(Piece::Text(self.value(places[0], position).to_vec()));
             } else {
                 pieces.push(Piece::Slot(self.kinds[position]));
                 slots.push(position);
