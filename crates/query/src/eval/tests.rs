@@ -283,6 +283,11 @@ fn conversions() {
         ("tostring(15, \"hex\")", "0xF"),
         ("tostring(615, \"duration\")", "00:10:15"),
         ("printf(\"%s has %05.1f\", user, bytes)", "Root has 1536.5"),
+        ("md5(\"abc\")", "900150983cd24fb0d6963f7d28e17f72"),
+        ("sha1(\"abc\")", "a9993e364706816aba3e25717850c26c9cd0d89d"),
+        ("sha256(\"\")", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        ("substr(sha512(\"abc\"), 1, 16)", "ddaf35a193617aba"),
+        ("md5(missing)", "null"),
         ("ipmask(\"255.255.0.0\", ip)", "10.1.0.0"),
     ]);
 }

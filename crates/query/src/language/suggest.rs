@@ -14,7 +14,7 @@ pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Vec
         .filter_map(|name| {
             let lower = name.to_lowercase();
             let distance = strsim::damerau_levenshtein(&typed, &lower);
-            let prefix = typed.len() >= 3 && (lower.starts_with(&typed) || typed.starts_with(&lower));
+            let prefix = typed.len() >= 3 && (lower.starts_with(&typed) || (lower.len() >= 3 && typed.starts_with(&lower)));
             let near = distance <= allowed && distance < typed.chars().count();
             (near || prefix).then_some((if near { distance } else { allowed + 1 }, name))
         })

@@ -2,6 +2,7 @@
 
 mod conditional;
 mod convert;
+mod crypto;
 mod date;
 mod info;
 mod json;
@@ -71,6 +72,7 @@ impl Call<'_> {
 const TABLES: &[&[Function]] = &[
     conditional::FUNCTIONS,
     convert::FUNCTIONS,
+    crypto::FUNCTIONS,
     date::FUNCTIONS,
     info::FUNCTIONS,
     json::FUNCTIONS,
