@@ -4,8 +4,9 @@ use crate::ledger::{Ledger, batch, open_sim, small, texts};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use taffrail_base::{ErrorKind, Fault, ManualClock, SimVfs};
-use taffrail_store::{Store, StoreSettings};
+use taffrail_base::{ErrorKind, Fault, ManualClock, SeededRandomness, SimVfs, Vfs};
+use taffrail_store::catalog::SimCatalog;
+use taffrail_store::{Store, StoreOptions, StoreSettings};
 
 fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(1_700_000_000_000_000_000))
@@ -156,20 +157,53 @@ fn a_full_disk_refuses_appends_keeps_what_it_has_and_goes_on_with_room() {
     }
 }
 
+/// A store on a simulated disk with these settings as they are.
+fn open_as_is(vfs: &SimVfs, settings: StoreSettings) -> Arc<Store> {
+    let disk: Arc<dyn Vfs> = Arc::new(vfs.clone());
+    let random = Arc::new(SeededRandomness::new(1));
+    let options = StoreOptions { dir: "/data".into(), vfs: disk.clone(), clock: clock(), random, read_only: false, settings };
+    Store::open_with(options, &|dir| Ok(Box::new(SimCatalog::open(disk.clone(), dir)?))).unwrap()
+}
+
+#[test]
+fn with_threads_it_goes_on_by_itself_once_there_is_room() {
+    let vfs = SimVfs::new(1);
+    let store = open_as_is(&vfs, StoreSettings { flush_bytes: 20_000, reserve_bytes: 0, ..StoreSettings::default() });
+    let mut accepted = Vec::new();
+    for round in 0..3 {
+        vfs.set_capacity(Some(vfs.used_bytes() + 70_000));
+        let mut refused = 0;
+        while refused < 5 {
+            let text = format!("{round} {} {}", accepted.len(), "padding ".repeat(100));
+            match store.append_blocking(batch("main", &[&text])) {
+                Ok(_) => accepted.push(text),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+                    refused += 1;
+                }
+            }
+            assert!(accepted.len() < 100_000, "the disk never fills up");
+        }
+        assert_eq!(texts(&store, "main"), accepted, "search goes on");
+        vfs.set_capacity(None);
+        let start = std::time::Instant::now();
+        while store.append_blocking(batch("main", &["again"])).is_err() {
+            assert!(start.elapsed().as_secs() < 10, "appending goes on within ten seconds");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        accepted.push("again".to_owned());
+    }
+    store.close().unwrap();
+    drop(store);
+    let store = open_as_is(&vfs.power_cycle(), StoreSettings { reserve_bytes: 0, ..StoreSettings::default() });
+    assert_eq!(texts(&store, "main"), accepted);
+}
+
 #[test]
 fn the_reserve_is_refused_before_it_is_touched() {
     let vfs = SimVfs::new(1);
     vfs.set_capacity(Some(100_000));
-    let disk: Arc<dyn taffrail_base::Vfs> = Arc::new(vfs.clone());
-    let options = taffrail_store::StoreOptions {
-        dir: "/data".into(),
-        vfs: disk.clone(),
-        clock: clock(),
-        random: Arc::new(taffrail_base::SeededRandomness::new(1)),
-        read_only: false,
-        settings: StoreSettings { synchronous: true, reserve_bytes: 50_000, ..StoreSettings::default() },
-    };
-    let store = Store::open_with(options, &|dir| Ok(Box::new(taffrail_store::catalog::SimCatalog::open(disk.clone(), dir)?))).unwrap();
+    let store = open_as_is(&vfs, StoreSettings { synchronous: true, reserve_bytes: 50_000, ..StoreSettings::default() });
     let event = "x".repeat(1_000);
     let error = (0..100).find_map(|_| store.append_blocking(batch("main", &[&event])).err()).unwrap();
     assert_eq!(error.kind(), ErrorKind::Full);
