@@ -129,6 +129,10 @@ pub const SUMMARY_VALUES_MAX: usize = 10_000;
 /// Events that the field summary looks at: newest first. Beyond it the counts are of these, and it says so.
 pub const SUMMARY_EVENTS_MAX: usize = 100_000;
 
+/// Patterns named for each one of a pattern summary, which stands for all that differ in a word or two: enough to
+/// search for them, in a query that somebody can still read.
+pub const PATTERN_MEMBERS_MAX: usize = 200;
+
 /// Folders within folders that an import or a followed folder goes into: deeper ones are links in a circle.
 pub const FOLDER_DEPTH_MAX: usize = 64;
 

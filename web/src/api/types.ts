@@ -104,6 +104,8 @@ export interface FieldSummary {
 
 export interface PatternItem {
   id: string;
+  /** The patterns of the store that it stands for, as their events have them in `_pattern`. */
+  members?: string[];
   text: string;
   sourcetype: string;
   count: number;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { addField, eventsBehind, fieldTerm, isTransforming, looser, positiveTerms, segments, selectionTerm, toggleTerm } from './query';
+import { addField, eventsBehind, fieldTerm, isTransforming, looser, patternTerm, positiveTerms, segments, selectionTerm, toggleTerm } from './query';
 
 describe('segments', () => {
   it('cuts at pipes, but not inside quotes or brackets', () => {
@@ -42,6 +42,7 @@ describe('adding a value', () => {
     expect(addField('user=root', 'user', 'root', true)).toBe('NOT user=root');
     expect(addField('NOT user=root', 'user', 'root')).toBe('user=root');
     expect(addField('user=rooty', 'user', 'root')).toBe('user=rooty user=root');
+    expect(patternTerm(['a', 'b'])).toBe('_pattern IN (a, b)');
     expect(toggleTerm('a _pattern="3f"', '_pattern="3f"')).toBe('a');
   });
 
@@ -65,6 +66,8 @@ describe('words to mark', () => {
     ['status>=500 x', ['x']],
     ['search a | where b="c"', ['a']],
     ['earliest=-1h a', ['a']],
+    ['_pattern IN (ab12, cd34) b', ['b']],
+    ['user IN (root, "x y") NOT host IN (a, b) c', ['root', 'x y', 'c']],
     ['* | stats count', []],
     ['| stats count', []],
   ])('%s', (query, expected) => expect(positiveTerms(query)).toEqual(expected));

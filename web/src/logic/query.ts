@@ -62,6 +62,11 @@ export function fieldTerm(field: string, value: string): string {
   return `${fieldName(field)}=${plain ? value : quoteValue(value)}`;
 }
 
+/** The term for events of these patterns of the store. */
+export function patternTerm(ids: readonly string[]): string {
+  return ids.length === 1 ? `_pattern="${ids[0]}"` : `_pattern IN (${ids.join(', ')})`;
+}
+
 /** Adds a term to the base search, or takes it away when it stands there already. */
 export function toggleTerm(query: string, term: string, exclude = false): string {
   const wanted = exclude ? `NOT ${term}` : term;
@@ -123,9 +128,14 @@ export function positiveTerms(query: string): string[] {
   const terms: string[] = [];
   let negated = 0;
   let depth = 0;
+  let skipping = false;
   tokens.forEach((token, index) => {
     const text = base.text.slice(token.from, token.to);
-    if (text === '(') depth += 1;
+    const before = tokens[index - 1];
+    // The values of a list of hosts or patterns are not words of the event.
+    if (text === 'IN' && before) skipping = ORIGIN.has(base.text.slice(before.from, before.to));
+    if (skipping) skipping = text !== ')';
+    else if (text === '(') depth += 1;
     else if (text === ')') {
       depth -= 1;
       if (depth < negated) negated = 0;

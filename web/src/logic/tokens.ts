@@ -74,11 +74,11 @@ function classify(query: string, from: number, to: number, command: string, expe
   if (expectCommand) return 'command';
   const before = query.slice(0, from).trimEnd().at(-1) ?? '';
   const after = query.slice(to);
+  if (word === 'IN' && /^\s*\(/.test(after)) return 'keyword';
   if (LOGIC.has(word) || (command !== 'search' && LOGIC.has(word.toUpperCase()))) return 'keyword';
-  if (/^\s*(=|!=|<|>)/.test(after)) return TIMES.has(word) ? 'time' : 'field';
+  if (/^\s*(=|!=|<|>)|^\s+IN\s*\(/.test(after)) return TIMES.has(word) ? 'time' : 'field';
   if (/^-?\d+(\.\d+)?$/.test(word)) return 'number';
   if (command === 'search' || command === 'where' && /[=<>]/.test(before) && /^[-+@]?\d*[a-z]+(@|$)/.test(word)) {
-    if (/^(IN)$/i.test(word) && /^\s*\(/.test(after)) return 'keyword';
     if (/[=<>]/.test(before)) return TIMES.has(/(\w+)\s*[=<>!]+$/.exec(query.slice(0, from).trimEnd())?.[1] ?? '') ? 'time' : 'string';
     return word.includes('*') ? 'wildcard' : 'term';
   }

@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::language::QueryError;
 use crate::pipeline::Query;
 use serde::{Deserialize, Serialize};
+use taffrail_base::limits::PATTERN_MEMBERS_MAX;
 use taffrail_event::Timestamp;
 use taffrail_pattern::{Pattern, mine};
 use taffrail_store::scan::{Buckets, PatternCount};
@@ -27,6 +28,10 @@ pub struct PatternSummary {
 pub struct PatternEntry {
     /// Its identity: sixteen hexadecimal digits.
     pub id: String,
+    /// What its events have in `_pattern`: the patterns that it stands for, most frequent first, at most
+    /// `PATTERN_MEMBERS_MAX` of them.
+    #[serde(default)]
+    pub members: Vec<String>,
     /// Its text, with `<*>` where it varies.
     pub text: String,
     /// The sourcetype of its events.
@@ -103,6 +108,14 @@ fn merged(found: &[PatternCount]) -> PatternSummary {
 
 fn entry(pattern: &Pattern, sourcetype: &str, members: &[&PatternCount], events: u64) -> Option<PatternEntry> {
     let largest = members.iter().max_by_key(|member| member.count)?;
+    let mut by_count = members.to_vec();
+    by_count.sort_by_key(|member| std::cmp::Reverse(member.count));
+    let mut ids: Vec<String> = Vec::new();
+    for id in by_count.iter().map(|member| member.pattern.id().to_string()) {
+        if ids.len() < PATTERN_MEMBERS_MAX && !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
     let count: u64 = members.iter().map(|member| member.count).sum();
     let mut trend = vec![0; TREND];
     for member in members {
@@ -110,6 +123,7 @@ fn entry(pattern: &Pattern, sourcetype: &str, members: &[&PatternCount], events:
     }
     Some(PatternEntry {
         id: pattern.id().to_string(),
+        members: ids,
         text: pattern.to_string(),
         sourcetype: sourcetype.to_owned(),
         count,
@@ -120,4 +134,3 @@ fn entry(pattern: &Pattern, sourcetype: &str, members: &[&PatternCount], events:
         sample: String::from_utf8_lossy(&largest.sample).into_owned(),
     })
 }
-

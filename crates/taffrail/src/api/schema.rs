@@ -306,6 +306,9 @@ pub struct FieldsAnswer {
 pub struct PatternAnswer {
     /// Its identity: sixteen hexadecimal digits.
     pub id: String,
+    /// What its events have in the field `_pattern`: what differs only in a word or two is shown as one pattern.
+    #[serde(default)]
+    pub members: Vec<String>,
     /// Its text, `<*>` where it varies.
     pub text: String,
     /// The source type of its events.
