@@ -398,6 +398,10 @@ fn json_functions() {
         ("mv_to_json_array(mv)", "[\"b\",\"a\",\"10\",\"a\"]"),
         ("mv_to_json_array(mv, true())", "[\"b\",\"a\",10,\"a\"]"),
         ("json_set(\"{}\", \"a.b\", 5)", "{\"a\":{\"b\":5}}"),
+        ("json_append(\"{\\\"a\\\":[1]}\", \"a\", json_array(2))", "{\"a\":[1,[2]]}"),
+        ("json_extend(\"{\\\"a\\\":[1]}\", \"a\", json_array(2, 3))", "{\"a\":[1,2,3]}"),
+        ("json_has_key_exact(json, \"d.e\")", "True"),
+        ("json_has_key_exact(json, \"z\")", "False"),
         ("json_delete(\"{\\\"a\\\":1,\\\"b\\\":2}\", \"a\")", "{\"b\":2}"),
     ]);
 }

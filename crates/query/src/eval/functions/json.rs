@@ -131,6 +131,32 @@ pub(super) const FUNCTIONS: &[Function] = &[
         arity: (2, ANY),
         build: json_delete,
     },
+    Function {
+        name: "json_append",
+        syntax: "json_append(json, \"path\", value, ...)",
+        summary: "The JSON with the values put at the end of the arrays at the paths.",
+        arity: (3, ANY),
+        build: |call| json_grow(call, false),
+    },
+    Function {
+        name: "json_extend",
+        syntax: "json_extend(json, \"path\", array, ...)",
+        summary: "The JSON with the elements put at the end of the arrays at the paths.",
+        arity: (3, ANY),
+        build: |call| json_grow(call, true),
+    },
+    Function {
+        name: "json_has_key_exact",
+        syntax: "json_has_key_exact(json, \"key\")",
+        summary: "Whether the JSON object has the key.",
+        arity: (2, 2),
+        build: |call| {
+            Ok(Node::booleans(call.args()?, |values, row| {
+                let key = values[1].text(row)?;
+                Some(parsed(&values[0], row)?.get(&*key).is_some())
+            }))
+        },
+    },
 ];
 
 fn parsed(value: &Reader<'_>, row: usize) -> Option<Value> {
@@ -327,6 +353,43 @@ fn json_delete(call: &Call<'_>) -> Result<Node, QueryError> {
         let mut json = parsed(&values[0], row)?;
         for path in &values[1..] {
             remove(&mut json, &steps(&path.text(row)?));
+        }
+        Some(json.to_string())
+    }))
+}
+
+/// Puts `new` at the end of every array at the path; its elements one by one when `each`.
+fn grow(value: &mut Value, steps: &[Step], new: &Value, each: bool) {
+    match (steps, value) {
+        ([], Value::Array(items)) => match new {
+            Value::Array(more) if each => items.extend(more.iter().cloned()),
+            _ => items.push(new.clone()),
+        },
+        ([Step::Key(key), rest @ ..], Value::Object(object)) => {
+            if let Some(inner) = object.get_mut(key) {
+                grow(inner, rest, new, each);
+            }
+        }
+        ([Step::At(at), rest @ ..], Value::Array(items)) => {
+            if let Some(inner) = items.get_mut(*at) {
+                grow(inner, rest, new, each);
+            }
+        }
+        ([Step::Each, rest @ ..], Value::Array(items)) => items.iter_mut().for_each(|inner| grow(inner, rest, new, each)),
+        _ => {}
+    }
+}
+
+fn json_grow(call: &Call<'_>, each: bool) -> Result<Node, QueryError> {
+    if call.len().is_multiple_of(2) {
+        return Err(call.error(call.len() - 1, format!("{} needs a value after each path", call.function.name)));
+    }
+    let args = call.args()?;
+    let types = types(&args);
+    Ok(Node::texts(args, move |values, row| {
+        let mut json = parsed(&values[0], row)?;
+        for at in (1..values.len()).step_by(2) {
+            grow(&mut json, &steps(&values[at].text(row)?), &value_of(types[at + 1], &values[at + 1], row), each);
         }
         Some(json.to_string())
     }))
