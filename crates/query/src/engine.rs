@@ -53,6 +53,7 @@ pub struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tz: TimeZone,
     runtime: Arc<RuntimeEnv>,
+    memory_bytes: usize,
 }
 
 /// A command or function, for completion.
@@ -92,7 +93,14 @@ impl Engine {
     pub fn new(options: EngineOptions) -> Self {
         let pool = Arc::new(FairSpillPool::new(options.memory_bytes));
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().unwrap_or_default();
-        Self { store: options.store, formats: options.formats, clock: options.clock, tz: TimeZone::UTC, runtime }
+        Self {
+            store: options.store,
+            formats: options.formats,
+            clock: options.clock,
+            tz: TimeZone::UTC,
+            runtime,
+            memory_bytes: options.memory_bytes,
+        }
     }
 
     /// Runs a search: its messages as they come. Errors of the query come at once; dropping the stream stops it.
@@ -107,7 +115,13 @@ impl Engine {
     }
 
     /// Counts the events over time that the base search and the row-by-row commands after it let through.
-    pub async fn timeline(&self, query: &str, earliest: Option<&str>, latest: Option<&str>, buckets: usize) -> Result<Timeline, QueryError> {
+    pub async fn timeline(
+        &self,
+        query: &str,
+        earliest: Option<&str>,
+        latest: Option<&str>,
+        buckets: usize,
+    ) -> Result<Timeline, QueryError> {
         summary::timeline(self, query, earliest, latest, buckets).await
     }
 
@@ -158,7 +172,9 @@ impl Engine {
 
     /// What plans run with.
     pub(crate) fn context(&self) -> Arc<TaskContext> {
-        let config = SessionConfig::new().with_batch_size(SCAN_BATCH_ROWS);
+        // What a sort keeps back for merging what it has spilled; DataFusion's 10 MB would be most of a small pool.
+        let merging = (self.memory_bytes / 8).min(10 << 20);
+        let config = SessionConfig::new().with_batch_size(SCAN_BATCH_ROWS).with_sort_spill_reservation_bytes(merging);
         Arc::new(TaskContext::default().with_session_config(config).with_runtime(self.runtime.clone()))
     }
 
@@ -185,7 +201,8 @@ pub(crate) fn prepare(
 ) -> Result<Prepared, QueryError> {
     let query = Query::parse(text)?;
     let bounds = &query.bounds;
-    let asked = |text: Option<&str>| text.map(str::trim).filter(|text| !text.is_empty()).map(|text| language::resolve(text, now, tz)).transpose();
+    let asked =
+        |text: Option<&str>| text.map(str::trim).filter(|text| !text.is_empty()).map(|text| language::resolve(text, now, tz)).transpose();
     let in_text = bounds.earliest.is_some() || bounds.latest.is_some();
     let (mut from, mut to) = if in_text { (None, None) } else { (asked(earliest)?, asked(latest)?) };
     if let Some(text) = &bounds.earliest {
@@ -214,6 +231,7 @@ pub(crate) fn prepare(
         required: commands::Required::all(),
         ordered: true,
         limit: None,
+        watched: crate::source::Watched::default(),
     };
     let mut eval = EvalContext::new(now, tz.clone());
     eval.clock = clock;
@@ -231,7 +249,12 @@ pub(crate) fn prepare(
 
 impl Prepared {
     /// Opens `source` for what `commands` need, of whose outcome `needed` is wanted, and plans them.
-    pub async fn open(&mut self, source: &dyn Source, needed: commands::Required, limit: Option<usize>) -> Result<crate::source::Opened, QueryError> {
+    pub async fn open(
+        &mut self,
+        source: &dyn Source,
+        needed: commands::Required,
+        limit: Option<usize>,
+    ) -> Result<crate::source::Opened, QueryError> {
         let rest = self.query.rest();
         self.wanted.required = crate::pipeline::required(rest, needed);
         self.wanted.ordered = crate::pipeline::needs_order(rest);

@@ -36,14 +36,30 @@ pub struct Wanted {
     pub ordered: bool,
     /// No more rows than this are needed.
     pub limit: Option<usize>,
+    /// Where the source tells how far reading has come.
+    pub watched: Watched,
+}
+
+/// The progress of whatever is being read for a search at the moment; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Watched(Arc<parking_lot::Mutex<Arc<ScanProgress>>>);
+
+impl Watched {
+    /// From now on this is read.
+    pub fn set(&self, progress: Arc<ScanProgress>) {
+        *self.0.lock() = progress;
+    }
+
+    /// What is being read.
+    pub fn get(&self) -> Arc<ScanProgress> {
+        self.0.lock().clone()
+    }
 }
 
 /// An opened source.
 pub struct Opened {
     /// The rows.
     pub flow: Flow,
-    /// How far reading has come.
-    pub progress: Arc<ScanProgress>,
     /// The time range of the matching events.
     pub data_range: DataRange,
     /// Quick answers, where these are the same as those of the rows.

@@ -189,9 +189,8 @@ impl Bin {
     fn times(&self, input: Flow, at: usize, span: TimeSpan, planner: &Planner) -> Flow {
         let schema = with_field(&input.schema(), Field::new(self.target(), time_type(), true));
         let (made, name, tz) = (schema.clone(), self.target().to_owned(), planner.eval.tz.clone());
-        let make: Make = Arc::new(move |_| {
-            Ok(Box::new(Times { at, floor: Floor::new(span, tz.clone()), schema: made.clone(), name: name.clone() }))
-        });
+        let make: Make =
+            Arc::new(move |_| Ok(Box::new(Times { at, floor: Floor::new(span, tz.clone()), schema: made.clone(), name: name.clone() })));
         input.map("bin", schema, make)
     }
 

@@ -17,10 +17,7 @@ pub const INFO: CommandInfo = CommandInfo {
     aliases: &[],
     syntax: "eval <field>=<expression> [, <field>=<expression>]...",
     summary: "Sets fields to what expressions give, from left to right; what cannot be computed is null.",
-    examples: &[
-        "* | eval mb=round(bytes/1024/1024, 1)",
-        "* | eval outcome=if(status>=500, \"failed\", \"fine\"), path=lower(uri)",
-    ],
+    examples: &["* | eval mb=round(bytes/1024/1024, 1)", "* | eval outcome=if(status>=500, \"failed\", \"fine\"), path=lower(uri)"],
     parse,
 };
 

@@ -215,9 +215,8 @@ impl From<DataFusionError> for QueryError {
             }
         }
         if let DataFusionError::ResourcesExhausted(detail) = root {
-            return Self::new("the search needs more memory than it may use").with_hint(format!(
-                "narrow the time range, group by fewer values, or raise the memory limit of searches; {detail}"
-            ));
+            return Self::new("the search needs more memory than it may use")
+                .with_hint(format!("narrow the time range, group by fewer values, or raise the memory limit of searches; {detail}"));
         }
         Self::new(format!("the search failed: {error}"))
     }

@@ -104,7 +104,8 @@ impl Command for Rename {
             }
         }
         let kept: Vec<usize> = (0..names.len()).filter(|at| names[*at].is_some()).collect();
-        let fields: Vec<Field> = kept.iter().map(|at| schema.field(*at).clone().with_name(names[*at].clone().unwrap_or_default())).collect();
+        let fields: Vec<Field> =
+            kept.iter().map(|at| schema.field(*at).clone().with_name(names[*at].clone().unwrap_or_default())).collect();
         let shape = Arc::new(Schema::new(fields));
         debug_assert!(shape.fields().iter().all(|field| column_index(&shape, field.name()).is_some()));
         let made = shape.clone();

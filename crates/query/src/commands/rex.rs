@@ -19,10 +19,7 @@ pub const INFO: CommandInfo = CommandInfo {
     aliases: &[],
     syntax: "rex [field=<field>] [max_match=<count>] [offset_field=<name>] \"<regular expression with (?<name>...)>\" | rex [field=<field>] mode=sed \"s/<regex>/<text>/g\"",
     summary: "Makes fields of the named groups of a regular expression; where nothing matches, fields stay as they were.",
-    examples: &[
-        "sshd | rex \"user (?<account>[^ ]+) from (?<src>[0-9.]+)\"",
-        "* | rex field=uri mode=sed \"s/[0-9]+/N/g\"",
-    ],
+    examples: &["sshd | rex \"user (?<account>[^ ]+) from (?<src>[0-9.]+)\"", "* | rex field=uri mode=sed \"s/[0-9]+/N/g\""],
     parse,
 };
 

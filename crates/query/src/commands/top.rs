@@ -96,14 +96,18 @@ pub fn parse(args: &mut Args, rare: bool) -> Result<Box<dyn Command>, QueryError
 impl fmt::Display for Top {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} limit={}", self.name(), self.limit)?;
-        for (name, on, default) in [("showcount", self.show_count, true), ("showperc", self.show_percent, true), ("useother", self.use_other, false)] {
+        for (name, on, default) in
+            [("showcount", self.show_count, true), ("showperc", self.show_percent, true), ("useother", self.use_other, false)]
+        {
             if on != default {
                 write!(f, " {name}={on}")?;
             }
         }
-        for (name, text, default) in
-            [("countfield", &self.count_field, "count"), ("percentfield", &self.percent_field, "percent"), ("otherstr", &self.other, "OTHER")]
-        {
+        for (name, text, default) in [
+            ("countfield", &self.count_field, "count"),
+            ("percentfield", &self.percent_field, "percent"),
+            ("otherstr", &self.other, "OTHER"),
+        ] {
             if text != default {
                 write!(f, " {name}={}", quote(text))?;
             }

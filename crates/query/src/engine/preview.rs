@@ -8,13 +8,11 @@ use super::run::whole;
 use crate::commands::Required;
 use crate::language::QueryError;
 use crate::rows::{Row, rows};
-use crate::source::StoredSource;
+use crate::source::{StoredSource, Watched};
 use futures::StreamExt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use taffrail_store::Snapshot;
-use taffrail_store::scan::ScanProgress;
 use tokio::sync::mpsc;
 
 /// Time before the first preview.
@@ -44,11 +42,11 @@ impl Drop for Preview {
 pub fn start(
     engine: Engine,
     request: SearchRequest,
-    progress: Arc<ScanProgress>,
+    watched: Watched,
     limit: Option<usize>,
     sender: mpsc::Sender<SearchMessage>,
 ) -> Option<Preview> {
-    if progress.segments_total.load(Ordering::Relaxed) < 2 {
+    if watched.get().segments_total.load(Ordering::Relaxed) < 2 {
         return None;
     }
     let work = async move {
@@ -56,7 +54,7 @@ pub fn start(
         let mut shown = 0;
         loop {
             tokio::time::sleep(wait).await;
-            let done = progress.segments_done.load(Ordering::Relaxed) as usize;
+            let done = watched.get().segments_done.load(Ordering::Relaxed) as usize;
             // Nothing new, or more than half: the next would cost as much as waiting for the end.
             if done == 0 || done < shown * 2 {
                 continue;

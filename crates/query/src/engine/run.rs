@@ -7,7 +7,7 @@ use crate::commands::head::first_rows;
 use crate::exec::Flow;
 use crate::language::QueryError;
 use crate::rows::{fields, rows};
-use crate::source::Source;
+use crate::source::{Source, Watched};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_stream::stream;
@@ -50,7 +50,7 @@ impl Drop for AbortOnDrop {
 struct Shared {
     started: u64,
     clock: Arc<dyn Clock>,
-    progress: parking_lot::Mutex<Arc<ScanProgress>>,
+    watched: Watched,
 }
 
 impl Shared {
@@ -59,7 +59,7 @@ impl Shared {
     }
 
     fn read(&self, which: fn(&ScanProgress) -> &AtomicU64) -> u64 {
-        which(&self.progress.lock()).load(Ordering::Relaxed)
+        which(&self.watched.get()).load(Ordering::Relaxed)
     }
 
     fn progress(&self) -> SearchMessage {
@@ -77,11 +77,8 @@ impl Shared {
 /// Starts a search.
 pub fn search(engine: Engine, request: SearchRequest) -> Result<impl Stream<Item = SearchMessage> + Send + 'static, QueryError> {
     let prepared = engine.prepare(&request.query, request.earliest.as_deref(), request.latest.as_deref())?;
-    let shared = Arc::new(Shared {
-        started: engine.clock.monotonic_nanos(),
-        clock: engine.clock.clone(),
-        progress: parking_lot::Mutex::new(Arc::default()),
-    });
+    let shared =
+        Arc::new(Shared { started: engine.clock.monotonic_nanos(), clock: engine.clock.clone(), watched: prepared.wanted.watched.clone() });
     let (sender, mut receiver) = mpsc::channel(MESSAGES_WAITING_MAX);
     let work = {
         let shared = shared.clone();
@@ -104,13 +101,11 @@ pub fn search(engine: Engine, request: SearchRequest) -> Result<impl Stream<Item
         let mut ticks = tokio::time::interval(PROGRESS_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         ticks.tick().await;
-        let mut started = false;
         loop {
             tokio::select! {
                 biased;
                 message = receiver.recv() => match message {
                     Some(message) => {
-                        started |= matches!(message, SearchMessage::Start { .. });
                         let last = matches!(message, SearchMessage::Done { .. } | SearchMessage::Error { .. });
                         yield message;
                         if last {
@@ -127,7 +122,6 @@ pub fn search(engine: Engine, request: SearchRequest) -> Result<impl Stream<Item
                 _ = ticks.tick() => yield shared.progress(),
             }
         }
-        let _ = started;
         drop(task);
     })
 }
@@ -145,9 +139,8 @@ async fn run(
     // One more than asked for tells whether there are more.
     let fetch = limit.map(|limit| limit.saturating_add(1));
     let opened = prepared.open(&source, Required::all(), fetch).await?;
-    *shared.progress.lock() = opened.progress.clone();
     let preview = if request.preview && prepared.query.is_table() {
-        super::preview::start(engine.clone(), request.clone(), opened.progress.clone(), limit, sender.clone())
+        super::preview::start(engine.clone(), request.clone(), shared.watched.clone(), limit, sender.clone())
     } else {
         None
     };

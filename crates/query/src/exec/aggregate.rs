@@ -159,7 +159,9 @@ impl Prepared {
                 argument_type = at.map_or(DataType::Utf8, |at| self.input.field(at).data_type().clone());
                 list = matches!(argument_type, DataType::List(_));
                 arguments.push(match method {
-                    Method::Native(..) | Method::PerSpan(_) if !list => self.add(format!("n:{field}"), Maker::Numbers(at), DataType::Float64),
+                    Method::Native(..) | Method::PerSpan(_) if !list => {
+                        self.add(format!("n:{field}"), Maker::Numbers(at), DataType::Float64)
+                    }
                     Method::NativeSquares(..) if !list => self.add(format!("s:{field}"), Maker::Squares(at), DataType::Float64),
                     _ => self.add(format!("f:{field}"), Maker::Field(at, argument_type.clone()), argument_type.clone()),
                 });
@@ -300,4 +302,3 @@ impl Built {
         AggregateExprBuilder::new(self.aggregate, arguments).schema(schema.clone()).alias(self.call.name).build()
     }
 }
-

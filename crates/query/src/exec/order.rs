@@ -94,7 +94,8 @@ fn sorted(
         Arc::new(move |_| Ok(Box::new(AddKeys { schema: keyed.clone(), made: made.clone(), row: 0 })))
     };
     let with_keys = input.map("keys", keyed.clone(), make);
-    let expressions = order.into_iter().map(|(at, options)| PhysicalSortExpr::new(Arc::new(Column::new(keyed.field(at).name(), at)), options));
+    let expressions =
+        order.into_iter().map(|(at, options)| PhysicalSortExpr::new(Arc::new(Column::new(keyed.field(at).name(), at)), options));
     let ordering = LexOrdering::new(expressions).expect("the row number is always a key");
     let plan = SortExec::new(ordering, with_keys.plan).with_fetch(limit);
     let flow = Flow { plan: Arc::new(plan), ordered: true, table };

@@ -1,7 +1,7 @@
 //! Calls of aggregation functions as typed: `dc(user) AS users, count(eval(status>499)) BY host`.
 
 use super::{Function, Method, Takes};
-use crate::commands::words::{quote_field, Wild};
+use crate::commands::words::{Wild, quote_field};
 use crate::eval::Expr;
 use crate::language::{Args, QueryError};
 use std::fmt::{self, Write};

@@ -151,7 +151,7 @@ impl Function {
     /// Names near to one that is not known.
     pub fn near(name: &str) -> Vec<String> {
         let names = FUNCTIONS.iter().flat_map(|f| std::iter::once(f.name).chain(f.aliases.iter().copied()));
-        suggest::nearest(name, names.filter(|name| !name.ends_with("<N>")))
+        suggest::nearest(name, names.filter(|name| name.len() > 1 && !name.ends_with("<N>")))
     }
 
     /// The column that it gives for an argument of this type.
@@ -163,9 +163,7 @@ impl Function {
             Gives::List => Field::new(name, list_type(), true),
             Gives::Value | Gives::NumberOrText if numeric => Field::new(name, DataType::Float64, true),
             Gives::Value => Field::new(name, DataType::Utf8, true),
-            Gives::NumberOrText => {
-                Field::new(name, DataType::Utf8, true).with_metadata([(DYNAMIC.to_owned(), "true".to_owned())].into())
-            }
+            Gives::NumberOrText => Field::new(name, DataType::Utf8, true).with_metadata([(DYNAMIC.to_owned(), "true".to_owned())].into()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Functions of values of any type: distinct ones, extremes, first and last, lists.
 
 use super::udaf::{Accumulate, Answer};
-use crate::columns::{Cell};
+use crate::columns::Cell;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};

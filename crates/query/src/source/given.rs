@@ -102,7 +102,8 @@ impl Source for GivenSource {
                 && let Values::Time(times) = Values::of(batch.column(at))?
             {
                 let bounded = wanted.earliest > Timestamp::MIN || wanted.latest < Timestamp::MAX;
-                let inside = |time: i64| time >= wanted.earliest.nanos() && (time < wanted.latest.nanos() || wanted.latest == Timestamp::MAX);
+                let inside =
+                    |time: i64| time >= wanted.earliest.nanos() && (time < wanted.latest.nanos() || wanted.latest == Timestamp::MAX);
                 let keep: BooleanArray = times.iter().map(|time| Some(time.map_or(!bounded, inside))).collect();
                 for time in times.iter().flatten().filter(|time| inside(*time)) {
                     let time = Timestamp(time);
@@ -123,17 +124,13 @@ impl Source for GivenSource {
             let progress = ScanProgress::default();
             progress.events_scanned.store(self.batch.num_rows() as u64, std::sync::atomic::Ordering::Relaxed);
             progress.events_matched.store(flow_batch.num_rows() as u64, std::sync::atomic::Ordering::Relaxed);
+            wanted.watched.set(Arc::new(progress));
             let schema = flow_batch.schema();
             // Two batches, so that nothing relies on seeing all rows at once.
             let middle = flow_batch.num_rows() / 2;
             let parts = vec![flow_batch.slice(0, middle), flow_batch.slice(middle, flow_batch.num_rows() - middle)];
             debug_assert_eq!(concat_batches(&schema, &parts)?.num_rows(), flow_batch.num_rows());
-            Ok(Opened {
-                flow: Flow::of_batches(schema, parts, false),
-                progress: Arc::new(progress),
-                data_range: Arc::new(move || Ok(range)),
-                direct: None,
-            })
+            Ok(Opened { flow: Flow::of_batches(schema, parts, false), data_range: Arc::new(move || Ok(range)), direct: None })
         })
     }
 }

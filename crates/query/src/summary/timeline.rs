@@ -38,8 +38,34 @@ pub struct TimelineBucket {
 
 /// Seconds of the spans that a timeline chooses from.
 const SPANS: [f64; 28] = [
-    0.001, 0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 10_800.0, 21_600.0,
-    43_200.0, 86_400.0, 172_800.0, 604_800.0, 1_209_600.0, 2_592_000.0, 7_776_000.0, 31_536_000.0,
+    0.001,
+    0.01,
+    0.1,
+    0.5,
+    1.0,
+    2.0,
+    5.0,
+    10.0,
+    15.0,
+    30.0,
+    60.0,
+    120.0,
+    300.0,
+    600.0,
+    900.0,
+    1800.0,
+    3600.0,
+    7200.0,
+    10_800.0,
+    21_600.0,
+    43_200.0,
+    86_400.0,
+    172_800.0,
+    604_800.0,
+    1_209_600.0,
+    2_592_000.0,
+    7_776_000.0,
+    31_536_000.0,
 ];
 
 /// The shortest of the usual spans that makes at most `buckets` of the range, in nanoseconds.
@@ -52,7 +78,13 @@ pub fn nice_span(start: Timestamp, end: Timestamp, buckets: usize) -> i64 {
 }
 
 /// Counts events over time.
-pub async fn timeline(engine: &Engine, query: &str, earliest: Option<&str>, latest: Option<&str>, buckets: usize) -> Result<Timeline, QueryError> {
+pub async fn timeline(
+    engine: &Engine,
+    query: &str,
+    earliest: Option<&str>,
+    latest: Option<&str>,
+    buckets: usize,
+) -> Result<Timeline, QueryError> {
     let wanted = buckets.clamp(1, TIME_BUCKETS_MAX);
     let mut prepared = prepare(engine, query, earliest, latest)?;
     let plain = prepared.query.rest().is_empty();
@@ -63,7 +95,11 @@ pub async fn timeline(engine: &Engine, query: &str, earliest: Option<&str>, late
         (from, to) => {
             let range = opened.data_range.clone();
             let Some((first, last)) = blocking(move || range()).await? else { return Ok(empty(from, to, engine.now())) };
-            (from.filter(|from| *from > Timestamp::from_seconds(0)).unwrap_or(first), to.unwrap_or(Timestamp(last.nanos().saturating_add(1))))
+            let from = from.filter(|from| *from > Timestamp::from_seconds(0));
+            let after_last = Timestamp(last.nanos().saturating_add(1));
+            // "The last 24 hours" end now, not with the last match; clocks ahead of ours are shown too.
+            let open_end = if from.is_some() { after_last.max(engine.now()) } else { after_last };
+            (from.unwrap_or(first), to.unwrap_or(open_end))
         }
     };
     let span = nice_span(from, to, wanted);
@@ -120,6 +156,6 @@ mod tests {
         assert_eq!(span(86_400, 120), 900);
         assert_eq!(span(7 * 86_400, 120), 7200);
         assert_eq!(span(365 * 86_400, 120), 604_800);
-        assert_eq!(span(500 * 31_536_000, 10), 50 * 31_536_000);
+        assert_eq!(span(200 * 31_536_000, 10), 20 * 31_536_000);
     }
 }

@@ -168,9 +168,17 @@ async fn messages_come_in_order_and_say_what_was_cut() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn raw_bytes_come_back_as_they_were() {
     let place = Place::new();
-    let origin_lines: Vec<Vec<u8>> = vec![b"plain line".to_vec(), vec![0xff, 0xfe, 0, b'x'], "späte Zeile".into(), Vec::from(&b"tab\there"[..])];
+    let origin_lines: Vec<Vec<u8>> =
+        vec![b"plain line".to_vec(), vec![0xff, 0xfe, 0, b'x'], "späte Zeile".into(), Vec::from(&b"tab\there"[..])];
     let mut batch = EventBatch::new(super::cases::NOW);
-    let origin = Origin { index: "main".into(), host: "h".into(), source: "s".into(), sourcetype: "t".into(), transport: "http".into(), peer: "".into() };
+    let origin = Origin {
+        index: "main".into(),
+        host: "h".into(),
+        source: "s".into(),
+        sourcetype: "t".into(),
+        transport: "http".into(),
+        peer: "".into(),
+    };
     let number = batch.origin(&origin);
     for (at, line) in origin_lines.iter().enumerate() {
         batch.push(number, Timestamp::from_seconds(at as i64), Problems::NONE, line);
@@ -241,7 +249,7 @@ async fn following_gives_what_arrives_and_only_that() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sorts_and_groups_beyond_memory_spill_or_say_so() {
     let place = Place::new();
-    let lines: Vec<String> = (0..40_000).map(|at| format!("key={} text={}", (at * 7919) % 40_000, "x".repeat(100))).collect();
+    let lines: Vec<String> = (0..60_000).map(|at| format!("key={} text={}", (at * 7919) % 60_000, "x".repeat(400))).collect();
     for part in lines.chunks(10_000) {
         place.append("main", "any", 1_795_000_000, &part.iter().map(String::as_str).collect::<Vec<_>>());
     }
@@ -249,11 +257,12 @@ async fn sorts_and_groups_beyond_memory_spill_or_say_so() {
         store: place.store.clone(),
         formats: Arc::new(Formats::new()),
         clock: Arc::new(ManualClock::at(super::cases::NOW.nanos())),
-        memory_bytes: 12 << 20,
+        memory_bytes: 24 << 20,
     });
     let request = SearchRequest { query: "* | fields key, _raw | sort 0 key | head 3 | table key".into(), ..SearchRequest::default() };
     let messages: Vec<SearchMessage> = small.search(request).await.expect("a search").collect().await;
-    let rows: Vec<_> = messages.iter().filter_map(|m| if let SearchMessage::Rows { rows, .. } = m { Some(rows) } else { None }).flatten().collect();
+    let rows: Vec<_> =
+        messages.iter().filter_map(|m| if let SearchMessage::Rows { rows, .. } = m { Some(rows) } else { None }).flatten().collect();
     let keys: Vec<&str> = rows.iter().filter_map(|row| row["key"].as_str()).collect();
     assert_eq!(keys, ["0", "1", "2"], "{messages:?}");
     assert!(place.folder.path().exists());

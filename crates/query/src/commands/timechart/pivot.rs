@@ -1,7 +1,7 @@
 //! Makes the table of a timechart: a row for each span, a column for each series.
 
-use super::span::{Floor, auto_span, buckets, search_range};
 use super::Timechart;
+use super::span::{Floor, auto_span, buckets, search_range};
 use crate::columns::{Values, list_type, lists, time_type, to_numbers, to_text};
 use crate::commands::bin::floor_times;
 use crate::commands::eval::with_field;
@@ -10,9 +10,7 @@ use crate::exec::aggregate::{MOMENT, aggregate_unsorted};
 use crate::exec::{Flow, HIDDEN, Make, Step, Transform};
 use crate::functions::{Argument, Call, Gives, Method};
 use crate::language::{QueryError, TimeSpan};
-use arrow::array::{
-    Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray, UInt32Array,
-};
+use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray, UInt32Array};
 use arrow::compute::{cast, concat_batches, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::Result as ExecResult;
@@ -291,7 +289,13 @@ fn sum_of(rows: &Rows, call: usize, members: &[String], spans: &[i64], kind: &Da
 }
 
 /// Adds `_time` and `_span`, and leaves out the spans that the options leave out.
-fn finish(chart: &Timechart, span: TimeSpan, spans: &[i64], cells: Vec<(Field, ArrayRef)>, filled: Option<&FxHashSet<i64>>) -> Result<Flow, QueryError> {
+fn finish(
+    chart: &Timechart,
+    span: TimeSpan,
+    spans: &[i64],
+    cells: Vec<(Field, ArrayRef)>,
+    filled: Option<&FxHashSet<i64>>,
+) -> Result<Flow, QueryError> {
     let has = |span: &i64| filled.is_none_or(|filled| filled.contains(span));
     let first = spans.iter().position(has).unwrap_or(0);
     let last = spans.iter().rposition(has).unwrap_or(0);
@@ -302,7 +306,8 @@ fn finish(chart: &Timechart, span: TimeSpan, spans: &[i64], cells: Vec<(Field, A
     let mut columns = vec![take(&times, &kept, None)?];
     for (field, column) in cells {
         // A series may be called as the time column is; it then keeps its name with a mark.
-        let name = if matches!(field.name().as_str(), "_time" | "_span") { format!("{} (series)", field.name()) } else { field.name().clone() };
+        let name =
+            if matches!(field.name().as_str(), "_time" | "_span") { format!("{} (series)", field.name()) } else { field.name().clone() };
         fields.push(field.with_name(name));
         columns.push(take(&column, &kept, None)?);
     }
@@ -313,4 +318,3 @@ fn finish(chart: &Timechart, span: TimeSpan, spans: &[i64], cells: Vec<(Field, A
     debug_assert!(schema.fields().iter().all(|field| !field.name().starts_with(HIDDEN)));
     Ok(Flow::of_batches(schema, vec![batch], true))
 }
-

@@ -55,7 +55,8 @@ pub fn buckets(span: TimeSpan, start: Timestamp, end: Timestamp, tz: &TimeZone) 
     while at < end || starts.is_empty() {
         starts.push(at.nanos());
         if starts.len() > TIME_BUCKETS_MAX {
-            let error = QueryError::new(format!("a span of {} makes more than {TIME_BUCKETS_MAX} buckets of this time range", span_text(span)));
+            let error =
+                QueryError::new(format!("a span of {} makes more than {TIME_BUCKETS_MAX} buckets of this time range", span_text(span)));
             return Err(error.with_hint("use a longer span, or a shorter time range"));
         }
         let next = span.next(at, tz);
