@@ -120,7 +120,10 @@ export function colourNumbers(names: readonly string[], colours: number): Map<st
 export function chartTitle(command: string, data: ChartData): string {
   const text = /^\s*timechart\s+(.*)$/is.exec(command)?.[1];
   if (text !== undefined && data.times) {
-    const span = data.times.length > 1 ? `, per ${spanText(((data.times[1] ?? 0) - (data.times[0] ?? 0)) / 1000)}` : '';
+    const seconds = ((data.times[1] ?? 0) - (data.times[0] ?? 0)) / 1000;
+    // Months are 28 to 31 days long, whichever comes first.
+    const month = seconds >= 28 * 86_400 && seconds <= 31 * 86_400;
+    const span = data.times.length > 1 ? `, per ${month ? 'month' : spanText(seconds)}` : '';
     return text.replace(/\b\w+=\S+\s*/g, '').replace(/\s+/g, ' ').trim() + span;
   }
   const names = data.series.slice(0, 3).map((item) => item.name).join(', ');
