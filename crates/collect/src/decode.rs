@@ -25,7 +25,7 @@ pub struct Envelope {
 
 impl Envelope {
     /// The same for one sender: its address is the peer, and the host of events that name none.
-    pub(crate) fn from_peer(&self, peer: &Arc<str>) -> Self {
+    pub(crate) fn with_peer(&self, peer: &Arc<str>) -> Self {
         Self { peer: Arc::clone(peer), default_host: Arc::clone(peer), ..self.clone() }
     }
 

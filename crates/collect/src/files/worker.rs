@@ -141,6 +141,9 @@ impl Worker {
                 self.context.clock.sleep(Duration::from_secs(1));
                 next = 0;
             }
+            if self.truncation {
+                next = 0;
+            }
             changes = bell.wait(Duration::from_nanos(next.saturating_sub(self.monotonic())));
             if !changes.stop && (changes.all || !changes.paths.is_empty()) {
                 self.context.clock.sleep(GATHER);
@@ -451,7 +454,16 @@ impl Worker {
             // Half of it says nothing yet.
             return self.look_again(identity);
         }
-        if !self.first && self.copy(&opened, &path, settled) {
+        if !truncated && !self.book.in_inode(identity).is_empty() {
+            // It held something else when it was last read: truncated since, or the inode is used again. A copy
+            // that was made before must be known before this is read anew, or its rest comes too late.
+            if let Some(tracker) = self.trackers.get_mut(&identity) {
+                tracker.state = State::Fresh { truncated: true };
+            }
+            self.truncation = true;
+            return self.look_again(identity);
+        }
+        if (!self.first || opened.packing != Packing::Plain) && self.copy(&opened, &path, settled) {
             return;
         }
         let key = self.book.new_key(&opened.head);
@@ -513,11 +525,32 @@ impl Worker {
             // A short beginning proves little: then the names must speak for it as well.
             let sure = content.head_len >= super::content::HEAD_BYTES || related(path, Path::new(&content.source));
             let held_before = truncated && content.identity() == opened.identity;
-            if sure && !held_before && self.resume(opened, key, &content) {
+            if !sure || held_before || !content.begins_like(&opened.head) {
+                continue;
+            }
+            if self.is_claimed(&content, opened, path) {
+                self.look_again(opened.identity);
+                return true;
+            }
+            if self.resume(opened, key, &content) {
                 return true;
             }
         }
         false
+    }
+
+    /// Whether another file, not told yet, has a better claim to a content: the file that it was in last, if it
+    /// holds it still; and before a compressed file the plain one that it is being made from.
+    fn is_claimed(&mut self, content: &Content, opened: &Opened, path: &Path) -> bool {
+        let vfs = Arc::clone(&self.context.vfs);
+        let is_packed = opened.packing != Packing::Plain;
+        self.trackers.values_mut().any(|other| {
+            let better = other.identity == content.identity() || is_packed && related(path, &other.path) && !is_packed_name(&other.path);
+            other.identity != opened.identity
+                && better
+                && matches!(other.state, State::Fresh { truncated: false })
+                && other.open(vfs.as_ref()).and_then(Opened::look).is_ok_and(|other| other.holds(content).is_some())
+        })
     }
 
     fn resume(&mut self, opened: &Opened, key: String, content: &Content) -> bool {
@@ -535,7 +568,8 @@ impl Worker {
         let vfs = Arc::clone(&self.context.vfs);
         let mut longer = None;
         for original in self.trackers.values_mut() {
-            if original.identity == opened.identity || !related(path, &original.path) {
+            let is_plain = matches!(original.state, State::Following(_));
+            if original.identity == opened.identity || !is_plain || !related(path, &original.path) {
                 continue;
             }
             let Some(following) = original.following().filter(|f| f.begins_like(&opened.head) && path != Path::new(f.source())) else {

@@ -105,7 +105,7 @@ impl Gatherer {
             let envelope = &self.envelope;
             let decoding = self.decodings.entry(message.peer).or_insert_with(|| {
                 let peer = Arc::<str>::from(message.peer.to_canonical().to_string());
-                envelope.from_peer(&peer).decoding()
+                envelope.with_peer(&peer).decoding()
             });
             out.add(&source, |batch| decoding.push(frame, batch));
         }

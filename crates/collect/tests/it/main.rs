@@ -1,5 +1,6 @@
 //! Inputs from outside: bytes in at a file, a socket or a stream; events and positions out at a recording sink.
 #![allow(clippy::disallowed_methods)] // tests make the files that inputs read
+#![allow(clippy::print_stdout)] // and say what they skip or measure
 
 mod files;
 mod http;
