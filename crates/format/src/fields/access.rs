@@ -84,8 +84,8 @@ fn names<T: Tape>(tape: T, words: &[Span], out: &mut Collector<'_>) -> bool {
 
 fn request<T: Tape>(tape: T, span: Span, out: &mut Collector<'_>) {
     out.text(tape, "request", span);
-    out.map(tape, "method", span, |r| split(r).map(|(method, _, _)| method.into()));
-    out.map(tape, "uri", span, |r| split(r).map(|(_, uri, _)| uri.into()));
+    out.map(tape, "method", span, |r| split(r).map(|(method, _, _)| method));
+    out.map(tape, "uri", span, |r| split(r).map(|(_, uri, _)| uri));
     out.map(tape, "uri_path", span, |r| split(r).map(|(_, uri, _)| uri.split('?').next().unwrap_or(&uri).to_owned()));
     out.map(tape, "uri_query", span, |r| split(r).and_then(|(_, uri, _)| uri.split_once('?').map(|(_, query)| query.to_owned())));
     out.map(tape, "version", span, |r| split(r).and_then(|(_, _, version)| version));

@@ -1,10 +1,14 @@
 //! How fast decoding is; run with `--ignored` in an optimised build. Prints, and asserts nothing.
-#![allow(clippy::disallowed_methods)] // measures with the machine's clock
 
 use crate::{NOW, decoder};
-use std::time::Instant;
 use taffrail_event::EventBatch;
 use taffrail_format::LineBreaker;
+
+/// Nanoseconds that this thread has been running: what others do on the machine does not count.
+fn cpu_nanos() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux counts them");
+    stat.split(' ').next().and_then(|n| n.parse().ok()).expect("a number")
+}
 
 #[test]
 #[ignore = "a measurement, not a check"]
@@ -28,7 +32,7 @@ fn megabytes_per_second() {
         let mut decoder = decoder(sourcetype);
         let mut best = f64::MAX;
         for _ in 0..3 {
-            let start = Instant::now();
+            let start = cpu_nanos();
             let mut batch = EventBatch::new(NOW);
             let mut breaker = LineBreaker::new();
             for chunk in stream.as_bytes().chunks(65_536) {
@@ -37,8 +41,8 @@ fn megabytes_per_second() {
                     batch = EventBatch::new(NOW);
                 }
             }
-            best = best.min(start.elapsed().as_secs_f64());
+            best = best.min((cpu_nanos() - start) as f64 / 1e9);
         }
-        eprintln!("{:7.0} MB/s {sourcetype}: {}", stream.len() as f64 / best / 1e6, &line[..60]);
+        eprintln!("{:7.0} MB per CPU-second, {sourcetype}: {}", stream.len() as f64 / best / 1e6, &line[..60]);
     }
 }
