@@ -7,6 +7,7 @@ use super::state::{assign, each_event};
 use crate::journal::{self, Entry, Span};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -141,7 +142,11 @@ impl Shared {
     pub fn run_committer(&self) {
         while let Some(jobs) = self.queue.take() {
             let batches: Vec<&EventBatch> = jobs.iter().map(|job| &job.batch).collect();
-            let result = self.commit(&batches);
+            // After a panic memory and journal may differ: nothing more is taken, and a restart puts it right.
+            let result = catch_unwind(AssertUnwindSafe(|| self.commit(&batches))).unwrap_or_else(|_| {
+                self.queue.stop();
+                Err(Error::new(ErrorKind::Bug, "appending panicked").with_hint("please report it, and restart"))
+            });
             for (number, job) in jobs.into_iter().enumerate() {
                 let events = job.batch.len() as u64;
                 let answer = match &result {
