@@ -248,6 +248,10 @@ impl Worker {
                 break;
             }
             self.tell(identity);
+            if self.truncation {
+                // Looked at again at once, and before the files after it, which are newer.
+                break;
+            }
             // At once, so that files need not all be open at the same time; large plain ones go on below.
             while self.read(identity)? && matches!(self.trackers[&identity].state, State::Packed(..)) && !self.stop.is_stopped() {}
             if number % FILES_SLACK == 0 {
