@@ -24,3 +24,4 @@ pub mod sealing;
 pub mod serve;
 pub mod server_file;
 pub mod settings;
+pub mod timerange;

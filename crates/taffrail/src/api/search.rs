@@ -4,6 +4,7 @@ use super::body::JsonBody;
 use super::error::{ApiError, ApiResult, of_running_search};
 use super::schema::{ErrorAnswer, FieldsAnswer, PatternsAnswer, RangeBody, Row, SearchBody, SearchLine, TimelineAnswer, TimelineBody};
 use crate::app::App;
+use crate::timerange;
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -15,6 +16,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use taffrail_base::{Error, ErrorKind, limits};
+use taffrail_event::Timestamp;
 use taffrail_query::{SearchMessage, SearchRequest};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +33,7 @@ impl Running {
         if query.len() > limits::QUERY_BYTES_MAX {
             return Err(ApiError::too_large(format!("the query is longer than {} bytes", limits::QUERY_BYTES_MAX)));
         }
+        timerange::check(earliest, latest, Timestamp(app.clock.now_nanos()))?;
         let permit = Arc::clone(&app.searches).acquire_owned().await.map_err(|_| stopping())?;
         if app.stopping.is_cancelled() {
             return Err(stopping().into());

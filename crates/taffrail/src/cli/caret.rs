@@ -67,22 +67,21 @@ mod tests {
     fn the_caret_stands_under_the_word() {
         let problem = QueryProblem {
             message: "unknown command `stas`".into(),
-            span: Some((6, 10)),
+            span: Some((7, 11)),
             hint: Some("`| stats count by host` counts".into()),
             suggestions: vec!["stats".into()],
         };
         let text = draw("fail | stas count", &problem, false);
-        // The offset is one too small on purpose: the word begins at 7.
         assert_eq!(
             text,
-            "error: unknown command `stas`\n  fail | stas count\n        ^^^^\n  did you mean stats?\n  hint: `| stats count by host` counts"
+            "error: unknown command `stas`\n  fail | stas count\n         ^^^^\n  did you mean stats?\n  hint: `| stats count by host` counts"
         );
     }
 
     #[test]
     fn only_the_line_is_shown_and_offsets_are_forgiven() {
         let problem = QueryProblem { message: "no".into(), span: Some((9, 400)), ..QueryProblem::default() };
-        assert_eq!(draw("é one\n| é two", &problem, false), "error: no\n  | é two\n   ^^^^^^");
+        assert_eq!(draw("é one\n| é two", &problem, false), "error: no\n  | é two\n    ^^^^^");
         let end = QueryProblem { message: "unfinished".into(), span: Some((100, 100)), ..QueryProblem::default() };
         assert_eq!(draw("a (", &end, false), "error: unfinished\n  a (\n     ^");
     }

@@ -138,7 +138,11 @@ async fn work(arguments: Arguments, context: Context) -> Outcome<ImportReport> {
             say("stopping: writing what was read");
             // The import may have ended just now.
             let _ = stop_sender.send(true);
-            importing.await
+            // A read from a terminal or a pipe cannot be cut short: the second Ctrl-C ends without it.
+            tokio::select! {
+                report = &mut importing => report,
+                _ = tokio::signal::ctrl_c() => std::process::exit(i32::from(Exit::Interrupted.code())),
+            }
         }
     };
     if let Some(bar) = bar {

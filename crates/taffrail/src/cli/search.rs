@@ -12,11 +12,13 @@ use crate::output::{self, Form, Style};
 use crate::rawbytes;
 use crate::serve::blocking;
 use crate::settings::Settings;
+use crate::timerange;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
+use taffrail_event::Timestamp;
 use taffrail_query::{QueryError, SearchMessage, SearchRequest};
 
 const EXAMPLES: &str = "\
@@ -105,6 +107,8 @@ impl Arguments {
 }
 
 async fn on_folder(arguments: &Arguments, world: World, data: PathBuf) -> Outcome {
+    let now = Timestamp(world.clock.now_nanos());
+    timerange::check(arguments.earliest.as_deref(), arguments.latest.as_deref(), now).map_err(|e| arguments.query_failure(e))?;
     let opened = blocking(move || app::open(&world, data, &Settings::default(), true)).await?;
     if arguments.output == Form::Raw {
         let mut batches = rawbytes::search(&opened.engine, arguments.request()).await.map_err(|e| arguments.query_failure(e))?;

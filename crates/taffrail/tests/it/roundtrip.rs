@@ -56,9 +56,8 @@ fn a_generated_log_comes_out_as_it_went_in() {
 fn followed_files_and_a_restart_lose_and_double_nothing() {
     let scratch = Scratch::new();
     let log = generated(3_000);
-    let (first, rest) = log.split_at(log.len() / 2);
-    let first = &first[..first.iter().rposition(|b| *b == b'\n').expect("has lines") + 1];
-    let rest = &log[first.len()..log.len() - rest.len() + rest.len()];
+    let middle = log.len() / 2 + log[log.len() / 2..].iter().position(|b| *b == b'\n').expect("has lines") + 1;
+    let (first, rest) = log.split_at(middle);
     let file = scratch.file("follow/app.log", first);
     let folder = scratch.path().join("follow");
     let config =
