@@ -1,27 +1,9 @@
 //! Reading and writing the bytes of footers and pages: variable-length integers, lengths checked before
 //! anything is allocated.
 
+pub(crate) use crate::codec::{put_bytes, put_number as put_varint, put_signed};
+
 use taffrail_base::{Error, Result};
-
-/// Appends an unsigned integer, seven bits a byte, least first.
-pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-/// Appends a signed integer (zigzag).
-pub fn put_signed(out: &mut Vec<u8>, value: i64) {
-    put_varint(out, ((value << 1) ^ (value >> 63)) as u64);
-}
-
-/// Appends a length and the bytes.
-pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    put_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
 
 /// Reads from stored bytes; every failure names the place.
 pub struct Reader<'a> {

@@ -4,6 +4,7 @@
 
 mod damage;
 mod faults;
+mod garbage;
 mod kill;
 mod ledger;
 mod plain;
