@@ -47,6 +47,14 @@ pub fn check_names(calls: &[Call], groups: &[String]) -> Result<(), QueryError> 
     Ok(())
 }
 
+/// Wildcards have to match something, or there is nothing to compute.
+pub fn some_calls(calls: &[Call]) -> Result<(), QueryError> {
+    if calls.is_empty() {
+        return Err(QueryError::new("no field has a name that matches the wildcards").with_hint("the names are case-sensitive"));
+    }
+    Ok(())
+}
+
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = "stats".to_owned();
@@ -96,10 +104,12 @@ impl Command for Stats {
             // `avg(*)` must not average what it groups by.
             let grouped = matches!(&call.argument, Argument::Field(field) if self.groups.contains(field));
             let wild = !self.calls.iter().any(|typed| typed.name == call.name);
-            if !(wild && grouped) && !calls.iter().any(|known| known.name == call.name) {
+            let skipped = wild && grouped;
+            if !skipped && !calls.iter().any(|known| known.name == call.name) {
                 calls.push(call);
             }
         }
+        some_calls(&calls)?;
         Ok(aggregate(input, &self.groups, &calls, planner)?.into())
     }
 }

@@ -188,6 +188,7 @@ impl Command for Timechart {
         let columns = input.names();
         let mut chart = self.clone();
         chart.calls = self.calls.iter().flat_map(|call| call.expand(&columns)).collect();
+        super::stats::some_calls(&chart.calls)?;
         let planner = planner.clone();
         Ok(Planned::Later(Box::pin(async move { pivot::run(chart, input, planner).await })))
     }

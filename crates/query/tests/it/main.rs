@@ -2,5 +2,6 @@
 #![allow(clippy::disallowed_methods)] // Test files are read and written directly.
 
 mod cases;
+mod corpus;
 mod filters;
 mod stored;
