@@ -101,7 +101,8 @@ impl SealLog {
                 return Ok(());
             }
             let what = format!("the file is not what was sealed as number {number}: its bytes have changed");
-            return Err(Error::corrupt(&seal.path, what).with_hint("a segment is never changed after it was sealed: restore the file from a backup"));
+            return Err(Error::corrupt(&seal.path, what)
+                .with_hint("a segment is never changed after it was sealed: restore the file from a backup"));
         }
         if self.leaves.len() >= EVIDENCE_SEALS_MAX {
             let what = format!("the log of seals is full: EVIDENCE_SEALS_MAX is {EVIDENCE_SEALS_MAX}");

@@ -4,7 +4,7 @@
 use std::io::ErrorKind as IoKind;
 use std::path::Path;
 use std::sync::Arc;
-use taffrail_base::vfs::sim::{Fault, SimVfs};
+use taffrail_base::vfs::sim::{Fault, Ignored, SimVfs};
 use taffrail_base::{ErrorKind, Result, SeededRandomness, Vfs};
 use taffrail_evidence::{SealLog, SegmentSeal, seal_segment, verify};
 
@@ -21,13 +21,13 @@ pub fn write(vfs: &SimVfs, path: &str, bytes: &[u8]) {
     vfs.sync_dir(folder).expect("no faults yet");
 }
 
-/// A disk with the folder and `count` segment files of different lengths, and their seals.
-pub fn disk(seed: u64, count: u64) -> (SimVfs, Vec<SegmentSeal>) {
+/// A disk with the folder and `count` segment files, each `step` bytes longer than the one before, and their seals.
+pub fn disk(seed: u64, count: u64, step: usize) -> (SimVfs, Vec<SegmentSeal>) {
     let vfs = SimVfs::new(seed);
     let mut seals = Vec::new();
     for number in 0..count {
         let path = format!("segments/main/2026-11-21/{number:04}.seg");
-        write(&vfs, &path, &vec![number as u8; 1_000 + number as usize * 70_001]);
+        write(&vfs, &path, &vec![number as u8; 1_000 + number as usize * step]);
         seals.push(seal_segment(&vfs, Path::new(DATA), &path, number).expect("no faults yet"));
     }
     (vfs, seals)
@@ -39,7 +39,7 @@ pub fn open(vfs: &SimVfs) -> Result<SealLog> {
 
 #[test]
 fn seals_are_kept_and_proved() {
-    let (vfs, seals) = disk(1, 5);
+    let (vfs, seals) = disk(1, 5, 70_001);
     let mut log = open(&vfs).expect("a new log");
     assert_eq!((log.size(), log.checkpoint()), (0, None));
     for seal in &seals {
@@ -64,7 +64,7 @@ fn seals_are_kept_and_proved() {
 
 #[test]
 fn a_segment_never_changes() {
-    let (vfs, seals) = disk(1, 1);
+    let (vfs, seals) = disk(1, 1, 70_001);
     let mut log = open(&vfs).expect("a new log");
     log.record(&seals[0]).expect("recorded");
     let changed = SegmentSeal { events: 99, ..seals[0].clone() };
@@ -84,7 +84,7 @@ fn paths_stay_inside_the_folder() {
 
 #[test]
 fn a_lost_key_is_not_replaced() {
-    let (vfs, seals) = disk(1, 1);
+    let (vfs, seals) = disk(1, 1, 70_001);
     open(&vfs).expect("a new log").record(&seals[0]).expect("recorded");
     vfs.remove_file(&Path::new(DATA).join("evidence/key")).expect("removed");
     let error = open(&vfs).expect_err("refused");
@@ -93,7 +93,7 @@ fn a_lost_key_is_not_replaced() {
 
 #[test]
 fn damaged_seals_are_refused() {
-    let (vfs, seals) = disk(1, 3);
+    let (vfs, seals) = disk(1, 3, 70_001);
     let mut log = open(&vfs).expect("a new log");
     seals.iter().for_each(|seal| log.record(seal).expect("recorded"));
     drop(log);
@@ -140,11 +140,11 @@ fn check(vfs: &SimVfs, seals: &[SegmentSeal], reported: usize) -> Result<(), Str
 #[test]
 fn every_call_fails_in_turn() {
     for fault in [Fault::Error(IoKind::Other), Fault::DoneButFailed(IoKind::Other), Fault::Error(IoKind::StorageFull)] {
-        let (vfs, seals) = disk(0, 3);
+        let (vfs, seals) = disk(0, 3, 10);
         let before = vfs.calls();
         assert_eq!(seal_all(&vfs, &seals), seals.len());
         for call in 1..=vfs.calls() - before {
-            let (vfs, seals) = disk(call, 3);
+            let (vfs, seals) = disk(call, 3, 10);
             vfs.fail_call(call, fault);
             let reported = seal_all(&vfs, &seals);
             vfs.clear_faults();
@@ -159,15 +159,13 @@ fn every_call_fails_in_turn() {
     }
 }
 
-/// Cuts the power at every call, with different losses, and again while it recovers; the first thing that went
-/// wrong.
-fn power_cuts(without_sync: bool) -> Result<(), String> {
+/// Cuts the power at every call, with different losses, and again while it recovers, on a disk that ignores some
+/// syncs; the first thing that went wrong.
+fn power_cuts(ignored: Ignored) -> Result<(), String> {
     for seed in 0..12 {
         for call in 1.. {
-            let (vfs, seals) = disk(seed * 1_000 + call, 3);
-            if without_sync {
-                vfs.ignore_sync();
-            }
+            let (vfs, seals) = disk(seed * 1_000 + call, 3, 10);
+            vfs.ignore_sync(ignored);
             vfs.crash_after(call);
             let reported = seal_all(&vfs, &seals);
             if !vfs.is_dead() {
@@ -184,10 +182,12 @@ fn power_cuts(without_sync: bool) -> Result<(), String> {
 
 #[test]
 fn power_cuts_lose_nothing_reported() {
-    assert_eq!(power_cuts(false), Ok(()));
+    assert_eq!(power_cuts(Ignored::default()), Ok(()));
 }
 
 #[test]
 fn without_sync_power_cuts_lose_seals() {
-    assert!(power_cuts(true).is_err(), "a test that passes without sync proves nothing");
+    for ignored in [Ignored { data: true, ..Ignored::default() }, Ignored { names: true, ..Ignored::default() }] {
+        assert!(power_cuts(ignored).is_err(), "{ignored:?}: a test that passes without sync proves nothing");
+    }
 }

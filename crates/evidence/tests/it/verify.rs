@@ -8,7 +8,7 @@ use taffrail_evidence::verify::Options;
 use taffrail_evidence::{Checkpoint, Report, SegmentSeal, Signer, verify};
 
 fn sealed() -> (SimVfs, Vec<SegmentSeal>) {
-    let (vfs, seals) = disk(3, 4);
+    let (vfs, seals) = disk(3, 4, 70_001);
     let mut log = open(&vfs).expect("a new log");
     seals.iter().for_each(|seal| log.record(seal).expect("recorded"));
     (vfs, seals)
