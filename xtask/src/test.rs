@@ -88,7 +88,7 @@ fn tests() -> Result<()> {
 /// Examples in doc comments, and the commands of README.md as they stand there.
 fn documentation() -> Result<()> {
     execute(&mut cargo(&["test", "--doc", "--workspace", "--quiet"]))?;
-    execute(&mut cargo(&["build", "--quiet", "--package", "taffrail"]))?;
+    program_built()?;
     let program = binary("dev")?;
     let programs = program.parent().context("the program stands in a folder")?;
     let path = std::env::var("PATH").unwrap_or_default();
@@ -111,6 +111,12 @@ fn examples(text: &str) -> Vec<&str> {
     commands.collect()
 }
 
+/// Sees to it that the program is built, exactly as the tests build it: naming the package alone would choose other
+/// features of what it depends on, and compile all of that again.
+fn program_built() -> Result<()> {
+    execute(&mut cargo(&["test", "--quiet", "--workspace", "--no-run"]))
+}
+
 fn web_checks() -> Result<()> {
     web::install()?;
     for script in ["check", "test:unit", "build"] {
@@ -125,7 +131,7 @@ fn page() -> Result<()> {
     if !root().join("web/dist/index.html").is_file() {
         web::script("build", &[])?;
     }
-    execute(&mut cargo(&["build", "--quiet", "--package", "taffrail"]))?;
+    program_built()?;
     let program = binary("dev")?.to_str().context("the target folder's path is not UTF-8")?.to_owned();
     let browser = browser.to_str().context("the browser's path is not UTF-8")?.to_owned();
     web::script("test:page", &[("TAFFRAIL_BIN", program), ("TAFFRAIL_CHROMIUM", browser)])

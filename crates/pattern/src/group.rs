@@ -66,12 +66,7 @@ struct Shape {
 
 /// Groups `lines`, line `i` being of class `class(i)`, and hands each group to `sink`. Every line is in exactly
 /// one group. The order of groups depends on the lines alone.
-pub fn group<'l>(
-    lines: &[&'l [u8]],
-    class: impl Fn(usize) -> u32,
-    limits: GroupLimits,
-    sink: &mut dyn FnMut(Leaf<'_, 'l>),
-) {
+pub fn group<'l>(lines: &[&'l [u8]], class: impl Fn(usize) -> u32, limits: GroupLimits, sink: &mut dyn FnMut(Leaf<'_, 'l>)) {
     let (mut shapes, mut raw) = by_shape(lines, class, limits);
     let rows_min = match (lines.len(), shapes.len()) {
         (_, shapes) if shapes > limits.patterns_max / 2 => 16,
@@ -98,11 +93,7 @@ pub fn group<'l>(
     }
 }
 
-fn by_shape(
-    lines: &[&[u8]],
-    class: impl Fn(usize) -> u32,
-    limits: GroupLimits,
-) -> (Vec<Shape>, FxHashMap<u32, Vec<u32>>) {
+fn by_shape(lines: &[&[u8]], class: impl Fn(usize) -> u32, limits: GroupLimits) -> (Vec<Shape>, FxHashMap<u32, Vec<u32>>) {
     let mut shapes: Vec<Shape> = Vec::new();
     let mut known: FxHashMap<Vec<u8>, usize> = FxHashMap::default();
     let mut raw: FxHashMap<u32, Vec<u32>> = FxHashMap::default();

@@ -100,10 +100,8 @@ fn tokens_of(pattern: &Pattern) -> Seen {
     split(&line, &mut tokens, &mut shape, usize::MAX);
     // A time and a word are one thing here: the year or zone of a layout must not part patterns.
     shape.iter_mut().filter(|b| **b >= SHAPE_WORD && **b != SHAPE_QUOTED).for_each(|b| *b = SHAPE_WORD);
-    let tokens = tokens
-        .iter()
-        .map(|t| (!(t.end == t.start + 1 && slot_at.contains(&(t.start as usize)))).then(|| t.of(&line).to_vec()))
-        .collect();
+    let tokens =
+        tokens.iter().map(|t| (!(t.end == t.start + 1 && slot_at.contains(&(t.start as usize)))).then(|| t.of(&line).to_vec())).collect();
     Seen { shape, tokens }
 }
 

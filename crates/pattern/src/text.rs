@@ -58,15 +58,32 @@ impl Term {
 pub const fn is_major_breaker(byte: u8) -> bool {
     matches!(
         byte,
-        0..=32 | 127 | b'[' | b']' | b'<' | b'>' | b'(' | b')' | b'{' | b'}' | b'|' | b'!' | b';' | b',' | b'\'' | b'"'
-            | b'*' | b'&' | b'?' | b'+'
+        0..=32
+            | 127
+            | b'['
+            | b']'
+            | b'<'
+            | b'>'
+            | b'('
+            | b')'
+            | b'{'
+            | b'}'
+            | b'|'
+            | b'!'
+            | b';'
+            | b','
+            | b'\''
+            | b'"'
+            | b'*'
+            | b'&'
+            | b'?'
+            | b'+'
     )
 }
 
 /// Whether `byte` is a breaker, major or minor: a token of the search language ends there.
 pub const fn is_breaker(byte: u8) -> bool {
-    is_major_breaker(byte)
-        || matches!(byte, b'/' | b':' | b'=' | b'@' | b'.' | b'-' | b'$' | b'#' | b'%' | b'\\' | b'_')
+    is_major_breaker(byte) || matches!(byte, b'/' | b':' | b'=' | b'@' | b'.' | b'-' | b'$' | b'#' | b'%' | b'\\' | b'_')
 }
 
 /// The tokens of a text: what stands between breakers.
@@ -130,8 +147,15 @@ impl Finder {
 enum Matcher {
     /// Matches wherever there is at least nothing: a lone `*`.
     Anything,
-    Literal { finder: Finder, open_start: bool, open_end: bool },
-    Wildcard { prefilter: Option<Finder>, regex: Box<Regex> },
+    Literal {
+        finder: Finder,
+        open_start: bool,
+        open_end: bool,
+    },
+    Wildcard {
+        prefilter: Option<Finder>,
+        regex: Box<Regex>,
+    },
 }
 
 /// A term made ready to match many byte strings.
@@ -195,9 +219,7 @@ fn breaks_after(bytes: &[u8], end: usize) -> bool {
 }
 
 fn wildcard_regex(term: &Term, ascii: bool) -> Regex {
-    let class = |test: fn(u8) -> bool| -> String {
-        (0..128u8).filter(|b| test(*b)).map(|b| format!("\\x{b:02x}")).collect()
-    };
+    let class = |test: fn(u8) -> bool| -> String { (0..128u8).filter(|b| test(*b)).map(|b| format!("\\x{b:02x}")).collect() };
     let breakers = class(is_breaker);
     let majors = class(is_major_breaker);
     let first = term.parts.first().map_or("", String::as_str);

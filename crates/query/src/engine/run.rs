@@ -126,6 +126,18 @@ pub fn search(engine: Engine, request: SearchRequest) -> Result<impl Stream<Item
     })
 }
 
+/// What a search says once its columns are known.
+fn started(engine: &Engine, request: &SearchRequest, prepared: &Prepared, flow: &crate::exec::Flow) -> SearchMessage {
+    SearchMessage::Start {
+        id: Ulid::new(&*engine.clock, &taffrail_base::SystemRandomness).to_string(),
+        kind: if prepared.query.is_table() { ResultKind::Table } else { ResultKind::Events },
+        fields: fields(&flow.schema()),
+        query: request.query.clone(),
+        earliest: time_text(prepared.earliest),
+        latest: time_text(prepared.latest),
+    }
+}
+
 /// The whole search; `None` when nobody listens any more.
 async fn run(
     engine: &Engine,
@@ -145,15 +157,7 @@ async fn run(
         None
     };
     let flow = prepared.plan(&opened).await?;
-    let start = SearchMessage::Start {
-        id: Ulid::new(&*engine.clock, &taffrail_base::SystemRandomness).to_string(),
-        kind: if prepared.query.is_table() { ResultKind::Table } else { ResultKind::Events },
-        fields: fields(&flow.schema()),
-        query: request.query.clone(),
-        earliest: time_text(prepared.earliest),
-        latest: time_text(prepared.latest),
-    };
-    if sender.send(start).await.is_err() {
+    if sender.send(started(engine, request, &prepared, &flow)).await.is_err() {
         return Ok(None);
     }
     let flow = match fetch {

@@ -180,9 +180,7 @@ impl<'b> SegmentScan<'b> {
             FieldPlan::Absent => Ok(Selection::all_if(test.0(None))),
             FieldPlan::Constant(value) => Ok(Selection::all_if(test.0(Some(&value)))),
             FieldPlan::Pieces(pieces) => match &pieces[..] {
-                [PlanPiece::Slot(slot)] => {
-                    self.select_slot(*slot, &|value| test.0(Some(&String::from_utf8_lossy(value))), pattern)
-                }
+                [PlanPiece::Slot(slot)] => self.select_slot(*slot, &|value| test.0(Some(&String::from_utf8_lossy(value))), pattern),
                 _ => self.select_each(rows, pattern, &FieldPlan::Pieces(pieces), test),
             },
             FieldPlan::Computed(pieces, function) => match &pieces[..] {

@@ -48,9 +48,8 @@ impl Scan {
     /// where order matters, those of a partition do not overlap in time and come newest first.
     pub fn plan(snapshot: &Snapshot, request: ScanRequest) -> Self {
         let filter = Prepared::new(&request.filter);
-        let new_enough = |meta: &SegmentMeta| {
-            request.sequence_from.as_ref().is_none_or(|from| meta.first_sequence + meta.events > from(&meta.index))
-        };
+        let new_enough =
+            |meta: &SegmentMeta| request.sequence_from.as_ref().is_none_or(|from| meta.first_sequence + meta.events > from(&meta.index));
         let wanted = |segment: &&SegmentRef| {
             let meta = segment.meta();
             meta.events > 0 && overlaps(meta, &request) && filter.may_be_in(meta) && new_enough(meta)

@@ -30,9 +30,7 @@ pub fn schema(columns: &[Column]) -> SchemaRef {
             Column::Time | Column::IndexTime => (time(), false),
             Column::RawBytes => (DataType::Binary, false),
             Column::Sequence => (DataType::UInt64, false),
-            Column::Raw | Column::Index | Column::Host | Column::Source | Column::Sourcetype | Column::PatternId => {
-                (DataType::Utf8, false)
-            }
+            Column::Raw | Column::Index | Column::Host | Column::Source | Column::Sourcetype | Column::PatternId => (DataType::Utf8, false),
             Column::Problems | Column::Field(_) => (DataType::Utf8, true),
         };
         Field::new(column.name(), data_type, nullable)

@@ -29,7 +29,6 @@ impl Bits {
         self.words[row / 64] |= 1 << (row % 64);
     }
 
-
     /// How many bits are set.
     pub fn count(&self) -> usize {
         self.words.iter().map(|word| word.count_ones() as usize).sum()

@@ -1,8 +1,8 @@
 //! Answers that need no rows: counts, histograms, patterns, names of fields.
 
+use super::filter::SegmentScan;
 use super::plan::{Scan, Shared, hits};
 use super::select::Selection;
-use super::filter::SegmentScan;
 use super::{Buckets, PatternCount};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! Whatever goes in comes out, and what the scan finds is what a plain look at the bytes finds.
 
 use super::*;
+use crate::memory::MemorySegment;
 use crate::segment::{Segment, SegmentBuilder};
 use crate::{SegmentRef, Snapshot};
-use crate::memory::MemorySegment;
 use arrow::array::{Array, AsArray};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -115,7 +115,8 @@ fn term(lines: &[Vec<u8>], pick: usize, from: usize, len: usize, how: u8) -> Ter
         let start = from % (chars.len() + 1);
         chars[start..(start + len).min(chars.len())].iter().collect::<String>()
     };
-    let often = ["root", "200", "10.1", "user=root", "for user root", "GET", "21:14", "a", "-", "opened for", "x-*", "\"GET /p", "duration: 1*ms"];
+    let often =
+        ["root", "200", "10.1", "user=root", "for user root", "GET", "21:14", "a", "-", "opened for", "x-*", "\"GET /p", "duration: 1*ms"];
     match how % 8 {
         0 | 1 => Term::literal(cut()),
         2 => Term::wildcard(&format!("{}*", cut())),
@@ -254,7 +255,13 @@ fn damage_is_named_wherever_it_is() {
             blocks.times()?;
             blocks.stream(segment.footer().received)?;
             blocks.stream(segment.footer().problems)?;
-            segment.footer().blocks.first().filter(|b| b.len > 0).map(|b| blocks.filters(crate::segment::meta::Place { block: 0, offset: 0, len: b.len })).transpose()?;
+            segment
+                .footer()
+                .blocks
+                .first()
+                .filter(|b| b.len > 0)
+                .map(|b| blocks.filters(crate::segment::meta::Place { block: 0, offset: 0, len: b.len }))
+                .transpose()?;
             Ok(())
         });
         *kinds.entry(read.is_err()).or_insert(0) += 1;

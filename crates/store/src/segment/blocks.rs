@@ -25,8 +25,8 @@ const FILTERS: u32 = 0;
 impl BlockWriter {
     /// A writer that continues `file`; block 0 is kept for the filters.
     pub fn new(file: Vec<u8>, zstd_level: i32) -> Result<Self> {
-        let compressor = zstd::bulk::Compressor::new(zstd_level)
-            .map_err(|e| Error::new(ErrorKind::Bug, format!("zstd level {zstd_level}: {e}")))?;
+        let compressor =
+            zstd::bulk::Compressor::new(zstd_level).map_err(|e| Error::new(ErrorKind::Bug, format!("zstd level {zstd_level}: {e}")))?;
         let reserved = BlockMeta { offset: 0, stored_len: 0, len: 0, crc32c: 0, compressed: false };
         Ok(Self { file, blocks: vec![reserved], open: Vec::new(), filters: Vec::new(), filter_places: 0, compressor })
     }
@@ -90,7 +90,10 @@ fn length(bytes: &[u8]) -> Result<u32> {
 /// Checks and unpacks a stored block.
 pub fn unpack(meta: &BlockMeta, stored: &[u8], place: &str) -> Result<Vec<u8>> {
     if crc32c::crc32c(stored) != meta.crc32c {
-        return Err(Error::corrupt(format_args!("{place}, bytes {} to {}", meta.offset, meta.offset + stored.len() as u64), "checksum does not match"));
+        return Err(Error::corrupt(
+            format_args!("{place}, bytes {} to {}", meta.offset, meta.offset + stored.len() as u64),
+            "checksum does not match",
+        ));
     }
     if !meta.compressed {
         return Ok(stored.to_vec());

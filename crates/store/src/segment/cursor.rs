@@ -72,9 +72,7 @@ impl<'b> PatternCursor<'b> {
     pub fn value(&self, slot: usize, row: usize) -> Result<&[u8]> {
         let column = &self.columns[slot];
         let mut page = *column.last.borrow();
-        let within = |page: usize| {
-            column.starts[page] <= row && column.starts.get(page + 1).is_none_or(|next| row < *next)
-        };
+        let within = |page: usize| column.starts[page] <= row && column.starts.get(page + 1).is_none_or(|next| row < *next);
         if !within(page) {
             page = column.starts.partition_point(|start| *start <= row) - 1;
             *column.last.borrow_mut() = page;

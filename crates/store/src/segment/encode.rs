@@ -8,9 +8,9 @@ use super::stamp;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use taffrail_base::Result;
+use taffrail_pattern::SlotKind;
 use taffrail_pattern::group::{GroupLimits, group};
 use taffrail_pattern::split::{is_delimiter, time};
-use taffrail_pattern::SlotKind;
 
 /// Rows of a page: enough to compress, few enough to read one for a handful of rows.
 const PAGE_ROWS: usize = if cfg!(test) { 50 } else { 32_768 };
@@ -28,13 +28,7 @@ const NEST_ROWS_MIN: usize = if cfg!(test) { 4 } else { 64 };
 pub type RowTimes<'a> = Option<&'a [i64]>;
 
 /// Encodes lines as a node: patterns, the order of patterns, and the columns of each.
-pub fn node(
-    lines: &[&[u8]],
-    class: &dyn Fn(usize) -> u32,
-    times: Option<&[i64]>,
-    depth: usize,
-    out: &mut BlockWriter,
-) -> Result<NodeMeta> {
+pub fn node(lines: &[&[u8]], class: &dyn Fn(usize) -> u32, times: Option<&[i64]>, depth: usize, out: &mut BlockWriter) -> Result<NodeMeta> {
     let limits = match depth {
         0 => GroupLimits::default(),
         _ => GroupLimits { patterns_max: 256, tokens_max: 64, line_bytes_max: 4_096 },
@@ -104,9 +98,7 @@ fn page(values: &[&[u8]], kind: SlotKind, times: RowTimes<'_>, depth: usize, out
         Body::Constant(value) => (stamp::mask(value), None),
         // A nested node's own columns have filters; its constant text is in the directory.
         Body::Nested(_) | Body::Hex { .. } | Body::Time { .. } => (union(values), None),
-        Body::Dictionary { .. } | Body::Plain { .. } | Body::Affix { .. } => {
-            (union(values), stamp::filter(values.iter().copied()))
-        }
+        Body::Dictionary { .. } | Body::Plain { .. } | Body::Affix { .. } => (union(values), stamp::filter(values.iter().copied())),
     };
     let filter = filter.map(|(known, bytes)| Ok((known, out.put_filter(&bytes)?))).transpose()?;
     Ok(PageMeta { rows: values.len() as u32, mask, max_len, filter, body })

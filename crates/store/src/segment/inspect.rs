@@ -19,7 +19,9 @@ impl Segment {
         let mut sizes: Vec<(u64, String)> = Vec::new();
         let stored = |places: &[Place]| places.iter().map(|place| self.stored(*place)).sum::<u64>();
         let footer = &self.footer;
-        for (name, place) in [("times", footer.time), ("received", footer.received), ("origins", footer.origin), ("problems", footer.problems)] {
+        for (name, place) in
+            [("times", footer.time), ("received", footer.received), ("origins", footer.origin), ("problems", footer.problems)]
+        {
             sizes.push((stored(&[place]), name.to_owned()));
         }
         sizes.push((stored(footer.events.order.as_slice()), "order of patterns".to_owned()));

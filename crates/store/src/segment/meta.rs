@@ -344,7 +344,6 @@ fn body(reader: &mut Reader<'_>, depth: usize) -> Result<Body> {
     })
 }
 
-
 impl Body {
     /// The encoding's name, for `stat` and tests.
     pub fn name(&self) -> &'static str {
@@ -362,4 +361,3 @@ impl Body {
         }
     }
 }
-

@@ -2,9 +2,10 @@
 
 use crate::ledger::{Ledger, open_sim, small};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use taffrail_base::{Ignored, ManualClock, SimVfs};
+use taffrail_base::{Ignored, ManualClock, SimVfs, Vfs};
 use taffrail_store::Store;
 
 /// Power cuts in each run of a seed.
@@ -54,11 +55,25 @@ impl Run {
                 Ok(store) => {
                     self.vfs.clear_faults();
                     self.ledger.check(&store, true)?;
-                    return Ok(store);
+                    return self.leftovers(&store).map(|()| store);
                 }
                 Err(_) if self.vfs.is_dead() => self.power_cycle(),
                 Err(error) => return Err(format!("does not start: {error}")),
             }
+        }
+    }
+
+    /// Nothing that a crash left unfinished stays for ever.
+    fn leftovers(&self, store: &Store) -> Result<(), String> {
+        let list = |folder: &Path| self.vfs.read_dir(folder).unwrap_or_default();
+        let days = list(Path::new("/data/segments")).into_iter().flat_map(|index| list(&index));
+        let files = days.flat_map(|day| list(&day)).count();
+        let named = store.metrics().segments as usize;
+        let unfinished =
+            list(Path::new("/data/journal")).iter().filter(|path| path.extension().is_some_and(|suffix| suffix == "tmp")).count();
+        match files == named && unfinished == 0 {
+            true => Ok(()),
+            false => Err(format!("{files} segment files, {named} in the catalog, {unfinished} unfinished journal files")),
         }
     }
 

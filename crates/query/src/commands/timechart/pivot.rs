@@ -275,15 +275,19 @@ fn title(chart: &Timechart, call: &Call, series: &str) -> String {
 
 fn sum_of(rows: &Rows, call: usize, members: &[String], spans: &[i64], kind: &DataType) -> Result<ArrayRef, QueryError> {
     let numbers = to_numbers(rows.batch.column(rows.groups + call))?;
+    let members: FxHashSet<&str> = members.iter().map(String::as_str).collect();
+    let place_of: FxHashMap<i64, usize> = spans.iter().enumerate().map(|(at, span)| (*span, at)).collect();
+    let mut found: Vec<(usize, usize)> = rows
+        .places
+        .iter()
+        .filter(|((_, name), row)| members.contains(name.as_str()) && numbers.is_valid(**row as usize))
+        .filter_map(|((span, _), row)| Some((*row as usize, *place_of.get(span)?)))
+        .collect();
+    // In the order of the rows, so that the same search gives the same last digit every time.
+    found.sort_unstable();
     let mut sums: Vec<Option<f64>> = vec![None; spans.len()];
-    for member in members {
-        for (span, sum) in spans.iter().zip(&mut sums) {
-            if let Some(row) = rows.places.get(&(*span, member.clone()))
-                && numbers.is_valid(*row as usize)
-            {
-                *sum = Some(sum.unwrap_or(0.0) + numbers.value(*row as usize));
-            }
-        }
+    for (row, place) in found {
+        sums[place] = Some(sums[place].unwrap_or(0.0) + numbers.value(row));
     }
     Ok(cast(&(Arc::new(Float64Array::from(sums)) as ArrayRef), kind)?)
 }
