@@ -11,18 +11,23 @@ class Catalog {
   error = $state.raw<ApiError | null>(null);
   loaded = $state(false);
 
+  /** What a search without index= looks at: the server's own indexes begin with an underscore. */
+  private get own(): IndexStat[] {
+    return this.indexes.filter((item) => !item.index.startsWith('_'));
+  }
+
   get events(): number {
-    return this.indexes.reduce((sum, item) => sum + item.events, 0);
+    return this.own.reduce((sum, item) => sum + item.events, 0);
   }
 
   /** The newest event of all, in milliseconds. */
   get latest(): number | null {
-    const times = this.indexes.map((item) => parseTime(item.latest)).filter((time) => time !== null);
+    const times = this.own.map((item) => parseTime(item.latest)).filter((time) => time !== null);
     return times.length === 0 ? null : Math.max(...times);
   }
 
   get earliest(): number | null {
-    const times = this.indexes.map((item) => parseTime(item.earliest)).filter((time) => time !== null);
+    const times = this.own.map((item) => parseTime(item.earliest)).filter((time) => time !== null);
     return times.length === 0 ? null : Math.min(...times);
   }
 
