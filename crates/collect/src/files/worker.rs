@@ -454,8 +454,8 @@ impl Worker {
             return;
         }
         let settled = settled || opened.packing != Packing::Plain && opened.is_complete();
-        if opened.packing != Packing::Plain && !settled {
-            // Half of it says nothing yet.
+        if opened.packing != Packing::Plain && (!settled || self.has_plain(&opened, &path)) {
+            // Half of it says nothing yet; and the plain file that it is made from goes first.
             return self.look_again(identity);
         }
         if !truncated && !self.book.in_inode(identity).is_empty() {
@@ -554,6 +554,22 @@ impl Worker {
                 && better
                 && matches!(other.state, State::Fresh { truncated: false })
                 && other.open(vfs.as_ref()).and_then(Opened::look).is_ok_and(|other| other.holds(content).is_some())
+        })
+    }
+
+    /// Whether a plain file that nobody has told yet begins like a compressed one, and may be its original.
+    fn has_plain(&mut self, opened: &Opened, path: &Path) -> bool {
+        let vfs = Arc::clone(&self.context.vfs);
+        self.trackers.values_mut().any(|other| {
+            other.identity != opened.identity
+                && matches!(other.state, State::Fresh { .. })
+                && other.changed
+                && related(path, &other.path)
+                && !is_packed_name(&other.path)
+                && other.open(vfs.as_ref()).and_then(Opened::look).is_ok_and(|other| {
+                    let common = other.head.len().min(opened.head.len());
+                    common > 0 && other.head[..common] == opened.head[..common]
+                })
         })
     }
 
