@@ -20,6 +20,7 @@ pub trait Randomness: Send + Sync + std::fmt::Debug {
 pub struct SystemRandomness;
 
 impl Randomness for SystemRandomness {
+    #[allow(clippy::disallowed_methods)] // the one place that may
     fn fill(&self, buffer: &mut [u8]) {
         getrandom::fill(buffer).expect("the operating system gives random bytes");
     }

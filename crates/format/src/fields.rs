@@ -57,17 +57,6 @@ impl Formats {
         Self { rules: Arc::new(Rules::built_in()) }
     }
 
-    /// Whether events of the pattern may have fields that [`FieldResolver::fields`] cannot list, because their
-    /// names vary from event to event.
-    pub fn fields_vary(&self, sourcetype: &str, pattern: &Pattern) -> bool {
-        if pattern.is_raw() {
-            return true;
-        }
-        let laid = Laid::new(pattern);
-        self.extract(Shape::of(sourcetype), &laid, &mut Collector::all());
-        (&laid).is_undecided()
-    }
-
     fn extract<T: Tape>(&self, shape: Shape, tape: T, out: &mut Collector<'_>) {
         let mut body = Span::new(0, tape.len());
         let mut app = None;
@@ -163,6 +152,15 @@ impl FieldResolver for Formats {
             }
         }
         fields.into_iter().filter(|(plan, _)| !matches!(plan, FieldPlan::Absent)).map(|(plan, name)| (name, plan)).collect()
+    }
+
+    fn fields_vary(&self, sourcetype: &str, pattern: &Pattern) -> bool {
+        if pattern.is_raw() {
+            return true;
+        }
+        let laid = Laid::new(pattern);
+        self.extract(Shape::of(sourcetype), &laid, &mut Collector::all());
+        (&laid).is_undecided()
     }
 
     fn fields_of_event(&self, sourcetype: &str, raw: &[u8]) -> Vec<(String, String)> {

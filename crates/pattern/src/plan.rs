@@ -48,10 +48,17 @@ pub trait FieldResolver: Send + Sync {
     /// Where `field` is in the events of `pattern` that have this sourcetype.
     fn resolve(&self, sourcetype: &str, pattern: &Pattern, field: &str) -> FieldPlan;
 
-    /// All fields of the pattern with their plans, in the order they stand in the event. Fields that only
-    /// some events of a raw pattern have cannot be listed here.
+    /// All fields of the pattern with their plans, in the order they stand in the event; not those of which
+    /// [`FieldResolver::fields_vary`] speaks.
     fn fields(&self, sourcetype: &str, pattern: &Pattern) -> Vec<(String, FieldPlan)>;
 
-    /// All fields of one event, for events whose pattern is raw.
+    /// Whether events of the pattern may have fields that [`FieldResolver::fields`] cannot list, because their names
+    /// depend on what stands in the slots.
+    fn fields_vary(&self, sourcetype: &str, pattern: &Pattern) -> bool {
+        let _ = sourcetype;
+        pattern.is_raw()
+    }
+
+    /// All fields of one event, for events whose fields vary within their pattern.
     fn fields_of_event(&self, sourcetype: &str, raw: &[u8]) -> Vec<(String, String)>;
 }

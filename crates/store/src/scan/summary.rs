@@ -138,7 +138,7 @@ impl Scan {
                 if *selection == Selection::None {
                     continue;
                 }
-                if !meta.pattern.is_raw() {
+                if !resolver.fields_vary(sourcetype, &meta.pattern) {
                     let count = selection.count(meta.rows as usize) as u64;
                     for (name, _) in resolver.fields(sourcetype, &meta.pattern) {
                         *names.entry(name).or_default() += count;
