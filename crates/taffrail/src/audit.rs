@@ -11,9 +11,12 @@ use tokio::task::JoinHandle;
 /// The index of audit events.
 pub const INDEX: &str = "_audit";
 
+/// When something happened, and the event that says so.
+type Record = (Timestamp, Vec<u8>);
+
 /// Takes audit events; cheap to clone.
 pub struct Audit {
-    sender: parking_lot::Mutex<Option<mpsc::Sender<(Timestamp, Vec<u8>)>>>,
+    sender: parking_lot::Mutex<Option<mpsc::Sender<Record>>>,
     writer: parking_lot::Mutex<Option<JoinHandle<()>>>,
     clock: Arc<dyn Clock>,
 }
@@ -62,7 +65,7 @@ impl Audit {
     }
 }
 
-async fn write(mut receiver: mpsc::Receiver<(Timestamp, Vec<u8>)>, sink: Arc<dyn EventSink>, clock: Arc<dyn Clock>, host: Arc<str>) {
+async fn write(mut receiver: mpsc::Receiver<Record>, sink: Arc<dyn EventSink>, clock: Arc<dyn Clock>, host: Arc<str>) {
     let origin = Origin {
         index: INDEX.into(),
         host,

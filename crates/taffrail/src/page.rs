@@ -5,11 +5,17 @@ use crate::api::error::ApiError;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use rust_embed::{EmbeddedFile, RustEmbed};
+use rust_embed::EmbeddedFile;
 
-#[derive(RustEmbed)]
-#[folder = "$TAFFRAIL_PAGE"]
-struct Page;
+/// The files. What the derive writes reads the folder itself in a debug build, hence the allowance.
+#[allow(clippy::disallowed_methods)]
+mod files {
+    #[derive(rust_embed::RustEmbed)]
+    #[folder = "$TAFFRAIL_PAGE"]
+    pub struct Page;
+}
+
+use files::Page;
 
 /// Serves the page; answers for paths of the API that do not exist.
 pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {

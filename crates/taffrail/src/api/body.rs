@@ -34,7 +34,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 
 /// The whole body, if it is within `limit` bytes.
 pub async fn whole(request: Request, limit: usize) -> Result<Bytes, ApiError> {
-    let too_large = || ApiError::too_large(format!("the body is larger than {limit} bytes")).with_hint("send it in parts");
+    let too_large = || ApiError::too_large(format!("the body is larger than {limit} bytes")).with_hint("send less at once");
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large());

@@ -11,7 +11,8 @@ use taffrail_query::QueryError;
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
-    detail: ErrorDetail,
+    // Boxed: results that carry it stay small.
+    detail: Box<ErrorDetail>,
 }
 
 /// The result of a handler.
@@ -21,7 +22,7 @@ impl ApiError {
     /// An error with this status and kind.
     pub fn new(status: StatusCode, kind: &str, message: impl Into<String>) -> Self {
         let detail = ErrorDetail { kind: kind.into(), message: message.into(), hint: None, span: None, suggestions: Vec::new() };
-        Self { status, detail }
+        Self { status, detail: Box::new(detail) }
     }
 
     /// The call is wrong.
@@ -94,11 +95,11 @@ pub fn of_running_search(error: QueryError) -> ErrorDetail {
     if api.detail.span.is_none() {
         api.detail.kind = "io".into();
     }
-    api.detail
+    *api.detail
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(ErrorAnswer { error: self.detail })).into_response()
+        (self.status, Json(ErrorAnswer { error: *self.detail })).into_response()
     }
 }

@@ -66,9 +66,12 @@ fn text(app: &App) -> String {
     page.0
 }
 
+/// Metrics with a sample per `T`: name, what it is, its value.
+type Table<T, const N: usize> = [(&'static str, &'static str, fn(&T) -> u64); N];
+
 fn store(page: &mut Page, app: &App) {
     let stat = app.store.stat();
-    let gauges: [(&str, &str, fn(&taffrail_store::IndexStat) -> u64); 5] = [
+    let gauges: Table<taffrail_store::IndexStat, 5> = [
         ("taffrail_index_events", "Events in the index.", |s| s.events),
         ("taffrail_index_raw_bytes", "Bytes of the events in the index.", |s| s.raw_bytes),
         ("taffrail_index_stored_bytes", "Bytes of the segment files of the index.", |s| s.stored_bytes),
@@ -118,7 +121,7 @@ fn store(page: &mut Page, app: &App) {
 
 fn inputs(page: &mut Page, app: &App) {
     let snapshots: Vec<_> = app.inputs.read().iter().map(|counters| counters.snapshot()).collect();
-    let per_input: [(&str, &str, fn(&taffrail_collect::InputSnapshot) -> u64); 8] = [
+    let per_input: Table<taffrail_collect::InputSnapshot, 8> = [
         ("taffrail_input_received_events_total", "Events taken in.", |i| i.total().received_events),
         ("taffrail_input_received_bytes_total", "Bytes of events taken in.", |i| i.total().received_bytes),
         ("taffrail_input_stored_events_total", "Events that the store acknowledged.", |i| i.total().stored_events),

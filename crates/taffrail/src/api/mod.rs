@@ -74,8 +74,8 @@ pub fn router(app: Arc<App>) -> Router {
     router
         .fallback(page::serve)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::count))
         .layer(middleware::from_fn(guard::check_caller))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::count))
         .layer(middleware::from_fn(guard::security_headers))
         .with_state(app)
 }

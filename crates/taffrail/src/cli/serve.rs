@@ -53,7 +53,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     let live = if arguments.live { Live::Line } else { Live::Off };
     let settings = settings(arguments, &world)?;
     let stop = stop_signal()?;
-    serve::run(world, settings, live, Arc::new(|text| say(text)), stop).await.map_err(Failure::from)
+    serve::run(world, settings, live, Arc::new(say), stop).await.map_err(Failure::from)
 }
 
 /// The settings file with the options over it.
