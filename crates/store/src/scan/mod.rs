@@ -34,9 +34,15 @@ pub enum OriginField {
     Sourcetype,
 }
 
+/// Decides about one value.
+type Test = dyn Fn(Option<&str>) -> bool + Send + Sync;
+
+/// Gives the arrival number of an index from which on events are wanted.
+pub type SequenceFrom = dyn Fn(&str) -> u64 + Send + Sync;
+
 /// A test of one value; `None` stands for a missing field.
 #[derive(Clone)]
-pub struct ValueTest(pub Arc<dyn Fn(Option<&str>) -> bool + Send + Sync>);
+pub struct ValueTest(pub Arc<Test>);
 
 impl fmt::Debug for ValueTest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,7 +148,7 @@ pub struct ScanRequest {
     /// Up to but not at this time; [`Timestamp::MAX`] means no end.
     pub latest: Timestamp,
     /// Only events whose arrival number within their index is at or above this; for following live.
-    pub sequence_from: Option<Arc<dyn Fn(&str) -> u64 + Send + Sync>>,
+    pub sequence_from: Option<Arc<SequenceFrom>>,
     /// Knows the fields of patterns.
     pub resolver: Arc<dyn FieldResolver>,
     /// The columns of the answer, in order.

@@ -27,7 +27,7 @@ impl FieldResolver for NoFields {
 }
 
 fn origin(host: &str) -> Origin {
-    let sourcetype = if host.len() % 2 == 0 { "even" } else { "odd" };
+    let sourcetype = if host.len().is_multiple_of(2) { "even" } else { "odd" };
     Origin {
         index: "main".into(),
         host: host.into(),

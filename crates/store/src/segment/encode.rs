@@ -248,7 +248,7 @@ fn as_hex(values: &[&[u8]], out: &mut BlockWriter) -> Result<Option<Body>> {
         b'A'..=b'F' if upper => Some(byte - b'A' + 10),
         _ => None,
     };
-    if len < 8 || len % 2 != 0 || len > 1_024 {
+    if len < 8 || !len.is_multiple_of(2) || len > 1_024 {
         return Ok(None);
     }
     let mut bytes = Vec::with_capacity(values.len() * len / 2);
