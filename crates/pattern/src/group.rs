@@ -306,6 +306,10 @@ fn roles(shape: &[u8]) -> (Vec<SlotKind>, Vec<Role>) {
         });
         kinds.push(kind);
     }
+    // `<38>1 `: the version of a syslog header decides what every later position means.
+    if shape.starts_with(&[b'<', SHAPE_WORD, b'>', SHAPE_WORD, b' ']) {
+        roles[1] = Role::Key;
+    }
     (kinds, roles)
 }
 
@@ -347,6 +351,13 @@ mod tests {
         let patterns: Vec<String> = grouped(&lines, GroupLimits::default()).into_iter().map(|(p, _)| p).collect();
         assert_eq!(patterns.len(), 4, "two words, two classes: {patterns:?}");
         assert!(patterns.contains(&"sshd[<*>]: session opened for user=<*> by (uid=<*>)".to_owned()), "{patterns:?}");
+    }
+
+    #[test]
+    fn the_version_of_a_syslog_header_is_structure() {
+        let line = |i: usize| format!("<{}>1 2026-11-21T21:14:03Z web{} app {i} - - hello", 30 + i % 7, i % 5).into_bytes();
+        let patterns = grouped(&(0..40).map(line).collect::<Vec<_>>(), GroupLimits::default());
+        assert!(patterns.iter().all(|(pattern, _)| pattern == "<<*>>1 <time> <*> app <*> - - hello"), "{patterns:?}");
     }
 
     #[test]

@@ -54,10 +54,7 @@ pub trait FieldResolver: Send + Sync {
 
     /// Whether events of the pattern may have fields that [`FieldResolver::fields`] cannot list, because their names
     /// depend on what stands in the slots.
-    fn fields_vary(&self, sourcetype: &str, pattern: &Pattern) -> bool {
-        let _ = sourcetype;
-        pattern.is_raw()
-    }
+    fn fields_vary(&self, sourcetype: &str, pattern: &Pattern) -> bool;
 
     /// All fields of one event, for events whose fields vary within their pattern.
     fn fields_of_event(&self, sourcetype: &str, raw: &[u8]) -> Vec<(String, String)>;

@@ -21,6 +21,9 @@ impl FieldResolver for NoFields {
     fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
         Vec::new()
     }
+    fn fields_vary(&self, _: &str, _: &Pattern) -> bool {
+        false
+    }
     fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
         Vec::new()
     }

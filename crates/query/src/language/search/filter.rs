@@ -128,6 +128,10 @@ impl FieldResolver for WithStoreFields {
         self.0.fields(sourcetype, pattern)
     }
 
+    fn fields_vary(&self, sourcetype: &str, pattern: &Pattern) -> bool {
+        self.0.fields_vary(sourcetype, pattern)
+    }
+
     fn fields_of_event(&self, sourcetype: &str, raw: &[u8]) -> Vec<(String, String)> {
         self.0.fields_of_event(sourcetype, raw)
     }
