@@ -4,6 +4,7 @@
 //! and frequent is structure: the group is split by it, lowest variety first. What varies otherwise is a slot.
 //! Tokens with digits and values of `key=value` pairs never split a pattern: they are data, not structure.
 
+use crate::bytes::same;
 use crate::pattern::{Pattern, Piece, SlotKind};
 use crate::split::{SHAPE_QUOTED, SHAPE_TIME, SHAPE_WORD, Token, split};
 use rustc_hash::FxHashMap;
@@ -185,7 +186,7 @@ impl<'a, 'l> Grouping<'a, 'l> {
         let mut words = 0;
         for place in 0..self.shape.rows.len() as u32 {
             let value = self.value(place, position);
-            if value != last.0 {
+            if !same(value, last.0) {
                 let next = known.len() as u8;
                 let number = match known.get(value) {
                     Some(number) => *number,

@@ -5,10 +5,12 @@
 //! - [`Pattern`] is the outcome; its id comes from its content and is the same on every node.
 //! - [`text`] matches search terms against bytes, by the same rules everywhere.
 //! - [`plan`] says how a field is found in a pattern, decided once per pattern.
+//! - [`bytes`] compares short byte strings.
 //! - [`mine`] merges patterns for people to read.
 //!
 //! Nothing here knows files, segments or queries.
 
+pub mod bytes;
 pub mod group;
 pub mod mine;
 pub mod pattern;

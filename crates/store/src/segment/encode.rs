@@ -5,10 +5,13 @@ use super::blocks::BlockWriter;
 use super::ints;
 use super::meta::{Body, ColumnMeta, NodeMeta, PageMeta, PatternMeta};
 use super::stamp;
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use taffrail_base::Result;
 use taffrail_pattern::SlotKind;
+use taffrail_pattern::bytes::same;
 use taffrail_pattern::group::{GroupLimits, group};
 use taffrail_pattern::split::{is_delimiter, time};
 
@@ -91,14 +94,18 @@ fn column(values: &[&[u8]], kind: SlotKind, times: RowTimes<'_>, depth: usize, o
 
 fn page(values: &[&[u8]], kind: SlotKind, times: RowTimes<'_>, depth: usize, out: &mut BlockWriter) -> Result<PageMeta> {
     let max_len = values.iter().map(|v| v.len()).max().unwrap_or(0) as u32;
-    let body = body(values, kind, times, depth, out)?;
+    let (body, entries) = body(values, kind, times, depth, out)?;
+    // What there is to say of a dictionary's rows is said by its entries.
+    let distinct = entries.as_deref().unwrap_or(values);
     let (mask, filter) = match &body {
         Body::Integer { .. } => (stamp::DIGITS, None),
         Body::Decimal { .. } | Body::Ipv4 { .. } => (stamp::DIGITS | stamp::mask(b"."), None),
+        Body::Hex { .. } => (stamp::HEX_DIGITS, None),
+        Body::Time { .. } => (stamp::times(), None),
         Body::Constant(value) => (stamp::mask(value), None),
         // A nested node's own columns have filters; its constant text is in the directory.
-        Body::Nested(_) | Body::Hex { .. } | Body::Time { .. } => (union(values), None),
-        Body::Dictionary { .. } | Body::Plain { .. } | Body::Affix { .. } => (union(values), stamp::filter(values.iter().copied())),
+        Body::Nested(_) => (union(values), None),
+        Body::Dictionary { .. } | Body::Plain { .. } | Body::Affix { .. } => (union(distinct), stamp::filter(distinct.iter().copied())),
     };
     let filter = filter.map(|(known, bytes)| Ok((known, out.put_filter(&bytes)?))).transpose()?;
     Ok(PageMeta { rows: values.len() as u32, mask, max_len, filter, body })
@@ -108,7 +115,7 @@ fn union(values: &[&[u8]]) -> u64 {
     let mut mask = 0;
     let mut last: &[u8] = &[];
     for value in values {
-        if *value != last {
+        if !same(value, last) {
             mask |= stamp::mask(value);
             last = value;
         }
@@ -116,26 +123,29 @@ fn union(values: &[&[u8]]) -> u64 {
     mask
 }
 
-fn body(values: &[&[u8]], kind: SlotKind, times: RowTimes<'_>, depth: usize, out: &mut BlockWriter) -> Result<Body> {
-    let Some(&first) = values.first() else { return Ok(Body::Constant(Vec::new())) };
-    if values.iter().all(|value| *value == first) {
-        return Ok(Body::Constant(first.to_vec()));
+/// The body, and the different values where these were counted.
+type Encoded<'v> = (Body, Option<Vec<&'v [u8]>>);
+
+fn body<'v>(values: &[&'v [u8]], kind: SlotKind, times: RowTimes<'_>, depth: usize, out: &mut BlockWriter) -> Result<Encoded<'v>> {
+    let Some(&first) = values.first() else { return Ok((Body::Constant(Vec::new()), None)) };
+    if values.iter().all(|value| same(value, first)) {
+        return Ok((Body::Constant(first.to_vec()), None));
     }
     if kind == SlotKind::Time
         && let Some(body) = as_time(values, times, out)?
     {
-        return Ok(body);
+        return Ok((body, None));
     }
     if let Some(body) = as_number(values, out)? {
-        return Ok(body);
+        return Ok((body, None));
     }
-    if let Some(body) = as_dictionary(values, out)? {
-        return Ok(body);
+    if let Some((body, entries)) = as_dictionary(values, out)? {
+        return Ok((body, Some(entries)));
     }
     let spaced = |value: &[u8]| value.iter().any(|b| is_delimiter(*b));
     if kind == SlotKind::Quoted && depth < NEST_MAX && values.len() >= NEST_ROWS_MIN && values.iter().take(64).any(|v| spaced(v)) {
         let nested = node(values, &|_| 0, None, depth + 1, out)?;
-        return Ok(Body::Nested(Box::new(nested)));
+        return Ok((Body::Nested(Box::new(nested)), None));
     }
     let (prefix, suffix) = affixes(values);
     if prefix > 0 || suffix > 0 {
@@ -146,9 +156,9 @@ fn body(values: &[&[u8]], kind: SlotKind, times: RowTimes<'_>, depth: usize, out
             None => plain(&inner, out)?,
         };
         let suffix = first[first.len() - suffix..].to_vec();
-        return Ok(Body::Affix { prefix: first[..prefix].to_vec(), suffix, inner: Box::new(inner) });
+        return Ok((Body::Affix { prefix: first[..prefix].to_vec(), suffix, inner: Box::new(inner) }, None));
     }
-    plain(values, out)
+    Ok((plain(values, out)?, None))
 }
 
 fn plain(values: &[&[u8]], out: &mut BlockWriter) -> Result<Body> {
@@ -266,25 +276,37 @@ fn as_hex(values: &[&[u8]], out: &mut BlockWriter) -> Result<Option<Body>> {
     Ok(Some(Body::Hex { len: len as u32, upper, bytes: out.put(&bytes)? }))
 }
 
-fn as_dictionary(values: &[&[u8]], out: &mut BlockWriter) -> Result<Option<Body>> {
+fn as_dictionary<'v>(values: &[&'v [u8]], out: &mut BlockWriter) -> Result<Option<(Body, Vec<&'v [u8]>)>> {
     let distinct_max = values.len() / 4 + 4;
-    let mut known: FxHashMap<&[u8], i64> = FxHashMap::default();
+    let mut known: HashTable<u32> = HashTable::new();
     let mut entries: Vec<&[u8]> = Vec::new();
-    let mut numbers = Vec::with_capacity(values.len());
-    for value in values {
-        let next = entries.len() as i64;
-        let number = *known.entry(value).or_insert(next);
-        if number == next {
-            if entries.len() == distinct_max {
-                return Ok(None);
-            }
-            entries.push(value);
+    let mut numbers: Vec<i64> = Vec::with_capacity(values.len());
+    for (row, &value) in values.iter().enumerate() {
+        if row > 0 && same(value, values[row - 1]) {
+            numbers.push(numbers[row - 1]);
+            continue;
         }
-        numbers.push(number);
+        let hash = hash(value);
+        let number = match known.find(hash, |number| same(entries[*number as usize], value)) {
+            Some(number) => *number,
+            None if entries.len() == distinct_max => return Ok(None),
+            None => {
+                let number = entries.len() as u32;
+                entries.push(value);
+                known.insert_unique(hash, number, |number| self::hash(entries[*number as usize]));
+                number
+            }
+        };
+        numbers.push(number.into());
     }
     let lengths: Vec<i64> = entries.iter().map(|v| v.len() as i64).collect();
     let (lengths, bytes) = (put_ints(&lengths, out)?, out.put(&entries.concat())?);
-    Ok(Some(Body::Dictionary { count: entries.len() as u32, lengths, bytes, numbers: put_ints(&numbers, out)? }))
+    let body = Body::Dictionary { count: entries.len() as u32, lengths, bytes, numbers: put_ints(&numbers, out)? };
+    Ok(Some((body, entries)))
+}
+
+fn hash(value: &[u8]) -> u64 {
+    FxBuildHasher.hash_one(value)
 }
 
 /// Lengths of what all values begin and end with; never within a number, so that what is left may be one.

@@ -1,5 +1,6 @@
 //! What tells, without reading a page, that a term cannot stand in it: classes of bytes, and a filter of tokens.
 
+use taffrail_pattern::bytes::same;
 use taffrail_pattern::text::tokens;
 
 const CLASS: [u8; 256] = {
@@ -42,6 +43,14 @@ const CLASS: [u8; 256] = {
 /// The mask of `0`-`9`.
 pub const DIGITS: u64 = 0x3ff << 26;
 
+/// The mask of hexadecimal digits.
+pub const HEX_DIGITS: u64 = DIGITS | 0x3f;
+
+/// The mask of all bytes that a time may be spelled with: digits, letters, and what stands between them.
+pub fn times() -> u64 {
+    DIGITS | mask(b"abcdefghijklmnopqrstuvwxyz :.,/-+")
+}
+
 /// The classes of the bytes of `text`, letters without case. Part of the stored format.
 pub fn mask(text: &[u8]) -> u64 {
     text.iter().fold(0, |mask, byte| mask | 1 << CLASS[*byte as usize])
@@ -82,7 +91,7 @@ pub fn filter<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<(Known, Vec<
     let mut known = Known::All;
     let mut last: &[u8] = &[];
     for (at, value) in values.enumerate() {
-        if value == last {
+        if same(value, last) {
             continue;
         }
         last = value;

@@ -1,0 +1,44 @@
+//! Comparing short byte strings without a call: values of logs are a few bytes long, and there are very many.
+
+/// Whether two byte strings are equal.
+#[inline]
+pub fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match a.len() {
+        0 => true,
+        1..=3 => a[0] == b[0] && a[a.len() / 2] == b[a.len() / 2] && a[a.len() - 1] == b[a.len() - 1],
+        4..=7 => word4(a, 0) == word4(b, 0) && word4(a, a.len() - 4) == word4(b, a.len() - 4),
+        8..=16 => word8(a, 0) == word8(b, 0) && word8(a, a.len() - 8) == word8(b, a.len() - 8),
+        _ => word8(a, 0) == word8(b, 0) && a == b,
+    }
+}
+
+#[inline]
+fn word4(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+}
+
+#[inline]
+fn word8(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn agrees_with_comparing(a in prop::collection::vec(0u8..3, 0..24), flip in any::<usize>(), by in 0u8..3) {
+            let mut b = a.clone();
+            if let Some(byte) = b.get_mut(flip % (a.len() + 1)) {
+                *byte ^= by;
+            }
+            prop_assert_eq!(same(&a, &b), a == b);
+            prop_assert!(!same(&a, &[&a[..], &[0]].concat()));
+        }
+    }
+}
