@@ -276,7 +276,10 @@ fn as_hex(values: &[&[u8]], out: &mut BlockWriter) -> Result<Option<Body>> {
     Ok(Some(Body::Hex { len: len as u32, upper, bytes: out.put(&bytes)? }))
 }
 
-fn as_dictionary<'v>(values: &[&'v [u8]], out: &mut BlockWriter) -> Result<Option<(Body, Vec<&'v [u8]>)>> {
+/// A dictionary and its entries.
+type Dictionary<'v> = (Body, Vec<&'v [u8]>);
+
+fn as_dictionary<'v>(values: &[&'v [u8]], out: &mut BlockWriter) -> Result<Option<Dictionary<'v>>> {
     let distinct_max = values.len() / 4 + 4;
     let mut known: HashTable<u32> = HashTable::new();
     let mut entries: Vec<&[u8]> = Vec::new();
