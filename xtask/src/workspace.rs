@@ -8,9 +8,11 @@ use std::process::{Command, Stdio};
 /// Folders that hold nothing of ours.
 const NOT_OURS: &[&str] = &[".git", "target", "node_modules", "dist", "data", "demo-data", "test-results", ".svelte-kit"];
 
-/// The root of the workspace.
+/// The root of the workspace that `cargo xtask` was called in. Cargo says so when it runs us; what was compiled in may
+/// be another clone that shares the target folder.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask stands in the workspace").to_owned()
+    let manifest = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    Path::new(&manifest).parent().expect("xtask stands in the workspace").to_owned()
 }
 
 /// What `cargo metadata` says of the workspace's own packages.

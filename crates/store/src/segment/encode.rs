@@ -101,10 +101,10 @@ fn page(values: &[&[u8]], kind: SlotKind, times: RowTimes<'_>, depth: usize, out
         Body::Integer { .. } => (stamp::DIGITS, None),
         Body::Decimal { .. } | Body::Ipv4 { .. } => (stamp::DIGITS | stamp::mask(b"."), None),
         Body::Hex { .. } => (stamp::HEX_DIGITS, None),
-        Body::Time { .. } => (stamp::times(), None),
         Body::Constant(value) => (stamp::mask(value), None),
-        // A nested node's own columns have filters; its constant text is in the directory.
-        Body::Nested(_) => (union(values), None),
+        // A nested node's own columns have filters; its constant text is in the directory. Of times the mask must be
+        // exact: with the letters of all months in it, words would be looked for in them.
+        Body::Nested(_) | Body::Time { .. } => (union(values), None),
         Body::Dictionary { .. } | Body::Plain { .. } | Body::Affix { .. } => (union(distinct), stamp::filter(distinct.iter().copied())),
     };
     let filter = filter.map(|(known, bytes)| Ok((known, out.put_filter(&bytes)?))).transpose()?;

@@ -46,11 +46,6 @@ pub const DIGITS: u64 = 0x3ff << 26;
 /// The mask of hexadecimal digits.
 pub const HEX_DIGITS: u64 = DIGITS | 0x3f;
 
-/// The mask of all bytes that a time may be spelled with: digits, letters, and what stands between them.
-pub fn times() -> u64 {
-    DIGITS | mask(b"abcdefghijklmnopqrstuvwxyz :.,/-+")
-}
-
 /// The classes of the bytes of `text`, letters without case. Part of the stored format.
 pub fn mask(text: &[u8]) -> u64 {
     text.iter().fold(0, |mask, byte| mask | 1 << CLASS[*byte as usize])
