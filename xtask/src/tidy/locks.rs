@@ -1,4 +1,4 @@
-//! Lock files name the public registries only: a mirror of one workplace does not exist at the next.
+//! Lock files name no mirror: the one of one workplace does not exist at the next.
 
 use super::Finding;
 use super::source::Tree;
@@ -6,18 +6,14 @@ use super::source::Tree;
 /// The start of every `source` in Cargo.lock.
 const CARGO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// The start of every `resolved` in package-lock.json.
-const NPM: &str = "https://registry.example.org/";
-
 /// Looks at both kinds of lock file.
 pub fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (name, file) in &tree.files {
         let (key, allowed, way_out) = match name.rsplit('/').next() {
             Some("Cargo.lock") => ("source = \"", CARGO, "resolve again without a source replacement: cargo update -w"),
-            Some("package-lock.json") => {
-                ("\"resolved\": \"", NPM, "npm install --package-lock-only --registry=https://registry.example.org/")
-            }
+            // Where packages come from is npm's own setting; with `omit-lockfile-registry-resolved` no address is written.
+            Some("package-lock.json") => ("\"resolved\": \"", "file:", "npm install --package-lock-only, with web/.npmrc in place"),
             _ => continue,
         };
         for (at, line) in file.text.lines().enumerate() {
@@ -39,10 +35,7 @@ mod tests {
     fn mirrors_are_found() {
         let tree = Tree::of(&[
             ("Cargo.lock", "source = \"registry+https://github.com/rust-lang/crates.io-index\"\nsource = \"git+https://example.com/x\"\n"),
-            (
-                "web/package-lock.json",
-                "  \"resolved\": \"https://registry.example.org/a\",\n  \"resolved\": \"https://npm.example.com/b\",\n",
-            ),
+            ("web/package-lock.json", "  \"resolved\": \"file:../a\",\n  \"resolved\": \"https://npm.example.com/b\",\n"),
         ]);
         let found: Vec<(String, usize)> = check(&tree).into_iter().map(|finding| (finding.path, finding.line)).collect();
         assert_eq!(found, [("Cargo.lock".to_owned(), 2), ("web/package-lock.json".to_owned(), 2)]);

@@ -25,7 +25,7 @@ fn machine() -> Vec<String> {
     words.extend(std::env::var("CARGO_TARGET_DIR").ok());
     for name in ["npm_config_registry", "NPM_CONFIG_REGISTRY", "CARGO_REGISTRIES_CRATES_IO_INDEX", "PIP_INDEX_URL"] {
         let host = std::env::var(name).ok().and_then(|address| Some(address.split('/').nth(2)?.to_owned()));
-        words.extend(host.filter(|host| host != "registry.example.org"));
+        words.extend(host);
     }
     // A short word such as `/src` stands in innocent text too.
     words.retain(|word| word.matches('/').count() >= 2 || word.contains('.'));
