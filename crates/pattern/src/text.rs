@@ -188,6 +188,16 @@ impl TermMatcher {
         }
     }
 
+    /// The first place at or after `from` where a literal of the term stands, whatever is around it; every match
+    /// has one. `None` in the outer option where no literal can be looked for as it is.
+    pub fn find_literal(&self, bytes: &[u8], from: usize) -> Option<Option<(usize, usize)>> {
+        let finder = match &self.0 {
+            Matcher::Literal { finder, .. } | Matcher::Wildcard { prefilter: Some(finder), .. } => finder,
+            _ => return None,
+        };
+        Some(finder.find(bytes, from, |_| true).map(|start| (start, start + finder.needle.len())))
+    }
+
     /// The first place at or after `from` where it stands, as start and end; for marking matches.
     pub fn find(&self, bytes: &[u8], from: usize) -> Option<(usize, usize)> {
         match &self.0 {

@@ -266,7 +266,7 @@ fn node(reader: &mut Reader<'_>, depth: usize) -> Result<NodeMeta> {
     let order = option(reader)?;
     let patterns = many(reader, |r| {
         let class = r.small()?;
-        let pattern = Pattern::from_key(r.sized()?).ok_or_else(|| r.damaged("not a pattern"))?;
+        let (id, pattern) = Pattern::interned(r.sized()?).ok_or_else(|| r.damaged("not a pattern"))?;
         let rows = r.small()?;
         let columns = (0..pattern.slots())
             .map(|_| {
@@ -278,7 +278,7 @@ fn node(reader: &mut Reader<'_>, depth: usize) -> Result<NodeMeta> {
                 Ok(ColumnMeta { pages: pages.into(), first: 0 })
             })
             .collect::<Result<_>>()?;
-        Ok(PatternMeta { class, id: pattern.id(), pattern: Arc::new(pattern), rows, columns })
+        Ok(PatternMeta { class, id, pattern, rows, columns })
     })?;
     let counted: u64 = patterns.iter().map(|p| u64::from(p.rows)).sum();
     if counted != u64::from(rows) {
