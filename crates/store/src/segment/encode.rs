@@ -83,7 +83,7 @@ fn column(values: &[&[u8]], kind: SlotKind, times: RowTimes<'_>, depth: usize, o
         pages.push(page(&values[start..end], kind, times.map(|times| &times[start..end]), depth, out)?);
         start = end;
     }
-    Ok(ColumnMeta { pages })
+    Ok(ColumnMeta { pages: pages.into(), first: 0 })
 }
 
 fn page(values: &[&[u8]], kind: SlotKind, times: RowTimes<'_>, depth: usize, out: &mut BlockWriter) -> Result<PageMeta> {
