@@ -1,7 +1,7 @@
 //! A filter made ready, and its decision for each pattern of a segment.
 
 use super::select::{Bits, Selection};
-use super::term::{PreparedRegex, PreparedTerm, in_pattern};
+use super::term::{PreparedRegex, PreparedTerm, Reading, in_pattern};
 use super::{Filter, OriginField, ScanRequest, ValueTest};
 use crate::segment::cursor::PatternCursor;
 use crate::segment::decode::Values;
@@ -75,6 +75,7 @@ pub struct SegmentScan<'b> {
     resolver: &'b dyn FieldResolver,
     origins: OnceCell<Vec<i64>>,
     cursors: Vec<OnceCell<PatternCursor<'b>>>,
+    reading: Reading<'b, 'b>,
 }
 
 impl<'b> SegmentScan<'b> {
@@ -82,7 +83,7 @@ impl<'b> SegmentScan<'b> {
     pub fn new(blocks: &'b Blocks<'b>, resolver: &'b dyn FieldResolver) -> Self {
         let patterns = blocks.segment().footer().events.patterns.len();
         let cursors = std::iter::repeat_with(OnceCell::new).take(patterns).collect();
-        Self { blocks, resolver, origins: OnceCell::new(), cursors }
+        Self { blocks, resolver, origins: OnceCell::new(), cursors, reading: Reading::new(blocks) }
     }
 
     /// The segment.
@@ -158,7 +159,7 @@ impl<'b> SegmentScan<'b> {
     }
 
     fn select_term(&self, term: &PreparedTerm, pattern: usize) -> Result<Selection> {
-        in_pattern(term, &self.segment().footer().events.patterns[pattern], self.blocks, &|| self.cursor(pattern))
+        in_pattern(term, &self.segment().footer().events.patterns[pattern], &self.reading, &|| self.cursor(pattern))
     }
 
     fn select_origin(&self, field: OriginField, test: &ValueTest, pattern: usize) -> Result<Selection> {

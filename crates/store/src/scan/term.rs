@@ -5,12 +5,14 @@ use super::select::{Bits, Selection};
 use super::values::{self, Numeric};
 use super::walk::{Pages, Walker};
 use crate::segment::cursor::PatternCursor;
-use crate::segment::decode::{RunValues, Values, order, render, rows_by_pattern};
+use crate::segment::decode::{RunValues, Strings, Values, order, render, rows_by_pattern};
 use crate::segment::meta::{Body, NodeMeta, PageMeta, PatternMeta, Run};
 use crate::segment::{Blocks, stamp};
 use parking_lot::Mutex;
 use regex::Regex;
 use rustc_hash::FxHashMap;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use taffrail_base::Result;
 use taffrail_pattern::automaton::Automaton;
@@ -83,6 +85,11 @@ impl PreparedTerm {
         if self.mask & !page.mask != 0 || self.len > page.max_len as usize {
             return Ok(false);
         }
+        if let (Some(numeric), Some(range)) = (&self.numeric, page.range)
+            && !numeric.may_be_within(&page.body, range)
+        {
+            return Ok(false);
+        }
         if let (Some((known, place)), false) = (page.filter, self.tokens.is_empty()) {
             let block = blocks.filters(place)?;
             let filter = block.range(place)?;
@@ -102,6 +109,34 @@ impl PreparedTerm {
             }
         }
         Ok(false)
+    }
+}
+
+/// A segment's blocks, and what was found in pages and dictionaries that patterns share. One thread's.
+pub struct Reading<'a, 'b> {
+    blocks: &'a Blocks<'b>,
+    pages: RefCell<FxHashMap<(*const PreparedTerm, *const PageMeta), Rc<Selection>>>,
+    entries: RefCell<FxHashMap<(*const PreparedTerm, *const Strings), Rc<Selection>>>,
+}
+
+impl<'a, 'b> Reading<'a, 'b> {
+    /// Nothing found yet.
+    pub fn new(blocks: &'a Blocks<'b>) -> Self {
+        Self { blocks, pages: RefCell::default(), entries: RefCell::default() }
+    }
+
+    /// The entries of a dictionary that match.
+    fn entries(&self, term: &PreparedTerm, strings: &Rc<Strings>) -> Rc<Selection> {
+        // The segment's dictionaries live as long as its blocks; others are only asked here while they live.
+        let key = (std::ptr::from_ref(term), Rc::as_ptr(strings));
+        if let Some(found) = self.entries.borrow().get(&key) {
+            return found.clone();
+        }
+        let found = Rc::new(values::strings(&term.matcher, strings));
+        if Rc::strong_count(strings) > 1 {
+            self.entries.borrow_mut().insert(key, found.clone());
+        }
+        found
     }
 }
 
@@ -194,14 +229,14 @@ fn parts(term: &Term) -> Vec<PreparedTerm> {
 pub fn in_pattern<'c, 'b: 'c>(
     term: &PreparedTerm,
     meta: &PatternMeta,
-    blocks: &Blocks<'_>,
+    reading: &Reading<'_, '_>,
     cursor: &dyn Fn() -> &'c PatternCursor<'b>,
 ) -> Result<Selection> {
     let column = |slot: usize, part: &PreparedTerm| -> Result<Selection> {
-        in_column(part, meta, slot, blocks, &|number, _| cursor().shared(slot, number))
+        in_column(part, meta, slot, reading, &|number, _| cursor().shared(slot, number))
     };
     let pages = |slot: usize, number: usize, _: &Run| cursor().shared(slot, number);
-    decide(term, meta, blocks, &Access { column: &column, pages: &pages, render: &|row, line| cursor().render(row, line) })
+    decide(term, meta, reading, &Access { column: &column, pages: &pages, render: &|row, line| cursor().render(row, line) })
 }
 
 /// The rows of a pattern where a term stands within the values of a slot.
@@ -209,8 +244,8 @@ fn in_column(
     term: &PreparedTerm,
     meta: &PatternMeta,
     slot: usize,
-    blocks: &Blocks<'_>,
-    read: &dyn Fn(usize, &Run) -> Result<std::rc::Rc<Values>>,
+    reading: &Reading<'_, '_>,
+    read: &dyn Fn(usize, &Run) -> Result<Rc<Values>>,
 ) -> Result<Selection> {
     let column = &meta.columns[slot];
     if !column.pages.iter().any(|page| term.mask & !page.mask == 0 && term.len <= page.max_len as usize) {
@@ -220,28 +255,50 @@ fn in_column(
     let mut bits = None;
     for (number, run) in column.runs(rows).iter().enumerate() {
         let page = &column.pages[run.page];
-        if !term.may_be_in(page, blocks)? {
-            continue;
-        }
-        let found = match &page.body {
-            Body::Constant(value) => Selection::all_if(term.matches(value)),
-            Body::Nested(node) => in_node(term, node, blocks)?,
-            _ => values::rows(&term.matcher, term.numeric.as_ref(), &*read(number, run)?),
+        let key = (std::ptr::from_ref(term), std::ptr::from_ref(page));
+        let known = if column.shared.is_some() { reading.pages.borrow().get(&key).cloned() } else { None };
+        let found = match known {
+            Some(found) => found,
+            None => {
+                let found = Rc::new(in_page(term, page, reading, &|| read(number, run))?);
+                if column.shared.is_some() {
+                    reading.pages.borrow_mut().insert(key, found.clone());
+                }
+                found
+            }
         };
         if run.rows == rows && page.rows as usize == rows {
-            return Ok(found);
+            return Ok((*found).clone());
         }
-        merge(&mut bits, found, run, page.rows as usize, rows);
+        merge(&mut bits, &found, run, rows);
     }
     Ok(bits.map_or(Selection::None, Selection::from_bits))
 }
 
+/// The rows of a page where a term stands within the values.
+fn in_page(term: &PreparedTerm, page: &PageMeta, reading: &Reading<'_, '_>, read: &dyn Fn() -> Result<Rc<Values>>) -> Result<Selection> {
+    if !term.may_be_in(page, reading.blocks)? {
+        return Ok(Selection::None);
+    }
+    Ok(match &page.body {
+        Body::Constant(value) => Selection::all_if(term.matches(value)),
+        Body::Nested(node) => in_node(term, node, reading)?,
+        _ => values::rows(&term.matcher, term.numeric.as_ref(), &*read()?, &|strings| reading.entries(term, strings)),
+    })
+}
+
 /// Adds what was found in a page to what is known of a pattern's rows.
-fn merge(bits: &mut Option<Bits>, found: Selection, run: &Run, page_rows: usize, rows: usize) {
-    if found != Selection::None {
-        let bits = bits.get_or_insert_with(|| Bits::new(rows));
-        let ours = run.skip..run.skip + run.rows;
-        found.iter(page_rows).filter(|row| ours.contains(row)).for_each(|row| bits.set(run.start + row - run.skip));
+fn merge(bits: &mut Option<Bits>, found: &Selection, run: &Run, rows: usize) {
+    match found {
+        Selection::None => {}
+        Selection::All => {
+            let bits = bits.get_or_insert_with(|| Bits::new(rows));
+            (run.start..run.start + run.rows).for_each(|row| bits.set(row));
+        }
+        Selection::Some(found) => {
+            let bits = bits.get_or_insert_with(|| Bits::new(rows));
+            (0..run.rows).filter(|row| found.holds(run.skip + row)).for_each(|row| bits.set(run.start + row));
+        }
     }
 }
 
@@ -256,7 +313,8 @@ struct Access<'a> {
 }
 
 /// Decides a term on a pattern.
-fn decide(term: &PreparedTerm, meta: &PatternMeta, blocks: &Blocks<'_>, access: &Access<'_>) -> Result<Selection> {
+fn decide(term: &PreparedTerm, meta: &PatternMeta, reading: &Reading<'_, '_>, access: &Access<'_>) -> Result<Selection> {
+    let blocks = reading.blocks;
     if meta.pattern.is_raw() {
         return (access.column)(0, term);
     }
@@ -301,11 +359,12 @@ fn decide(term: &PreparedTerm, meta: &PatternMeta, blocks: &Blocks<'_>, access: 
 
 /// The rows of a nested node that match. The ends of a value count as breakers: what stands beside a slot is a
 /// delimiter.
-fn in_node(term: &PreparedTerm, node: &NodeMeta, blocks: &Blocks<'_>) -> Result<Selection> {
+fn in_node(term: &PreparedTerm, node: &NodeMeta, reading: &Reading<'_, '_>) -> Result<Selection> {
+    let blocks = reading.blocks;
     let mut found = Vec::with_capacity(node.patterns.len());
     for meta in &node.patterns {
         let page = |slot: usize, run: &Run| blocks.page(&meta.columns[slot].pages[run.page]);
-        let column = |slot: usize, part: &PreparedTerm| in_column(part, meta, slot, blocks, &|_, run| page(slot, run));
+        let column = |slot: usize, part: &PreparedTerm| in_column(part, meta, slot, reading, &|_, run| page(slot, run));
         let pages = |slot: usize, _: usize, run: &Run| page(slot, run);
         let whole = std::cell::OnceCell::new();
         let read_row = |row: usize, line: &mut Vec<u8>| -> Result<()> {
@@ -317,7 +376,7 @@ fn in_node(term: &PreparedTerm, node: &NodeMeta, blocks: &Blocks<'_>) -> Result<
             render(&meta.pattern, line, |slot, line| columns[slot].write(row, line));
             Ok(())
         };
-        found.push(decide(term, meta, blocks, &Access { column: &column, pages: &pages, render: &read_row })?);
+        found.push(decide(term, meta, reading, &Access { column: &column, pages: &pages, render: &read_row })?);
     }
     if let [one] = &found[..] {
         return Ok(one.clone());

@@ -2,7 +2,9 @@
 //! all at once.
 
 use super::select::{Bits, Selection};
-use crate::segment::decode::{HexValues, Spelling, Strings, Values, decimal_unit};
+use crate::segment::decode::{HexValues, Spelling, Strings, UUID_PARTS, Values, decimal_unit};
+use crate::segment::meta::Body;
+use std::rc::Rc;
 use taffrail_pattern::{Term, TermMatcher};
 
 /// A term as the numbers that it can be.
@@ -12,8 +14,10 @@ pub struct Numeric {
     digits: Option<(i64, usize)>,
     /// Its parts as one to four numbers of an IPv4 address.
     octets: Option<Vec<u8>>,
-    /// Its bytes, when it is an even number of hexadecimal digits.
+    /// Its bytes, when it is an even number of hexadecimal digits, hyphens aside.
     hex: Option<Vec<u8>>,
+    /// Where these hyphens stand.
+    hyphens: Vec<usize>,
     /// Whether it has letters in upper case, and lower case, as far as case counts.
     upper: bool,
     lower: bool,
@@ -28,13 +32,15 @@ impl Numeric {
         let digits = (plain(text) && text.len() <= 18).then(|| text.parse().ok()).flatten().map(|value| (value, text.len()));
         let octets: Option<Vec<u8>> = text.split('.').map(|part| part.parse().ok().filter(|_| plain(part) && canonical(part))).collect();
         let octets = octets.filter(|octets| octets.len() <= 4);
-        let hex = (text.len() % 2 == 0 && text.bytes().all(|b| b.is_ascii_hexdigit())).then(|| {
+        let hyphens: Vec<usize> = text.match_indices('-').map(|(at, _)| at).collect();
+        let all: Vec<u8> = text.bytes().filter(|b| *b != b'-').collect();
+        let hex = (all.len() % 2 == 0 && all.iter().all(u8::is_ascii_hexdigit)).then(|| {
             let digit = |b: u8| (b as char).to_digit(16).unwrap_or(0) as u8;
-            text.as_bytes().chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+            all.chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
         });
         let upper = term.case_sensitive && text.bytes().any(|b| b.is_ascii_uppercase());
         let lower = term.case_sensitive && text.bytes().any(|b| b.is_ascii_lowercase());
-        Some(Self { digits, octets, hex, upper, lower })
+        Some(Self { digits, octets, hex, hyphens, upper, lower })
     }
 
     /// The rows of numbers that hold the term; `None` where only their text can tell.
@@ -43,7 +49,9 @@ impl Numeric {
             // The whole value is one token.
             (Spelling::Integer(width), Some((wanted, len)), _) => {
                 let spelled = (wanted.checked_ilog10().unwrap_or(0) as usize + 1).max(width as usize);
-                Some(if spelled == len { Selection::of(numbers.len(), |row| numbers[row] == wanted) } else { Selection::None })
+                let wanted = wanted.unsigned_abs();
+                // A sign is a breaker.
+                Some(if spelled == len { Selection::of(numbers.len(), |row| numbers[row].unsigned_abs() == wanted) } else { Selection::None })
             }
             (Spelling::Decimal(scale), Some((wanted, len)), _) => {
                 let unit = decimal_unit(scale);
@@ -73,23 +81,56 @@ impl Numeric {
     }
 
     fn hex_rows(&self, values: &HexValues) -> Selection {
-        let other_case = if values.upper { self.lower } else { self.upper };
         match &self.hex {
-            Some(hex) if hex.len() == values.width && !other_case => Selection::of(values.len(), |row| values.get(row) == &hex[..]),
+            Some(hex) if self.hyphens.is_empty() && hex.len() == values.width && self.is_case(values.upper) => {
+                Selection::of(values.len(), |row| values.get(row) == &hex[..])
+            }
             _ => Selection::None,
+        }
+    }
+
+    fn is_case(&self, upper: bool) -> bool {
+        !if upper { self.lower } else { self.upper }
+    }
+
+    /// Of UUIDs: whole ones, or what stands between two hyphens; `None` where only their text can tell.
+    fn uuid_rows(&self, values: &HexValues) -> Option<Selection> {
+        let hex = self.hex.as_ref()?;
+        if !self.is_case(values.upper) {
+            return Some(Selection::None);
+        }
+        Some(match &self.hyphens[..] {
+            [] => Selection::of(values.len(), |row| UUID_PARTS.iter().any(|part| values.get(row)[part.clone()] == hex[..])),
+            [8, 13, 18, 23] if hex.len() == 16 => Selection::of(values.len(), |row| values.get(row) == &hex[..]),
+            _ => return None,
+        })
+    }
+
+    /// Whether a page of numbers within a range can hold the term.
+    pub fn may_be_within(&self, body: &Body, (least, greatest): (i64, i64)) -> bool {
+        let within = |number: i64| (least..=greatest).contains(&number);
+        match (body, self.digits, self.octets.as_deref()) {
+            (Body::Integer { .. }, Some((wanted, _)), _) => within(wanted) || within(-wanted),
+            (Body::Ipv4 { .. }, _, Some([a, b, c, d])) => within(u32::from_be_bytes([*a, *b, *c, *d]).into()),
+            _ => true,
         }
     }
 }
 
-/// The rows of a page whose values match.
-pub fn rows(matcher: &TermMatcher, numeric: Option<&Numeric>, values: &Values) -> Selection {
+/// The rows of a page whose values match; `entries` gives the matching entries of a dictionary.
+pub fn rows(
+    matcher: &TermMatcher,
+    numeric: Option<&Numeric>,
+    values: &Values,
+    entries: &dyn Fn(&Rc<Strings>) -> Rc<Selection>,
+) -> Selection {
     let spelled = || {
         let mut scratch = Vec::new();
         Selection::of(values.len(), |row| matcher.matches(values.read(row, &mut scratch)))
     };
     match values {
         Values::Constant(value, _) => Selection::all_if(matcher.matches(value)),
-        Values::Dictionary(entries, numbers) => match strings(matcher, entries) {
+        Values::Dictionary(strings, numbers) => match &*entries(strings) {
             Selection::None => Selection::None,
             Selection::All => Selection::All,
             Selection::Some(hits) => Selection::of(numbers.len(), |row| hits.holds(numbers[row] as usize)),
@@ -97,12 +138,13 @@ pub fn rows(matcher: &TermMatcher, numeric: Option<&Numeric>, values: &Values) -
         Values::Each(values) => strings(matcher, values),
         Values::Numbers(spelling, numbers) => numeric.and_then(|numeric| numeric.rows(*spelling, numbers)).unwrap_or_else(spelled),
         Values::Hex(values) => numeric.map_or_else(spelled, |numeric| numeric.hex_rows(values)),
+        Values::Uuid(values) => numeric.and_then(|numeric| numeric.uuid_rows(values)).unwrap_or_else(spelled),
         Values::Affix(..) => spelled(),
     }
 }
 
 /// The strings that match: all are searched as one text, and each hit is looked at where it stands.
-fn strings(matcher: &TermMatcher, values: &Strings) -> Selection {
+pub fn strings(matcher: &TermMatcher, values: &Strings) -> Selection {
     if values.len() == 0 || matcher.find_literal(b"", 0).is_none() {
         return Selection::of(values.len(), |row| matcher.matches(values.get(row)));
     }
@@ -139,7 +181,9 @@ mod tests {
             let (matcher, numeric) = (TermMatcher::new(&term), Numeric::of(&term));
             for spelling in [Spelling::Integer(0), Spelling::Integer(4), Spelling::Decimal(2), Spelling::Ipv4] {
                 let values = Values::Numbers(spelling, numbers.clone());
-                prop_assert_eq!(rows(&matcher, numeric.as_ref(), &values), rows(&matcher, None, &values), "{:?} {:?}", term, spelling);
+                let entries = |strings: &Rc<Strings>| Rc::new(super::strings(&matcher, strings));
+                let found = rows(&matcher, numeric.as_ref(), &values, &entries);
+                prop_assert_eq!(found, rows(&matcher, None, &values, &entries), "{:?} {:?}", term, spelling);
             }
         }
     }

@@ -79,7 +79,12 @@ impl Spelling {
     /// Appends a number as it is spelled.
     pub fn spell(self, value: i64, out: &mut Vec<u8>) {
         match self {
-            Self::Integer(width) => padded(value, width as usize, out),
+            Self::Integer(width) => {
+                if value < 0 {
+                    out.push(b'-');
+                }
+                padded(value, width as usize, out);
+            }
             Self::Decimal(scale) => {
                 let unit = decimal_unit(scale);
                 padded(value / unit, 0, out);
@@ -126,11 +131,23 @@ impl HexValues {
         self.rows
     }
 
-    fn spell(&self, at: usize, out: &mut Vec<u8>) {
+    fn spell(&self, bytes: &[u8], out: &mut Vec<u8>) {
         let digits: &[u8; 16] = if self.upper { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
-        out.extend(self.get(at).iter().flat_map(|byte| [digits[(byte >> 4) as usize], digits[(byte & 15) as usize]]));
+        out.extend(bytes.iter().flat_map(|byte| [digits[(byte >> 4) as usize], digits[(byte & 15) as usize]]));
+    }
+
+    fn spell_uuid(&self, at: usize, out: &mut Vec<u8>) {
+        for (number, range) in UUID_PARTS.into_iter().enumerate() {
+            if number > 0 {
+                out.push(b'-');
+            }
+            self.spell(&self.get(at)[range], out);
+        }
     }
 }
+
+/// The bytes between the hyphens of a UUID.
+pub const UUID_PARTS: [std::ops::Range<usize>; 5] = [0..4, 4..6, 6..8, 8..10, 10..16];
 
 /// A page's values. Numbers are spelled when somebody asks for their text.
 #[derive(Debug)]
@@ -138,13 +155,15 @@ pub enum Values {
     /// All alike.
     Constant(Vec<u8>, usize),
     /// Few different ones, and the number of each row's.
-    Dictionary(Strings, Vec<u32>),
+    Dictionary(Rc<Strings>, Vec<u32>),
     /// One each.
     Each(Strings),
     /// Numbers.
     Numbers(Spelling, Vec<i64>),
     /// Hexadecimal digits.
     Hex(HexValues),
+    /// Hexadecimal digits of sixteen bytes, with hyphens between them.
+    Uuid(HexValues),
     /// What all begin with, the rest, and what all end with.
     Affix(Vec<u8>, Box<Values>, Vec<u8>),
 }
@@ -157,7 +176,8 @@ impl Values {
             Self::Dictionary(entries, numbers) => out.extend_from_slice(entries.get(numbers[at] as usize)),
             Self::Each(values) => out.extend_from_slice(values.get(at)),
             Self::Numbers(spelling, numbers) => spelling.spell(numbers[at], out),
-            Self::Hex(values) => values.spell(at, out),
+            Self::Hex(values) => values.spell(values.get(at), out),
+            Self::Uuid(values) => values.spell_uuid(at, out),
             Self::Affix(prefix, inner, suffix) => {
                 out.extend_from_slice(prefix);
                 inner.write(at, out);
@@ -172,7 +192,7 @@ impl Values {
             Self::Constant(value, _) => value,
             Self::Dictionary(entries, numbers) => entries.get(numbers[at] as usize),
             Self::Each(values) => values.get(at),
-            Self::Numbers(..) | Self::Hex(_) | Self::Affix(..) => {
+            Self::Numbers(..) | Self::Hex(_) | Self::Uuid(_) | Self::Affix(..) => {
                 scratch.clear();
                 self.write(at, scratch);
                 scratch
@@ -187,7 +207,7 @@ impl Values {
             Self::Dictionary(_, numbers) => numbers.len(),
             Self::Each(values) => values.len(),
             Self::Numbers(_, numbers) => numbers.len(),
-            Self::Hex(values) => values.rows,
+            Self::Hex(values) | Self::Uuid(values) => values.rows,
             Self::Affix(_, inner, _) => inner.len(),
         }
     }
@@ -218,7 +238,7 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
         Body::Integer { width, ints } => numbers(Spelling::Integer(*width), *ints),
         Body::Decimal { scale, ints } => numbers(Spelling::Decimal(*scale), *ints),
         Body::Ipv4 { ints } => numbers(Spelling::Ipv4, *ints),
-        Body::Hex { len, upper, bytes } => hex(blocks, *len as usize, *upper, *bytes, rows),
+        Body::Hex { len, upper, bytes } => hex(blocks, *len as usize, *upper, *bytes, rows).map(Values::Hex),
         Body::Time { layout, relative, ints } => {
             let layout = Layout::from_code(*layout).ok_or_else(|| damaged("unknown time layout"))?;
             let mut nanos = read_ints(blocks, *ints, rows)?;
@@ -231,11 +251,8 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
             let lengths = read_ints(blocks, *lengths, *count as usize)?;
             let block = blocks.get(*bytes)?;
             let entries = Strings::split(block.range(*bytes)?, &lengths, blocks.name())?;
-            let numbers = read_ints(blocks, *numbers, rows)?
-                .into_iter()
-                .map(|n| u32::try_from(n).ok().filter(|n| n < count).ok_or_else(|| damaged("a number beyond the dictionary")))
-                .collect::<Result<_>>()?;
-            Ok(Values::Dictionary(entries, numbers))
+            let numbers = dictionary_numbers(blocks, *numbers, rows, entries.len())?;
+            Ok(Values::Dictionary(Rc::new(entries), numbers))
         }
         Body::Plain { lengths, bytes } => {
             let lengths = read_ints(blocks, *lengths, rows)?;
@@ -247,16 +264,40 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
             Ok(Values::Affix(prefix.clone(), Box::new(inner), suffix.clone()))
         }
         Body::Nested(node) => nested(blocks, node).map(Values::Each),
+        Body::Uuid { upper, bytes } => hex(blocks, 32, *upper, *bytes, rows).map(Values::Uuid),
+        Body::Shared { dictionary, numbers } => {
+            let entries = blocks.dictionary(*dictionary)?;
+            let numbers = dictionary_numbers(blocks, *numbers, rows, entries.len())?;
+            Ok(Values::Dictionary(entries, numbers))
+        }
     }
 }
 
-fn hex(blocks: &Blocks<'_>, len: usize, upper: bool, place: Place, rows: usize) -> Result<Values> {
+fn dictionary_numbers(blocks: &Blocks<'_>, place: Place, rows: usize, entries: usize) -> Result<Vec<u32>> {
+    let number = |n: i64| usize::try_from(n).ok().filter(|n| *n < entries).map(|n| n as u32);
+    let beyond = || Error::corrupt(blocks.name(), "a number beyond the dictionary");
+    read_ints(blocks, place, rows)?.into_iter().map(|n| number(n).ok_or_else(beyond)).collect()
+}
+
+/// The entries of a page as strings, each row one.
+pub fn strings(values: Values) -> Strings {
+    match values {
+        Values::Each(strings) => strings,
+        other => {
+            let mut strings = Strings::default();
+            (0..other.len()).for_each(|at| strings.push_with(|out| other.write(at, out)));
+            strings
+        }
+    }
+}
+
+fn hex(blocks: &Blocks<'_>, len: usize, upper: bool, place: Place, rows: usize) -> Result<HexValues> {
     let block = blocks.get(place)?;
     let bytes = block.range(place)?;
     if rows.checked_mul(len / 2) != Some(bytes.len()) {
         return Err(Error::corrupt(blocks.name(), "hexadecimal digits of another number"));
     }
-    Ok(Values::Hex(HexValues { bytes: bytes.to_vec(), width: len / 2, upper, rows }))
+    Ok(HexValues { bytes: bytes.to_vec(), width: len / 2, upper, rows })
 }
 
 fn padded(value: i64, width: usize, out: &mut Vec<u8>) {
