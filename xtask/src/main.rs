@@ -28,7 +28,8 @@ cargo xtask <command>
           --ratchet         lower the recorded lengths of functions that became shorter
   bench   measure ingest, size and searches; write benches/runs/
           --binary FILE     measure this program instead of building one
-          --megabytes N     size of the generated log (default 256)
+          --megabytes N     size of the generated log (default 1000)
+          --generate FILE   write the generated log to a file and measure nothing
           --lines N         at most so many lines of each corpus log
           --no-write        print only
   docs    write the generated parts of the manual anew

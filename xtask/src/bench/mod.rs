@@ -2,6 +2,7 @@
 //! measures ingest, size and searches. What it prints is also written to `benches/runs/`.
 
 mod data;
+mod logs;
 mod measure;
 mod report;
 mod server;
@@ -47,9 +48,16 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
     let number =
         |text: Option<String>| text.map(|text| text.parse::<u64>().with_context(|| format!("{text:?} is not a number"))).transpose();
     let given = arguments.value("--binary")?.map(PathBuf::from);
-    let megabytes = number(arguments.value("--megabytes")?)?.unwrap_or(256);
+    let megabytes = number(arguments.value("--megabytes")?)?.unwrap_or(1_000);
     let lines = number(arguments.value("--lines")?)?;
     let no_write = arguments.flag("--no-write");
+    if let Some(file) = arguments.value("--generate")? {
+        arguments.finish()?;
+        let start = std::time::Instant::now();
+        let written = logs::generate(Path::new(&file), megabytes)?;
+        println!("{file}: {} bytes, {} lines in {:.1} s", written.bytes, written.lines, start.elapsed().as_secs_f64());
+        return Ok(());
+    }
     arguments.finish()?;
     let program = match given {
         Some(program) => std::path::absolute(program)?,
