@@ -2,6 +2,7 @@
 //! real ones where `TAFFRAIL_CORPUS` says that there are any.
 
 pub mod estate;
+pub mod noise;
 mod place;
 mod random;
 pub mod syslog;
