@@ -7,8 +7,9 @@ pub const EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Events in one batch handed to the store: bounds what one group commit holds in memory.
 pub const BATCH_EVENTS_MAX: usize = 65_536;
 
-/// Raw bytes after which an input hands over its batch: large enough to amortise an fsync.
-pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Raw bytes after which an input hands over its batch: large enough to amortise an fsync, and small enough that the
+/// two of each reader (one on its way, one being filled) are a few MiB.
+pub const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Raw bytes a memory segment may hold before it is written out: with columns being built beside it,
 /// this keeps ingest below 256 MiB.

@@ -303,7 +303,8 @@ impl<'w> Reader<'w> {
     }
 
     fn hand_over(&mut self) -> Result<()> {
-        let out = std::mem::replace(&mut self.out, Outgoing::new(now(self.work)));
+        let next = Outgoing::after(&self.out, now(self.work));
+        let out = std::mem::replace(&mut self.out, next);
         let progress = &self.work.progress;
         progress.events.fetch_add(out.batch.len() as u64, Ordering::Relaxed);
         progress.event_bytes.fetch_add(out.batch.raw_bytes() as u64, Ordering::Relaxed);
