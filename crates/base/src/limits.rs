@@ -4,6 +4,18 @@
 /// the first marked as a continuation; nothing is cut away.
 pub const EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Bytes of an event of several lines: the longest stack traces and statements fit. What follows becomes an event of
+/// its own, marked.
+pub const MULTILINE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Lines of an event of several lines: a dump of all threads fits, a log whose lines only seem to belong together is
+/// cut before it is one event.
+pub const MULTILINE_LINES_MAX: usize = 10_000;
+
+/// Lines of one event that nothing but the lack of a time puts there: where more follow each other, the line with a
+/// time was a heading, and they are events.
+pub const LOOSE_LINES_MAX: usize = 200;
+
 /// Events in one batch handed to the store: bounds what one group commit holds in memory.
 pub const BATCH_EVENTS_MAX: usize = 65_536;
 

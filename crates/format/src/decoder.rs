@@ -2,7 +2,7 @@
 //! event costs no allocation.
 
 use crate::codec::{Codec, Context, codec};
-use crate::{Frame, TimeFinder, Zone, detect};
+use crate::{Frame, Rule, TimeFinder, Zone, detect};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use taffrail_base::limits::DECODER_HOSTS_MAX;
@@ -34,6 +34,7 @@ const DETECT_LINES_MAX: u32 = 10;
 pub struct Decoder {
     settings: DecoderSettings,
     codec: &'static dyn Codec,
+    rule: Option<&'static Rule>,
     context: Context,
     /// Lines that may still change the sourcetype.
     undecided: u32,
@@ -72,6 +73,7 @@ impl Decoder {
         }
         Self {
             codec: codec(&origin.sourcetype),
+            rule: Rule::of(&origin.sourcetype),
             context: Context { times: TimeFinder::new(settings.zone.clone()), ..Context::default() },
             undecided: if fixed { 0 } else { DETECT_LINES_MAX },
             default: Interned { origin, number: 0 },
@@ -92,6 +94,17 @@ impl Decoder {
         self.undecided == 0
     }
 
+    /// How the lines of its events belong together; `None`: each is an event.
+    pub fn event_rule(&self) -> Option<&'static Rule> {
+        self.rule
+    }
+
+    /// From here on times without a year are at most as late as `latest`: when the file that they stand in was last
+    /// written to. `None`: as late as they are received.
+    pub fn set_latest(&mut self, latest: Option<Timestamp>) {
+        self.context.times.set_latest(latest);
+    }
+
     /// Looks at the first bytes of the source, before anything is decoded, to find out its sourcetype.
     pub fn sample(&mut self, bytes: &[u8]) {
         if self.undecided > 0 {
@@ -108,7 +121,8 @@ impl Decoder {
     pub fn decode(&mut self, batch: &mut EventBatch, frame: Frame<'_>) {
         let utf8 = if is_utf8(frame.raw) { Problems::NONE } else { Problems::NOT_UTF8 };
         let problems = frame.problems.with(utf8);
-        let part = frame.problems.contains(Problems::CONTINUED) && !frame.problems.contains(Problems::MALFORMED);
+        let cut = frame.problems.contains(Problems::CONTINUED) || frame.problems.contains(Problems::MORE_LINES);
+        let part = cut && !frame.problems.contains(Problems::MALFORMED);
         if part && !self.last.1.contains(Problems::NO_TIME) {
             let number = self.origin_number(batch, self.last_host);
             batch.push(number, self.last.0, self.last.1.with(problems), frame.raw);
@@ -134,6 +148,7 @@ impl Decoder {
 
     fn decide(&mut self, sourcetype: &str) {
         self.codec = codec(sourcetype);
+        self.rule = Rule::of(sourcetype);
         self.undecided = 0;
         self.default.origin.sourcetype = sourcetype.into();
         self.hosts = Hosts::new();
