@@ -9,3 +9,4 @@ mod kill;
 mod ledger;
 mod plain;
 mod power;
+mod states;
