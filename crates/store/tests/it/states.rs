@@ -164,8 +164,7 @@ fn without_fsync_this_fails_too() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let caught = |ignored: Ignored| {
-        let fails =
-            |seed| catch_unwind(AssertUnwindSafe(|| Explorer::new(seed).explore(ignored))).map_or(true, |result| result.is_err());
+        let fails = |seed| catch_unwind(AssertUnwindSafe(|| Explorer::new(seed).explore(ignored))).map_or(true, |result| result.is_err());
         (0..40).filter(|seed| fails(*seed)).count()
     };
     let found = [(true, true), (true, false), (false, true)].map(|(data, names)| caught(Ignored { data, names }));

@@ -76,9 +76,8 @@ impl Disk {
 
     /// The present name of a file, for people.
     pub fn name_of(&self, node: u64) -> PathBuf {
-        let named = |(path, folder): (&PathBuf, &Folder)| {
-            folder.current.iter().find(|(_, found)| **found == node).map(|(name, _)| path.join(name))
-        };
+        let named =
+            |(path, folder): (&PathBuf, &Folder)| folder.current.iter().find(|(_, found)| **found == node).map(|(name, _)| path.join(name));
         self.folders.iter().find_map(named).unwrap_or_else(|| PathBuf::from("removed"))
     }
 
@@ -281,7 +280,8 @@ impl Disk {
 
     /// The disk as it may be found after a power cut.
     pub fn survive(&self, rng: &mut Rng) -> Self {
-        let mut after = Self { nodes: BTreeMap::new(), folders: BTreeMap::new(), next_node: self.next_node, ticks: self.ticks, changes: self.changes };
+        let mut after =
+            Self { nodes: BTreeMap::new(), folders: BTreeMap::new(), next_node: self.next_node, ticks: self.ticks, changes: self.changes };
         for (path, folder) in &self.folders {
             let names = folder.survivor(rng);
             for node in names.values() {
