@@ -9,3 +9,5 @@ mod kill;
 mod ledger;
 mod plain;
 mod power;
+mod samples;
+mod versions;

@@ -8,5 +8,6 @@ mod errors;
 mod harness;
 mod import;
 mod live;
+mod old_folders;
 mod roundtrip;
 mod security;
