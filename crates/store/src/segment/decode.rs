@@ -1,8 +1,9 @@
 //! Turns pages back into values.
 
-use super::meta::{Body, NodeMeta, PageMeta, PatternMeta, Place};
+use super::meta::{Body, ColumnMeta, NodeMeta, PageMeta, PatternMeta, Place, Run};
 use super::wire::Reader;
 use super::{Blocks, ints};
+use std::rc::Rc;
 use taffrail_base::{Error, Result};
 use taffrail_pattern::split::time::{self, Layout};
 
@@ -207,30 +208,40 @@ pub fn order(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Vec<u32>> {
 }
 
 fn nested(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Strings> {
-    let no_times = || Ok(Vec::new());
     let columns = node
         .patterns
         .iter()
         .map(|pattern| {
-            let read = |column: &super::meta::ColumnMeta| column.pages.iter().map(|p| page(blocks, p, &no_times)).collect();
-            pattern.columns.iter().map(read).collect::<Result<Vec<Vec<Values>>>>()
+            pattern.columns.iter().map(|column| RunValues::new(blocks, column, pattern.rows as usize)).collect::<Result<Vec<_>>>()
         })
         .collect::<Result<Vec<_>>>()?;
-    let mut cursors: Vec<Vec<(usize, usize)>> = columns.iter().map(|c| vec![(0, 0); c.len()]).collect();
+    let mut next = vec![0usize; columns.len()];
     let mut lines = Strings::default();
     for number in order(blocks, node)? {
         let number = number as usize;
-        let (columns, cursors) = (&columns[number], &mut cursors[number]);
-        for ((page, row), column) in cursors.iter_mut().zip(columns) {
-            if *row == column[*page].len() {
-                (*page, *row) = (*page + 1, 0);
-            }
-        }
-        let value = |slot: usize| columns[slot][cursors[slot].0].get(cursors[slot].1);
-        lines.push_with(|out| node.patterns[number].pattern.render(value, out));
-        cursors.iter_mut().for_each(|(_, row)| *row += 1);
+        let row = next[number];
+        next[number] += 1;
+        lines.push_with(|out| node.patterns[number].pattern.render(|slot| columns[number][slot].get(row), out));
     }
     Ok(lines)
+}
+
+/// The values of a slot within a nested node, read as one.
+pub struct RunValues(Vec<(Run, Rc<Values>)>);
+
+impl RunValues {
+    /// Decodes the pages that hold the pattern's `rows` rows.
+    pub fn new(blocks: &Blocks<'_>, column: &ColumnMeta, rows: usize) -> Result<Self> {
+        let runs = column.runs(rows).into_iter();
+        runs.map(|run| Ok((run, blocks.page(&column.pages[run.page])?))).collect::<Result<_>>().map(Self)
+    }
+
+    /// The value in the pattern's row `row`.
+    pub fn get(&self, row: usize) -> &[u8] {
+        let at = if self.0.len() == 1 { 0 } else { self.0.partition_point(|(run, _)| run.start <= row) - 1 };
+        let (run, values) = &self.0[at];
+        values.get(row - run.start + run.skip)
+    }
 }
 
 /// Where a pattern's row numbers are among the rows of its node.

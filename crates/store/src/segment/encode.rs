@@ -38,8 +38,8 @@ pub fn node(lines: &[&[u8]], class: &dyn Fn(usize) -> u32, times: Option<&[i64]>
     };
     let mut order = vec![0i64; lines.len()];
     let mut patterns: Vec<PatternMeta> = Vec::new();
-    let mut failed = None;
-    group(lines, class, limits, &mut |leaf| {
+    let grouped = group(lines, class, limits);
+    for leaf in &grouped.leaves {
         let number = patterns.len() as i64;
         leaf.rows.iter().for_each(|row| order[*row as usize] = number);
         let row_times: Option<Vec<i64>> = times.map(|times| leaf.rows.iter().map(|row| times[*row as usize]).collect());
@@ -49,21 +49,15 @@ pub fn node(lines: &[&[u8]], class: &dyn Fn(usize) -> u32, times: Option<&[i64]>
         });
         let columns = kinds
             .enumerate()
-            .map(|(slot, kind)| column(&leaf.column(slot), kind, row_times.as_deref(), depth, out))
-            .collect::<Result<Vec<_>>>();
-        match columns {
-            Ok(columns) => patterns.push(PatternMeta {
-                class: leaf.class,
-                id: leaf.pattern.id(),
-                rows: leaf.rows.len() as u32,
-                pattern: Arc::new(leaf.pattern),
-                columns,
-            }),
-            Err(error) => failed = Some(error),
-        }
-    });
-    if let Some(error) = failed {
-        return Err(error);
+            .map(|(slot, kind)| column(&grouped.column(leaf, slot).collect::<Vec<_>>(), kind, row_times.as_deref(), depth, out))
+            .collect::<Result<Vec<_>>>()?;
+        patterns.push(PatternMeta {
+            class: leaf.class,
+            id: leaf.pattern.id(),
+            rows: leaf.rows.len() as u32,
+            pattern: Arc::new(leaf.pattern.clone()),
+            columns,
+        });
     }
     let order = if patterns.len() > 1 { Some(put_ints(&order, out)?) } else { None };
     Ok(NodeMeta { rows: lines.len() as u32, order, patterns })
@@ -89,7 +83,7 @@ fn column(values: &[&[u8]], kind: SlotKind, times: RowTimes<'_>, depth: usize, o
         pages.push(page(&values[start..end], kind, times.map(|times| &times[start..end]), depth, out)?);
         start = end;
     }
-    Ok(ColumnMeta { pages })
+    Ok(ColumnMeta { pages: pages.into(), first: 0 })
 }
 
 fn page(values: &[&[u8]], kind: SlotKind, times: RowTimes<'_>, depth: usize, out: &mut BlockWriter) -> Result<PageMeta> {

@@ -58,7 +58,7 @@ fn places(body: &Body) -> Vec<Place> {
 fn each_body(node: &NodeMeta, each: &mut dyn FnMut(&str, &Body)) {
     for pattern in &node.patterns {
         for (slot, column) in pattern.columns.iter().enumerate() {
-            for page in &column.pages {
+            for page in column.pages.iter() {
                 each(&format!("{:.60} slot {slot}", pattern.pattern.to_string()), &page.body);
                 if let Body::Nested(node) = &page.body {
                     each_body(node, each);

@@ -45,10 +45,44 @@ pub struct PatternMeta {
     pub columns: Vec<ColumnMeta>,
 }
 
-/// A column: the values of a slot, in pages.
+/// A column: the values of a slot, in pages. Patterns may share one, each having rows of its own in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ColumnMeta {
-    pub pages: Vec<PageMeta>,
+    pub pages: Arc<[PageMeta]>,
+    /// The row of the column at which the rows of this pattern begin.
+    pub first: u32,
+}
+
+/// Rows of a pattern that stand in one page of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The page's number within the column.
+    pub page: usize,
+    /// Rows of the page that stand before the pattern's.
+    pub skip: usize,
+    /// The pattern's rows in the page.
+    pub rows: usize,
+    /// The first of these, among the pattern's rows.
+    pub start: usize,
+}
+
+impl ColumnMeta {
+    /// Where the `rows` rows of a pattern stand, in their order.
+    pub fn runs(&self, rows: usize) -> Vec<Run> {
+        let (mut runs, mut before, mut start) = (Vec::with_capacity(1), 0, 0);
+        for (page, meta) in self.pages.iter().enumerate() {
+            let end = before + meta.rows as usize;
+            let from = self.first as usize + start;
+            if start < rows && from < end {
+                let skip = from - before;
+                let taken = (meta.rows as usize - skip).min(rows - start);
+                runs.push(Run { page, skip, rows: taken, start });
+                start += taken;
+            }
+            before = end;
+        }
+        runs
+    }
 }
 
 /// A page: consecutive values of a column.
@@ -213,7 +247,7 @@ fn put_node(out: &mut Vec<u8>, node: &NodeMeta) {
         put_varint(out, pattern.rows.into());
         for column in &pattern.columns {
             put_varint(out, column.pages.len() as u64);
-            for page in &column.pages {
+            for page in column.pages.iter() {
                 put_varint(out, page.rows.into());
                 put_varint(out, page.mask);
                 put_varint(out, page.max_len.into());
@@ -241,7 +275,7 @@ fn node(reader: &mut Reader<'_>, depth: usize) -> Result<NodeMeta> {
                 if paged != u64::from(rows) {
                     return Err(r.damaged(format_args!("a column of {paged} rows in a pattern of {rows}")));
                 }
-                Ok(ColumnMeta { pages })
+                Ok(ColumnMeta { pages: pages.into(), first: 0 })
             })
             .collect::<Result<_>>()?;
         Ok(PatternMeta { class, id: pattern.id(), pattern: Arc::new(pattern), rows, columns })
@@ -345,6 +379,15 @@ fn body(reader: &mut Reader<'_>, depth: usize) -> Result<Body> {
 }
 
 impl Body {
+    /// Whether the values are spelled with the help of the events' times.
+    pub fn is_relative(&self) -> bool {
+        match self {
+            Self::Time { relative, .. } => *relative,
+            Self::Affix { inner, .. } => inner.is_relative(),
+            _ => false,
+        }
+    }
+
     /// The encoding's name, for `stat` and tests.
     pub fn name(&self) -> &'static str {
         match self {

@@ -15,10 +15,12 @@ mod wire;
 pub use builder::{SegmentBuilder, encode_all};
 
 use cursor::PatternCursor;
-use meta::{Footer, Place};
+use decode::Values;
+use meta::{Footer, PageMeta, Place};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use taffrail_base::{Error, Result, Ulid, Vfs, VfsFile};
 use taffrail_event::{Origin, Timestamp};
@@ -211,12 +213,21 @@ pub struct Blocks<'s> {
     bytes_read: std::cell::Cell<u64>,
     event_times: std::cell::OnceCell<Arc<Vec<i64>>>,
     rows: std::cell::OnceCell<Arc<Vec<Vec<u32>>>>,
+    /// Decoded pages by their place in the footer: patterns may share a column.
+    pages: RefCell<FxHashMap<*const PageMeta, Rc<Values>>>,
 }
 
 impl<'s> Blocks<'s> {
     /// No block read yet.
     pub fn new(segment: &'s Segment) -> Self {
-        Self { segment, loaded: RefCell::default(), bytes_read: 0.into(), event_times: Default::default(), rows: Default::default() }
+        Self {
+            segment,
+            loaded: RefCell::default(),
+            bytes_read: 0.into(),
+            event_times: Default::default(),
+            rows: Default::default(),
+            pages: RefCell::default(),
+        }
     }
 
     /// The segment.
@@ -243,6 +254,16 @@ impl<'s> Blocks<'s> {
         self.bytes_read.set(self.bytes_read.get() + u64::from(self.segment.footer.blocks[place.block as usize].stored_len));
         self.loaded.borrow_mut().insert(place.block, block.clone());
         Ok(block)
+    }
+
+    /// A decoded page of the segment's footer that refers to no times; decoded once while this lives.
+    pub fn page(&self, meta: &PageMeta) -> Result<Rc<Values>> {
+        if let Some(values) = self.pages.borrow().get(&std::ptr::from_ref(meta)) {
+            return Ok(values.clone());
+        }
+        let values = Rc::new(decode::page(self, meta, &|| Ok(Vec::new()))?);
+        self.pages.borrow_mut().insert(meta, values.clone());
+        Ok(values)
     }
 
     /// The block of a filter; it stays with the segment.
