@@ -110,7 +110,8 @@ pub fn group<'a, 'l>(lines: &'a [&'l [u8]], class: impl Fn(usize) -> u32, limits
             raw.entry(shape.class).or_default().extend(shape.rows);
             continue;
         }
-        let mut grouping = Grouping { grouped: &grouped, class: shape.class, roles: roles(&shape.bytes), shape: &shape.bytes, split_rows_min };
+        let mut grouping =
+            Grouping { grouped: &grouped, class: shape.class, roles: roles(&shape.bytes), shape: &shape.bytes, split_rows_min };
         grouping.descend(shape.rows, &mut budget, &mut leaves);
     }
     let mut raw: Vec<(u32, Vec<u32>)> = raw.into_iter().collect();
@@ -151,7 +152,8 @@ impl Shapes {
             let class = class(row);
             let fits = skip == 0 && line.len() <= limits.line_bytes_max.min(u16::MAX as usize);
             skip = skip.saturating_sub(1);
-            let shape = if fits && splitter.split(line, limits.tokens_max) { self.shape_of(class, &splitter.shape, shapes_max) } else { None };
+            let shape =
+                if fits && splitter.split(line, limits.tokens_max) { self.shape_of(class, &splitter.shape, shapes_max) } else { None };
             match shape {
                 Some(shape) => {
                     shape.rows.push(row as u32);

@@ -9,5 +9,6 @@ mod kill;
 mod ledger;
 mod plain;
 mod power;
+mod reader;
 mod samples;
 mod versions;
