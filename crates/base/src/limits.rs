@@ -12,7 +12,7 @@ pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Raw bytes a memory segment may hold before it is written out: with columns being built beside it,
 /// this keeps ingest below 256 MiB.
-pub const MEMORY_SEGMENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub const MEMORY_SEGMENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Events a segment may hold: row numbers are 32 bits, and a search works on one segment at a time.
 pub const SEGMENT_EVENTS_MAX: usize = 1_000_000;

@@ -2,9 +2,8 @@
 
 use super::folder::whole;
 use super::{ByteRange, Check, EventRange, Severity};
-use crate::segment::cursor::PatternCursor;
-use crate::segment::decode::Values;
-use crate::segment::meta::{Body, NodeMeta, PageMeta};
+use crate::segment::decode::{self, Values};
+use crate::segment::meta::{Body, NodeMeta, PageMeta, PatternMeta, ZONE_ROWS};
 use crate::segment::{Blocks, MAGIC, Segment, SegmentMeta, stamp};
 use std::path::Path;
 use taffrail_base::{Error, ErrorKind, Result};
@@ -154,13 +153,22 @@ impl Look<'_, '_> {
                 None
             }
         };
-        let mut raw_bytes = Some(0u64);
-        let patterns = segment.footer().events.patterns.len();
-        for number in 0..patterns {
-            // Pages are let go of with each pattern: a large segment is never decoded as a whole.
-            let blocks = Blocks::with_streams_of(&blocks);
-            let found = self.pattern(&PatternCursor::new(&blocks, number), rows.as_ref().map(|rows| &rows[number][..]))?;
-            raw_bytes = raw_bytes.zip(found).map(|(sum, bytes)| sum + bytes);
+        for page in &segment.footer().dictionaries {
+            self.check.checked.pages += 1;
+            match blocks.page(page).and_then(|values| wrong(&blocks, page, &values)) {
+                Ok(what) => what.into_iter().for_each(|what| self.tell(Severity::Damage, None, None, what, BUG)),
+                Err(error) => self.damage(error, None)?,
+            }
+        }
+        let node = &segment.footer().events;
+        let text = |pattern: &PatternMeta| -> usize {
+            pattern.pattern.pieces().iter().map(|piece| if let Piece::Text(text) = piece { text.len() } else { 0 }).sum()
+        };
+        let mut raw_bytes = Some(node.patterns.iter().map(|pattern| text(pattern) as u64 * u64::from(pattern.rows)).sum());
+        for column in columns(node, rows.as_ref().map(|rows| &rows[..])) {
+            // Pages are let go of with each column: a large segment is never decoded as a whole.
+            let found = self.column(&Blocks::with_streams_of(&blocks), &column)?;
+            raw_bytes = raw_bytes.zip(found).map(|(sum, bytes): (u64, u64)| sum + bytes);
         }
         if !listed {
             return Ok(());
@@ -169,7 +177,8 @@ impl Look<'_, '_> {
             let what = format!("its events have {bytes} bytes, but the catalog says {}", self.meta.raw_bytes);
             self.tell(Severity::Damage, None, None, what, CATALOG);
         }
-        if patterns as u64 != self.meta.patterns {
+        let patterns = node.patterns.len() as u64;
+        if patterns != self.meta.patterns {
             let what = format!("it holds {patterns} patterns, but the catalog says {}", self.meta.patterns);
             self.tell(Severity::Damage, None, None, what, CATALOG);
         }
@@ -189,6 +198,23 @@ impl Look<'_, '_> {
             }
             Err(error) => self.damage(error, Some(all.clone()))?,
         }
+        if let Some((least, spans)) = footer.zones
+            && let Ok(times) = blocks.times()
+        {
+            let chunks = times.len().div_ceil(ZONE_ROWS);
+            match (decode::read_ints(blocks, least, chunks), decode::read_ints(blocks, spans, chunks)) {
+                (Ok(least), Ok(spans)) => {
+                    let inside = |(number, time): (usize, &i64)| {
+                        let zone = number / ZONE_ROWS;
+                        *time >= least[zone] && time.wrapping_sub(least[zone]) as u64 <= spans[zone] as u64
+                    };
+                    if !times.iter().enumerate().all(inside) {
+                        self.tell(Severity::Damage, None, None, "event times are outside of the zones that the directory says", BUG);
+                    }
+                }
+                (Err(error), _) | (_, Err(error)) => self.damage(error, None)?,
+            }
+        }
         let origins = segment.origins().len();
         let streams: [(&str, _, &dyn Fn(i64) -> bool); 3] = [
             ("receive times", footer.received, &|_| true),
@@ -207,32 +233,28 @@ impl Look<'_, '_> {
         Ok(())
     }
 
-    /// The pages of a pattern; `rows` are its rows' numbers in the segment. Gives the bytes of its events.
-    fn pattern(&mut self, cursor: &PatternCursor<'_>, rows: Option<&[u32]>) -> Result<Option<u64>> {
-        let meta = cursor.meta();
-        let text: usize = meta.pattern.pieces().iter().map(|piece| if let Piece::Text(text) = piece { text.len() } else { 0 }).sum();
-        let mut bytes = Some(text as u64 * u64::from(meta.rows));
-        for slot in 0..meta.columns.len() {
-            let runs = cursor.runs(slot).to_vec();
-            if runs.iter().map(|run| run.rows).sum::<usize>() != meta.rows as usize {
-                self.tell(Severity::Damage, None, None, format!("a column of pattern {} is too short", meta.id), BUG);
-                return Ok(None);
-            }
-            for (number, run) in runs.iter().enumerate() {
-                self.check.checked.pages += 1;
-                let page = &meta.columns[slot].pages[run.page];
-                let events = rows.and_then(|rows| self.events(&rows[run.start..run.start + run.rows]));
-                match cursor.page(slot, number) {
-                    Ok(values) => {
-                        let sum: usize = (run.skip..run.skip + run.rows).map(|row| values.get(row).len()).sum();
-                        bytes = bytes.map(|bytes| bytes + sum as u64);
-                        let what = wrong(cursor.blocks(), page, values)?;
-                        what.into_iter().for_each(|what| self.tell(Severity::Damage, None, events.clone(), what, BUG));
-                    }
-                    Err(error) => {
-                        bytes = None;
-                        self.damage(error, events)?;
-                    }
+    /// The pages of a column. Gives the bytes of its values, if all can be read.
+    fn column(&mut self, blocks: &Blocks<'_>, column: &Column<'_>) -> Result<Option<u64>> {
+        let (mut bytes, mut start) = (Some(0), 0);
+        for page in column.pages {
+            self.check.checked.pages += 1;
+            let rows = column.rows.as_ref().map(|rows| &rows[start..start + page.rows as usize]);
+            start += page.rows as usize;
+            let events = rows.and_then(|rows| self.events(rows));
+            let times = || {
+                let times = blocks.times()?;
+                let rows = rows.ok_or_else(|| Error::corrupt(blocks.name(), "times of rows whose order cannot be read"))?;
+                Ok(rows.iter().map(|row| times[*row as usize]).collect())
+            };
+            match decode::page(blocks, page, &times) {
+                Ok(values) => {
+                    bytes = bytes.map(|bytes: u64| bytes + (0..values.len()).map(|row| values.get(row).len() as u64).sum::<u64>());
+                    let what = wrong(blocks, page, &values)?;
+                    what.into_iter().for_each(|what| self.tell(Severity::Damage, None, events.clone(), what, BUG));
+                }
+                Err(error) => {
+                    bytes = None;
+                    self.damage(error, events)?;
                 }
             }
         }
@@ -241,7 +263,7 @@ impl Look<'_, '_> {
 
     fn events(&self, rows: &[u32]) -> Option<EventRange> {
         let first = self.meta.first_sequence;
-        let (from, to) = (rows.first()?, rows.last()?);
+        let (from, to) = (rows.iter().min()?, rows.iter().max()?);
         let range = EventRange {
             index: self.meta.index.to_string(),
             first: first + u64::from(*from),
@@ -252,17 +274,50 @@ impl Look<'_, '_> {
     }
 }
 
+/// A column, which may be that of several patterns, and the segment's rows whose values it holds, in its order.
+struct Column<'s> {
+    pages: &'s [PageMeta],
+    rows: Option<Vec<u32>>,
+}
+
+/// Each column of a node once.
+fn columns<'s>(node: &'s NodeMeta, rows: Option<&[Vec<u32>]>) -> Vec<Column<'s>> {
+    let none = || rows.map(|_| Vec::new());
+    let mut columns: Vec<Column<'_>> = node.shared.iter().map(|pages| Column { pages, rows: none() }).collect();
+    for (number, pattern) in node.patterns.iter().enumerate() {
+        let mine = rows.map(|rows| &rows[number]);
+        for column in &pattern.columns {
+            let at = match column.shared {
+                Some(shared) => shared as usize,
+                None => {
+                    columns.push(Column { pages: &column.pages, rows: none() });
+                    columns.len() - 1
+                }
+            };
+            if let (Some(all), Some(mine)) = (&mut columns[at].rows, mine) {
+                all.extend_from_slice(mine);
+            }
+        }
+    }
+    columns
+}
+
 /// What a decoded page says of itself and does not keep.
 fn wrong(blocks: &Blocks<'_>, page: &PageMeta, values: &Values) -> Result<Option<&'static str>> {
     if values.len() != page.rows as usize {
         return Ok(Some("a page has another number of values than the directory says"));
     }
+    if let Some((least, greatest)) = page.range {
+        let (Body::Integer { ints, .. } | Body::Decimal { ints, .. } | Body::Ipv4 { ints } | Body::Time { ints, .. }) = &page.body else {
+            return Ok(Some("a range of numbers where none are"));
+        };
+        if decode::read_ints(blocks, *ints, page.rows as usize)?.iter().any(|number| !(least..=greatest).contains(number)) {
+            return Ok(Some("a number is outside of the range that the directory says, so searches may pass it over"));
+        }
+    }
     let filter = match &page.filter {
-        Some((known, place)) => match blocks.filters(*place) {
-            Ok(block) => Some((*known, block, *place)),
-            // Told with its block.
-            Err(_) => None,
-        },
+        // What cannot be read is told with its block.
+        Some((kind, place)) => blocks.filters(*place).ok().map(|block| (*kind, block, *place)),
         None => None,
     };
     let mut last: &[u8] = &[];
@@ -278,9 +333,9 @@ fn wrong(blocks: &Blocks<'_>, page: &PageMeta, values: &Values) -> Result<Option
         if stamp::mask(value) & !page.mask != 0 {
             return Ok(Some("a value has bytes that the directory says are not there, so searches may pass it over"));
         }
-        if let Some((known, block, place)) = &filter {
+        if let Some((kind, block, place)) = &filter {
             let bits = block.range(*place)?;
-            if !tokens(value).all(|token| stamp::may_hold(*known, bits, token)) {
+            if !tokens(value).all(|token| stamp::may_hold(*kind, bits, token)) {
                 return Ok(Some("a filter does not know a token that is there, so searches may pass it over"));
             }
         }
@@ -293,7 +348,7 @@ fn wrong(blocks: &Blocks<'_>, page: &PageMeta, values: &Values) -> Result<Option
 
 /// The pages of a nested node.
 fn nested(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Option<&'static str>> {
-    for page in node.patterns.iter().flat_map(|pattern| &pattern.columns).flat_map(|column| column.pages.iter()) {
+    for page in columns(node, None).iter().flat_map(|column| column.pages) {
         let values = blocks.page(page)?;
         if let Some(what) = wrong(blocks, page, &values)? {
             return Ok(Some(what));

@@ -1,8 +1,9 @@
 //! Gathers events in arrival order and encodes them as a segment file.
 
 use super::blocks::BlockWriter;
+use super::encode::{self, Learned, Output};
 use super::meta::Footer;
-use super::{MAGIC, SegmentMeta, encode};
+use super::{MAGIC, SegmentMeta};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, Result, Ulid};
@@ -85,7 +86,7 @@ impl SegmentBuilder {
 
     /// Encodes. Gives the file's bytes and what the catalog needs.
     pub fn finish(self, id: Ulid, zstd_level: i32) -> Result<(Vec<u8>, SegmentMeta)> {
-        encode_all(&[&self], id, zstd_level)
+        encode_all(&[&self], id, zstd_level, &mut Learned::default())
     }
 
     fn line(&self, row: usize) -> &[u8] {
@@ -150,22 +151,26 @@ impl<'b> Joined<'b> {
 
 /// Encodes the events of builders whose arrival numbers follow each other as one segment. Gives the file's
 /// bytes and what the catalog needs.
-pub fn encode_all(parts: &[&SegmentBuilder], id: Ulid, zstd_level: i32) -> Result<(Vec<u8>, SegmentMeta)> {
+pub fn encode_all(parts: &[&SegmentBuilder], id: Ulid, zstd_level: i32, learned: &mut Learned) -> Result<(Vec<u8>, SegmentMeta)> {
     let all = Joined::new(parts);
     let (Some(first), Ok(rows)) = (parts.first(), u32::try_from(all.lines.len())) else {
         return Err(Error::new(ErrorKind::Limit, "a segment holds 1 to 2^32 - 1 events"));
     };
-    let mut out = BlockWriter::new(MAGIC.to_vec(), zstd_level)?;
+    let mut out = Output { blocks: BlockWriter::new(MAGIC.to_vec(), zstd_level)?, learned, dictionaries: Vec::new() };
     let (classes, class_of) = all.classes();
     let class = |row: usize| class_of[all.event_origins[row] as usize];
     let events = encode::node(&all.lines, &class, Some(&all.times), 0, &mut out)?;
+    let Output { blocks: mut out, dictionaries, .. } = out;
     let (time, received) = (encode::put_ints(&all.times, &mut out)?, encode::put_ints(&all.received, &mut out)?);
     let (origin, problems) = (encode::put_ints(&all.event_origins, &mut out)?, encode::put_ints(&all.problems, &mut out)?);
+    let zones = Some(encode::put_zones(&all.times, &mut out)?);
     let (mut file, blocks) = out.finish()?;
     let five = |o: &Origin| [o.host.clone(), o.source.clone(), o.sourcetype.clone(), o.transport.clone(), o.peer.clone()];
     let patterns = events.patterns.len() as u64;
     let origins = all.origins.iter().map(five).collect();
-    put_footer(&Footer { blocks, classes, origins, time, received, origin, problems, events }, zstd_level, &mut file)?;
+    let version = MAGIC[7];
+    let footer = Footer { version, blocks, classes, origins, time, received, origin, problems, zones, dictionaries, events };
+    put_footer(&footer, zstd_level, &mut file)?;
     let meta = SegmentMeta {
         id,
         index: first.index.clone(),

@@ -52,7 +52,7 @@ pub enum Values {
     /// All alike.
     Constant(Vec<u8>, usize),
     /// Few different ones, and the number of each row's.
-    Dictionary(Strings, Vec<u32>),
+    Dictionary(Rc<Strings>, Vec<u32>),
     /// One each.
     Each(Strings),
 }
@@ -105,7 +105,12 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
     };
     match body {
         Body::Constant(value) => Ok(Values::Constant(value.clone(), rows)),
-        Body::Integer { width, ints } => spelled(*ints, &mut |value, out| padded(value, *width as usize, out)),
+        Body::Integer { width, ints } => spelled(*ints, &mut |value, out| {
+            if value < 0 {
+                out.push(b'-');
+            }
+            padded(value, *width as usize, out);
+        }),
         Body::Decimal { scale, ints } => spelled(*ints, &mut |value, out| {
             let unit = 10i64.pow(u32::from(*scale).min(18));
             padded(value / unit, 0, out);
@@ -135,11 +140,8 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
             let lengths = read_ints(blocks, *lengths, *count as usize)?;
             let block = blocks.get(*bytes)?;
             let entries = Strings::split(block.range(*bytes)?, &lengths, blocks.name())?;
-            let numbers = read_ints(blocks, *numbers, rows)?
-                .into_iter()
-                .map(|n| u32::try_from(n).ok().filter(|n| n < count).ok_or_else(|| damaged("a number beyond the dictionary")))
-                .collect::<Result<_>>()?;
-            Ok(Values::Dictionary(entries, numbers))
+            let numbers = dictionary_numbers(blocks, *numbers, rows, entries.len())?;
+            Ok(Values::Dictionary(Rc::new(entries), numbers))
         }
         Body::Plain { lengths, bytes } => {
             let lengths = read_ints(blocks, *lengths, rows)?;
@@ -155,7 +157,48 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
             Ok(Values::Each(values))
         }
         Body::Nested(node) => nested(blocks, node).map(Values::Each),
+        Body::Uuid { upper, bytes } => uuid(blocks, *upper, *bytes, rows),
+        Body::Shared { dictionary, numbers } => {
+            let entries = blocks.dictionary(*dictionary)?;
+            let numbers = dictionary_numbers(blocks, *numbers, rows, entries.len())?;
+            Ok(Values::Dictionary(entries, numbers))
+        }
     }
+}
+
+fn dictionary_numbers(blocks: &Blocks<'_>, place: Place, rows: usize, entries: usize) -> Result<Vec<u32>> {
+    let number = |n: i64| usize::try_from(n).ok().filter(|n| *n < entries).map(|n| n as u32);
+    let beyond = || Error::corrupt(blocks.name(), "a number beyond the dictionary");
+    read_ints(blocks, place, rows)?.into_iter().map(|n| number(n).ok_or_else(beyond)).collect()
+}
+
+/// The entries of a page as strings, each row one.
+pub fn strings(values: Values) -> Strings {
+    match values {
+        Values::Each(strings) => strings,
+        other => {
+            let mut strings = Strings::default();
+            (0..other.len()).for_each(|at| strings.push_with(|out| out.extend_from_slice(other.get(at))));
+            strings
+        }
+    }
+}
+
+fn uuid(blocks: &Blocks<'_>, upper: bool, place: Place, rows: usize) -> Result<Values> {
+    let mut values = Strings::default();
+    let digits = hex(blocks, 32, upper, place, rows)?;
+    for row in 0..rows {
+        let all = digits.get(row);
+        values.push_with(|out| {
+            for (at, part) in [&all[..8], &all[8..12], &all[12..16], &all[16..20], &all[20..]].into_iter().enumerate() {
+                if at > 0 {
+                    out.push(b'-');
+                }
+                out.extend_from_slice(part);
+            }
+        });
+    }
+    Ok(Values::Each(values))
 }
 
 fn hex(blocks: &Blocks<'_>, len: usize, upper: bool, place: Place, rows: usize) -> Result<Values> {

@@ -6,6 +6,7 @@ mod builder;
 pub(crate) mod cursor;
 pub(crate) mod decode;
 mod encode;
+mod fuse;
 mod inspect;
 mod ints;
 pub(crate) mod meta;
@@ -13,9 +14,10 @@ pub(crate) mod stamp;
 mod wire;
 
 pub use builder::{SegmentBuilder, encode_all};
+pub use encode::Learned;
 
 use cursor::PatternCursor;
-use decode::Values;
+use decode::{Strings, Values};
 use meta::{Footer, PageMeta, Place};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
@@ -25,8 +27,8 @@ use std::sync::{Arc, OnceLock};
 use taffrail_base::{Error, Result, Ulid, Vfs, VfsFile};
 use taffrail_event::{Origin, Timestamp};
 
-/// What every segment file begins with: the name and the format's version.
-pub const MAGIC: [u8; 8] = *b"TAFSEG\x00\x01";
+/// What every segment file begins with: the name and the format's version, here the newest.
+pub const MAGIC: [u8; 8] = *b"TAFSEG\x00\x02";
 
 /// Bytes after the footer: its offset, its stored length, its length, its checksum, the magic again.
 const TRAILER_BYTES: usize = 8 + 4 + 4 + 4 + 8;
@@ -112,7 +114,8 @@ impl Segment {
         let trailer_at = len.checked_sub(TRAILER_BYTES as u64).filter(|at| *at >= MAGIC.len() as u64).ok_or_else(too_short)?;
         let trailer = source.read(trailer_at, TRAILER_BYTES, &name)?;
         let number = |at: usize| u32::from_le_bytes(trailer[at..at + 4].try_into().expect("four bytes"));
-        if trailer[20..] != MAGIC {
+        let version = trailer[27];
+        if trailer[20..27] != MAGIC[..7] || !(1..=MAGIC[7]).contains(&version) {
             return Err(Error::corrupt(&name, "does not end as a segment of a known version does"));
         }
         let offset = u64::from_le_bytes(trailer[..8].try_into().expect("eight bytes"));
@@ -122,7 +125,7 @@ impl Segment {
         }
         let stored = source.read(offset, stored_len as usize, &name)?;
         let block = meta::BlockMeta { offset, stored_len, len: unpacked, crc32c: crc, compressed: true };
-        let footer = Footer::decode(&blocks::unpack(&block, &stored, &name)?, &name)?;
+        let footer = Footer::decode(&blocks::unpack(&block, &stored, &name)?, version, &name)?;
         if meta.events != SegmentMeta::EVENTS_UNKNOWN && u64::from(footer.events.rows) != meta.events {
             return Err(Error::corrupt(&name, format_args!("{} events where the catalog has {}", footer.events.rows, meta.events)));
         }
@@ -231,6 +234,7 @@ pub struct Blocks<'s> {
     rows: std::cell::OnceCell<Arc<Vec<Vec<u32>>>>,
     /// Decoded pages by their place in the footer: patterns may share a column.
     pages: RefCell<FxHashMap<*const PageMeta, Rc<Values>>>,
+    dictionaries: RefCell<FxHashMap<u32, Rc<Strings>>>,
 }
 
 impl<'s> Blocks<'s> {
@@ -243,6 +247,7 @@ impl<'s> Blocks<'s> {
             event_times: Default::default(),
             rows: Default::default(),
             pages: RefCell::default(),
+            dictionaries: RefCell::default(),
         }
     }
 
@@ -294,6 +299,17 @@ impl<'s> Blocks<'s> {
         }
         let block = self.get(place)?;
         Ok(self.segment.filters.get_or_init(|| block).clone())
+    }
+
+    /// The entries of one of the segment's dictionaries; read once while this lives.
+    pub fn dictionary(&self, number: u32) -> Result<Rc<Strings>> {
+        if let Some(entries) = self.dictionaries.borrow().get(&number) {
+            return Ok(entries.clone());
+        }
+        let page = &self.segment.footer.dictionaries[number as usize];
+        let entries = Rc::new(decode::strings(decode::page(self, page, &|| Ok(Vec::new()))?));
+        self.dictionaries.borrow_mut().insert(number, entries.clone());
+        Ok(entries)
     }
 
     /// Event times in arrival order.

@@ -5,7 +5,7 @@ use super::Shared;
 use super::stat::add;
 use super::state::Frozen;
 use crate::catalog::{CatalogChange, segment_path};
-use crate::segment::SegmentMeta;
+use crate::segment::{Learned, SegmentMeta};
 use crate::snapshot::DiskSegment;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,6 +24,8 @@ pub(super) struct Flusher {
     pending: Option<CatalogChange>,
     /// Folders whose own names this process has made durable.
     synced: BTreeSet<PathBuf>,
+    /// What the columns of earlier segments taught.
+    learned: Learned,
 }
 
 impl Shared {
@@ -110,7 +112,8 @@ impl Shared {
     /// Builds and writes the file. Nothing names it until it is committed.
     fn write_segment(&self, flusher: &mut Flusher, frozen: &Frozen) -> Result<SegmentMeta> {
         let id = Ulid::new(&*self.clock, &*self.random);
-        let build = || frozen.segment.builder().finish(id, self.settings.zstd_level);
+        let learned = &mut flusher.learned;
+        let build = || frozen.segment.builder().finish(id, self.settings.zstd_level, learned);
         // A bug in the encoding must not take the thread down that everybody waits for.
         let (bytes, meta) = catch_unwind(AssertUnwindSafe(build)).unwrap_or_else(|_| {
             let what = format!("building a segment of index {} from event {} on panicked", frozen.index, frozen.segment.first_sequence());
