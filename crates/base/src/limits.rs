@@ -195,3 +195,6 @@ pub const EVENT_FIELDS_MAX: usize = 1_000;
 
 /// Objects within objects whose fields are extracted; deeper ones are stepped over.
 pub const JSON_DEPTH_MAX: usize = 64;
+
+/// Findings of a check that are shown; the rest is counted. Who has more restores from a copy.
+pub const CHECK_FINDINGS_MAX: usize = 1_000;
