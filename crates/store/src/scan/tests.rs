@@ -74,7 +74,7 @@ fn request(filter: Filter) -> ScanRequest {
 
 fn memory_snapshot(batch: &EventBatch) -> Snapshot {
     let memory = MemorySegment::new("main", 0);
-    batch.iter().for_each(|event| memory.push(event));
+    memory.extend(batch.iter());
     Snapshot { segments: memory.parts().into_iter().map(SegmentRef::Memory).collect() }
 }
 
