@@ -80,6 +80,7 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
     if let Some(file) = generate {
         return generated(Path::new(&file), scale.megabytes).map(|_| ());
     }
+    let built = given.is_none();
     let program = match given {
         Some(program) => std::path::absolute(program)?,
         None => {
@@ -88,11 +89,15 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
         }
     };
     let mut command = format!("cargo xtask bench{}", if quick { " --quick" } else { "" });
+    if !built {
+        command += " --binary TAFFRAIL";
+    }
     if scale.megabytes != if quick { QUICK } else { FULL }.megabytes {
         command += &format!(" --megabytes {}", scale.megabytes);
     }
+    let load = report::load();
     let outcome = measure_all(&Product(program), scale, !no_yardsticks, command)?;
-    let text = report::text(&outcome)?;
+    let text = report::text(&outcome, &load, built)?;
     println!("\n{text}");
     if !no_write {
         let path = root().join("benches/runs").join(report::file_name(&outcome)?);

@@ -10,10 +10,17 @@ use std::process::Command;
 
 const MIB: f64 = 1_048_576.0;
 
-/// The report as Markdown.
-pub fn text(outcome: &Outcome) -> Result<String> {
+/// The report as Markdown. `load` is what the machine did before; `built`, whether the program is of this source.
+pub fn text(outcome: &Outcome, load: &str, built: bool) -> Result<String> {
     let mut text = format!("# Benchmark of {}, {}\n\n", date()?, machine_name());
-    writeln!(text, "{}, {}.\n\n{}\n", outcome.version, commit(), machine())?;
+    let of = if built { "built from" } else { "a program that was given; the benchmark is" };
+    writeln!(text, "{}, {of} {}.\n\n{}", outcome.version, commit(), machine())?;
+    writeln!(
+        text,
+        "Load of the machine: {load} before, {} after{}.\n",
+        self::load(),
+        if busy(load) { ": **other work shared it**" } else { "" }
+    )?;
     writeln!(
         text,
         "The log: {} bytes, {} lines of 22 applications on 200 hosts in 72 hours, made by `cargo xtask bench --generate`.\n",
@@ -49,10 +56,12 @@ impl Mark {
 fn all_marks(outcome: &Outcome) -> Vec<Mark> {
     let megabytes = outcome.log.bytes as f64 / 1e6;
     let most = Mark::most;
+    let memory = outcome.noise.iter().chain(&outcome.corpus).map(|size| size.memory).fold(outcome.import.memory, u64::max);
     let mut marks = vec![
         Mark::least("ingest, text per CPU-s, all included", 100.0, megabytes / outcome.import.cpu, " MB"),
         Mark::least("ingest, events per second", 1_000_000.0, outcome.log.lines as f64 / outcome.import.wall, ""),
         most("peak memory of the import", 256.0, outcome.import.memory as f64 / MIB, " MiB", 0),
+        most("the same of any input here", 256.0, memory as f64 / MIB, " MiB", 0),
         most("stored, indexes included, per GB", 70.0, outcome.held.folder as f64 / megabytes * 1e-3, " MB", 1),
     ];
     if let Some((zstd, _)) = outcome.zstd {
@@ -280,8 +289,18 @@ fn machine() -> String {
     let kernel = read("/proc/sys/kernel/osrelease");
     let kernel = kernel.split('-').next().unwrap_or_default().trim();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let load = read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned();
-    format!("{model}, {cores} cores, {memory} memory, kernel {kernel}; load {load} at the end, so other work may have shared the machine.")
+    format!("{model}, {cores} cores, {memory} memory, kernel {kernel}.")
+}
+
+/// How many processes wanted to run in the last minute.
+pub fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// Whether there was other work before; what comes after is our own.
+fn busy(load: &str) -> bool {
+    load.parse::<f64>().is_ok_and(|load| load > 0.5)
 }
 
 /// Which source this is, as far as git knows.
