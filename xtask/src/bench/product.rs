@@ -89,7 +89,7 @@ impl Product {
     /// Writes everything out again and compares it with the file as it comes.
     pub fn read_back(&self, data: &Path, file: &Path) -> Result<ReadBack> {
         let data = text(data)?;
-        let export: &[&str] = &["export", "--data", data];
+        let export: &[&str] = &["export", "--data", data, "--index", "main", "--format", "raw"];
         let search: &[&str] = &["search", "--data", data, "* | reverse", "--output", "raw"];
         let arguments = if self.run(&["export", "--help"]).is_ok() { export } else { search };
         let mut same = false;

@@ -56,19 +56,24 @@ impl Mark {
 fn all_marks(outcome: &Outcome) -> Vec<Mark> {
     let megabytes = outcome.log.bytes as f64 / 1e6;
     let most = Mark::most;
-    let memory = outcome.noise.iter().chain(&outcome.corpus).map(|size| size.memory).fold(outcome.import.memory, u64::max);
     let mut marks = vec![
         Mark::least("ingest, text per CPU-s, all included", 100.0, megabytes / outcome.import.cpu, " MB"),
         Mark::least("ingest, events per second", 1_000_000.0, outcome.log.lines as f64 / outcome.import.wall, ""),
         most("peak memory of the import", 256.0, outcome.import.memory as f64 / MIB, " MiB", 0),
-        most("the same of any input here", 256.0, memory as f64 / MIB, " MiB", 0),
         most("stored, indexes included, per GB", 70.0, outcome.held.folder as f64 / megabytes * 1e-3, " MB", 1),
     ];
     if let Some((zstd, _)) = outcome.zstd {
         marks.push(most("the same, part of zstd -3", 0.42, outcome.held.folder as f64 / zstd as f64, "", 3));
     }
     marks.push(Mark::least("full read-back, text per CPU-s", 400.0, megabytes / outcome.read_back.cost.cpu, " MB"));
-    marks.push(most(&format!("opening a store of {} segments", outcome.opened.segments), 1.0, outcome.opened.wall, " s", 2));
+    if let Some(opened) = &outcome.opened {
+        marks.push(most(&format!("opening a store of {} segments", opened.segments), 1.0, opened.wall, " s", 2));
+    }
+    if !outcome.noise.is_empty() {
+        let sizes = outcome.noise.iter().chain(&outcome.corpus);
+        let memory = sizes.map(|size| size.memory).fold(outcome.import.memory, u64::max);
+        marks.push(most("peak memory of the import of any input here", 256.0, memory as f64 / MIB, " MiB", 0));
+    }
     for size in &outcome.noise {
         marks.push(most(&format!("{}, part of zstd -3", size.name), 1.05, size.ratio(), "", 3));
     }
@@ -187,12 +192,13 @@ fn others(text: &mut String, outcome: &Outcome) -> Result<()> {
         outcome.server_memory as f64 / MIB,
     )?;
     writeln!(text, "After an import a server used {:.2} s of CPU on the folder before it rested.\n", outcome.later)?;
-    let opened = &outcome.opened;
-    writeln!(
-        text,
-        "A server over {} segments answers {:.3} s after its start, with {:.3} s of CPU; over an empty folder {:.3} s and {:.3} s.\n",
-        opened.segments, opened.wall, opened.cpu, opened.empty_wall, opened.empty_cpu
-    )?;
+    if let Some(opened) = &outcome.opened {
+        writeln!(
+            text,
+            "A server over {} segments answers {:.3} s after its start, with {:.3} s of CPU; over an empty folder {:.3} s and {:.3} s.\n",
+            opened.segments, opened.wall, opened.cpu, opened.empty_wall, opened.empty_cpu
+        )?;
+    }
     Ok(())
 }
 
