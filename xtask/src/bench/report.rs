@@ -51,6 +51,12 @@ impl Mark {
     fn most(what: &str, most: f64, measured: f64, unit: &str, digits: usize) -> Self {
         Self { what: what.into(), reach: format!("<= {most}{unit}"), measured: format!("{measured:.digits$}{unit}"), met: measured <= most }
     }
+
+    /// What is quick and wrong has reached nothing.
+    fn if_right(self, right: bool) -> Self {
+        let measured = if right { self.measured } else { format!("{}, wrong", self.measured) };
+        Self { measured, met: self.met && right, ..self }
+    }
 }
 
 fn all_marks(outcome: &Outcome) -> Vec<Mark> {
@@ -65,7 +71,8 @@ fn all_marks(outcome: &Outcome) -> Vec<Mark> {
     if let Some((zstd, _)) = outcome.zstd {
         marks.push(most("the same, part of zstd -3", 0.42, outcome.held.folder as f64 / zstd as f64, "", 3));
     }
-    marks.push(Mark::least("full read-back, text per CPU-s", 400.0, megabytes / outcome.read_back.cost.cpu, " MB"));
+    let read_back = Mark::least("full read-back, text per CPU-s", 400.0, megabytes / outcome.read_back.cost.cpu, " MB");
+    marks.push(read_back.if_right(outcome.read_back.same));
     if let Some(opened) = &outcome.opened {
         marks.push(most(&format!("opening a store of {} segments", opened.segments), 1.0, opened.wall, " s", 2));
     }
@@ -81,9 +88,10 @@ fn all_marks(outcome: &Outcome) -> Vec<Mark> {
         let ratios: Vec<f64> = outcome.corpus.iter().map(Size::ratio).collect();
         marks.push(most("logs of the corpus, median part of zstd -3", 0.5, median(&ratios), "", 3));
     }
-    for (question, asked) in outcome.questions.iter().zip(&outcome.asked) {
+    for ((question, asked), grep) in outcome.questions.iter().zip(&outcome.asked).zip(&outcome.grep) {
         if let Some(reach) = question.reach {
-            marks.push(most(&format!("CPU: {}", question.name), reach, asked.cpu, " ms", 2));
+            let right = grep.as_ref().is_none_or(|(answer, _)| asked.answer.agrees(answer, false));
+            marks.push(most(&format!("CPU: {}", question.name), reach, asked.cpu, " ms", 2).if_right(right));
         }
     }
     marks
@@ -180,9 +188,10 @@ fn others(text: &mut String, outcome: &Outcome) -> Result<()> {
     let held = &outcome.held;
     writeln!(
         text,
-        "\nTaffrail: {} events in {} segments of {:.1} MB with {} patterns; the whole folder is counted. Read back by `{}` in {:.1} s, {}; \
+        "\nTaffrail: {} events of {} lines in {} segments of {:.1} MB with {} patterns; the whole folder is counted. Read back by `{}` in {:.1} s, {}; \
          the server that answered all questions held at most {:.0} MiB.\n",
         held.events,
+        outcome.log.lines,
         held.segments,
         held.stored as f64 / 1e6,
         held.patterns,
@@ -325,4 +334,17 @@ fn commit() -> String {
 fn date() -> Result<String> {
     let output = Command::new("date").args(["-u", "+%F"]).output().context("the command date cannot be started")?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Mark;
+
+    #[test]
+    fn marks_are_met_or_missed() {
+        assert!(Mark::least("x", 100.0, 100.0, " MB").met && !Mark::least("x", 100.0, 99.9, " MB").met);
+        assert!(Mark::most("x", 1.05, 1.05, "", 3).met && !Mark::most("x", 1.05, 1.051, "", 3).met);
+        let wrong = Mark::most("x", 3.0, 1.0, " ms", 2).if_right(false);
+        assert!(!wrong.met && wrong.measured == "1.00 ms, wrong");
+    }
 }
