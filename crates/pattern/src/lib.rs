@@ -6,12 +6,14 @@
 //! - [`text`] matches search terms against bytes, by the same rules everywhere.
 //! - [`plan`] says how a field is found in a pattern, decided once per pattern.
 //! - [`bytes`] compares short byte strings.
+//! - [`lines`] takes events of several lines apart.
 //! - [`mine`] merges patterns for people to read.
 //!
 //! Nothing here knows files, segments or queries.
 
 pub mod bytes;
 pub mod group;
+pub mod lines;
 pub mod mine;
 pub mod pattern;
 pub mod plan;
