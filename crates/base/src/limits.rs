@@ -43,6 +43,13 @@ pub const JOURNAL_RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of one journal file before the next is started.
 pub const JOURNAL_FILE_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
+/// The highest number of a journal file: its name has sixteen digits, and one of seventeen would not be found.
+pub const JOURNAL_FILE_NUMBER_MAX: u64 = 9_999_999_999_999_999;
+
+/// The highest number of an event or a journal record: the catalog's numbers are signed. At a million events a
+/// second it lasts for 292,000 years.
+pub const SEQUENCE_MAX: u64 = i64::MAX as u64;
+
 /// Distinct fields that a search for all fields returns as columns; more are counted in a message.
 pub const SEARCH_COLUMNS_MAX: usize = 1_000;
 
@@ -188,3 +195,6 @@ pub const EVENT_FIELDS_MAX: usize = 1_000;
 
 /// Objects within objects whose fields are extracted; deeper ones are stepped over.
 pub const JSON_DEPTH_MAX: usize = 64;
+
+/// Findings of a check that are shown; the rest is counted. Who has more restores from a copy.
+pub const CHECK_FINDINGS_MAX: usize = 1_000;
