@@ -1,8 +1,9 @@
 //! Which segments are read, in which order, by how many readers; and the reading itself.
 
-use super::filter::{Prepared, SegmentScan};
+use super::filter::{Plans, Prepared, SegmentScan};
 use super::rows::{Hit, RowBuilder, schema};
 use super::select::Selection;
+use super::times::newest;
 use super::{ScanProgress, ScanRequest};
 use crate::segment::Blocks;
 use crate::{Segment, SegmentMeta, SegmentRef, Snapshot};
@@ -36,6 +37,7 @@ pub(super) struct Shared {
     /// Numbers of segments, by partition, in the order they are read.
     partitions: Vec<Vec<usize>>,
     pub progress: Arc<ScanProgress>,
+    plans: Plans,
 }
 
 /// Whether the time range of a segment touches the request's.
@@ -68,7 +70,7 @@ impl Scan {
         progress.bytes_total.store(metas.iter().map(|meta| meta.stored_bytes).sum(), Ordering::Relaxed);
         let schema = schema(&request.columns);
         let progress = Arc::new(progress);
-        Self { shared: Arc::new(Shared { request, filter, schema, segments, metas, partitions, progress }) }
+        Self { shared: Arc::new(Shared { request, filter, schema, segments, metas, partitions, progress, plans: Plans::default() }) }
     }
 
     /// How many partitions can be read side by side; 0 when no segment can match.
@@ -175,7 +177,8 @@ impl ScanStream {
             let found = self.shared.with_scan(&segment, |scan| {
                 let selections = scan.matching(&self.shared.filter, &self.shared.request)?;
                 self.shared.done(scan, &selections);
-                hits(scan, &selections, true, Some(limit))
+                let oldest = best.last().filter(|_| full).map(|(oldest, _)| oldest.time);
+                newest(scan, &selections, limit, oldest)
             })?;
             best.extend(found.into_iter().map(|hit| (hit, number)));
             let arrival = |hit: &Hit, number: usize| self.shared.metas[number].first_sequence + u64::from(hit.row);
@@ -226,7 +229,7 @@ impl Shared {
     /// Runs `work` over an opened segment.
     pub fn with_scan<T>(&self, segment: &Segment, work: impl FnOnce(&SegmentScan<'_>) -> Result<T>) -> Result<T> {
         let blocks = Blocks::new(segment);
-        let scan = SegmentScan::new(&blocks, &*self.request.resolver);
+        let scan = SegmentScan::new(&blocks, &*self.request.resolver, &self.plans);
         work(&scan)
     }
 
@@ -269,6 +272,9 @@ pub(super) fn hits(scan: &SegmentScan<'_>, selections: &[Selection], newest_firs
     if selections.iter().all(|selection| *selection == Selection::None) {
         return Ok(Vec::new());
     }
+    if let (true, Some(limit)) = (newest_first, limit) {
+        return newest(scan, selections, limit, None);
+    }
     let (times, rows) = (scan.blocks.times()?, scan.blocks.rows()?);
     let mut found = Vec::new();
     for (pattern, selection) in selections.iter().enumerate() {
@@ -281,10 +287,6 @@ pub(super) fn hits(scan: &SegmentScan<'_>, selections: &[Selection], newest_firs
         }));
     }
     if newest_first {
-        if let Some(limit) = limit.filter(|limit| *limit > 0 && *limit < found.len()) {
-            found.select_nth_unstable_by(limit - 1, |a, b| b.cmp(a));
-            found.truncate(limit);
-        }
         found.sort_unstable_by(|a, b| b.cmp(a));
     } else {
         found.sort_unstable_by_key(|hit| hit.row);
