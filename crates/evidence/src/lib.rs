@@ -30,4 +30,4 @@ pub use log::SealLog;
 pub use merkle::{Frontier, Hash};
 pub use note::{Signer, Verifier};
 pub use seal::{SegmentSeal, seal_segment};
-pub use verify::{Report, verify};
+pub use verify::{Report, check_keys, verify};

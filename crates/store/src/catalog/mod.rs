@@ -79,6 +79,10 @@ pub trait Catalog: Send + Sync {
     fn load(&self) -> Result<CatalogState>;
     /// Commits a change: whole or not at all, durable on return.
     fn commit(&self, change: &CatalogChange) -> Result<()>;
+    /// What is wrong with the way it is kept, in words; empty when nothing is.
+    fn integrity(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
 }
 
 /// Where a segment's file is, below the data folder: the day is the one it was written on, UTC.

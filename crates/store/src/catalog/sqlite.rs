@@ -39,6 +39,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 enum Request {
     Load(mpsc::SyncSender<Result<CatalogState>>),
     Commit(CatalogChange, mpsc::SyncSender<Result<()>>),
+    Integrity(mpsc::SyncSender<Result<Vec<String>>>),
 }
 
 /// The catalog of a data folder.
@@ -99,6 +100,10 @@ impl Catalog for SqliteCatalog {
     fn commit(&self, change: &CatalogChange) -> Result<()> {
         self.ask(|answer| Request::Commit(change.clone(), answer))
     }
+
+    fn integrity(&self) -> Result<Vec<String>> {
+        self.ask(Request::Integrity)
+    }
 }
 
 impl Drop for SqliteCatalog {
@@ -143,6 +148,9 @@ fn serve(
             }
             Request::Commit(change, answer) => {
                 let _ = answer.send(runtime.block_on(commit(&mut connection, &change)).map_err(failed));
+            }
+            Request::Integrity(answer) => {
+                let _ = answer.send(runtime.block_on(integrity(&mut connection)).map_err(failed));
             }
         }
     }
@@ -264,6 +272,13 @@ async fn load(connection: &mut SqliteConnection) -> sqlx::Result<CatalogState> {
     state.covered_sequence = unsigned(&row, "covered_sequence")?;
     transaction.commit().await?;
     Ok(state)
+}
+
+/// What SQLite's own check finds, at most a hundred things.
+async fn integrity(connection: &mut SqliteConnection) -> sqlx::Result<Vec<String>> {
+    let rows = sqlx::query("PRAGMA integrity_check").fetch_all(&mut *connection).await?;
+    let found: sqlx::Result<Vec<String>> = rows.iter().map(|row| row.try_get(0)).collect();
+    Ok(found?.into_iter().filter(|line| line != "ok").collect())
 }
 
 async fn commit(connection: &mut SqliteConnection, change: &CatalogChange) -> sqlx::Result<()> {

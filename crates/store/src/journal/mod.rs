@@ -4,6 +4,7 @@
 //! touched again: the next file's header says how much of it counts, and the group goes there. Nothing here
 //! knows of segments; whoever does says from which record on the journal is still needed.
 
+pub(crate) mod examine;
 mod payload;
 mod record;
 mod recover;

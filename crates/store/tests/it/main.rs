@@ -13,4 +13,7 @@ mod odd;
 mod plain;
 mod points;
 mod power;
+mod reader;
+mod samples;
 mod states;
+mod versions;

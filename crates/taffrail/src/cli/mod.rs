@@ -5,6 +5,7 @@ pub mod caret;
 pub mod client;
 pub mod exit;
 mod forward;
+mod fsck;
 mod import;
 mod search;
 mod serve;
@@ -47,6 +48,8 @@ enum Command {
     Stat(stat::Arguments),
     /// Print events as they arrive.
     Tail(tail::Arguments),
+    /// Check everything that a data folder holds, and name what is wrong and how to mend it.
+    Fsck(fsck::Arguments),
 }
 
 /// Runs the program with the process's arguments.
@@ -83,6 +86,7 @@ fn dispatch(command: Command) -> Outcome {
             Command::Search(arguments) => search::run(arguments).await,
             Command::Stat(arguments) => stat::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
+            Command::Fsck(arguments) => fsck::run(arguments).await,
         }
     });
     // A scan that nobody waits for any more must not keep the process.
