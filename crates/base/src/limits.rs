@@ -178,3 +178,9 @@ pub const JSON_DEPTH_MAX: usize = 64;
 
 /// Findings of a check that are shown; the rest is counted. Who has more restores from a copy.
 pub const CHECK_FINDINGS_MAX: usize = 1_000;
+
+/// Rows of a group of an exported Parquet file: what DuckDB reads at a time, about.
+pub const EXPORT_GROUP_ROWS_MAX: usize = 131_072;
+
+/// Bytes of events in a group of an exported Parquet file, which is held in memory until it is written.
+pub const EXPORT_GROUP_BYTES_MAX: usize = 32 * 1024 * 1024;
