@@ -14,5 +14,5 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Error, ErrorKind, Result};
 pub use id::Ulid;
 pub use random::{Randomness, SeededRandomness, SystemRandomness};
-pub use vfs::sim::{Fault, Ignored, SimVfs};
+pub use vfs::sim::{Call, Fault, Ignored, Moment, Op, SimVfs};
 pub use vfs::{FileIdentity, Metadata, RealVfs, Vfs, VfsFile};

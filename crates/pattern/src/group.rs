@@ -54,6 +54,10 @@ pub struct Leaf {
     pub pattern: Pattern,
     /// Their numbers, ascending.
     pub rows: Vec<u32>,
+    /// The shape that they have; none for raw lines.
+    shape: Option<u32>,
+    /// Where they stand among the shape's lines.
+    places: Vec<u32>,
     /// For each slot, its position among the shape's tokens.
     positions: Vec<u32>,
 }
@@ -62,42 +66,66 @@ pub struct Leaf {
 #[derive(Debug)]
 pub struct Grouped<'a, 'l> {
     lines: &'a [&'l [u8]],
-    /// Start and end of each token, line after line.
-    tokens: Vec<(u16, u16)>,
-    /// Where a line's tokens begin.
-    firsts: Vec<u32>,
+    shapes: Vec<Shape>,
     /// The groups. Every line is in exactly one; their order depends on the lines alone.
     pub leaves: Vec<Leaf>,
 }
 
 impl<'l> Grouped<'_, 'l> {
-    /// The values of a leaf's slot, one a row.
-    pub fn column(&self, leaf: &Leaf, slot: usize) -> impl ExactSizeIterator<Item = &'l [u8]> {
-        let raw = leaf.pattern.is_raw();
-        let position = if raw { 0 } else { leaf.positions[slot] };
-        leaf.rows.iter().map(move |row| if raw { self.lines[*row as usize] } else { self.token(*row, position) })
+    /// The values of all slots of a leaf's first row.
+    pub fn first_row(&self, leaf: &Leaf) -> Vec<&'l [u8]> {
+        let Some(row) = leaf.rows.first() else { return Vec::new() };
+        let line = self.lines[*row as usize];
+        let Some(shape) = leaf.shape else { return vec![line] };
+        let tokens = self.shapes[shape as usize].tokens_of(leaf.places[0]);
+        leaf.positions.iter().map(|position| cut(line, tokens[*position as usize])).collect()
     }
 
-    #[inline]
-    fn token(&self, row: u32, position: u32) -> &'l [u8] {
-        let (start, end) = self.tokens[(self.firsts[row as usize] + position) as usize];
-        &self.lines[row as usize][start as usize..end as usize]
+    /// Calls `each` with each row's line and where in it the values of the slots stand, row after row.
+    pub fn each_row(&self, leaf: &Leaf, mut each: impl FnMut(&'l [u8], &mut dyn Iterator<Item = (u32, u32)>)) {
+        let Some(shape) = leaf.shape else {
+            let whole = |line: &'l [u8]| std::iter::once((0, line.len() as u32));
+            return leaf.rows.iter().map(|row| self.lines[*row as usize]).for_each(|line| each(line, &mut whole(line)));
+        };
+        let shape = &self.shapes[shape as usize];
+        for (row, place) in leaf.rows.iter().zip(&leaf.places) {
+            let tokens = shape.tokens_of(*place);
+            let mut places =
+                leaf.positions.iter().map(|position| tokens[*position as usize]).map(|(start, end)| (start.into(), end.into()));
+            each(self.lines[*row as usize], &mut places);
+        }
     }
 }
 
+#[inline]
+fn cut(line: &[u8], (start, end): (u16, u16)) -> &[u8] {
+    &line[start as usize..end as usize]
+}
+
+#[derive(Debug)]
 struct Shape {
     class: u32,
     bytes: Vec<u8>,
+    /// Tokens of each line.
+    width: usize,
     rows: Vec<u32>,
+    /// Start and end of each token, line after line: beside each other, for they are looked at again and again.
+    tokens: Vec<(u16, u16)>,
+}
+
+impl Shape {
+    #[inline]
+    fn tokens_of(&self, place: u32) -> &[(u16, u16)] {
+        &self.tokens[place as usize * self.width..(place as usize + 1) * self.width]
+    }
 }
 
 /// Groups `lines`, line `i` being of class `class(i)`.
 pub fn group<'a, 'l>(lines: &'a [&'l [u8]], class: impl Fn(usize) -> u32, limits: GroupLimits) -> Grouped<'a, 'l> {
-    let mut grouped = Grouped { lines, tokens: Vec::new(), firsts: Vec::with_capacity(lines.len()), leaves: Vec::new() };
     let mut shapes = Shapes::default();
-    shapes.fill(&mut grouped, class, limits);
-    let Shapes { all, mut raw, .. } = shapes;
-    let rows_min = match (lines.len(), all.len()) {
+    shapes.fill(lines, class, limits);
+    let Shapes { all: shapes, mut raw, .. } = shapes;
+    let rows_min = match (lines.len(), shapes.len()) {
         (_, shapes) if shapes > limits.patterns_max / 2 => 16,
         (lines, _) if lines >= 16_384 => 4,
         _ => 1,
@@ -105,23 +133,21 @@ pub fn group<'a, 'l>(lines: &'a [&'l [u8]], class: impl Fn(usize) -> u32, limits
     let mut leaves = Vec::new();
     let mut budget = limits.patterns_max;
     let split_rows_min = (lines.len() / 1_000).clamp(4, 256);
-    for shape in all {
+    for (number, shape) in shapes.iter().enumerate() {
         if shape.rows.len() < rows_min || budget == 0 {
-            raw.entry(shape.class).or_default().extend(shape.rows);
+            raw.entry(shape.class).or_default().extend(&shape.rows);
             continue;
         }
-        let mut grouping =
-            Grouping { grouped: &grouped, class: shape.class, roles: roles(&shape.bytes), shape: &shape.bytes, split_rows_min };
-        grouping.descend(shape.rows, &mut budget, &mut leaves);
+        let grouping = Grouping { lines, shape, number: number as u32, roles: roles(&shape.bytes), split_rows_min };
+        grouping.descend(&mut budget, &mut leaves);
     }
     let mut raw: Vec<(u32, Vec<u32>)> = raw.into_iter().collect();
     raw.sort_unstable_by_key(|(class, _)| *class);
     for (class, mut rows) in raw {
         rows.sort_unstable();
-        leaves.push(Leaf { class, pattern: Pattern::raw(), rows, positions: Vec::new() });
+        leaves.push(Leaf { class, pattern: Pattern::raw(), rows, shape: None, places: Vec::new(), positions: Vec::new() });
     }
-    grouped.leaves = leaves;
-    grouped
+    Grouped { lines, shapes, leaves }
 }
 
 /// The shapes met so far.
@@ -137,9 +163,9 @@ struct Shapes {
 const PROBE_LINES: usize = 4_096;
 
 impl Shapes {
-    fn fill(&mut self, grouped: &mut Grouped<'_, '_>, class: impl Fn(usize) -> u32, limits: GroupLimits) {
+    fn fill(&mut self, lines: &[&[u8]], class: impl Fn(usize) -> u32, limits: GroupLimits) {
         let mut splitter = Splitter::default();
-        let (lines, shapes_max) = (grouped.lines, limits.patterns_max * 4);
+        let shapes_max = limits.patterns_max * 4;
         // Hostile input makes every line a new shape: beyond four times the patterns, none can pay. Where most
         // lines are refused for that, looking at more of them would only cost time.
         let (mut refused, mut skip) = (0, 0);
@@ -148,16 +174,18 @@ impl Shapes {
                 skip = if refused > PROBE_LINES * 9 / 10 { PROBE_LINES * 8 } else { skip };
                 refused = 0;
             }
-            grouped.firsts.push(grouped.tokens.len() as u32);
             let class = class(row);
             let fits = skip == 0 && line.len() <= limits.line_bytes_max.min(u16::MAX as usize);
             skip = skip.saturating_sub(1);
-            let shape =
-                if fits && splitter.split(line, limits.tokens_max) { self.shape_of(class, &splitter.shape, shapes_max) } else { None };
+            let shape = if fits && splitter.split(line, limits.tokens_max) {
+                self.shape_of(class, &splitter.shape, splitter.tokens.len(), shapes_max)
+            } else {
+                None
+            };
             match shape {
                 Some(shape) => {
                     shape.rows.push(row as u32);
-                    grouped.tokens.extend(splitter.tokens.iter().map(|token| (token.start as u16, token.end as u16)));
+                    shape.tokens.extend(splitter.tokens.iter().map(|token| (token.start as u16, token.end as u16)));
                 }
                 None => {
                     refused += usize::from(self.all.len() >= shapes_max);
@@ -167,7 +195,7 @@ impl Shapes {
         }
     }
 
-    fn shape_of(&mut self, class: u32, bytes: &[u8], shapes_max: usize) -> Option<&mut Shape> {
+    fn shape_of(&mut self, class: u32, bytes: &[u8], width: usize, shapes_max: usize) -> Option<&mut Shape> {
         let hash = FxBuildHasher.hash_one((class, bytes));
         let all = &mut self.all;
         let is = |at: &u32| all[*at as usize].class == class && same(&all[*at as usize].bytes, bytes);
@@ -178,34 +206,35 @@ impl Shapes {
             return None;
         }
         let at = all.len() as u32;
-        all.push(Shape { class, bytes: bytes.to_vec(), rows: Vec::new() });
+        all.push(Shape { class, bytes: bytes.to_vec(), width, rows: Vec::new(), tokens: Vec::new() });
         self.known.insert_unique(hash, at, |at| FxBuildHasher.hash_one((all[*at as usize].class, &all[*at as usize].bytes[..])));
         all.last_mut()
     }
 }
 
-/// Rows of one shape that were found to have some words in common.
+/// Lines of one shape that were found to have some words in common.
 struct Part {
-    rows: Vec<u32>,
-    /// Positions where all rows have the same word.
+    /// Where they stand among the shape's lines.
+    places: Vec<u32>,
+    /// Positions where all of them have the same word.
     constant: Vec<bool>,
 }
 
-struct Grouping<'g, 'a, 'l> {
-    grouped: &'g Grouped<'a, 'l>,
-    class: u32,
-    shape: &'g [u8],
+struct Grouping<'g, 'l> {
+    lines: &'g [&'l [u8]],
+    shape: &'g Shape,
+    number: u32,
     roles: Vec<(SlotKind, Role)>,
     split_rows_min: usize,
 }
 
-impl Grouping<'_, '_, '_> {
-    /// Splits rows until nothing splits them further, and hands over the leaves.
-    fn descend(&mut self, rows: Vec<u32>, budget: &mut usize, leaves: &mut Vec<Leaf>) {
-        let width = self.roles.len();
-        let mut waiting = vec![Part { rows, constant: vec![false; width] }];
+impl<'l> Grouping<'_, 'l> {
+    /// Splits the shape's lines until nothing splits them further, and hands over the leaves.
+    fn descend(&self, budget: &mut usize, leaves: &mut Vec<Leaf>) {
+        let places = (0..self.shape.rows.len() as u32).collect();
+        let mut waiting = vec![Part { places, constant: vec![false; self.shape.width] }];
         while let Some(mut part) = waiting.pop() {
-            let variety_max = SPLIT_VARIETY_MAX.min(part.rows.len() / self.split_rows_min);
+            let variety_max = SPLIT_VARIETY_MAX.min(part.places.len() / self.split_rows_min);
             let may_split = variety_max >= 2 && *budget > waiting.len() + variety_max;
             match self.split(&mut part, if may_split { variety_max } else { 1 }) {
                 Some(parts) => waiting.extend(parts.into_iter().rev()),
@@ -217,6 +246,14 @@ impl Grouping<'_, '_, '_> {
         }
     }
 
+    fn line(&self, place: u32) -> &'l [u8] {
+        self.lines[self.shape.rows[place as usize] as usize]
+    }
+
+    fn token(&self, place: u32, position: usize) -> &'l [u8] {
+        cut(self.line(place), self.shape.tokens_of(place)[position])
+    }
+
     /// Whether a value is structure rather than data.
     fn is_word(&self, position: usize, value: &[u8]) -> bool {
         self.roles[position].1 == Role::Key || !value.iter().any(u8::is_ascii_digit)
@@ -226,33 +263,30 @@ impl Grouping<'_, '_, '_> {
     /// there is one.
     fn split(&self, part: &mut Part, variety_max: usize) -> Option<Vec<Part>> {
         let mut candidates = self.candidates(part, variety_max);
+        self.verify_constants(part, &mut candidates);
         candidates.sort_by_key(|(variety, _)| *variety);
-        let mut best: Option<(usize, Words)> = None;
+        let mut best: Option<(usize, Words<'_>)> = None;
         for (guess, position) in candidates {
             // A position of a larger guess cannot have fewer words than one that was verified.
             if best.as_ref().is_some_and(|(_, words)| words.len() <= guess) {
                 break;
             }
-            match self.words(&part.rows, position, variety_max) {
-                Some(words) if words.len() == 1 => part.constant[position] = true,
-                Some(words) if self.roles[position].1 != Role::Value => {
-                    if best.as_ref().is_none_or(|(_, least)| words.len() < least.len()) {
-                        best = Some((position, words));
-                    }
-                }
-                _ => {}
+            if let Some(words) = self.words(&part.places, position, variety_max)
+                && best.as_ref().is_none_or(|(_, least)| words.len() < least.len())
+            {
+                best = Some((position, words));
             }
         }
         let (position, words) = best?;
-        let mut parts: Vec<Part> = (0..words.len()).map(|_| Part { rows: Vec::new(), constant: part.constant.clone() }).collect();
-        words.numbers.iter().zip(&part.rows).for_each(|(number, row)| parts[*number as usize].rows.push(*row));
+        let mut parts: Vec<Part> = (0..words.len()).map(|_| Part { places: Vec::new(), constant: part.constant.clone() }).collect();
+        words.numbers.iter().zip(&part.places).for_each(|(number, place)| parts[*number as usize].places.push(*place));
         parts.iter_mut().for_each(|part| part.constant[position] = true);
         Some(parts)
     }
 
-    /// Positions that may be constant or split, with the different words that a sample of the rows has there.
+    /// Positions that may be constant or split, with the different words that a sample of the lines has there.
     fn candidates(&self, part: &Part, variety_max: usize) -> Vec<(usize, usize)> {
-        let step = part.rows.len().div_ceil(SAMPLE_ROWS);
+        let step = part.places.len().div_ceil(SAMPLE_ROWS);
         let mut found = Vec::new();
         let mut seen: Vec<&[u8]> = Vec::new();
         for (position, (kind, _)) in self.roles.iter().enumerate() {
@@ -260,8 +294,8 @@ impl Grouping<'_, '_, '_> {
                 continue;
             }
             seen.clear();
-            for row in part.rows.iter().step_by(step) {
-                let value = self.grouped.token(*row, position as u32);
+            for place in part.places.iter().step_by(step) {
+                let value = self.token(*place, position);
                 if !seen.iter().any(|known| same(known, value)) {
                     if seen.len() == variety_max || !self.is_word(position, value) {
                         seen.clear();
@@ -277,11 +311,28 @@ impl Grouping<'_, '_, '_> {
         found
     }
 
-    /// The words of rows at a position; `None` when something else stands there too, or too many.
-    fn words(&self, rows: &[u32], position: usize, variety_max: usize) -> Option<Words<'_>> {
-        let mut words = Words::new(rows.len());
-        for row in rows {
-            let value = self.grouped.token(*row, position as u32);
+    /// Verifies on all lines which of the candidates with one word are constant, line after line; leaves those that may
+    /// split.
+    fn verify_constants(&self, part: &mut Part, candidates: &mut Vec<(usize, usize)>) {
+        let first = part.places[0];
+        let mut guessed: Vec<(usize, &[u8])> =
+            candidates.iter().filter(|(variety, _)| *variety == 1).map(|(_, at)| (*at, self.token(first, *at))).collect();
+        for place in &part.places {
+            let (line, tokens) = (self.line(*place), self.shape.tokens_of(*place));
+            let agrees = |(position, word): &(usize, &[u8])| same(cut(line, tokens[*position]), word);
+            if !guessed.iter().all(agrees) {
+                guessed.retain(agrees);
+            }
+        }
+        guessed.iter().for_each(|(position, _)| part.constant[*position] = true);
+        candidates.retain(|(_, position)| !part.constant[*position] && self.roles[*position].1 != Role::Value);
+    }
+
+    /// The words of lines at a position; `None` when something else stands there too, or too many.
+    fn words(&self, places: &[u32], position: usize, variety_max: usize) -> Option<Words<'l>> {
+        let mut words = Words::new(places.len());
+        for place in places {
+            let value = self.token(*place, position);
             if !words.push(value, variety_max, |value| self.is_word(position, value)) {
                 return None;
             }
@@ -293,20 +344,22 @@ impl Grouping<'_, '_, '_> {
         let mut pieces = Vec::new();
         let mut positions = Vec::new();
         let mut position = 0;
-        for byte in self.shape {
+        for byte in &self.shape.bytes {
             if *byte < crate::split::SHAPE_WORD {
                 pieces.push(Piece::Text(vec![*byte]));
                 continue;
             }
             if part.constant[position] {
-                pieces.push(Piece::Text(self.grouped.token(part.rows[0], position as u32).to_vec()));
+                pieces.push(Piece::Text(self.token(part.places[0], position).to_vec()));
             } else {
                 pieces.push(Piece::Slot(self.roles[position].0));
                 positions.push(position as u32);
             }
             position += 1;
         }
-        Leaf { class: self.class, pattern: Pattern::new(pieces), rows: part.rows, positions }
+        let rows = part.places.iter().map(|place| self.shape.rows[*place as usize]).collect();
+        let (shape, places) = (Some(self.number), part.places);
+        Leaf { class: self.shape.class, pattern: Pattern::new(pieces), rows, shape, places, positions }
     }
 }
 

@@ -2,13 +2,18 @@
 #![allow(clippy::disallowed_methods)] // tempfile, std::fs, processes
 #![allow(clippy::print_stdout)] // how many cuts, kills and runs there were
 
+mod child;
 mod damage;
 mod faults;
 mod garbage;
+mod image;
 mod kill;
 mod ledger;
+mod odd;
 mod plain;
+mod points;
 mod power;
 mod reader;
 mod samples;
+mod states;
 mod versions;

@@ -13,6 +13,7 @@ use super::blocks::BlockWriter;
 use super::ints;
 use super::meta::{ColumnMeta, NodeMeta, PageMeta, PatternMeta, Place, ZONE_ROWS};
 use learned::ColumnKey;
+use numbers::Spelling;
 use page::{Context, column};
 use rustc_hash::FxHashMap;
 use shared::Dictionaries;
@@ -46,13 +47,40 @@ pub fn node(lines: &[&[u8]], class: &dyn Fn(usize) -> u32, times: Option<&[i64]>
         _ => GroupLimits { patterns_max: 256, tokens_max: 64, line_bytes_max: 4_096 },
     };
     let grouped = group(lines, class, limits);
-    let plans = plans(&grouped.leaves, depth);
-    let dictionaries = if depth == 0 { Dictionaries::find(&grouped, &plans, out)? } else { Dictionaries::default() };
+    let plans = plans(&grouped, depth);
+    let gathered = Gathered::of(&grouped, &plans);
+    let Grouped { leaves, .. } = grouped;
+    let columns = columns(&leaves, &plans, &gathered, times, depth, out)?;
+    let (columns, shared) = columns;
+    let order = if leaves.len() > 1 { Some(put_order(&leaves, lines.len(), out)?) } else { None };
+    let patterns = leaves.into_iter().zip(columns).map(|(leaf, columns)| PatternMeta {
+        class: leaf.class,
+        id: leaf.pattern.id(),
+        rows: leaf.rows.len() as u32,
+        pattern: Arc::new(leaf.pattern),
+        columns: columns.into_iter().map(|column| column.expect("every slot is in a plan")).collect(),
+    });
+    Ok(NodeMeta { rows: lines.len() as u32, order, shared, patterns: patterns.collect() })
+}
+
+/// The columns of each leaf, and those that several share.
+type Columns = (Vec<Vec<Option<ColumnMeta>>>, Vec<Arc<[PageMeta]>>);
+
+/// Encodes the columns.
+fn columns(
+    leaves: &[Leaf],
+    plans: &[Plan],
+    gathered: &Gathered,
+    times: Option<&[i64]>,
+    depth: usize,
+    out: &mut Output<'_>,
+) -> Result<Columns> {
+    let dictionaries = if depth == 0 { Dictionaries::find(plans, gathered, out)? } else { Dictionaries::default() };
     let mut shared: Vec<Arc<[PageMeta]>> = Vec::new();
-    let mut columns: Vec<Vec<Option<ColumnMeta>>> = grouped.leaves.iter().map(|leaf| vec![None; leaf.pattern.slots()]).collect();
+    let mut columns: Vec<Vec<Option<ColumnMeta>>> = leaves.iter().map(|leaf| vec![None; leaf.pattern.slots()]).collect();
     for (number, plan) in plans.iter().enumerate() {
-        let row_times = times.filter(|_| plan.kind == SlotKind::Time).map(|times| of_rows(&grouped, plan, times));
-        let values = plan.values(&grouped);
+        let row_times = times.filter(|_| plan.kind == SlotKind::Time).map(|times| of_rows(leaves, plan, times));
+        let values = gathered.values(number);
         let context = Context { kind: plan.kind, key: plan.key, depth, times: row_times.as_deref() };
         let pages: Arc<[PageMeta]> = match dictionaries.numbers(number) {
             Some((dictionary, numbers)) => shared::column(dictionary, numbers, &values, out)?.into(),
@@ -63,55 +91,112 @@ pub fn node(lines: &[&[u8]], class: &dyn Fn(usize) -> u32, times: Option<&[i64]>
         let mut first = 0;
         for (leaf, slot) in &plan.parts {
             columns[*leaf][*slot] = Some(ColumnMeta { pages: pages.clone(), first, shared: name });
-            first += grouped.leaves[*leaf].rows.len() as u32;
+            first += leaves[*leaf].rows.len() as u32;
         }
     }
-    let order = if grouped.leaves.len() > 1 { Some(put_order(&grouped, lines.len(), out)?) } else { None };
-    let patterns = grouped.leaves.into_iter().zip(columns).map(|(leaf, columns)| PatternMeta {
-        class: leaf.class,
-        id: leaf.pattern.id(),
-        rows: leaf.rows.len() as u32,
-        pattern: Arc::new(leaf.pattern),
-        columns: columns.into_iter().map(|column| column.expect("every slot is in a plan")).collect(),
-    });
-    Ok(NodeMeta { rows: lines.len() as u32, order, shared, patterns: patterns.collect() })
+    Ok((columns, shared))
 }
 
-fn put_order(grouped: &Grouped<'_, '_>, rows: usize, out: &mut Output<'_>) -> Result<Place> {
+fn put_order(leaves: &[Leaf], rows: usize, out: &mut Output<'_>) -> Result<Place> {
     let mut order = vec![0i64; rows];
-    for (number, leaf) in grouped.leaves.iter().enumerate() {
+    for (number, leaf) in leaves.iter().enumerate() {
         leaf.rows.iter().for_each(|row| order[*row as usize] = number as i64);
     }
     put_ints(&order, &mut out.blocks)
 }
 
 /// Event times of a plan's rows.
-fn of_rows(grouped: &Grouped<'_, '_>, plan: &Plan, times: &[i64]) -> Vec<i64> {
-    plan.parts.iter().flat_map(|(leaf, _)| grouped.leaves[*leaf].rows.iter().map(|row| times[*row as usize])).collect()
+fn of_rows(leaves: &[Leaf], plan: &Plan, times: &[i64]) -> Vec<i64> {
+    plan.parts.iter().flat_map(|(leaf, _)| leaves[*leaf].rows.iter().map(|row| times[*row as usize])).collect()
 }
 
-impl Plan {
-    /// All values of the column.
-    fn values<'l>(&self, grouped: &Grouped<'_, 'l>) -> Vec<&'l [u8]> {
-        let rows = self.parts.iter().map(|(leaf, _)| grouped.leaves[*leaf].rows.len()).sum();
-        let mut values = Vec::with_capacity(rows);
-        for (leaf, slot) in &self.parts {
-            values.extend(grouped.column(&grouped.leaves[*leaf], *slot));
+/// The values of all columns, those of a column beside each other: gathered in one pass over the lines, so that
+/// encoding does not walk through the lines once for every column.
+pub struct Gathered(Vec<Texts>);
+
+/// Values one after the other.
+#[derive(Default)]
+struct Texts {
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+/// Bytes that are copied at once.
+const COPIED: usize = 16;
+
+impl Texts {
+    /// Adds what stands at a place of a line.
+    #[inline]
+    fn push(&mut self, line: &[u8], (start, end): (u32, u32)) {
+        let (start, end) = (start as usize, end as usize);
+        let before = self.bytes.len();
+        match line.get(start..start + COPIED) {
+            // Values are a few bytes long: copying a fixed number of them and taking some back needs no call.
+            Some(sixteen) if end - start <= COPIED => {
+                self.bytes.extend_from_slice(<&[u8; COPIED]>::try_from(sixteen).expect("sixteen bytes"));
+                self.bytes.truncate(before + end - start);
+            }
+            _ => self.bytes.extend_from_slice(&line[start..end]),
         }
-        values
+        self.ends.push(self.bytes.len() as u32);
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let value = &self.bytes[start..*end as usize];
+            start = *end as usize;
+            value
+        })
+    }
+}
+
+impl Gathered {
+    fn of(grouped: &Grouped<'_, '_>, plans: &[Plan]) -> Self {
+        let mut of_slot: Vec<Vec<usize>> = grouped.leaves.iter().map(|leaf| vec![0; leaf.pattern.slots()]).collect();
+        for (number, plan) in plans.iter().enumerate() {
+            plan.parts.iter().for_each(|(leaf, slot)| of_slot[*leaf][*slot] = number);
+        }
+        let mut columns: Vec<Texts> = plans.iter().map(|_| Texts::default()).collect();
+        for (leaf, numbers) in grouped.leaves.iter().zip(&of_slot) {
+            // A column that two slots of a pattern share holds the rows of the one before those of the other.
+            let mut sorted = numbers.clone();
+            sorted.sort_unstable();
+            if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+                for (slot, number) in numbers.iter().enumerate() {
+                    grouped.each_row(leaf, |line, values| columns[*number].push(line, values.nth(slot).expect("a value for each slot")));
+                }
+            } else {
+                grouped.each_row(leaf, |line, values| {
+                    numbers.iter().zip(values).for_each(|(number, place)| columns[*number].push(line, place))
+                });
+            }
+        }
+        Self(columns)
+    }
+
+    /// The values of a plan's column.
+    pub fn values(&self, plan: usize) -> Vec<&[u8]> {
+        self.0[plan].iter().collect()
+    }
+
+    /// How many values a plan's column has.
+    pub fn rows(&self, plan: usize) -> usize {
+        self.0[plan].ends.len()
     }
 }
 
 /// Which slots make which columns.
-fn plans(leaves: &[Leaf], depth: usize) -> Vec<Plan> {
+fn plans(grouped: &Grouped<'_, '_>, depth: usize) -> Vec<Plan> {
     let mut plans: Vec<Plan> = Vec::new();
-    let mut known: FxHashMap<(u32, SlotKind, SlotName), usize> = FxHashMap::default();
-    for (number, leaf) in leaves.iter().enumerate() {
+    let mut known: FxHashMap<(u32, SlotKind, Spelling, SlotName), usize> = FxHashMap::default();
+    for (number, leaf) in grouped.leaves.iter().enumerate() {
         let id = leaf.pattern.id();
         let kinds = leaf.pattern.pieces().iter().filter_map(|piece| match piece {
             Piece::Slot(kind) => Some(*kind),
             Piece::Text(_) => None,
         });
+        let first = grouped.first_row(leaf);
         for (slot, (kind, name)) in kinds.zip(slot_names(&leaf.pattern)).enumerate() {
             // Times are spelled by the events' times, raw lines have no names.
             if matches!(kind, SlotKind::Time | SlotKind::Raw) {
@@ -119,7 +204,7 @@ fn plans(leaves: &[Leaf], depth: usize) -> Vec<Plan> {
                 continue;
             }
             let key = ColumnKey::named(leaf.class, &name, depth);
-            let at = *known.entry((leaf.class, kind, name)).or_insert_with(|| {
+            let at = *known.entry((leaf.class, kind, Spelling::of(first[slot]), name)).or_insert_with(|| {
                 plans.push(Plan { key, kind, parts: Vec::new() });
                 plans.len() - 1
             });

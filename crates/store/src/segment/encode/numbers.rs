@@ -11,6 +11,39 @@ const DIGITS_MAX: usize = 18;
 /// A body of numbers, with the least and the greatest where these mean something.
 pub type Numbers = (Body, Option<(i64, i64)>);
 
+/// How a value is spelled: only values of one spelling are stored in one column, or numbers would become text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Spelling {
+    /// Digits.
+    Integer,
+    /// Digits and a point, so many after it.
+    Decimal(usize),
+    /// `a.b.c.d`
+    Ipv4,
+    /// So many hexadecimal digits, or a UUID.
+    Hex(usize),
+    /// Anything else.
+    Text,
+}
+
+impl Spelling {
+    /// The spelling of a value.
+    pub fn of(value: &[u8]) -> Self {
+        let hex = |value: &[u8]| value.iter().all(u8::is_ascii_hexdigit);
+        if canonical(value).is_some() {
+            return Self::Integer;
+        }
+        if ipv4(value).is_some() {
+            return Self::Ipv4;
+        }
+        match value.iter().position(|byte| *byte == b'.') {
+            Some(point) if decimal(value, value.len() - point - 1).is_some() => Self::Decimal(value.len() - point - 1),
+            _ if is_uuid(value) || (value.len() >= 8 && hex(value)) => Self::Hex(value.len()),
+            _ => Self::Text,
+        }
+    }
+}
+
 /// An integer of digits alone.
 #[inline]
 fn integer(value: &[u8]) -> Option<i64> {

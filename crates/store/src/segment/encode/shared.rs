@@ -7,12 +7,11 @@ use super::dictionary::{Numbered, hash};
 use super::learned::ColumnKey;
 use super::numbers::{canonical, ipv4};
 use super::page::{Context, page, page_end};
-use super::{Output, Plan, put_ints};
+use super::{Gathered, Output, Plan, put_ints};
 use crate::segment::meta::{Body, PageMeta};
 use rustc_hash::FxHashMap;
 use taffrail_base::Result;
 use taffrail_pattern::SlotKind;
-use taffrail_pattern::group::Grouped;
 
 /// Rows of a column that are looked at to see whether it is of ids at all.
 const SAMPLE_ROWS: usize = 256;
@@ -73,14 +72,13 @@ impl Look {
 
 impl Dictionaries {
     /// Finds the columns that share values, and writes the dictionaries.
-    pub fn find(grouped: &Grouped<'_, '_>, plans: &[Plan], out: &mut Output<'_>) -> Result<Self> {
+    pub fn find(plans: &[Plan], gathered: &Gathered, out: &mut Output<'_>) -> Result<Self> {
         let mut looks: Vec<(Look, Vec<(usize, Vec<&[u8]>)>)> = Vec::new();
         for (number, plan) in plans.iter().enumerate() {
-            let rows: usize = plan.parts.iter().map(|(leaf, _)| grouped.leaves[*leaf].rows.len()).sum();
-            if plan.kind != SlotKind::Word || rows < ROWS_MIN {
+            if plan.kind != SlotKind::Word || gathered.rows(number) < ROWS_MIN {
                 continue;
             }
-            let values = plan.values(grouped);
+            let values = gathered.values(number);
             let Some(look) = Look::of(&values) else { continue };
             match looks.iter_mut().find(|(known, _)| *known == look) {
                 Some((_, columns)) => columns.push((number, values)),
