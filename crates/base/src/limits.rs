@@ -204,3 +204,7 @@ pub const EXPORT_GROUP_ROWS_MAX: usize = 131_072;
 
 /// Bytes of events in a group of an exported Parquet file, which is held in memory until it is written.
 pub const EXPORT_GROUP_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Bytes of the values of a page that are put together from others: pages are cut at 4 MiB, or hold one event of the
+/// longest kind. More is damage: a few bytes could otherwise claim any amount.
+pub const PAGE_VALUES_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;

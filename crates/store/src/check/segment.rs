@@ -248,7 +248,9 @@ impl Look<'_, '_> {
             };
             match decode::page(blocks, page, &times) {
                 Ok(values) => {
-                    bytes = bytes.map(|bytes: u64| bytes + (0..values.len()).map(|row| values.get(row).len() as u64).sum::<u64>());
+                    let mut scratch = Vec::new();
+                    let sum: u64 = (0..values.len()).map(|row| values.read(row, &mut scratch).len() as u64).sum();
+                    bytes = bytes.map(|bytes: u64| bytes + sum);
                     let what = wrong(blocks, page, &values)?;
                     what.into_iter().for_each(|what| self.tell(Severity::Damage, None, events.clone(), what, BUG));
                 }
@@ -320,13 +322,14 @@ fn wrong(blocks: &Blocks<'_>, page: &PageMeta, values: &Values) -> Result<Option
         Some((kind, place)) => blocks.filters(*place).ok().map(|block| (*kind, block, *place)),
         None => None,
     };
-    let mut last: &[u8] = &[];
+    let (mut scratch, mut last) = (Vec::new(), Vec::new());
     for row in 0..values.len() {
-        let value = values.get(row);
+        let value = values.read(row, &mut scratch);
         if row > 0 && value == last {
             continue;
         }
-        last = value;
+        last.clear();
+        last.extend_from_slice(value);
         if value.len() > page.max_len as usize {
             return Ok(Some("a value is longer than the directory says, so searches may pass it over"));
         }
