@@ -98,6 +98,13 @@ pub fn unpack(meta: &BlockMeta, stored: &[u8], place: &str) -> Result<Vec<u8>> {
     if !meta.compressed {
         return Ok(stored.to_vec());
     }
+    // Nothing is allocated for a length that the compressed bytes do not claim too.
+    if !matches!(zstd::zstd_safe::get_frame_content_size(stored), Ok(Some(len)) if len == u64::from(meta.len)) {
+        return Err(Error::corrupt(
+            format_args!("{place}, block at byte {}", meta.offset),
+            "claims another length than its compressed bytes",
+        ));
+    }
     let bytes = zstd::bulk::decompress(stored, meta.len as usize)
         .map_err(|e| Error::corrupt(format_args!("{place}, block at byte {}", meta.offset), e))?;
     if bytes.len() != meta.len as usize {
