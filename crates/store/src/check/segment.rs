@@ -310,7 +310,10 @@ fn wrong(blocks: &Blocks<'_>, page: &PageMeta, values: &Values) -> Result<Option
         return Ok(Some("a page has another number of values than the directory says"));
     }
     if let Some((least, greatest)) = page.range {
-        let (Body::Integer { ints, .. } | Body::Decimal { ints, .. } | Body::Ipv4 { ints } | Body::Time { ints, .. }
+        let (Body::Integer { ints, .. }
+        | Body::Decimal { ints, .. }
+        | Body::Ipv4 { ints }
+        | Body::Time { ints, .. }
         | Body::Shared { numbers: ints, .. }) = &page.body
         else {
             return Ok(Some("a range of numbers where none are"));

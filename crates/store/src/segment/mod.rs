@@ -254,7 +254,16 @@ impl Segment {
             first_sequence: 1,
         };
         let origins = origins(&footer, &meta);
-        Ok(Arc::new(Self { meta, name, source: Source::Memory(file), footer, origins, filters: OnceLock::new() }))
+        Ok(Arc::new(Self {
+            meta,
+            name,
+            source: Source::Memory(file),
+            footer,
+            origins,
+            filters: OnceLock::new(),
+            zones: OnceLock::new(),
+            cache: None,
+        }))
     }
 
     fn load(&self, number: u32) -> Result<Block> {
