@@ -9,7 +9,7 @@ mod shared;
 
 pub use learned::Learned;
 
-use super::blocks::BlockWriter;
+use super::blocks::{BlockWriter, Kind};
 use super::ints;
 use super::meta::{ColumnMeta, NodeMeta, PageMeta, PatternMeta, Place, ZONE_ROWS};
 use learned::ColumnKey;
@@ -218,7 +218,7 @@ fn plans(grouped: &Grouped<'_, '_>, depth: usize) -> Vec<Plan> {
 pub fn put_ints(values: &[i64], out: &mut BlockWriter) -> Result<Place> {
     let mut bytes = Vec::new();
     ints::encode(values, &mut bytes);
-    out.put(&bytes)
+    out.put(Kind::Numbers, &bytes)
 }
 
 /// Writes the range of times of each chunk of rows.
