@@ -49,7 +49,7 @@ pub fn node(lines: &[&[u8]], class: &dyn Fn(usize) -> u32, times: Option<&[i64]>
     let grouped = group(lines, class, limits);
     let plans = plans(&grouped, depth);
     let gathered = Gathered::of(&grouped, &plans);
-    let Grouped { leaves, .. } = grouped;
+    let leaves = grouped.into_leaves();
     let columns = columns(&leaves, &plans, &gathered, times, depth, out)?;
     let (columns, shared) = columns;
     let order = if leaves.len() > 1 { Some(put_order(&leaves, lines.len(), out)?) } else { None };

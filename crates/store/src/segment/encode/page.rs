@@ -91,7 +91,7 @@ pub fn page(values: &[&[u8]], context: &Context<'_>, out: &mut Output<'_>) -> Re
 }
 
 /// Bytes of different values for which a byte of filter is spent at most.
-const FILTER_SHARE: usize = 12;
+const FILTER_SHARE: usize = 16;
 
 /// Bytes of a filter that any page may have.
 const FILTER_BYTES: usize = 256;
