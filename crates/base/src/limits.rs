@@ -202,3 +202,13 @@ pub const JSON_DEPTH_MAX: usize = 64;
 
 /// Findings of a check that are shown; the rest is counted. Who has more restores from a copy.
 pub const CHECK_FINDINGS_MAX: usize = 1_000;
+
+/// Rows of a group of an exported Parquet file: what DuckDB reads at a time, about.
+pub const EXPORT_GROUP_ROWS_MAX: usize = 131_072;
+
+/// Bytes of events in a group of an exported Parquet file, which is held in memory until it is written.
+pub const EXPORT_GROUP_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Bytes of the values of a page that are put together from others: pages are cut at 4 MiB, or hold one event of the
+/// longest kind. More is damage: a few bytes could otherwise claim any amount.
+pub const PAGE_VALUES_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;

@@ -13,6 +13,8 @@
 pub mod catalog;
 pub mod check;
 mod codec;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod journal;
 pub mod memory;
 pub mod scan;

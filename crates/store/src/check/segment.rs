@@ -249,8 +249,8 @@ impl Look<'_, '_> {
             match decode::page(blocks, page, &times) {
                 Ok(values) => {
                     let mut scratch = Vec::new();
-                    let mut len = |row| values.read(row, &mut scratch).len() as u64;
-                    bytes = bytes.map(|bytes: u64| bytes + (0..values.len()).map(&mut len).sum::<u64>());
+                    let sum: u64 = (0..values.len()).map(|row| values.read(row, &mut scratch).len() as u64).sum();
+                    bytes = bytes.map(|bytes: u64| bytes + sum);
                     let what = wrong(blocks, page, &values)?;
                     what.into_iter().for_each(|what| self.tell(Severity::Damage, None, events.clone(), what, BUG));
                 }
@@ -310,7 +310,12 @@ fn wrong(blocks: &Blocks<'_>, page: &PageMeta, values: &Values) -> Result<Option
         return Ok(Some("a page has another number of values than the directory says"));
     }
     if let Some((least, greatest)) = page.range {
-        let (Body::Integer { ints, .. } | Body::Decimal { ints, .. } | Body::Ipv4 { ints } | Body::Time { ints, .. }) = &page.body else {
+        let (Body::Integer { ints, .. }
+        | Body::Decimal { ints, .. }
+        | Body::Ipv4 { ints }
+        | Body::Time { ints, .. }
+        | Body::Shared { numbers: ints, .. }) = &page.body
+        else {
             return Ok(Some("a range of numbers where none are"));
         };
         if decode::read_ints(blocks, *ints, page.rows as usize)?.iter().any(|number| !(least..=greatest).contains(number)) {
@@ -322,7 +327,7 @@ fn wrong(blocks: &Blocks<'_>, page: &PageMeta, values: &Values) -> Result<Option
         Some((kind, place)) => blocks.filters(*place).ok().map(|block| (*kind, block, *place)),
         None => None,
     };
-    let (mut last, mut scratch) = (Vec::new(), Vec::new());
+    let (mut scratch, mut last) = (Vec::new(), Vec::new());
     for row in 0..values.len() {
         let value = values.read(row, &mut scratch);
         if row > 0 && value == &last[..] {

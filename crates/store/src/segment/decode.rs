@@ -5,6 +5,7 @@ use super::wire::Reader;
 use super::{Block, Blocks, ints};
 use std::rc::Rc;
 use std::sync::Arc;
+use taffrail_base::limits::PAGE_VALUES_BYTES_MAX;
 use taffrail_base::{Error, Result};
 use taffrail_pattern::split::time::{self, Layout};
 use taffrail_pattern::{Pattern, Piece};
@@ -254,6 +255,10 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
             Ok(Values::Numbers(Spelling::Time(layout), nanos))
         }
         Body::Dictionary { count, lengths, bytes, numbers } => {
+            // Entries without bytes would otherwise cost memory that nothing in the file pays for.
+            if *count as usize > rows {
+                return Err(damaged("a dictionary of more entries than rows"));
+            }
             let lengths = read_ints(blocks, *lengths, *count as usize)?;
             let block = blocks.get(*bytes)?;
             let entries = Strings::split(block.range(*bytes)?, &lengths, blocks.name())?;
@@ -465,6 +470,9 @@ fn nested(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Strings> {
         let row = next[number];
         next[number] += 1;
         lines.push_with(|out| render(&node.patterns[number].pattern, out, |slot, out| columns[number][slot].write(row, out)));
+        if lines.bytes.len() > PAGE_VALUES_BYTES_MAX {
+            return Err(Error::corrupt(blocks.name(), format_args!("a page of more than {PAGE_VALUES_BYTES_MAX} bytes of values")));
+        }
     }
     Ok(lines)
 }

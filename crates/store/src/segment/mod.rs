@@ -9,10 +9,10 @@ pub(crate) mod decode;
 mod encode;
 mod fuse;
 mod inspect;
-mod ints;
+pub(crate) mod ints;
 pub(crate) mod meta;
 pub(crate) mod stamp;
-mod wire;
+pub(crate) mod wire;
 
 pub use builder::{SegmentBuilder, encode_all};
 pub use cache::BlockCache;
@@ -165,15 +165,7 @@ impl Segment {
         if meta.events != SegmentMeta::EVENTS_UNKNOWN && u64::from(footer.events.rows) != meta.events {
             return Err(Error::corrupt(&name, format_args!("{} events where the catalog has {}", footer.events.rows, meta.events)));
         }
-        let origins = footer.origins.iter().map(|[host, source, sourcetype, transport, peer]| Origin {
-            index: meta.index.clone(),
-            host: host.clone(),
-            source: source.clone(),
-            sourcetype: sourcetype.clone(),
-            transport: transport.clone(),
-            peer: peer.clone(),
-        });
-        let origins = origins.collect();
+        let origins = origins(&footer, &meta);
         Ok(Arc::new(Self { meta, name, source, footer, origins, filters: OnceLock::new(), zones: OnceLock::new(), cache }))
     }
 
@@ -202,6 +194,11 @@ impl Segment {
         Ok(u64::from_le_bytes(trailer.try_into().expect("eight bytes")))
     }
 
+    /// A block's uncompressed bytes.
+    pub(crate) fn block_bytes(&self, number: u32) -> Result<Vec<u8>> {
+        self.load(number).map(|block| block.0)
+    }
+
     /// Reads a block and checks it.
     pub(crate) fn check_block(&self, number: u32) -> Result<()> {
         self.load(number).map(drop)
@@ -225,6 +222,50 @@ impl Segment {
         Ok(())
     }
 
+    /// A segment of a directory and of one block of bytes, which stands for all blocks it names: for fuzzing what
+    /// checksums keep damage away from.
+    pub(crate) fn of_directory(plain: &[u8], version: u8, filters: &[u8], bytes: &[u8], events_max: u32) -> Result<Arc<Self>> {
+        let name = "a segment without checksums".to_owned();
+        let mut footer = Footer::decode(plain, version, &name)?;
+        if footer.events.rows > events_max || footer.blocks.len() > 64 {
+            return Err(Error::corrupt(&name, "too large for this"));
+        }
+        let mut file = filters.to_vec();
+        file.extend_from_slice(bytes);
+        let block = |offset: usize, bytes: &[u8]| meta::BlockMeta {
+            offset: offset as u64,
+            stored_len: bytes.len() as u32,
+            len: bytes.len() as u32,
+            crc32c: crc32c::crc32c(bytes),
+            compressed: false,
+        };
+        for (number, place) in footer.blocks.iter_mut().enumerate() {
+            *place = if number == 0 { block(0, filters) } else { block(filters.len(), bytes) };
+        }
+        let meta = SegmentMeta {
+            id: Ulid(1),
+            index: "main".into(),
+            events: footer.events.rows.into(),
+            raw_bytes: 0,
+            stored_bytes: file.len() as u64,
+            patterns: footer.events.patterns.len() as u64,
+            min_time: Timestamp::MIN,
+            max_time: Timestamp::MAX,
+            first_sequence: 1,
+        };
+        let origins = origins(&footer, &meta);
+        Ok(Arc::new(Self {
+            meta,
+            name,
+            source: Source::Memory(file),
+            footer,
+            origins,
+            filters: OnceLock::new(),
+            zones: OnceLock::new(),
+            cache: None,
+        }))
+    }
+
     fn load(&self, number: u32) -> Result<Block> {
         let block = self
             .footer
@@ -238,6 +279,18 @@ impl Segment {
         let unpacked = blocks::unpack(block, &stored, &self.name)?;
         Ok(Block::new(unpacked, &self.name))
     }
+}
+
+fn origins(footer: &Footer, meta: &SegmentMeta) -> Vec<Origin> {
+    let origins = footer.origins.iter().map(|[host, source, sourcetype, transport, peer]| Origin {
+        index: meta.index.clone(),
+        host: host.clone(),
+        source: source.clone(),
+        sourcetype: sourcetype.clone(),
+        transport: transport.clone(),
+        peer: peer.clone(),
+    });
+    origins.collect()
 }
 
 impl Source {

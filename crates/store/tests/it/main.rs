@@ -5,6 +5,7 @@
 mod child;
 mod damage;
 mod faults;
+mod fuzz;
 mod garbage;
 mod image;
 mod kill;

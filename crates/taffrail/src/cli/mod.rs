@@ -4,6 +4,7 @@
 pub mod caret;
 pub mod client;
 pub mod exit;
+mod export;
 mod forward;
 mod fsck;
 mod import;
@@ -48,6 +49,8 @@ enum Command {
     Stat(stat::Arguments),
     /// Print events as they arrive.
     Tail(tail::Arguments),
+    /// Write events to a file for other programs: raw bytes, JSON lines or Parquet.
+    Export(export::Arguments),
     /// Check everything that a data folder holds, and name what is wrong and how to mend it.
     Fsck(fsck::Arguments),
 }
@@ -86,6 +89,7 @@ fn dispatch(command: Command) -> Outcome {
             Command::Search(arguments) => search::run(arguments).await,
             Command::Stat(arguments) => stat::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
+            Command::Export(arguments) => export::run(arguments).await,
             Command::Fsck(arguments) => fsck::run(arguments).await,
         }
     });
