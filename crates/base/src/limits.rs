@@ -17,6 +17,16 @@ pub const MEMORY_SEGMENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Events a segment may hold: row numbers are 32 bits, and a search works on one segment at a time.
 pub const SEGMENT_EVENTS_MAX: usize = 1_000_000;
 
+/// Raw bytes of a segment that is merged from smaller ones: what merging holds in memory is in proportion, and it
+/// runs beside ingest.
+pub const MERGED_SEGMENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Segments merged into one at most: each is an open file and a directory in memory.
+pub const MERGE_INPUTS_MAX: usize = 64;
+
+/// Legal holds at once: every removal looks at all of them.
+pub const HOLDS_MAX: usize = 1_000;
+
 /// Age after which a memory segment is written out even if small, in seconds.
 pub const MEMORY_SEGMENT_AGE_SECONDS_MAX: u64 = 300;
 

@@ -21,4 +21,4 @@ pub mod store;
 pub use scan::{Column, Filter, OriginField, Scan, ScanRequest, ValueTest};
 pub use segment::{Segment, SegmentMeta};
 pub use snapshot::{DiskSegment, SegmentRef, Snapshot};
-pub use store::{IndexStat, Store, StoreMetrics, StoreOptions, StoreSettings, StoreSink};
+pub use store::{Deletion, DiskLimit, IndexRules, IndexStat, Rules, Store, StoreMetrics, StoreOptions, StoreSettings, StoreSink};

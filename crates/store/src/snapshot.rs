@@ -5,9 +5,10 @@ use crate::segment::{Segment, SegmentMeta};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use taffrail_base::limits::OPEN_SEGMENTS_MAX;
-use taffrail_base::{Result, Vfs};
+use taffrail_base::{Result, Ulid, Vfs};
 
 /// An immutable view of what the store holds.
 #[derive(Clone, Default)]
@@ -47,8 +48,10 @@ impl SegmentRef {
     }
 }
 
-/// A segment file; opened when first needed.
+/// A segment file; opened when first needed. One that the catalog no longer has loses its file when nobody reads it
+/// any more.
 pub struct DiskSegment {
+    condemned: AtomicBool,
     meta: SegmentMeta,
     path: PathBuf,
     vfs: Arc<dyn Vfs>,
@@ -68,16 +71,44 @@ impl OpenSegments {
         }
         kept.push_back(segment.clone());
     }
+
+    fn forget(&self, id: Ulid) {
+        let mut kept = self.0.lock();
+        // Closed after the lock is given up.
+        let gone: Vec<_> = kept.iter().filter(|segment| segment.meta().id == id).cloned().collect();
+        kept.retain(|segment| segment.meta().id != id);
+        drop((kept, gone));
+    }
+}
+
+impl Drop for DiskSegment {
+    fn drop(&mut self) {
+        if *self.condemned.get_mut() {
+            // What cannot be removed now is at the next start: the catalog does not name it.
+            let _ = self.vfs.remove_file(&self.path);
+        }
+    }
 }
 
 impl DiskSegment {
     pub(crate) fn new(vfs: Arc<dyn Vfs>, path: PathBuf, meta: SegmentMeta, cache: Arc<OpenSegments>) -> Self {
-        Self { meta, path, vfs, opened: Mutex::new(Weak::new()), cache }
+        Self { condemned: AtomicBool::new(false), meta, path, vfs, opened: Mutex::new(Weak::new()), cache }
     }
 
     /// What the catalog knows of it.
     pub fn meta(&self) -> &SegmentMeta {
         &self.meta
+    }
+
+    /// Has the file removed once nobody reads it. Only for what the catalog durably no longer names.
+    pub(crate) fn condemn(&self) {
+        self.condemned.store(true, Ordering::Relaxed);
+        self.cache.forget(self.meta.id);
+    }
+
+    /// Opens the segment for one pass over all of it: it does not displace what searches keep open.
+    pub(crate) fn open_apart(&self) -> Result<Arc<Segment>> {
+        Segment::open(&self.vfs, self.path.clone(), self.meta.clone())
     }
 
     /// The opened segment; the ones opened last stay open.

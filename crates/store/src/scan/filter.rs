@@ -260,7 +260,10 @@ impl<'b> SegmentScan<'b> {
     pub fn matching(&self, filter: &Prepared, request: &ScanRequest) -> Result<Vec<Selection>> {
         let meta = self.segment().meta();
         let whole = request.earliest <= meta.min_time && (meta.max_time < request.latest || request.latest == Timestamp::MAX);
-        let sequence_from = request.sequence_from.as_ref().map_or(0, |from| from(&meta.index)).saturating_sub(meta.first_sequence);
+        let sequence_from = match request.sequence_from.as_ref().map_or(0, |from| from(&meta.index)) {
+            from if from <= meta.first_sequence => 0,
+            from => self.blocks.arrival()?.first_row(from),
+        };
         let mut selections = Vec::with_capacity(self.patterns());
         for pattern in 0..self.patterns() {
             let mut found = self.select(filter, pattern)?;

@@ -49,7 +49,7 @@ impl Scan {
     pub fn plan(snapshot: &Snapshot, request: ScanRequest) -> Self {
         let filter = Prepared::new(&request.filter);
         let new_enough =
-            |meta: &SegmentMeta| request.sequence_from.as_ref().is_none_or(|from| meta.first_sequence + meta.events > from(&meta.index));
+            |meta: &SegmentMeta| request.sequence_from.as_ref().is_none_or(|from| meta.end_sequence > from(&meta.index));
         let wanted = |segment: &&SegmentRef| {
             let meta = segment.meta();
             meta.events > 0 && overlaps(meta, &request) && filter.may_be_in(meta) && new_enough(meta)
@@ -163,11 +163,11 @@ impl ScanStream {
     /// The newest `limit` hits of all segments: finds them by time alone, then builds only their rows.
     /// Segments older than the hits found so far are not opened.
     fn newest(&mut self, limit: usize) -> Result<Vec<RecordBatch>> {
-        let mut best: Vec<(Hit, usize)> = Vec::new();
+        let mut best: Vec<(Hit, usize, u64)> = Vec::new();
         while let Some(number) = self.waiting.pop_front() {
             let meta = &self.shared.metas[number];
             let full = best.len() >= limit;
-            if full && best.last().is_some_and(|(oldest, _)| meta.max_time.nanos() < oldest.time) {
+            if full && best.last().is_some_and(|(oldest, _, _)| meta.max_time.nanos() < oldest.time) {
                 self.shared.skip(number);
                 continue;
             }
@@ -175,13 +175,18 @@ impl ScanStream {
             let found = self.shared.with_scan(&segment, |scan| {
                 let selections = scan.matching(&self.shared.filter, &self.shared.request)?;
                 self.shared.done(scan, &selections);
-                hits(scan, &selections, true, Some(limit))
+                let found = hits(scan, &selections, true, Some(limit))?;
+                if found.is_empty() {
+                    return Ok(Vec::new());
+                }
+                let arrival = scan.blocks.arrival()?;
+                Ok(found.into_iter().map(|hit| (hit, number, arrival.of(hit.row))).collect::<Vec<_>>())
             })?;
-            best.extend(found.into_iter().map(|hit| (hit, number)));
-            let arrival = |hit: &Hit, number: usize| self.shared.metas[number].first_sequence + u64::from(hit.row);
-            best.sort_by_key(|(hit, number)| std::cmp::Reverse((hit.time, arrival(hit, *number))));
+            best.extend(found);
+            best.sort_by_key(|(hit, _, arrival)| std::cmp::Reverse((hit.time, *arrival)));
             best.truncate(limit);
         }
+        let best: Vec<(Hit, usize)> = best.into_iter().map(|(hit, number, _)| (hit, number)).collect();
         self.materialise(&best)
     }
 

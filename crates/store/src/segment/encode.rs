@@ -32,6 +32,19 @@ pub type RowTimes<'a> = Option<&'a [i64]>;
 
 /// Encodes lines as a node: patterns, the order of patterns, and the columns of each.
 pub fn node(lines: &[&[u8]], class: &dyn Fn(usize) -> u32, times: Option<&[i64]>, depth: usize, out: &mut BlockWriter) -> Result<NodeMeta> {
+    let (patterns, order) = patterns(lines, class, times, depth, out)?;
+    let order = if patterns.len() > 1 { Some(put_ints(&order, out)?) } else { None };
+    Ok(NodeMeta { rows: lines.len() as u32, order, patterns })
+}
+
+/// The patterns of lines with their columns, and the number of each line's.
+pub fn patterns(
+    lines: &[&[u8]],
+    class: &dyn Fn(usize) -> u32,
+    times: Option<&[i64]>,
+    depth: usize,
+    out: &mut BlockWriter,
+) -> Result<(Vec<PatternMeta>, Vec<i64>)> {
     let limits = match depth {
         0 => GroupLimits::default(),
         _ => GroupLimits { patterns_max: 256, tokens_max: 64, line_bytes_max: 4_096 },
@@ -43,11 +56,7 @@ pub fn node(lines: &[&[u8]], class: &dyn Fn(usize) -> u32, times: Option<&[i64]>
         let number = patterns.len() as i64;
         leaf.rows.iter().for_each(|row| order[*row as usize] = number);
         let row_times: Option<Vec<i64>> = times.map(|times| leaf.rows.iter().map(|row| times[*row as usize]).collect());
-        let kinds = leaf.pattern.pieces().iter().filter_map(|piece| match piece {
-            taffrail_pattern::Piece::Slot(kind) => Some(*kind),
-            taffrail_pattern::Piece::Text(_) => None,
-        });
-        let columns = kinds
+        let columns = slots(&leaf.pattern)
             .enumerate()
             .map(|(slot, kind)| column(&leaf.column(slot), kind, row_times.as_deref(), depth, out))
             .collect::<Result<Vec<_>>>();
@@ -62,11 +71,18 @@ pub fn node(lines: &[&[u8]], class: &dyn Fn(usize) -> u32, times: Option<&[i64]>
             Err(error) => failed = Some(error),
         }
     });
-    if let Some(error) = failed {
-        return Err(error);
+    match failed {
+        Some(error) => Err(error),
+        None => Ok((patterns, order)),
     }
-    let order = if patterns.len() > 1 { Some(put_ints(&order, out)?) } else { None };
-    Ok(NodeMeta { rows: lines.len() as u32, order, patterns })
+}
+
+/// The kinds of a pattern's slots.
+pub fn slots(pattern: &taffrail_pattern::Pattern) -> impl Iterator<Item = SlotKind> + '_ {
+    pattern.pieces().iter().filter_map(|piece| match piece {
+        taffrail_pattern::Piece::Slot(kind) => Some(*kind),
+        taffrail_pattern::Piece::Text(_) => None,
+    })
 }
 
 /// Writes integers and tells where.
@@ -76,7 +92,8 @@ pub fn put_ints(values: &[i64], out: &mut BlockWriter) -> Result<super::meta::Pl
     out.put(&bytes)
 }
 
-fn column(values: &[&[u8]], kind: SlotKind, times: RowTimes<'_>, depth: usize, out: &mut BlockWriter) -> Result<ColumnMeta> {
+/// Encodes the values of a slot.
+pub fn column(values: &[&[u8]], kind: SlotKind, times: RowTimes<'_>, depth: usize, out: &mut BlockWriter) -> Result<ColumnMeta> {
     let mut pages = Vec::new();
     let mut start = 0;
     while start < values.len() {

@@ -101,6 +101,8 @@ pub struct Footer {
     pub origin: Place,
     pub problems: Place,
     pub events: NodeMeta,
+    /// The arrival number of each event, where these do not follow each other (version 2).
+    pub sequence: Option<Place>,
 }
 
 /// Deepest nesting of nodes and affixes that is read; the writer makes at most half of it.
@@ -170,6 +172,9 @@ impl Footer {
             put_place(&mut out, stream);
         }
         put_node(&mut out, &self.events);
+        if let Some(sequence) = &self.sequence {
+            put_option(&mut out, Some(sequence));
+        }
         out
     }
 
@@ -189,7 +194,9 @@ impl Footer {
         if let Some(wrong) = events.patterns.iter().find(|p| p.class as usize >= classes.len()) {
             return Err(reader.damaged(format_args!("pattern {} has no sourcetype", wrong.id)));
         }
-        Ok(Self { blocks, classes, origins, time, received, origin, problems, events })
+        // Version 1 ends here.
+        let sequence = if reader.is_empty() { None } else { option(reader)? };
+        Ok(Self { blocks, classes, origins, time, received, origin, problems, events, sequence })
     }
 }
 

@@ -8,11 +8,13 @@ pub(crate) mod decode;
 mod encode;
 mod inspect;
 mod ints;
+pub(crate) mod merge;
 pub(crate) mod meta;
 pub(crate) mod stamp;
 mod wire;
 
-pub use builder::{SegmentBuilder, encode_all};
+pub use builder::{Keep, SegmentBuilder, encode_all, encode_some};
+pub use merge::merge;
 
 use cursor::PatternCursor;
 use meta::{Footer, Place};
@@ -25,6 +27,9 @@ use taffrail_event::{Origin, Timestamp};
 
 /// What every segment file begins with: the name and the format's version.
 pub const MAGIC: [u8; 8] = *b"TAFSEG\x00\x01";
+
+/// The same of version 2: the arrival numbers do not follow each other.
+pub const MAGIC_2: [u8; 8] = *b"TAFSEG\x00\x02";
 
 /// Bytes after the footer: its offset, its stored length, its length, its checksum, the magic again.
 const TRAILER_BYTES: usize = 8 + 4 + 4 + 4 + 8;
@@ -51,8 +56,12 @@ pub struct SegmentMeta {
     pub min_time: Timestamp,
     /// The latest event time.
     pub max_time: Timestamp,
-    /// The arrival number, within the index, of its first event; they are consecutive.
+    /// The arrival number, within the index, of its first event.
     pub first_sequence: u64,
+    /// The arrival number after its last event. Where it is `first_sequence + events` they are consecutive.
+    pub end_sequence: u64,
+    /// What tells without opening the file that it holds no matching event (see [`summary`]); may be empty.
+    pub summary: Arc<[u8]>,
 }
 
 #[derive(Debug)]
@@ -105,7 +114,7 @@ impl Segment {
         let trailer_at = len.checked_sub(TRAILER_BYTES as u64).filter(|at| *at >= MAGIC.len() as u64).ok_or_else(too_short)?;
         let trailer = source.read(trailer_at, TRAILER_BYTES, &name)?;
         let number = |at: usize| u32::from_le_bytes(trailer[at..at + 4].try_into().expect("four bytes"));
-        if trailer[20..] != MAGIC {
+        if trailer[20..] != MAGIC && trailer[20..] != MAGIC_2 {
             return Err(Error::corrupt(&name, "does not end as a segment of a known version does"));
         }
         let offset = u64::from_le_bytes(trailer[..8].try_into().expect("eight bytes"));
@@ -118,6 +127,9 @@ impl Segment {
         let footer = Footer::decode(&blocks::unpack(&block, &stored, &name)?, &name)?;
         if u64::from(footer.events.rows) != meta.events {
             return Err(Error::corrupt(&name, format_args!("{} events where the catalog has {}", footer.events.rows, meta.events)));
+        }
+        if footer.sequence.is_none() && meta.first_sequence.checked_add(meta.events) != Some(meta.end_sequence) {
+            return Err(Error::corrupt(&name, "the catalog has gaps in its arrival numbers, the file has none"));
         }
         let origins = footer.origins.iter().map(|[host, source, sourcetype, transport, peer]| Origin {
             index: meta.index.clone(),
@@ -153,6 +165,7 @@ impl Segment {
     /// Calls `each` with the arrival number and the bytes of every event, in arrival order.
     pub fn for_each_raw(&self, each: &mut dyn FnMut(u64, &[u8])) -> Result<()> {
         let blocks = Blocks::new(self);
+        let arrival = blocks.arrival()?;
         let node = &self.footer.events;
         let order = decode::order(&blocks, node)?;
         let cursors: Vec<PatternCursor<'_>> = (0..node.patterns.len()).map(|n| PatternCursor::new(&blocks, n)).collect();
@@ -163,7 +176,7 @@ impl Segment {
             line.clear();
             cursors[number].render(next[number], &mut line)?;
             next[number] += 1;
-            each(self.meta.first_sequence + row as u64, &line);
+            each(arrival.of(row as u32), &line);
         }
         Ok(())
     }
@@ -200,6 +213,33 @@ impl Source {
                 file.read_exact_at(&mut bytes, offset).map_err(|e| Error::io(name, e))?;
                 Ok(bytes)
             }
+        }
+    }
+}
+
+/// The arrival numbers of a segment's events, by row.
+#[derive(Debug)]
+pub enum Arrival {
+    /// Consecutive, from this one on.
+    From(u64),
+    /// One each, ascending.
+    Each(Vec<i64>),
+}
+
+impl Arrival {
+    /// The arrival number of an event.
+    pub fn of(&self, row: u32) -> u64 {
+        match self {
+            Self::From(first) => first + u64::from(row),
+            Self::Each(numbers) => numbers[row as usize] as u64,
+        }
+    }
+
+    /// The first row whose arrival number is at or above `number`.
+    pub fn first_row(&self, number: u64) -> u64 {
+        match self {
+            Self::From(first) => number.saturating_sub(*first),
+            Self::Each(numbers) => numbers.partition_point(|one| (*one as u64) < number) as u64,
         }
     }
 }
@@ -261,6 +301,19 @@ impl<'s> Blocks<'s> {
         }
         let times = Arc::new(self.stream(self.segment.footer.time)?);
         Ok(self.event_times.get_or_init(|| times).clone())
+    }
+
+    /// The arrival numbers.
+    pub fn arrival(&self) -> Result<Arrival> {
+        let meta = self.segment.meta();
+        let Some(place) = self.segment.footer.sequence else { return Ok(Arrival::From(meta.first_sequence)) };
+        let numbers = self.stream(place)?;
+        let ascending = numbers.windows(2).all(|pair| pair[0] < pair[1]);
+        let ends = numbers.first().zip(numbers.last()).map(|(first, last)| (*first as u64, (*last as u64).wrapping_add(1)));
+        if !ascending || ends.is_some_and(|ends| ends != (meta.first_sequence, meta.end_sequence)) {
+            return Err(Error::corrupt(self.name(), "the arrival numbers are not those that the catalog has"));
+        }
+        Ok(Arrival::Each(numbers))
     }
 
     /// The rows of each pattern among the segment's.

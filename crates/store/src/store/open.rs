@@ -7,7 +7,7 @@ use super::{Ingest, Shared, StoreOptions};
 use crate::catalog::{Catalog, CatalogState, segment_path};
 use crate::journal::{self, Journal, JournalOptions, Replayed, Span};
 use crate::snapshot::DiskSegment;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, Result, Ulid};
@@ -170,7 +170,7 @@ impl Shared {
 
     /// Removes segment files that a crash left unnamed: their events are in the journal, and by now in memory.
     fn remove_orphans(&self) -> Result<()> {
-        let named: Vec<Ulid> = self.state.lock().disk.iter().map(|segment| segment.meta().id).collect();
+        let named: BTreeSet<Ulid> = self.state.lock().disk.iter().map(|segment| segment.meta().id).collect();
         for (path, id) in self.segment_files()? {
             if id.is_none_or(|id| !named.contains(&id)) {
                 tracing::info!(path = %path.display(), "removing an unfinished segment");

@@ -56,6 +56,16 @@ pub struct StoreMetrics {
     pub flush_failures: u64,
     /// Bytes of the segments written.
     pub flushed_bytes: u64,
+    /// Times that segments were merged into one.
+    pub merges: u64,
+    /// Segments that were merged.
+    pub merged_segments: u64,
+    /// Bytes of the segments that came of it.
+    pub merged_bytes: u64,
+    /// Segments removed by rule or by an administrator.
+    pub removed_segments: u64,
+    /// Events in these.
+    pub removed_events: u64,
     /// Segment files now.
     pub segments: u64,
     /// Events in memory.
@@ -78,6 +88,11 @@ pub(super) struct Counters {
     pub flushes: AtomicU64,
     pub flush_failures: AtomicU64,
     pub flushed_bytes: AtomicU64,
+    pub merges: AtomicU64,
+    pub merged_segments: AtomicU64,
+    pub merged_bytes: AtomicU64,
+    pub removed_segments: AtomicU64,
+    pub removed_events: AtomicU64,
     pub disk_full: AtomicBool,
 }
 
@@ -125,6 +140,11 @@ impl Shared {
             flushes: read(&counters.flushes),
             flush_failures: read(&counters.flush_failures),
             flushed_bytes: read(&counters.flushed_bytes),
+            merges: read(&counters.merges),
+            merged_segments: read(&counters.merged_segments),
+            merged_bytes: read(&counters.merged_bytes),
+            removed_segments: read(&counters.removed_segments),
+            removed_events: read(&counters.removed_events),
             disk_full: counters.disk_full.load(Ordering::Relaxed),
             ..StoreMetrics::default()
         };

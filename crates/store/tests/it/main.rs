@@ -7,5 +7,6 @@ mod faults;
 mod garbage;
 mod kill;
 mod ledger;
+mod lifecycle;
 mod plain;
 mod power;
