@@ -3,13 +3,19 @@
 //!
 //! Knobs only: what is handed to components is made in `app` and `serve`.
 
+mod units;
+
+pub use units::{Age, DiskUsage, Size};
+
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use taffrail_base::{Error, ErrorKind, Result, Vfs, limits};
 use taffrail_collect::InputSettings;
 use taffrail_collect::syslog::{tcp::TcpSettings, udp::UdpSettings};
 use taffrail_event::Origin;
+use taffrail_store::{IndexRules, Rules};
 
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,6 +32,8 @@ pub struct Settings {
     pub input: Vec<InputSettings>,
     /// The store.
     pub store: StoreKnobs,
+    /// What is kept, for each index that has rules of its own: a table `[indexes.NAME]`. None by default.
+    pub indexes: BTreeMap<String, IndexKnobs>,
     /// Searches.
     pub search: Search,
     /// The server's own audit events.
@@ -141,6 +149,30 @@ pub struct StoreKnobs {
     pub flush_age_seconds: u64,
     /// zstd level of segments, 1 to 19. Default 3.
     pub zstd_level: i32,
+    /// Whether small segments are merged into large ones in the background. Default `true`.
+    pub merge: bool,
+    /// Age at which events of indexes without a table of their own are removed, such as `"400d"`. Default: never.
+    pub retention: Option<Age>,
+    /// Size at which the oldest events of an index without a table of its own are removed, such as `"50GB"`.
+    /// Default: never.
+    pub max_size: Option<Size>,
+    /// Use of the disk at which the oldest events of all indexes are removed, such as `"90%"` or `"500GB"`.
+    /// Default: never; a full disk refuses new events and keeps the old ones.
+    pub max_disk_usage: Option<DiskUsage>,
+}
+
+/// What is kept of an index.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IndexKnobs {
+    /// Age at which events are removed. Default: never, whatever `store.retention` says.
+    pub retention: Option<Age>,
+    /// Size of the index's files at which the oldest events are removed. Default: never.
+    pub max_size: Option<Size>,
+}
+
+fn rules_of(retention: Option<&Age>, max_size: Option<&Size>) -> IndexRules {
+    IndexRules { retention_seconds: retention.map(|age| age.seconds), max_bytes: max_size.map(|size| size.bytes) }
 }
 
 impl Default for StoreKnobs {
@@ -150,6 +182,10 @@ impl Default for StoreKnobs {
             flush_events: limits::SEGMENT_EVENTS_MAX,
             flush_age_seconds: limits::MEMORY_SEGMENT_AGE_SECONDS_MAX,
             zstd_level: 3,
+            merge: true,
+            retention: None,
+            max_size: None,
+            max_disk_usage: None,
         }
     }
 }
@@ -220,11 +256,24 @@ impl Settings {
             }
             input.build().map_err(|e| named(&setting, &e))?;
         }
+        for name in self.indexes.keys() {
+            index("indexes", name)?;
+        }
         range("store.zstd_level", i64::from(self.store.zstd_level), 1, 19)?;
         range("store.flush_bytes", self.store.flush_bytes as i64, 64 * 1024, limits::MEMORY_SEGMENT_BYTES_MAX as i64)?;
         range("store.flush_events", self.store.flush_events as i64, 1, limits::SEGMENT_EVENTS_MAX as i64)?;
         range("store.flush_age_seconds", i64::try_from(self.store.flush_age_seconds).unwrap_or(i64::MAX), 1, 86_400)?;
         range("search.memory_bytes", i64::try_from(self.search.memory_bytes).unwrap_or(i64::MAX), 16 << 20, 1 << 40)
+    }
+
+    /// The rules by which segments are removed.
+    pub fn rules(&self) -> Rules {
+        let of = |knobs: &IndexKnobs| rules_of(knobs.retention.as_ref(), knobs.max_size.as_ref());
+        Rules {
+            default: rules_of(self.store.retention.as_ref(), self.store.max_size.as_ref()),
+            indexes: self.indexes.iter().map(|(name, knobs)| (name.clone(), of(knobs))).collect(),
+            max_disk_usage: self.store.max_disk_usage.as_ref().map(|usage| usage.limit),
+        }
     }
 
     /// Adds what a machine keeps of itself: text logs below `/var/log`, their compressed rotations, and the
@@ -334,13 +383,37 @@ mod tests {
     }
 
     #[test]
+    fn rules_are_read_per_index() {
+        let text = "store.retention = \"400d\"\nstore.max_disk_usage = \"90%\"\n[indexes.web]\nretention = \"36h\"\nmax_size = \"50GB\"\n[indexes.x]";
+        let settings = Settings::parse(text, "t").expect("is valid");
+        settings.check().expect("is accepted");
+        let rules = settings.rules();
+        assert_eq!(rules.of("main").retention_seconds, Some(400 * 86_400));
+        assert_eq!(*rules.of("web"), IndexRules { retention_seconds: Some(36 * 3_600), max_bytes: Some(50_000_000_000) });
+        assert_eq!(*rules.of("x"), IndexRules::default());
+        assert_eq!(*rules.of("_audit"), IndexRules::default(), "goes by a table of its own only");
+        let error = Settings::parse("[indexes.web]\nretention = \"long\"", "t").expect_err("is no age");
+        assert!(error.message().contains("t:2") && error.message().contains("400d"), "{error}");
+        let error = Settings::parse("[indexes.\"../x\"]", "t").expect("is TOML").check().expect_err("is no index");
+        assert!(error.message().contains("../x"), "{error}");
+    }
+
+    #[test]
     fn the_manual_names_every_setting() {
         let manual = include_str!("../../../docs/manual/configuration.md");
-        let all = Settings { data: Some("data".into()), ..Settings::default() };
+        let age = || Some("1d".parse().expect("is an age"));
+        let size = || Some("1GB".parse().expect("is a size"));
+        let usage = Some("90%".parse().expect("is a share"));
+        let store = StoreKnobs { retention: age(), max_size: size(), max_disk_usage: usage, ..StoreKnobs::default() };
+        let name = BTreeMap::from([("NAME".to_owned(), IndexKnobs { retention: age(), max_size: size() })]);
+        let all = Settings { data: Some("data".into()), store, indexes: name, ..Settings::default() };
         let value = toml::Value::try_from(&all).expect("serialises");
         for (section, value) in value.as_table().expect("is a table") {
             let keys = match value {
-                toml::Value::Table(table) => table.keys().map(|k| format!("{section}.{k}")).collect(),
+                toml::Value::Table(table) => {
+                    let inner = |k: &str| table[k].as_table().map(|t| t.keys().map(|i| format!("{section}.{k}.{i}")).collect::<Vec<_>>());
+                    table.keys().flat_map(|k| inner(k).unwrap_or_else(|| vec![format!("{section}.{k}")])).collect()
+                }
                 _ => vec![section.clone()],
             };
             for key in keys {

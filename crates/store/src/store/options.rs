@@ -75,8 +75,10 @@ pub struct StoreSettings {
     pub journal_file_bytes: u64,
     /// Bytes that must stay free on the disk for an append to be taken.
     pub reserve_bytes: u64,
-    /// Merge small segments, and remove what the rules say. On where a store runs for long.
+    /// Have a thread merge small segments and remove what the rules say. On where a store runs for long.
     pub upkeep: bool,
+    /// Whether upkeep merges.
+    pub merge: bool,
     /// What becomes of old segments.
     pub rules: Rules,
     /// Start no threads: everything happens within the call, in an order that depends on nothing else. For
@@ -94,6 +96,7 @@ impl Default for StoreSettings {
             journal_file_bytes: limits::JOURNAL_FILE_BYTES_MAX,
             reserve_bytes: limits::DISK_RESERVE_BYTES,
             upkeep: false,
+            merge: true,
             rules: Rules::default(),
             synchronous: false,
         }

@@ -46,7 +46,7 @@ impl Shared {
     pub fn upkeep_once(&self) -> Result<bool> {
         self.check_writable()?;
         let _one_at_a_time = self.upkeep.lock();
-        Ok(self.remove_due()? || self.merge_next()?)
+        Ok(self.remove_due()? || (self.settings.merge && self.merge_next()?))
     }
 
     /// Merges the segments whose turn it is. Gives whether there were any.

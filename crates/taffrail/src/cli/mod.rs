@@ -4,7 +4,10 @@
 pub mod caret;
 pub mod client;
 pub mod exit;
+mod delete;
 mod forward;
+mod held;
+mod hold;
 mod import;
 mod search;
 mod serve;
@@ -47,6 +50,10 @@ enum Command {
     Stat(stat::Arguments),
     /// Print events as they arrive.
     Tail(tail::Arguments),
+    /// Keep events from being removed.
+    Hold(hold::Arguments),
+    /// Remove the events of an index that are before a time.
+    Delete(delete::Arguments),
 }
 
 /// Runs the program with the process's arguments.
@@ -83,6 +90,8 @@ fn dispatch(command: Command) -> Outcome {
             Command::Search(arguments) => search::run(arguments).await,
             Command::Stat(arguments) => stat::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
+            Command::Hold(arguments) => hold::run(arguments).await,
+            Command::Delete(arguments) => delete::run(arguments).await,
         }
     });
     // A scan that nobody waits for any more must not keep the process.
