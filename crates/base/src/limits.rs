@@ -24,6 +24,10 @@ pub const MERGED_SEGMENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Segments merged into one at most: each is an open file and a directory in memory.
 pub const MERGE_INPUTS_MAX: usize = 64;
 
+/// Bytes on the disk for what was read of segments in an object store: some thousand footers and the blocks of recent
+/// searches.
+pub const ARCHIVE_CACHE_BYTES: u64 = 1024 * 1024 * 1024;
+
 /// Legal holds at once: every removal looks at all of them.
 pub const HOLDS_MAX: usize = 1_000;
 

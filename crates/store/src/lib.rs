@@ -9,6 +9,7 @@
 //!
 //! This crate knows no query language and no formats; fields come from a [`taffrail_pattern::FieldResolver`].
 
+pub mod archive;
 pub mod catalog;
 mod codec;
 pub mod journal;
@@ -21,4 +22,4 @@ pub mod store;
 pub use scan::{Column, Filter, OriginField, Scan, ScanRequest, ValueTest};
 pub use segment::{Segment, SegmentMeta};
 pub use snapshot::{DiskSegment, SegmentRef, Snapshot};
-pub use store::{Deletion, DiskLimit, IndexRules, IndexStat, Rules, Store, StoreMetrics, StoreOptions, StoreSettings, StoreSink};
+pub use store::{ArchiveRule, Archives, Deletion, DiskLimit, IndexRules, IndexStat, Rules, Store, StoreMetrics, StoreOptions, StoreSettings, StoreSink};

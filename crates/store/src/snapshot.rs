@@ -1,5 +1,7 @@
 //! An immutable view of what a store holds, and the segments it is made of. Opens files, writes none.
 
+use crate::archive::{Archive, RemoteFile};
+use crate::catalog::Archived;
 use crate::memory::MemoryPart;
 use crate::segment::{Segment, SegmentMeta};
 use parking_lot::Mutex;
@@ -53,10 +55,17 @@ impl SegmentRef {
 pub struct DiskSegment {
     condemned: AtomicBool,
     meta: SegmentMeta,
-    path: PathBuf,
-    vfs: Arc<dyn Vfs>,
+    place: Place,
     opened: Mutex<Weak<Segment>>,
     cache: Arc<OpenSegments>,
+}
+
+/// Where a segment is.
+pub(crate) enum Place {
+    /// A file of the data folder.
+    File(Arc<dyn Vfs>, PathBuf),
+    /// An object of an object store.
+    Remote(Arc<Archive>, Archived),
 }
 
 /// Keeps the segments that were opened last open.
@@ -85,14 +94,30 @@ impl Drop for DiskSegment {
     fn drop(&mut self) {
         if *self.condemned.get_mut() {
             // What cannot be removed now is at the next start: the catalog does not name it.
-            let _ = self.vfs.remove_file(&self.path);
+            match &self.place {
+                Place::File(vfs, path) => drop(vfs.remove_file(path)),
+                // The object is deleted by who may wait for it.
+                Place::Remote(archive, _) => archive.cache.forget(self.meta.id),
+            }
         }
     }
 }
 
 impl DiskSegment {
-    pub(crate) fn new(vfs: Arc<dyn Vfs>, path: PathBuf, meta: SegmentMeta, cache: Arc<OpenSegments>) -> Self {
-        Self { condemned: AtomicBool::new(false), meta, path, vfs, opened: Mutex::new(Weak::new()), cache }
+    pub(crate) fn new(place: Place, meta: SegmentMeta, cache: Arc<OpenSegments>) -> Self {
+        Self { condemned: AtomicBool::new(false), meta, place, opened: Mutex::new(Weak::new()), cache }
+    }
+
+    pub(crate) fn archived(&self) -> Option<&Archived> {
+        match &self.place {
+            Place::File(..) => None,
+            Place::Remote(_, archived) => Some(archived),
+        }
+    }
+
+    /// Where it is when it is not in the data folder: the address of the object store.
+    pub fn archived_at(&self) -> Option<&str> {
+        self.archived().map(|archived| &*archived.url)
     }
 
     /// What the catalog knows of it.
@@ -108,7 +133,14 @@ impl DiskSegment {
 
     /// Opens the segment for one pass over all of it: it does not displace what searches keep open.
     pub(crate) fn open_apart(&self) -> Result<Arc<Segment>> {
-        Segment::open(&self.vfs, self.path.clone(), self.meta.clone())
+        match &self.place {
+            Place::File(vfs, path) => Segment::open(vfs, path.clone(), self.meta.clone()),
+            Place::Remote(archive, archived) => {
+                let file = RemoteFile::new(archive.clone(), archived.clone(), self.meta.id, self.meta.stored_bytes);
+                let name = format!("segment {} of index {} in {}", self.meta.id, self.meta.index, archived.url);
+                Segment::open_file(name, Box::new(file), self.meta.clone())
+            }
+        }
     }
 
     /// The opened segment; the ones opened last stay open.
@@ -117,7 +149,7 @@ impl DiskSegment {
         if let Some(segment) = opened.upgrade() {
             return Ok(segment);
         }
-        let segment = Segment::open(&self.vfs, self.path.clone(), self.meta.clone())?;
+        let segment = self.open_apart()?;
         *opened = Arc::downgrade(&segment);
         self.cache.keep(&segment);
         Ok(segment)

@@ -47,7 +47,10 @@ impl Sealing {
         let known = Arc::clone(&log);
         store.set_root(Box::new(move |meta| known.lock().root(&path(&segment_path(meta))).map(|root| root.0)));
         for segment in store.snapshot().segments {
-            if let SegmentRef::Disk(segment) = segment {
+            // What is in an object store was sealed before it went there.
+            if let SegmentRef::Disk(segment) = segment
+                && segment.archived_at().is_none()
+            {
                 // Nobody has ended the thread yet; it is not even started.
                 let _ = sender.send(there(segment.meta()));
             }

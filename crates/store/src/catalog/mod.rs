@@ -38,7 +38,8 @@ pub struct CatalogState {
     pub covered_sequence: u64,
     /// What must not be removed, by name.
     pub holds: BTreeMap<String, Hold>,
-    /// Which of the segments are in an object store, not in the data folder.
+    /// Which segments are in an object store, not in the data folder. What is here and not among the segments has to
+    /// be deleted there.
     pub archived: BTreeMap<Ulid, Archived>,
 }
 
@@ -49,8 +50,10 @@ pub struct CatalogChange {
     pub added: Vec<SegmentMeta>,
     /// Segments that no longer do, and why.
     pub removed: Vec<Removal>,
-    /// Segments that are in an object store from now on.
-    pub archived: Vec<(Ulid, Archived)>,
+    /// Segments that are in an object store from now on, and what is recorded of their leaving the data folder.
+    pub archived: Vec<(Removal, Archived)>,
+    /// Removed segments that are no longer in the object store either.
+    pub forgotten: Vec<Ulid>,
     /// New holds; `None` lifts one.
     pub holds: Vec<(String, Option<Hold>)>,
     /// New values of [`CatalogState::next_sequences`].
@@ -68,10 +71,12 @@ impl CatalogState {
     pub fn apply(&mut self, change: &CatalogChange) {
         for Removal { id, .. } in &change.removed {
             self.segments.remove(id);
-            self.archived.remove(id);
         }
         self.segments.extend(change.added.iter().map(|meta| (meta.id, meta.clone())));
-        self.archived.extend(change.archived.iter().cloned());
+        self.archived.extend(change.archived.iter().map(|(removal, archived)| (removal.id, archived.clone())));
+        for id in &change.forgotten {
+            self.archived.remove(id);
+        }
         for (name, hold) in &change.holds {
             match hold {
                 Some(hold) => self.holds.insert(name.clone(), hold.clone()),
@@ -96,7 +101,7 @@ pub trait Catalog: Send + Sync {
     fn load(&self) -> Result<CatalogState>;
     /// Commits a change: whole or not at all, durable on return.
     fn commit(&self, change: &CatalogChange) -> Result<()>;
-    /// All that was ever removed, oldest first.
+    /// All that was ever removed or archived, oldest first; of a segment that was both, its removal.
     fn removals(&self) -> Result<Vec<Removal>>;
 }
 

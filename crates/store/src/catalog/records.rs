@@ -83,8 +83,10 @@ impl Removal {
 /// Where a segment is that was moved to an object store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Archived {
-    /// The address of the store, without credentials; the segment's path is below it.
+    /// The address of the store, without credentials.
     pub url: Arc<str>,
+    /// Its key there.
+    pub key: Arc<str>,
     /// BLAKE3 of the file.
     pub blake3: [u8; 32],
     /// When it was moved.

@@ -53,8 +53,9 @@ impl Catalog for SimCatalog {
         let mut state = self.state.lock();
         let (mut next, mut removals) = state.clone();
         next.apply(change);
-        removals.retain(|known: &Removal| change.removed.iter().all(|new| new.id != known.id));
-        removals.extend(change.removed.iter().cloned());
+        let new = || change.archived.iter().map(|(removal, _)| removal).chain(&change.removed);
+        removals.retain(|known: &Removal| new().all(|new| new.id != known.id));
+        removals.extend(new().cloned());
         self.write(&encode(&next, &removals)).map_err(|e| Error::io("the simulated catalog", e))?;
         *state = (next, removals);
         Ok(())
@@ -97,7 +98,8 @@ fn encode(state: &CatalogState, removals: &[Removal]) -> Vec<u8> {
     }
     put_number(&mut out, state.archived.len() as u64);
     for (id, archived) in &state.archived {
-        [&id.0.to_le_bytes()[..], archived.url.as_bytes(), &archived.blake3].iter().for_each(|bytes| put_bytes(&mut out, bytes));
+        let parts = [&id.0.to_le_bytes()[..], archived.url.as_bytes(), archived.key.as_bytes(), &archived.blake3];
+        parts.iter().for_each(|bytes| put_bytes(&mut out, bytes));
         put_signed(&mut out, archived.at.nanos());
     }
     put_number(&mut out, removals.len() as u64);
@@ -145,8 +147,9 @@ fn decode(bytes: &[u8]) -> Option<(CatalogState, Vec<Removal>)> {
         state.holds.insert(name, Hold { index, earliest, latest, reason, since });
     }
     for _ in 0..reader.count()? {
-        let (id, url, blake3) = (id(&mut reader)?, reader.text()?.into(), reader.bytes()?.try_into().ok()?);
-        state.archived.insert(id, Archived { url, blake3, at: Timestamp(reader.signed()?) });
+        let (id, url, key) = (id(&mut reader)?, reader.text()?.into(), reader.text()?.into());
+        let blake3 = reader.bytes()?.try_into().ok()?;
+        state.archived.insert(id, Archived { url, key, blake3, at: Timestamp(reader.signed()?) });
     }
     let mut removals = Vec::new();
     for _ in 0..reader.count()? {

@@ -41,7 +41,9 @@ pub(super) const MIGRATIONS: [&str; 2] = ["
         name TEXT PRIMARY KEY, index_name TEXT, earliest INTEGER NOT NULL, latest INTEGER NOT NULL,
         reason TEXT NOT NULL, since INTEGER NOT NULL
     ) STRICT;
-    CREATE TABLE archived (id TEXT PRIMARY KEY, url TEXT NOT NULL, blake3 BLOB NOT NULL, at INTEGER NOT NULL) STRICT;
+    CREATE TABLE archived (
+        id TEXT PRIMARY KEY, url TEXT NOT NULL, key TEXT NOT NULL, blake3 BLOB NOT NULL, at INTEGER NOT NULL
+    ) STRICT;
     CREATE TABLE removals (
         id TEXT PRIMARY KEY, index_name TEXT NOT NULL, events INTEGER NOT NULL, stored_bytes INTEGER NOT NULL,
         min_time INTEGER NOT NULL, max_time INTEGER NOT NULL, rule TEXT NOT NULL, at INTEGER NOT NULL, root BLOB
@@ -309,7 +311,8 @@ async fn load_records(connection: &mut SqliteConnection, state: &mut CatalogStat
     }
     for row in sqlx::query("SELECT * FROM archived").fetch_all(&mut *connection).await? {
         let blake3 = digest(row.try_get("blake3")?, "blake3")?;
-        let archived = Archived { url: row.try_get::<&str, _>("url")?.into(), blake3, at: Timestamp(row.try_get("at")?) };
+        let (url, key) = (row.try_get::<&str, _>("url")?.into(), row.try_get::<&str, _>("key")?.into());
+        let archived = Archived { url, key, blake3, at: Timestamp(row.try_get("at")?) };
         state.archived.insert(id(&row)?, archived);
     }
     Ok(())
@@ -338,9 +341,9 @@ async fn removals(connection: &mut SqliteConnection) -> sqlx::Result<Vec<Removal
 
 async fn commit_records(connection: &mut SqliteConnection, change: &CatalogChange) -> sqlx::Result<()> {
     for removal in &change.removed {
-        for table in ["DELETE FROM segments WHERE id = ?", "DELETE FROM archived WHERE id = ?"] {
-            sqlx::query(table).bind(removal.id.to_string()).execute(&mut *connection).await?;
-        }
+        sqlx::query("DELETE FROM segments WHERE id = ?").bind(removal.id.to_string()).execute(&mut *connection).await?;
+    }
+    for removal in change.archived.iter().map(|(removal, _)| removal).chain(&change.removed) {
         sqlx::query("INSERT OR REPLACE INTO removals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
             .bind(removal.id.to_string())
             .bind(&*removal.index)
@@ -354,9 +357,12 @@ async fn commit_records(connection: &mut SqliteConnection, change: &CatalogChang
             .execute(&mut *connection)
             .await?;
     }
-    for (id, archived) in &change.archived {
-        let query = sqlx::query("INSERT OR REPLACE INTO archived VALUES (?, ?, ?, ?)").bind(id.to_string()).bind(&*archived.url);
-        query.bind(archived.blake3.to_vec()).bind(archived.at.nanos()).execute(&mut *connection).await?;
+    for (Removal { id, .. }, archived) in &change.archived {
+        let query = sqlx::query("INSERT OR REPLACE INTO archived VALUES (?, ?, ?, ?, ?)").bind(id.to_string());
+        query.bind(&*archived.url).bind(&*archived.key).bind(archived.blake3.to_vec()).bind(archived.at.nanos()).execute(&mut *connection).await?;
+    }
+    for id in &change.forgotten {
+        sqlx::query("DELETE FROM archived WHERE id = ?").bind(id.to_string()).execute(&mut *connection).await?;
     }
     for (name, hold) in &change.holds {
         let query = match hold {

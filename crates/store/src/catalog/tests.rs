@@ -26,6 +26,10 @@ fn hold() -> Hold {
     Hold { index: Some("main".into()), earliest, latest, reason: "why".into(), since }
 }
 
+fn archived() -> Archived {
+    Archived { url: "file:///a".into(), key: "main/2.seg".into(), blake3: [9; 32], at: Timestamp(4) }
+}
+
 fn first() -> CatalogChange {
     CatalogChange {
         added: vec![meta(1), meta(2)],
@@ -41,7 +45,8 @@ fn first() -> CatalogChange {
 fn second() -> CatalogChange {
     CatalogChange {
         removed: vec![Removal::of(&meta(1), "retention:400d", Timestamp(99), Some([7; 32]))],
-        archived: vec![(Ulid(2), Archived { url: "file:///a".into(), blake3: [9; 32], at: Timestamp(4) })],
+        archived: vec![(Removal::of(&meta(2), "archived:file:///a", Timestamp(98), None), archived())],
+        forgotten: vec![Ulid(1)],
         holds: vec![("case 7".into(), None), ("case 8".into(), Some(hold()))],
         next_sequences: vec![("main".into(), 9), ("other".into(), 2)],
         positions: vec![("a".into(), None), ("c".into(), Some(vec![1]))],
@@ -58,7 +63,8 @@ fn check(open: impl Fn() -> Box<dyn Catalog>) {
         expected.apply(&change);
         assert_eq!(open().load().unwrap(), expected);
     }
-    assert_eq!(open().removals().unwrap(), second().removed, "once, however often it is committed");
+    let recorded: Vec<Removal> = second().archived.into_iter().map(|(removal, _)| removal).chain(second().removed).collect();
+    assert_eq!(open().removals().unwrap(), recorded, "once, however often it is committed");
 }
 
 #[test]

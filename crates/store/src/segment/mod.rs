@@ -99,6 +99,11 @@ impl Segment {
     pub fn open(vfs: &Arc<dyn Vfs>, path: PathBuf, meta: SegmentMeta) -> Result<Arc<Self>> {
         let name = path.display().to_string();
         let file = vfs.open_read(&path).map_err(|e| Error::io(&name, e))?;
+        Self::open_file(name, file, meta)
+    }
+
+    /// The same of an open file, which errors call `name`.
+    pub fn open_file(name: String, file: Box<dyn VfsFile>, meta: SegmentMeta) -> Result<Arc<Self>> {
         let len = file.metadata().map_err(|e| Error::io(&name, e))?.len;
         Self::read(name, Source::File(file), len, meta)
     }

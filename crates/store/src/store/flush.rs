@@ -5,9 +5,9 @@ use super::Shared;
 use super::stat::add;
 use super::late;
 use super::state::Frozen;
-use crate::catalog::{CatalogChange, segment_path};
+use crate::catalog::{Archived, CatalogChange, segment_path};
 use crate::segment::SegmentMeta;
-use crate::snapshot::DiskSegment;
+use crate::snapshot::{DiskSegment, Place};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -139,6 +139,15 @@ impl Shared {
         Ok(metas)
     }
 
+    /// A segment as the catalog has it.
+    pub(super) fn disk_segment(&self, meta: &SegmentMeta, archived: Option<Archived>) -> DiskSegment {
+        let place = match archived {
+            Some(archived) => Place::Remote(self.archive.clone(), archived),
+            None => Place::File(self.vfs.clone(), self.dir.join(segment_path(meta))),
+        };
+        DiskSegment::new(place, meta.clone(), self.opened.clone())
+    }
+
     /// Removes a segment's file that the catalog does not name; what cannot be removed now is at the next start.
     pub(super) fn remove_file(&self, meta: &SegmentMeta) {
         let _ = self.vfs.remove_file(&self.dir.join(segment_path(meta)));
@@ -228,15 +237,21 @@ impl Shared {
         let gone = {
             let mut state = self.state.lock();
             for meta in &change.added {
-                let path = self.dir.join(segment_path(meta));
-                state.disk.push(Arc::new(DiskSegment::new(self.vfs.clone(), path, meta.clone(), self.opened.clone())));
+                state.disk.push(Arc::new(self.disk_segment(meta, None)));
             }
             if flushes {
                 state.frozen.pop_front();
             }
             state.covered.extend(change.next_sequences.iter().cloned());
             state.covered_sequence = state.covered_sequence.max(change.covered_sequence);
-            state.take_removed(&change)
+            let mut gone = state.take_removed(&change);
+            for (removal, archived) in &change.archived {
+                if let Some(meta) = state.disk.iter().map(|segment| segment.meta()).find(|meta| meta.id == removal.id).cloned() {
+                    let old = state.take_archived(self.disk_segment(&meta, Some(archived.clone())));
+                    gone.extend(old.map(|old| (old, removal.clone())));
+                }
+            }
+            gone
         };
         self.changed.notify_all();
         if flushes {

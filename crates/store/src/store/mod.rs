@@ -7,6 +7,7 @@
 //!
 //! Locks, to be taken in this order: flusher, ingest, state. No disk is touched under `state`.
 
+mod archiving;
 mod commit;
 mod flush;
 mod hold;
@@ -21,10 +22,11 @@ mod state;
 mod upkeep;
 
 pub use open::OpenCatalog;
-pub use options::{DiskLimit, IndexRules, Rules, StoreOptions, StoreSettings};
+pub use options::{ArchiveRule, Archives, DiskLimit, IndexRules, Rules, StoreOptions, StoreSettings};
 pub use removal::Deletion;
 pub use stat::{IndexStat, StoreMetrics};
 
+use crate::archive::Archive;
 use crate::catalog::{Catalog, Hold, Removal, SqliteCatalog};
 use crate::journal::Journal;
 use crate::segment::SegmentMeta;
@@ -74,11 +76,13 @@ struct Shared {
     removed: Mutex<Vec<ToldRemoved>>,
     /// Knows the roots of segments that are sealed.
     root: Mutex<Option<Root>>,
-    /// Held while segments are merged or removed by rule: one thing at a time.
-    upkeep: Mutex<()>,
+    /// Held while segments are merged, archived or removed by rule: one thing at a time. When the object store is
+    /// tried again, by the monotonic clock.
+    upkeep: Mutex<u64>,
     /// Folders whose own names this process has made durable.
     synced: Mutex<BTreeSet<PathBuf>>,
     opened: Arc<OpenSegments>,
+    archive: Arc<Archive>,
     counters: Counters,
     lock: Mutex<Option<Box<dyn Send + Sync>>>,
 }
@@ -94,6 +98,10 @@ pub struct Store {
 impl Shared {
     fn new(options: StoreOptions, catalog: Box<dyn Catalog>, lock: Option<Box<dyn Send + Sync>>) -> Self {
         let StoreOptions { dir, vfs, clock, random, read_only, settings } = options;
+        // Who only reads changes nothing, the cache included.
+        let cache_bytes = if read_only { 0 } else { settings.cache_bytes };
+        let remotes = settings.archives.0.clone();
+        let archive = Archive::new(remotes, vfs.clone(), &dir.join("cache"), cache_bytes, settings.reserve_bytes);
         Self {
             dir,
             vfs,
@@ -114,6 +122,7 @@ impl Shared {
             upkeep: Mutex::default(),
             synced: Mutex::default(),
             opened: Arc::default(),
+            archive: Arc::new(archive),
             counters: Counters::default(),
             lock: Mutex::new(lock),
         }

@@ -4,12 +4,11 @@
 use super::stat::add;
 use super::state::{FIRST_SEQUENCE, State, each_event};
 use super::{Ingest, Shared, StoreOptions};
-use crate::catalog::{Catalog, CatalogState, segment_path};
+use crate::catalog::{Catalog, CatalogState};
 use crate::journal::{self, Journal, JournalOptions, Replayed, Span};
-use crate::snapshot::DiskSegment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use taffrail_base::{Error, ErrorKind, Result, Ulid};
 
 /// Opens the catalog in a data folder.
@@ -92,9 +91,10 @@ impl Shared {
     fn take_over(&self, known: &CatalogState) {
         let mut state = State::restored(known);
         for meta in known.segments.values() {
-            let path = self.dir.join(segment_path(meta));
-            state.disk.push(Arc::new(DiskSegment::new(self.vfs.clone(), path, meta.clone(), self.opened.clone())));
+            state.disk.push(Arc::new(self.disk_segment(meta, known.archived.get(&meta.id).cloned())));
         }
+        let leaving = known.archived.iter().filter(|(id, _)| !known.segments.contains_key(id));
+        state.leaving = leaving.map(|(id, archived)| (*id, archived.clone(), Weak::new())).collect();
         *self.state.lock() = state;
     }
 
@@ -170,10 +170,13 @@ impl Shared {
 
     /// Removes segment files that a crash left unnamed: their events are in the journal, and by now in memory.
     fn remove_orphans(&self) -> Result<()> {
-        let named: BTreeSet<Ulid> = self.state.lock().disk.iter().map(|segment| segment.meta().id).collect();
+        let named: BTreeSet<Ulid> = {
+            let state = self.state.lock();
+            state.disk.iter().filter(|segment| segment.archived().is_none()).map(|segment| segment.meta().id).collect()
+        };
         for (path, id) in self.segment_files()? {
             if id.is_none_or(|id| !named.contains(&id)) {
-                tracing::info!(path = %path.display(), "removing an unfinished segment");
+                tracing::info!(path = %path.display(), "removing a segment file that the catalog does not name");
                 // Left for the next start if it fails.
                 let _ = self.vfs.remove_file(&path);
             }

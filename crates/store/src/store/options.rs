@@ -1,5 +1,6 @@
 //! What a store is made with: parts handed in, and the few settings.
 
+use crate::archive::Remotes;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,7 +30,22 @@ pub struct IndexRules {
     pub retention_seconds: Option<u64>,
     /// The oldest segments are removed while the files of the index, archived ones included, hold more bytes.
     pub max_bytes: Option<u64>,
+    /// Where segments go when they are old.
+    pub archive: Option<ArchiveRule>,
 }
+
+/// Where segments go when they are old.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchiveRule {
+    /// The address of the object store, without credentials.
+    pub url: Arc<str>,
+    /// A segment goes there once all its events are older than this.
+    pub after_seconds: u64,
+}
+
+/// What opens object stores.
+#[derive(Clone, Debug, Default)]
+pub struct Archives(pub Option<Arc<dyn Remotes>>);
 
 /// How much of the disk may be used before the oldest segments are removed, whatever their index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +70,7 @@ pub struct Rules {
 impl Rules {
     /// The rules of an index.
     pub fn of(&self, index: &str) -> &IndexRules {
-        const KEEP: &IndexRules = &IndexRules { retention_seconds: None, max_bytes: None };
+        const KEEP: &IndexRules = &IndexRules { retention_seconds: None, max_bytes: None, archive: None };
         let default = if super::retention::is_own(index) { KEEP } else { &self.default };
         self.indexes.get(index).unwrap_or(default)
     }
@@ -81,6 +97,10 @@ pub struct StoreSettings {
     pub merge: bool,
     /// What becomes of old segments.
     pub rules: Rules,
+    /// What opens object stores; without it archived segments cannot be read.
+    pub archives: Archives,
+    /// Bytes on the disk for what was read of archived segments.
+    pub cache_bytes: u64,
     /// Start no threads: everything happens within the call, in an order that depends on nothing else. For
     /// simulation.
     pub synchronous: bool,
@@ -98,6 +118,8 @@ impl Default for StoreSettings {
             upkeep: false,
             merge: true,
             rules: Rules::default(),
+            archives: Archives::default(),
+            cache_bytes: limits::ARCHIVE_CACHE_BYTES,
             synchronous: false,
         }
     }

@@ -7,6 +7,7 @@ use super::stat::add;
 use crate::catalog::{CatalogChange, Removal};
 use crate::segment::SegmentMeta;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use taffrail_base::{Error, ErrorKind, Result, Ulid};
 use taffrail_event::{Origin, Timestamp};
 
@@ -53,7 +54,9 @@ impl Shared {
         self.commit_change(|| {
             let state = self.state.lock();
             let metas = state.disk.iter().map(|segment| segment.meta());
-            let due = due(metas, &state.holds, &self.settings.rules, self.now(), excess, &|_| true);
+            let archived: BTreeSet<Ulid> = state.disk.iter().filter(|segment| segment.archived().is_some()).map(|segment| segment.meta().id).collect();
+            let local = |meta: &SegmentMeta| !archived.contains(&meta.id);
+            let due = due(metas, &state.holds, &self.settings.rules, self.now(), excess, &local);
             drop(state);
             Ok(self.removing(due))
         })
@@ -61,7 +64,11 @@ impl Shared {
 
     /// Bytes of files that have to go for the disk's limit.
     fn excess_bytes(&self) -> Result<u64> {
-        let used = || self.state.lock().disk.iter().map(|segment| segment.meta().stored_bytes).sum::<u64>();
+        let used = || {
+            let state = self.state.lock();
+            let local = state.disk.iter().filter(|segment| segment.archived().is_none());
+            local.map(|segment| segment.meta().stored_bytes).sum::<u64>()
+        };
         match self.settings.rules.max_disk_usage {
             None => Ok(0),
             Some(DiskLimit::Bytes(most)) => Ok(used().saturating_sub(most)),

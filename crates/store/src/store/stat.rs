@@ -62,6 +62,8 @@ pub struct StoreMetrics {
     pub merged_segments: u64,
     /// Bytes of the segments that came of it.
     pub merged_bytes: u64,
+    /// Segments moved to an object store.
+    pub archived_segments: u64,
     /// Segments removed by rule or by an administrator.
     pub removed_segments: u64,
     /// Events in these.
@@ -74,6 +76,8 @@ pub struct StoreMetrics {
     pub memory_bytes: u64,
     /// Whether the last append was refused for want of disk space.
     pub disk_full: bool,
+    /// Why the last work on the object store failed, until some succeeds.
+    pub archive_trouble: Option<String>,
     /// Why the last attempt to write a segment failed, until one succeeds.
     pub trouble: Option<String>,
 }
@@ -91,6 +95,7 @@ pub(super) struct Counters {
     pub merges: AtomicU64,
     pub merged_segments: AtomicU64,
     pub merged_bytes: AtomicU64,
+    pub archived: AtomicU64,
     pub removed_segments: AtomicU64,
     pub removed_events: AtomicU64,
     pub disk_full: AtomicBool,
@@ -143,6 +148,7 @@ impl Shared {
             merges: read(&counters.merges),
             merged_segments: read(&counters.merged_segments),
             merged_bytes: read(&counters.merged_bytes),
+            archived_segments: read(&counters.archived),
             removed_segments: read(&counters.removed_segments),
             removed_events: read(&counters.removed_events),
             disk_full: counters.disk_full.load(Ordering::Relaxed),
@@ -158,6 +164,7 @@ impl Shared {
         let active: usize = state.active.values().map(|active| active.events).sum();
         let frozen: u64 = state.frozen.iter().map(|frozen| frozen.end - frozen.segment.first_sequence()).sum();
         metrics.memory_events = active as u64 + frozen;
+        metrics.archive_trouble.clone_from(&state.archive_trouble);
         metrics.trouble = state.trouble.as_ref().map(|(_, message)| message.clone());
         metrics
     }

@@ -45,15 +45,31 @@ impl Shared {
     /// Does the next thing that is due. Gives whether there was one.
     pub fn upkeep_once(&self) -> Result<bool> {
         self.check_writable()?;
-        let _one_at_a_time = self.upkeep.lock();
-        Ok(self.remove_due()? || (self.settings.merge && self.merge_next()?))
+        let mut retry_archive = self.upkeep.lock();
+        Ok(self.remove_due()? || self.archive_if_due(&mut retry_archive) || (self.settings.merge && self.merge_next()?))
+    }
+
+    /// Works on the object store. One that cannot be reached is no reason to leave the rest undone: it is tried again
+    /// after a while, `retry` by the monotonic clock.
+    fn archive_if_due(&self, retry: &mut u64) -> bool {
+        let now = self.clock.monotonic_nanos();
+        if now < *retry {
+            return false;
+        }
+        let done = self.archive_next().and_then(|done| Ok(done || self.delete_objects()?));
+        self.state.lock().archive_trouble = done.as_ref().err().map(ToString::to_string);
+        done.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the archive could not be worked on; it will be tried again");
+            *retry = now.saturating_add(AFTER_FAILURE.as_nanos() as u64);
+            false
+        })
     }
 
     /// Merges the segments whose turn it is. Gives whether there were any.
     fn merge_next(&self) -> Result<bool> {
         let inputs: Vec<Arc<DiskSegment>> = {
             let state = self.state.lock();
-            let metas = state.disk.iter().map(|segment| segment.meta());
+            let metas = state.disk.iter().filter(|segment| segment.archived().is_none()).map(|segment| segment.meta());
             let Some(ids) = merging::next(metas, &state.holds, self.now()) else { return Ok(false) };
             ids.iter().filter_map(|id| state.disk.iter().find(|segment| segment.meta().id == *id).cloned()).collect()
         };
