@@ -3,11 +3,24 @@
 //! Lines are grouped by shape (delimiters and kinds of tokens). Within a shape, a position whose words are few
 //! and frequent is structure: the group is split by it, lowest variety first. What varies otherwise is a slot.
 //! Tokens with digits and values of `key=value` pairs never split a pattern: they are data, not structure.
+//!
+//! Each line is cut into tokens once. What a position is, is guessed from a sample of the rows and then verified
+//! on all of them, so that a row costs little more than comparing it with the pattern that it turns out to have.
+
+mod names;
+mod shape;
+mod words;
+
+pub use names::{SlotName, slot_names};
 
 use crate::bytes::same;
 use crate::pattern::{Pattern, Piece, SlotKind};
-use crate::split::{SHAPE_QUOTED, SHAPE_TIME, SHAPE_WORD, Token, split};
-use rustc_hash::FxHashMap;
+use crate::split::Splitter;
+use hashbrown::HashTable;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use shape::{Role, roles};
+use std::hash::BuildHasher;
+use words::Words;
 
 /// Bounds of a grouping.
 #[derive(Clone, Copy, Debug)]
@@ -16,363 +29,344 @@ pub struct GroupLimits {
     pub patterns_max: usize,
     /// Tokens of a line at most; a line with more goes to raw.
     pub tokens_max: usize,
-    /// Bytes of a line at most; a longer one goes to raw.
+    /// Bytes of a line at most, below 64 KiB; a longer one goes to raw.
     pub line_bytes_max: usize,
 }
 
 impl Default for GroupLimits {
     fn default() -> Self {
-        Self { patterns_max: taffrail_base::limits::SEGMENT_PATTERNS_MAX, tokens_max: 1_024, line_bytes_max: 64 * 1024 }
+        Self { patterns_max: taffrail_base::limits::SEGMENT_PATTERNS_MAX, tokens_max: 1_024, line_bytes_max: u16::MAX as usize }
     }
 }
 
 /// Different words at one position up to which they count as structure.
 const SPLIT_VARIETY_MAX: usize = 16;
 
+/// Rows from which the roles of a shape's positions are guessed.
+const SAMPLE_ROWS: usize = 256;
+
 /// Lines that share a pattern.
-pub struct Leaf<'a, 'l> {
+#[derive(Debug)]
+pub struct Leaf {
     /// The class that the caller gave them (only lines of one class are grouped).
     pub class: u32,
     /// Their pattern.
     pub pattern: Pattern,
     /// Their numbers, ascending.
-    pub rows: &'a [u32],
-    lines: &'a [&'l [u8]],
-    matrix: &'a [(u32, u32)],
-    places: &'a [u32],
-    width: usize,
-    slots: Vec<usize>,
+    pub rows: Vec<u32>,
+    /// The shape that they have; none for raw lines.
+    shape: Option<u32>,
+    /// Where they stand among the shape's lines.
+    places: Vec<u32>,
+    /// For each slot, its position among the shape's tokens.
+    positions: Vec<u32>,
 }
 
-impl<'l> Leaf<'_, 'l> {
-    /// The values of a slot, one a row.
-    pub fn column(&self, slot: usize) -> Vec<&'l [u8]> {
-        if self.pattern.is_raw() {
-            return self.rows.iter().map(|row| self.lines[*row as usize]).collect();
-        }
-        let position = self.slots[slot];
-        let value = |(place, row): (&u32, &u32)| {
-            let (start, end) = self.matrix[*place as usize * self.width + position];
-            &self.lines[*row as usize][start as usize..end as usize]
-        };
-        self.places.iter().zip(self.rows).map(value).collect()
+impl Leaf {
+    /// Lines whose pattern is known already; where their values are is known to who says so.
+    pub fn given(class: u32, pattern: Pattern, rows: Vec<u32>) -> Self {
+        Self { class, pattern, rows, shape: None, places: Vec::new(), positions: Vec::new() }
     }
 }
 
+/// Lines, grouped.
+#[derive(Debug)]
+pub struct Grouped<'a, 'l> {
+    lines: &'a [&'l [u8]],
+    shapes: Vec<Shape>,
+    /// The groups. Every line is in exactly one; their order depends on the lines alone.
+    pub leaves: Vec<Leaf>,
+}
+
+impl<'l> Grouped<'_, 'l> {
+    /// The values of all slots of a leaf's first row.
+    pub fn first_row(&self, leaf: &Leaf) -> Vec<&'l [u8]> {
+        let Some(row) = leaf.rows.first() else { return Vec::new() };
+        let line = self.lines[*row as usize];
+        let Some(shape) = leaf.shape else { return vec![line] };
+        let tokens = self.shapes[shape as usize].tokens_of(leaf.places[0]);
+        leaf.positions.iter().map(|position| cut(line, tokens[*position as usize])).collect()
+    }
+
+    /// Calls `each` with the values of all slots of a leaf's rows, row after row.
+    pub fn each_row(&self, leaf: &Leaf, mut each: impl FnMut(&mut dyn Iterator<Item = &'l [u8]>)) {
+        let Some(shape) = leaf.shape else {
+            return leaf.rows.iter().for_each(|row| each(&mut std::iter::once(self.lines[*row as usize])));
+        };
+        let shape = &self.shapes[shape as usize];
+        for (row, place) in leaf.rows.iter().zip(&leaf.places) {
+            let line = self.lines[*row as usize];
+            let tokens = shape.tokens_of(*place);
+            each(&mut leaf.positions.iter().map(|position| cut(line, tokens[*position as usize])));
+        }
+    }
+}
+
+#[inline]
+fn cut(line: &[u8], (start, end): (u16, u16)) -> &[u8] {
+    &line[start as usize..end as usize]
+}
+
+#[derive(Debug)]
 struct Shape {
     class: u32,
     bytes: Vec<u8>,
+    /// Tokens of each line.
+    width: usize,
     rows: Vec<u32>,
+    /// Start and end of each token, line after line: beside each other, for they are looked at again and again.
+    tokens: Vec<(u16, u16)>,
 }
 
-/// Groups `lines`, line `i` being of class `class(i)`, and hands each group to `sink`. Every line is in exactly
-/// one group. The order of groups depends on the lines alone.
-pub fn group<'l>(lines: &[&'l [u8]], class: impl Fn(usize) -> u32, limits: GroupLimits, sink: &mut dyn FnMut(Leaf<'_, 'l>)) {
-    let (mut shapes, mut raw) = by_shape(lines, class, limits);
+impl Shape {
+    #[inline]
+    fn tokens_of(&self, place: u32) -> &[(u16, u16)] {
+        &self.tokens[place as usize * self.width..(place as usize + 1) * self.width]
+    }
+}
+
+/// Groups `lines`, line `i` being of class `class(i)`.
+pub fn group<'a, 'l>(lines: &'a [&'l [u8]], class: impl Fn(usize) -> u32, limits: GroupLimits) -> Grouped<'a, 'l> {
+    let mut shapes = Shapes::default();
+    shapes.fill(lines, class, limits);
+    let Shapes { all: shapes, mut raw, .. } = shapes;
     let rows_min = match (lines.len(), shapes.len()) {
         (_, shapes) if shapes > limits.patterns_max / 2 => 16,
         (lines, _) if lines >= 16_384 => 4,
         _ => 1,
     };
+    let mut leaves = Vec::new();
     let mut budget = limits.patterns_max;
     let split_rows_min = (lines.len() / 1_000).clamp(4, 256);
-    for shape in &mut shapes {
+    for (number, shape) in shapes.iter().enumerate() {
         if shape.rows.len() < rows_min || budget == 0 {
-            raw.entry(shape.class).or_default().append(&mut shape.rows);
+            raw.entry(shape.class).or_default().extend(&shape.rows);
             continue;
         }
-        let grouping = Grouping::new(lines, shape, limits.tokens_max);
-        let places = (0..shape.rows.len() as u32).collect();
-        grouping.descend(places, split_rows_min, &mut budget, sink);
+        let grouping = Grouping { lines, shape, number: number as u32, roles: roles(&shape.bytes), split_rows_min };
+        grouping.descend(&mut budget, &mut leaves);
     }
     let mut raw: Vec<(u32, Vec<u32>)> = raw.into_iter().collect();
     raw.sort_unstable_by_key(|(class, _)| *class);
     for (class, mut rows) in raw {
         rows.sort_unstable();
-        let pattern = Pattern::raw();
-        sink(Leaf { class, pattern, rows: &rows, lines, matrix: &[], places: &[], width: 0, slots: vec![] });
+        leaves.push(Leaf { class, pattern: Pattern::raw(), rows, shape: None, places: Vec::new(), positions: Vec::new() });
     }
+    Grouped { lines, shapes, leaves }
 }
 
-fn by_shape(lines: &[&[u8]], class: impl Fn(usize) -> u32, limits: GroupLimits) -> (Vec<Shape>, FxHashMap<u32, Vec<u32>>) {
-    let mut shapes: Vec<Shape> = Vec::new();
-    let mut known: FxHashMap<Vec<u8>, usize> = FxHashMap::default();
-    let mut raw: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
-    let (mut tokens, mut key) = (Vec::new(), Vec::new());
-    for (row, line) in lines.iter().enumerate() {
-        let class = class(row);
-        let row = row as u32;
-        if line.len() > limits.line_bytes_max || !split(line, &mut tokens, &mut key, limits.tokens_max) {
-            raw.entry(class).or_default().push(row);
-            continue;
-        }
-        let shape_len = key.len();
-        key.extend_from_slice(&class.to_le_bytes());
-        match known.get(&key) {
-            Some(at) => shapes[*at].rows.push(row),
-            // Hostile input makes every line a new shape: beyond four times the patterns, none can pay.
-            None if shapes.len() >= limits.patterns_max * 4 => raw.entry(class).or_default().push(row),
-            None => {
-                known.insert(key.clone(), shapes.len());
-                shapes.push(Shape { class, bytes: key[..shape_len].to_vec(), rows: vec![row] });
+/// The shapes met so far.
+#[derive(Default)]
+struct Shapes {
+    all: Vec<Shape>,
+    known: HashTable<u32>,
+    /// Lines without a shape, by class.
+    raw: FxHashMap<u32, Vec<u32>>,
+}
+
+/// Lines after which it is asked whether shapes still pay.
+const PROBE_LINES: usize = 4_096;
+
+impl Shapes {
+    fn fill(&mut self, lines: &[&[u8]], class: impl Fn(usize) -> u32, limits: GroupLimits) {
+        let mut splitter = Splitter::default();
+        let shapes_max = limits.patterns_max * 4;
+        // Hostile input makes every line a new shape: beyond four times the patterns, none can pay. Where most
+        // lines are refused for that, looking at more of them would only cost time.
+        let (mut refused, mut skip) = (0, 0);
+        for (row, line) in lines.iter().enumerate() {
+            if row % PROBE_LINES == 0 {
+                skip = if refused > PROBE_LINES * 9 / 10 { PROBE_LINES * 8 } else { skip };
+                refused = 0;
+            }
+            let class = class(row);
+            let fits = skip == 0 && line.len() <= limits.line_bytes_max.min(u16::MAX as usize);
+            skip = skip.saturating_sub(1);
+            let shape = if fits && splitter.split(line, limits.tokens_max) {
+                self.shape_of(class, &splitter.shape, splitter.tokens.len(), shapes_max)
+            } else {
+                None
+            };
+            match shape {
+                Some(shape) => {
+                    shape.rows.push(row as u32);
+                    shape.tokens.extend(splitter.tokens.iter().map(|token| (token.start as u16, token.end as u16)));
+                }
+                None => {
+                    refused += usize::from(self.all.len() >= shapes_max);
+                    self.raw.entry(class).or_default().push(row as u32);
+                }
             }
         }
     }
-    (shapes, raw)
-}
 
-/// What a position of a shape is, from the delimiters around it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    /// Before `=`, or quoted before `:`: a name, structure whatever it looks like.
-    Key,
-    /// After `=`, or quoted after `:`: data.
-    Value,
-    /// Anything else.
-    Plain,
-}
-
-struct Grouping<'a, 'l> {
-    lines: &'a [&'l [u8]],
-    shape: &'a Shape,
-    /// Start and end of each token, row after row.
-    matrix: Vec<(u32, u32)>,
-    width: usize,
-    kinds: Vec<SlotKind>,
-    /// For each position that may split: the number of each row's word, or [`NO_WORD`].
-    words: Vec<Option<Vec<u8>>>,
-    roles: Vec<Role>,
-}
-
-/// Stands for a token that is no word, or one word too many.
-const NO_WORD: u8 = u8::MAX;
-
-/// Rows looked at before a position without words is given up.
-const WORDS_SAMPLE: usize = 256;
-
-impl<'a, 'l> Grouping<'a, 'l> {
-    fn new(lines: &'a [&'l [u8]], shape: &'a Shape, tokens_max: usize) -> Self {
-        let (kinds, roles) = roles(&shape.bytes);
-        let mut matrix = Vec::with_capacity(shape.rows.len() * kinds.len());
-        let (mut tokens, mut bytes): (Vec<Token>, Vec<u8>) = (Vec::new(), Vec::new());
-        for row in &shape.rows {
-            split(lines[*row as usize], &mut tokens, &mut bytes, tokens_max);
-            debug_assert_eq!(tokens.len(), kinds.len());
-            matrix.extend(tokens.iter().map(|t| (t.start, t.end)));
+    fn shape_of(&mut self, class: u32, bytes: &[u8], width: usize, shapes_max: usize) -> Option<&mut Shape> {
+        let hash = FxBuildHasher.hash_one((class, bytes));
+        let all = &mut self.all;
+        let is = |at: &u32| all[*at as usize].class == class && same(&all[*at as usize].bytes, bytes);
+        if let Some(at) = self.known.find(hash, is) {
+            return Some(&mut all[*at as usize]);
         }
-        let mut this = Self { lines, shape, matrix, width: kinds.len(), kinds, words: Vec::new(), roles };
-        this.words = (0..this.width).map(|position| this.words_at(position)).collect();
-        this
+        if all.len() >= shapes_max {
+            return None;
+        }
+        let at = all.len() as u32;
+        all.push(Shape { class, bytes: bytes.to_vec(), width, rows: Vec::new(), tokens: Vec::new() });
+        self.known.insert_unique(hash, at, |at| FxBuildHasher.hash_one((all[*at as usize].class, &all[*at as usize].bytes[..])));
+        all.last_mut()
+    }
+}
+
+/// Lines of one shape that were found to have some words in common.
+struct Part {
+    /// Where they stand among the shape's lines.
+    places: Vec<u32>,
+    /// Positions where all of them have the same word.
+    constant: Vec<bool>,
+}
+
+struct Grouping<'g, 'l> {
+    lines: &'g [&'l [u8]],
+    shape: &'g Shape,
+    number: u32,
+    roles: Vec<(SlotKind, Role)>,
+    split_rows_min: usize,
+}
+
+impl<'l> Grouping<'_, 'l> {
+    /// Splits the shape's lines until nothing splits them further, and hands over the leaves.
+    fn descend(&self, budget: &mut usize, leaves: &mut Vec<Leaf>) {
+        let places = (0..self.shape.rows.len() as u32).collect();
+        let mut waiting = vec![Part { places, constant: vec![false; self.shape.width] }];
+        while let Some(mut part) = waiting.pop() {
+            let variety_max = SPLIT_VARIETY_MAX.min(part.places.len() / self.split_rows_min);
+            let may_split = variety_max >= 2 && *budget > waiting.len() + variety_max;
+            match self.split(&mut part, if may_split { variety_max } else { 1 }) {
+                Some(parts) => waiting.extend(parts.into_iter().rev()),
+                None => {
+                    *budget = budget.saturating_sub(1);
+                    leaves.push(self.leaf(part));
+                }
+            }
+        }
     }
 
-    fn value(&self, place: u32, position: usize) -> &'l [u8] {
-        let (start, end) = self.matrix[place as usize * self.width + position];
-        &self.lines[self.shape.rows[place as usize] as usize][start as usize..end as usize]
+    fn line(&self, place: u32) -> &'l [u8] {
+        self.lines[self.shape.rows[place as usize] as usize]
+    }
+
+    fn token(&self, place: u32, position: usize) -> &'l [u8] {
+        cut(self.line(place), self.shape.tokens_of(place)[position])
     }
 
     /// Whether a value is structure rather than data.
     fn is_word(&self, position: usize, value: &[u8]) -> bool {
-        self.roles[position] == Role::Key || !value.iter().any(u8::is_ascii_digit)
+        self.roles[position].1 == Role::Key || !value.iter().any(u8::is_ascii_digit)
     }
 
-    /// Numbers the words at a position: comparing numbers is all that splitting does later.
-    fn words_at(&self, position: usize) -> Option<Vec<u8>> {
-        if self.kinds[position] == SlotKind::Time {
-            return None;
-        }
-        let mut known: FxHashMap<&[u8], u8> = FxHashMap::default();
-        let mut numbers = Vec::with_capacity(self.shape.rows.len());
-        let mut last: (&[u8], u8) = (b"0", NO_WORD);
-        let mut words = 0;
-        for place in 0..self.shape.rows.len() as u32 {
-            let value = self.value(place, position);
-            if !same(value, last.0) {
-                let next = known.len() as u8;
-                let number = match known.get(value) {
-                    Some(number) => *number,
-                    None if next < NO_WORD && self.is_word(position, value) => {
-                        known.insert(value, next);
-                        next
-                    }
-                    None => NO_WORD,
-                };
-                last = (value, number);
+    /// Finds the constant positions of a part and splits it by the position with the fewest different words, if
+    /// there is one.
+    fn split(&self, part: &mut Part, variety_max: usize) -> Option<Vec<Part>> {
+        let mut candidates = self.candidates(part, variety_max);
+        self.verify_constants(part, &mut candidates);
+        candidates.sort_by_key(|(variety, _)| *variety);
+        let mut best: Option<(usize, Words<'_>)> = None;
+        for (guess, position) in candidates {
+            // A position of a larger guess cannot have fewer words than one that was verified.
+            if best.as_ref().is_some_and(|(_, words)| words.len() <= guess) {
+                break;
             }
-            words += usize::from(last.1 != NO_WORD);
-            if numbers.len() == WORDS_SAMPLE && words == 0 {
-                return None;
+            if let Some(words) = self.words(&part.places, position, variety_max)
+                && best.as_ref().is_none_or(|(_, least)| words.len() < least.len())
+            {
+                best = Some((position, words));
             }
-            numbers.push(last.1);
         }
-        (words > 0).then_some(numbers)
+        let (position, words) = best?;
+        let mut parts: Vec<Part> = (0..words.len()).map(|_| Part { places: Vec::new(), constant: part.constant.clone() }).collect();
+        words.numbers.iter().zip(&part.places).for_each(|(number, place)| parts[*number as usize].places.push(*place));
+        parts.iter_mut().for_each(|part| part.constant[position] = true);
+        Some(parts)
     }
 
-    /// The words at a position, by number; `None` when something else stands there too, or too many.
-    fn variety(&self, places: &[u32], position: usize, variety_max: usize) -> Option<Vec<u8>> {
-        let words = self.words[position].as_ref()?;
-        let mut seen = [false; 256];
+    /// Positions that may be constant or split, with the different words that a sample of the lines has there.
+    fn candidates(&self, part: &Part, variety_max: usize) -> Vec<(usize, usize)> {
+        let step = part.places.len().div_ceil(SAMPLE_ROWS);
         let mut found = Vec::new();
-        for place in places {
-            let word = words[*place as usize];
-            if !seen[word as usize] {
-                if word == NO_WORD || found.len() == variety_max {
-                    return None;
-                }
-                seen[word as usize] = true;
-                found.push(word);
-            }
-        }
-        Some(found)
-    }
-
-    /// Splits further or hands over a leaf.
-    fn descend(&self, places: Vec<u32>, split_rows_min: usize, budget: &mut usize, sink: &mut dyn FnMut(Leaf<'_, 'l>)) {
-        let mut waiting = vec![places];
-        while let Some(places) = waiting.pop() {
-            let mut best: Option<(usize, Vec<u8>)> = None;
-            let variety_max = SPLIT_VARIETY_MAX.min(places.len() / split_rows_min);
-            if variety_max >= 2 && *budget > waiting.len() + variety_max {
-                for position in (0..self.width).filter(|position| self.roles[*position] != Role::Value) {
-                    if let Some(seen) = self.variety(&places, position, variety_max)
-                        && seen.len() > 1
-                        && best.as_ref().is_none_or(|(_, least)| seen.len() < least.len())
-                    {
-                        best = Some((position, seen));
-                    }
-                }
-            }
-            let Some((position, seen)) = best else {
-                *budget = budget.saturating_sub(1);
-                self.leaf(&places, sink);
-                continue;
-            };
-            let words = self.words[position].as_ref().expect("variety saw words");
-            let mut part_of = [0u8; 256];
-            seen.iter().zip(0..).for_each(|(word, part)| part_of[*word as usize] = part);
-            let mut parts: Vec<Vec<u32>> = vec![Vec::new(); seen.len()];
-            for place in places {
-                parts[part_of[words[place as usize] as usize] as usize].push(place);
-            }
-            waiting.extend(parts.into_iter().rev());
-        }
-    }
-
-    fn leaf(&self, places: &[u32], sink: &mut dyn FnMut(Leaf<'_, 'l>)) {
-        let mut pieces = Vec::new();
-        let mut slots = Vec::new();
-        let mut position = 0;
-        for byte in &self.shape.bytes {
-            if *byte < SHAPE_WORD {
-                pieces.push(Piece::Text(vec![*byte]));
+        let mut seen: Vec<&[u8]> = Vec::new();
+        for (position, (kind, _)) in self.roles.iter().enumerate() {
+            if *kind == SlotKind::Time || part.constant[position] {
                 continue;
             }
-            if self.variety(places, position, 1).is_some() {
-                pieces.push(Piece::Text(self.value(places[0], position).to_vec()));
-            } else {
-                pieces.push(Piece::Slot(self.kinds[position]));
-                slots.push(position);
+            seen.clear();
+            for place in part.places.iter().step_by(step) {
+                let value = self.token(*place, position);
+                if !seen.iter().any(|known| same(known, value)) {
+                    if seen.len() == variety_max || !self.is_word(position, value) {
+                        seen.clear();
+                        break;
+                    }
+                    seen.push(value);
+                }
             }
-            position += 1;
-        }
-        let rows: Vec<u32> = places.iter().map(|place| self.shape.rows[*place as usize]).collect();
-        sink(Leaf {
-            class: self.shape.class,
-            pattern: Pattern::new(pieces),
-            rows: &rows,
-            lines: self.lines,
-            matrix: &self.matrix,
-            places,
-            width: self.width,
-            slots,
-        });
-    }
-}
-
-fn roles(shape: &[u8]) -> (Vec<SlotKind>, Vec<Role>) {
-    let mut kinds = Vec::new();
-    let mut roles = Vec::new();
-    for (at, byte) in shape.iter().enumerate() {
-        let (kind, before, after) = match *byte {
-            SHAPE_WORD => (SlotKind::Word, at.checked_sub(1), at + 1),
-            SHAPE_QUOTED => (SlotKind::Quoted, at.checked_sub(2), at + 2),
-            SHAPE_TIME => (SlotKind::Time, at.checked_sub(1), at + 1),
-            _ => continue,
-        };
-        let before = before.and_then(|at| shape.get(at)).copied();
-        let after = shape.get(after).copied();
-        roles.push(match (kind, before, after) {
-            (SlotKind::Word, _, Some(b'=')) | (SlotKind::Quoted, _, Some(b':' | b'=')) => Role::Key,
-            (_, Some(b'='), _) | (SlotKind::Quoted, Some(b':'), _) => Role::Value,
-            _ => Role::Plain,
-        });
-        kinds.push(kind);
-    }
-    // `<38>1 `: the version of a syslog header decides what every later position means.
-    if shape.starts_with(&[b'<', SHAPE_WORD, b'>', SHAPE_WORD, b' ']) {
-        roles[1] = Role::Key;
-    }
-    (kinds, roles)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn grouped(lines: &[Vec<u8>], limits: GroupLimits) -> Vec<(String, Vec<u32>)> {
-        let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
-        let mut found = Vec::new();
-        let mut rebuilt = vec![None; lines.len()];
-        group(&lines, |row| row as u32 % 2, limits, &mut |leaf| {
-            let columns: Vec<_> = (0..leaf.pattern.slots()).map(|slot| leaf.column(slot)).collect();
-            for (at, row) in leaf.rows.iter().enumerate() {
-                let mut line = Vec::new();
-                leaf.pattern.render(|slot| columns[slot][at], &mut line);
-                assert!(rebuilt[*row as usize].replace(line).is_none(), "a row is in one group only");
-                assert_eq!(leaf.class, row % 2);
+            if !seen.is_empty() {
+                found.push((seen.len(), position));
             }
-            assert_eq!(Pattern::from_key(&leaf.pattern.key()).as_ref(), Some(&leaf.pattern));
-            found.push((leaf.pattern.to_string(), leaf.rows.to_vec()));
-        });
-        for (line, rebuilt) in lines.iter().zip(rebuilt) {
-            assert_eq!(rebuilt.as_deref(), Some(*line));
         }
         found
     }
 
-    #[test]
-    fn structure_splits_and_data_does_not() {
-        let names = ["root", "alice", "bob"];
-        let lines: Vec<Vec<u8>> = (0..400)
-            .map(|i| {
-                let what = if i % 4 < 2 { "opened" } else { "closed" };
-                format!("sshd[{i}]: session {what} for user={} by (uid={i})", names[i % 3]).into_bytes()
-            })
-            .collect();
-        let patterns: Vec<String> = grouped(&lines, GroupLimits::default()).into_iter().map(|(p, _)| p).collect();
-        assert_eq!(patterns.len(), 4, "two words, two classes: {patterns:?}");
-        assert!(patterns.contains(&"sshd[<*>]: session opened for user=<*> by (uid=<*>)".to_owned()), "{patterns:?}");
-    }
-
-    #[test]
-    fn the_version_of_a_syslog_header_is_structure() {
-        let line = |i: usize| format!("<{}>1 2026-11-21T21:14:03Z web{} app {i} - - hello", 30 + i % 7, i % 5).into_bytes();
-        let patterns = grouped(&(0..40).map(line).collect::<Vec<_>>(), GroupLimits::default());
-        assert!(patterns.iter().all(|(pattern, _)| pattern == "<<*>>1 <time> <*> app <*> - - hello"), "{patterns:?}");
-    }
-
-    #[test]
-    fn hostile_lines_are_bounded() {
-        let lines: Vec<Vec<u8>> = (0..5_000u32).map(|i| format!("{:b}", i).replace('0', ":").into_bytes()).collect();
-        let limits = GroupLimits { patterns_max: 8, ..GroupLimits::default() };
-        assert!(grouped(&lines, limits).len() <= 8 + 2);
-    }
-
-    proptest! {
-        #[test]
-        fn any_lines_come_back(lines in prop::collection::vec("[a-c1:=\"\\\\ ,{}\u{0}\u{1}]{0,24}", 0..200), cap in 0usize..20) {
-            let lines: Vec<Vec<u8>> = lines.into_iter().map(String::into_bytes).collect();
-            grouped(&lines, GroupLimits { patterns_max: cap, tokens_max: 12, line_bytes_max: 20 });
+    /// Verifies on all lines which of the candidates with one word are constant, line after line; leaves those that may
+    /// split.
+    fn verify_constants(&self, part: &mut Part, candidates: &mut Vec<(usize, usize)>) {
+        let first = part.places[0];
+        let mut guessed: Vec<(usize, &[u8])> =
+            candidates.iter().filter(|(variety, _)| *variety == 1).map(|(_, at)| (*at, self.token(first, *at))).collect();
+        for place in &part.places {
+            let (line, tokens) = (self.line(*place), self.shape.tokens_of(*place));
+            let agrees = |(position, word): &(usize, &[u8])| same(cut(line, tokens[*position]), word);
+            if !guessed.iter().all(agrees) {
+                guessed.retain(agrees);
+            }
         }
+        guessed.iter().for_each(|(position, _)| part.constant[*position] = true);
+        candidates.retain(|(_, position)| !part.constant[*position] && self.roles[*position].1 != Role::Value);
+    }
+
+    /// The words of lines at a position; `None` when something else stands there too, or too many.
+    fn words(&self, places: &[u32], position: usize, variety_max: usize) -> Option<Words<'l>> {
+        let mut words = Words::new(places.len());
+        for place in places {
+            let value = self.token(*place, position);
+            if !words.push(value, variety_max, |value| self.is_word(position, value)) {
+                return None;
+            }
+        }
+        Some(words)
+    }
+
+    fn leaf(&self, part: Part) -> Leaf {
+        let mut pieces = Vec::new();
+        let mut positions = Vec::new();
+        let mut position = 0;
+        for byte in &self.shape.bytes {
+            if *byte < crate::split::SHAPE_WORD {
+                pieces.push(Piece::Text(vec![*byte]));
+                continue;
+            }
+            if part.constant[position] {
+                pieces.push(Piece::Text(self.token(part.places[0], position).to_vec()));
+            } else {
+                pieces.push(Piece::Slot(self.roles[position].0));
+                positions.push(position as u32);
+            }
+            position += 1;
+        }
+        let rows = part.places.iter().map(|place| self.shape.rows[*place as usize]).collect();
+        let (shape, places) = (Some(self.number), part.places);
+        Leaf { class: self.shape.class, pattern: Pattern::new(pieces), rows, shape, places, positions }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,58 +72,96 @@ pub const SHAPE_QUOTED: u8 = 0x81;
 /// In a shape, the mark of a time.
 pub const SHAPE_TIME: u8 = 0x82;
 
-/// Tokenises `line`. `tokens` and `shape` are cleared and filled; the shape is the line with each token
-/// replaced by its mark, so that lines of equal shape have the same tokens between the same delimiters.
-/// Gives up with `false` when there are more than `tokens_max` tokens.
-pub fn split(line: &[u8], tokens: &mut Vec<Token>, shape: &mut Vec<u8>, tokens_max: usize) -> bool {
-    tokens.clear();
-    shape.clear();
-    if u32::try_from(line.len()).is_err() {
-        return false;
-    }
-    let mut at = 0;
-    while at < line.len() {
-        let byte = line[at];
-        if DELIMITER[byte as usize] {
-            shape.push(byte);
-            at += 1;
-            if byte == b'"'
-                && let Some(len) = quoted_len(&line[at..])
-            {
-                push(tokens, shape, at, at + len, SlotKind::Quoted);
-                shape.push(b'"');
-                at += len + 1;
-                if tokens.len() > tokens_max {
-                    return false;
-                }
-            }
-            continue;
-        }
-        if (byte.is_ascii_digit() || byte.is_ascii_uppercase())
-            && let Some(len) = time::len_at(&line[at..])
-        {
-            push(tokens, shape, at, at + len, SlotKind::Time);
-            at += len;
-        } else {
-            let len = line[at..].iter().position(|b| DELIMITER[*b as usize]).unwrap_or(line.len() - at);
-            push(tokens, shape, at, at + len, SlotKind::Word);
-            at += len;
-        }
-        if tokens.len() > tokens_max {
-            return false;
-        }
-    }
-    true
+/// Cuts lines into tokens, and remembers the last time it met: in a row of events the same second stands again
+/// and again, and comparing is cheaper than reading.
+#[derive(Debug, Default)]
+pub struct Splitter {
+    /// The tokens of the last line, in order.
+    pub tokens: Vec<Token>,
+    /// The last line with each token replaced by its mark: lines of equal shape have the same tokens between the
+    /// same delimiters.
+    pub shape: Vec<u8>,
+    last_time: Vec<u8>,
 }
 
-fn push(tokens: &mut Vec<Token>, shape: &mut Vec<u8>, start: usize, end: usize, kind: SlotKind) {
-    shape.push(match kind {
-        SlotKind::Quoted => SHAPE_QUOTED,
-        SlotKind::Time => SHAPE_TIME,
-        SlotKind::Word | SlotKind::Raw => SHAPE_WORD,
-    });
-    // The caller checked that the line's length fits.
-    tokens.push(Token { start: start as u32, end: end as u32, kind });
+impl Splitter {
+    /// Tokenises `line`. Gives up with `false` when there are more than `tokens_max` tokens.
+    pub fn split(&mut self, line: &[u8], tokens_max: usize) -> bool {
+        self.tokens.clear();
+        self.shape.clear();
+        if u32::try_from(line.len()).is_err() {
+            return false;
+        }
+        let mut at = 0;
+        while let Some(&byte) = line.get(at) {
+            if DELIMITER[byte as usize] {
+                self.shape.push(byte);
+                at += 1;
+                if byte == b'"'
+                    && let Some(len) = quoted_len(&line[at..])
+                {
+                    self.push(at, at + len, SlotKind::Quoted);
+                    self.shape.push(b'"');
+                    at += len + 1;
+                    if self.tokens.len() > tokens_max {
+                        return false;
+                    }
+                }
+                continue;
+            }
+            if (byte.is_ascii_digit() || byte.is_ascii_uppercase())
+                && let Some(len) = self.time_len(&line[at..])
+            {
+                self.push(at, at + len, SlotKind::Time);
+                at += len;
+            } else {
+                let len = line[at + 1..].iter().position(|b| DELIMITER[*b as usize]).map_or(line.len() - at, |len| len + 1);
+                self.push(at, at + len, SlotKind::Word);
+                at += len;
+            }
+            if self.tokens.len() > tokens_max {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn time_len(&mut self, rest: &[u8]) -> Option<usize> {
+        if !time::plausible(rest) {
+            return None;
+        }
+        let known = self.last_time.len();
+        if known > 0 && rest.starts_with(&self.last_time) {
+            // Where a fraction or a zone may follow, this time may be longer than the last one.
+            let longer = |byte: u8| matches!(byte, b'+' | b',') || (byte == b' ' && self.last_time[2] == b'/');
+            if rest.get(known).is_none_or(|byte| DELIMITER[*byte as usize] && !longer(*byte)) {
+                return Some(known);
+            }
+        }
+        let (_, _, len) = time::parse(rest)?;
+        self.last_time.clear();
+        self.last_time.extend_from_slice(&rest[..len]);
+        Some(len)
+    }
+
+    #[inline]
+    fn push(&mut self, start: usize, end: usize, kind: SlotKind) {
+        self.shape.push(match kind {
+            SlotKind::Quoted => SHAPE_QUOTED,
+            SlotKind::Time => SHAPE_TIME,
+            SlotKind::Word | SlotKind::Raw => SHAPE_WORD,
+        });
+        // The caller checked that the line's length fits.
+        self.tokens.push(Token { start: start as u32, end: end as u32, kind });
+    }
+}
+
+/// Tokenises one line; see [`Splitter::split`].
+pub fn split(line: &[u8], tokens: &mut Vec<Token>, shape: &mut Vec<u8>, tokens_max: usize) -> bool {
+    let mut splitter = Splitter { tokens: std::mem::take(tokens), shape: std::mem::take(shape), last_time: Vec::new() };
+    let within = splitter.split(line, tokens_max);
+    (*tokens, *shape) = (splitter.tokens, splitter.shape);
+    within
 }
 
 /// The length of a quoted string's inside, when its closing quote is there.

@@ -3,7 +3,7 @@
 //! Appending only copies. Searching encodes what is there, in parts of bounded size and each part once, so
 //! that one reader serves memory and disk alike and ingest without searches pays nothing.
 
-use crate::segment::{Keep, Segment, SegmentBuilder, SegmentMeta, encode_all, encode_some};
+use crate::segment::{Keep, Learned, Segment, SegmentBuilder, SegmentMeta, encode_all, encode_some};
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use taffrail_base::{Error, Result, Ulid};
@@ -111,15 +111,15 @@ impl MemoryBuilder {
     }
 
     /// Encodes the events that `keep` takes. Gives the file's bytes and what the catalog needs.
-    pub fn finish_some(&self, keep: Keep<'_>, id: Ulid, zstd_level: i32) -> Result<(Vec<u8>, SegmentMeta)> {
+    pub fn finish_some(&self, keep: Keep<'_>, id: Ulid, zstd_level: i32, learned: &mut Learned) -> Result<(Vec<u8>, SegmentMeta)> {
         let parts: Vec<&SegmentBuilder> = self.0.iter().map(|part| &part.0.builder).collect();
-        encode_some(&parts, keep, id, zstd_level)
+        encode_some(&parts, keep, id, zstd_level, learned)
     }
 
     /// Encodes. Gives the file's bytes and what the catalog needs.
-    pub fn finish(self, id: Ulid, zstd_level: i32) -> Result<(Vec<u8>, SegmentMeta)> {
+    pub fn finish(self, id: Ulid, zstd_level: i32, learned: &mut Learned) -> Result<(Vec<u8>, SegmentMeta)> {
         let parts: Vec<&SegmentBuilder> = self.0.iter().map(|part| &part.0.builder).collect();
-        encode_all(&parts, id, zstd_level)
+        encode_all(&parts, id, zstd_level, learned)
     }
 }
 
@@ -161,7 +161,7 @@ impl MemoryPart {
     /// The part as a segment; encoded once.
     pub fn open(&self) -> Result<Arc<Segment>> {
         let encoded = self.0.encoded.get_or_init(|| {
-            let (bytes, meta) = encode_all(&[&self.0.builder], self.0.meta.id, PART_ZSTD_LEVEL)?;
+            let (bytes, meta) = encode_all(&[&self.0.builder], self.0.meta.id, PART_ZSTD_LEVEL, &mut Learned::default())?;
             Segment::from_bytes(bytes, meta)
         });
         match encoded {

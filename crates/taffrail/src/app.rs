@@ -126,6 +126,7 @@ fn open_store_with(world: &World, data: PathBuf, settings: &Settings, read_only:
             rules: settings.rules(),
             upkeep,
             merge: knobs.merge,
+            cache_bytes: knobs.cache_size.bytes,
             ..StoreSettings::default()
         },
     })

@@ -167,21 +167,21 @@ pub fn parse(bytes: &[u8]) -> Option<(i64, Layout, usize)> {
     Some(((days * 86_400 + seconds) * 1_000_000_000 + nanos, Layout { family, fraction, point, zone }, at))
 }
 
-/// The length of a time at the start of `bytes`, if there is one.
-pub fn len_at(bytes: &[u8]) -> Option<usize> {
-    // Cheap refusals first: most words are no times.
-    let plausible = match bytes {
+/// Whether a time may stand at the start of `bytes`: a cheap refusal, for most words are no times.
+#[inline]
+pub fn plausible(bytes: &[u8]) -> bool {
+    match bytes {
         [a, b, c, ..] if a.is_ascii_digit() => {
             b.is_ascii_digit() && (matches!(c, b':' | b'/') || (c.is_ascii_digit() && matches!(bytes.get(4), Some(b'-' | b'/'))))
         }
         [a, _, _, b' ', ..] => matches!(a, b'J' | b'F' | b'M' | b'A' | b'S' | b'O' | b'N' | b'D'),
         _ => false,
-    };
-    if !plausible {
-        return None;
     }
-    let (_, _, len) = parse(bytes)?;
-    Some(len)
+}
+
+/// The length of a time at the start of `bytes`, if there is one.
+pub fn len_at(bytes: &[u8]) -> Option<usize> {
+    plausible(bytes).then(|| parse(bytes)).flatten().map(|(_, _, len)| len)
 }
 
 fn push_digits(value: i64, count: usize, out: &mut Vec<u8>) {

@@ -1,15 +1,17 @@
 //! Segments in an object store: moved there once they are old, read there by ranges through a cache on disk.
 //!
-//! What an object store is, is handed in ([`Remotes`]); this module knows neither addresses nor credentials. It
-//! deletes nothing by itself: what a store is told to delete, the catalog no longer names.
+//! A store is a folder (`file:///mnt/archive`) or something that is handed in ([`Remotes`]); this module knows no
+//! credentials. It deletes nothing by itself: what a store is told to delete, the catalog no longer names.
 
 mod cache;
 mod file;
+mod folder;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use cache::Cache;
 pub(crate) use file::RemoteFile;
+pub use folder::Folder;
 
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -40,6 +42,7 @@ pub trait Remotes: Send + Sync + Debug {
 /// The way to archived segments.
 #[derive(Debug)]
 pub(crate) struct Archive {
+    vfs: Arc<dyn Vfs>,
     remotes: Option<Arc<dyn Remotes>>,
     opened: Mutex<BTreeMap<Arc<str>, Arc<dyn Remote>>>,
     pub(crate) cache: Cache,
@@ -48,7 +51,7 @@ pub(crate) struct Archive {
 impl Archive {
     /// With a cache in `folder`, of at most `cache_bytes`; nothing is cached when fewer than `reserve_bytes` are free.
     pub fn new(remotes: Option<Arc<dyn Remotes>>, vfs: Arc<dyn Vfs>, folder: &Path, cache_bytes: u64, reserve_bytes: u64) -> Self {
-        Self { remotes, opened: Mutex::default(), cache: Cache::new(vfs, folder.to_owned(), cache_bytes, reserve_bytes) }
+        Self { vfs: vfs.clone(), remotes, opened: Mutex::default(), cache: Cache::new(vfs, folder.to_owned(), cache_bytes, reserve_bytes) }
     }
 
     /// The store at an address.
@@ -57,7 +60,10 @@ impl Archive {
             return Ok(remote.clone());
         }
         let missing = || Error::new(ErrorKind::Invalid, format!("{url}: this program was started without object stores"));
-        let remote = self.remotes.as_ref().ok_or_else(missing)?.open(url)?;
+        let remote: Arc<dyn Remote> = match Folder::of(url, &self.vfs)? {
+            Some(folder) => Arc::new(folder),
+            None => self.remotes.as_ref().ok_or_else(missing)?.open(url)?,
+        };
         self.opened.lock().insert(url.clone(), remote.clone());
         Ok(remote)
     }

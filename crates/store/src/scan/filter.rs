@@ -5,6 +5,8 @@ use super::term::{PreparedTerm, in_pattern};
 use super::{Filter, OriginField, ScanRequest, ValueTest};
 use crate::segment::cursor::PatternCursor;
 use crate::segment::decode::Values;
+use crate::segment::meta::Run;
+use crate::segment::summary::{self, Part};
 use crate::segment::{Blocks, Segment, SegmentMeta};
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -40,20 +42,31 @@ impl Prepared {
         }
     }
 
-    /// Whether an index can hold matching events: decided before any segment is opened.
+    /// Whether a segment can hold matching events: decided before it is opened.
     pub fn may_be_in(&self, meta: &SegmentMeta) -> bool {
         match self {
             Self::Nothing => false,
-            Self::Origin(OriginField::Index, test) => test.0(Some(&meta.index)),
+            Self::Origin(field, test) => origin_may(*field, meta, |value| test.0(Some(value))),
             Self::And(all) => all.iter().all(|one| one.may_be_in(meta)),
             Self::Or(any) => any.iter().any(|one| one.may_be_in(meta)),
             Self::Not(one) => match &**one {
-                Self::Origin(OriginField::Index, test) => !test.0(Some(&meta.index)),
+                Self::Origin(field, test) => origin_may(*field, meta, |value| !test.0(Some(value))),
                 _ => true,
             },
             _ => true,
         }
     }
+}
+
+/// Whether a segment may have an event whose origin passes.
+fn origin_may(field: OriginField, meta: &SegmentMeta, mut test: impl FnMut(&str) -> bool) -> bool {
+    let part = match field {
+        OriginField::Index => return test(&meta.index),
+        OriginField::Host => Part::Host,
+        OriginField::Source => Part::Source,
+        OriginField::Sourcetype => Part::Sourcetype,
+    };
+    summary::any(&meta.summary, part, test)
 }
 
 /// A part of an origin.
@@ -195,19 +208,21 @@ impl<'b> SegmentScan<'b> {
     fn select_slot(&self, slot: usize, test: &dyn Fn(&[u8]) -> bool, pattern: usize) -> Result<Selection> {
         let cursor = self.cursor(pattern);
         let mut bits = Bits::new(cursor.meta().rows as usize);
-        for (page, start) in cursor.page_starts(slot).iter().enumerate() {
-            match cursor.page(slot, page)? {
-                Values::Constant(value, rows) => {
+        for (number, run) in cursor.runs(slot).iter().enumerate() {
+            let Run { skip, rows, start, .. } = *run;
+            match cursor.page(slot, number)? {
+                Values::Constant(value, _) => {
                     if test(value) {
-                        (0..*rows).for_each(|row| bits.set(start + row));
+                        (0..rows).for_each(|row| bits.set(start + row));
                     }
                 }
                 Values::Dictionary(entries, numbers) => {
                     let hits: Vec<bool> = (0..entries.len()).map(|at| test(entries.get(at))).collect();
-                    numbers.iter().enumerate().filter(|(_, n)| hits[**n as usize]).for_each(|(row, _)| bits.set(start + row));
+                    let numbers = numbers[skip..skip + rows].iter().enumerate();
+                    numbers.filter(|(_, n)| hits[**n as usize]).for_each(|(row, _)| bits.set(start + row));
                 }
                 Values::Each(values) => {
-                    (0..values.len()).filter(|row| test(values.get(*row))).for_each(|row| bits.set(start + row));
+                    (0..rows).filter(|row| test(values.get(skip + row))).for_each(|row| bits.set(start + row));
                 }
             }
         }

@@ -4,6 +4,7 @@
 //! column, last per row. Only the columns that a request names are read.
 
 mod filter;
+mod missing;
 mod plan;
 mod rows;
 mod select;
@@ -12,6 +13,7 @@ mod term;
 #[cfg(test)]
 mod tests;
 
+pub use missing::Missing;
 pub use plan::{Scan, ScanStream};
 pub use rows::schema;
 

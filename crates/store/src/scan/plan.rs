@@ -3,7 +3,7 @@
 use super::filter::{Prepared, SegmentScan};
 use super::rows::{Hit, RowBuilder, schema};
 use super::select::Selection;
-use super::{ScanProgress, ScanRequest};
+use super::{Missing, ScanProgress, ScanRequest};
 use crate::segment::Blocks;
 use crate::{Segment, SegmentMeta, SegmentRef, Snapshot};
 use arrow::array::RecordBatch;
@@ -36,6 +36,7 @@ pub(super) struct Shared {
     /// Numbers of segments, by partition, in the order they are read.
     partitions: Vec<Vec<usize>>,
     pub progress: Arc<ScanProgress>,
+    missing: Option<Arc<Missing>>,
 }
 
 /// Whether the time range of a segment touches the request's.
@@ -68,7 +69,16 @@ impl Scan {
         progress.bytes_total.store(metas.iter().map(|meta| meta.stored_bytes).sum(), Ordering::Relaxed);
         let schema = schema(&request.columns);
         let progress = Arc::new(progress);
-        Self { shared: Arc::new(Shared { request, filter, schema, segments, metas, partitions, progress }) }
+        Self { shared: Arc::new(Shared { request, filter, schema, segments, metas, partitions, progress, missing: None }) }
+    }
+
+    /// Goes on where archived segments cannot be read, and says so in `missing`. Right after [`Scan::plan`].
+    #[must_use]
+    pub fn without_unreachable(mut self, missing: Arc<Missing>) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.missing = Some(missing);
+        }
+        self
     }
 
     /// How many partitions can be read side by side; 0 when no segment can match.
@@ -171,8 +181,7 @@ impl ScanStream {
                 self.shared.skip(number);
                 continue;
             }
-            let segment = self.shared.segments[number].open()?;
-            let found = self.shared.with_scan(&segment, |scan| {
+            let found = self.shared.reach(number, |scan| {
                 let selections = scan.matching(&self.shared.filter, &self.shared.request)?;
                 self.shared.done(scan, &selections);
                 let found = hits(scan, &selections, true, Some(limit))?;
@@ -182,7 +191,7 @@ impl ScanStream {
                 let arrival = scan.blocks.arrival()?;
                 Ok(found.into_iter().map(|hit| (hit, number, arrival.of(hit.row))).collect::<Vec<_>>())
             })?;
-            best.extend(found);
+            best.extend(found.into_iter().flatten());
             best.sort_by_key(|(hit, _, arrival)| std::cmp::Reverse((hit.time, *arrival)));
             best.truncate(limit);
         }
@@ -235,6 +244,17 @@ impl Shared {
         work(&scan)
     }
 
+    /// Runs `work` over a segment; nothing where it is archived and cannot be read, and somebody wants to know what
+    /// is missing.
+    pub fn reach<T>(&self, number: usize, work: impl FnOnce(&SegmentScan<'_>) -> Result<T>) -> Result<Option<T>> {
+        let segment = &self.segments[number];
+        let done = segment.open().and_then(|opened| self.with_scan(&opened, work));
+        match &self.missing {
+            Some(missing) => missing.take(segment, done),
+            None => done.map(Some),
+        }
+    }
+
     /// Counts a segment as read.
     pub fn done(&self, scan: &SegmentScan<'_>, selections: &[Selection]) -> u64 {
         let patterns = &scan.segment().footer().events.patterns;
@@ -252,8 +272,7 @@ impl Shared {
     }
 
     fn one_segment(&self, number: usize, limit: Option<usize>) -> Result<Vec<RecordBatch>> {
-        let segment = self.segments[number].open()?;
-        self.with_scan(&segment, |scan| {
+        let batches = self.reach(number, |scan| {
             let selections = scan.matching(&self.filter, &self.request)?;
             let matched = self.done(scan, &selections);
             if self.request.columns.is_empty() && limit.is_none() {
@@ -265,7 +284,8 @@ impl Shared {
             let batches = hits.chunks(SCAN_BATCH_ROWS).map(|hits| builder.build(hits)).collect();
             self.progress.bytes_read.fetch_add(scan.blocks.bytes_read(), Ordering::Relaxed);
             batches
-        })
+        })?;
+        Ok(batches.unwrap_or_default())
     }
 }
 

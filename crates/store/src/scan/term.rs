@@ -3,9 +3,9 @@
 
 use super::select::{Bits, Selection};
 use crate::segment::cursor::PatternCursor;
-use crate::segment::decode::{Values, order, rows_by_pattern};
-use crate::segment::meta::{Body, NodeMeta, PageMeta, PatternMeta};
-use crate::segment::{Blocks, decode, stamp};
+use crate::segment::decode::{RunValues, Values, order, rows_by_pattern};
+use crate::segment::meta::{Body, NodeMeta, PageMeta, PatternMeta, Run};
+use crate::segment::{Blocks, stamp};
 use taffrail_base::Result;
 use taffrail_pattern::split::is_delimiter;
 use taffrail_pattern::text::tokens;
@@ -93,20 +93,22 @@ pub fn in_pattern(term: &PreparedTerm, cursor: &PatternCursor<'_>) -> Result<Sel
     let meta = cursor.meta();
     let column = |slot: usize, part: &PreparedTerm| -> Result<Selection> {
         let mut bits = None;
-        for (page, start) in meta.columns[slot].pages.iter().zip(cursor.page_starts(slot)) {
-            let number = cursor.page_starts(slot).partition_point(|s| s < start);
+        for (number, run) in cursor.runs(slot).iter().enumerate() {
+            let page = &meta.columns[slot].pages[run.page];
             let found = in_page(part, page, cursor.blocks(), &mut || cursor.page(slot, number))?;
-            merge(&mut bits, found, *start, page.rows as usize, meta.rows as usize);
+            merge(&mut bits, found, run, page.rows as usize, meta.rows as usize);
         }
         Ok(bits.map_or(Selection::None, Selection::from_bits))
     };
     decide(term, meta, &column, &mut |row, line| cursor.render(row, line))
 }
 
-fn merge(bits: &mut Option<Bits>, found: Selection, start: usize, page_rows: usize, rows: usize) {
+/// Adds what was found in a page to what is known of a pattern's rows.
+fn merge(bits: &mut Option<Bits>, found: Selection, run: &Run, page_rows: usize, rows: usize) {
     if found != Selection::None {
         let bits = bits.get_or_insert_with(|| Bits::new(rows));
-        found.iter(page_rows).for_each(|row| bits.set(start + row));
+        let ours = run.skip..run.skip + run.rows;
+        found.iter(page_rows).filter(|row| ours.contains(row)).for_each(|row| bits.set(run.start + row - run.skip));
     }
 }
 
@@ -197,34 +199,32 @@ fn in_values(term: &PreparedTerm, values: &Values) -> Selection {
 }
 
 fn in_node(term: &PreparedTerm, node: &NodeMeta, blocks: &Blocks<'_>) -> Result<Selection> {
-    let no_times = || Ok(Vec::new());
     let mut found = Vec::with_capacity(node.patterns.len());
     for meta in &node.patterns {
         let column = |slot: usize, part: &PreparedTerm| -> Result<Selection> {
             let mut bits = None;
-            let mut start = 0;
-            for page in &meta.columns[slot].pages {
+            for run in meta.columns[slot].runs(meta.rows as usize) {
+                let page = &meta.columns[slot].pages[run.page];
                 let read = std::cell::OnceCell::new();
                 let mut values = || {
                     if read.get().is_none() {
-                        let _ = read.set(decode::page(blocks, page, &no_times)?);
+                        let _ = read.set(blocks.page(page)?);
                     }
-                    Ok(read.get().expect("just set"))
+                    Ok(&**read.get().expect("just set"))
                 };
                 let selection = in_page(part, page, blocks, &mut values)?;
-                merge(&mut bits, selection, start, page.rows as usize, meta.rows as usize);
-                start += page.rows as usize;
+                merge(&mut bits, selection, &run, page.rows as usize, meta.rows as usize);
             }
             Ok(bits.map_or(Selection::None, Selection::from_bits))
         };
-        let mut whole: Option<Vec<Vec<Values>>> = None;
+        let mut whole: Option<Vec<RunValues>> = None;
         let mut render = |row: usize, line: &mut Vec<u8>| -> Result<()> {
             if whole.is_none() {
-                let read = |c: &crate::segment::meta::ColumnMeta| c.pages.iter().map(|p| decode::page(blocks, p, &no_times)).collect();
+                let read = |column| RunValues::new(blocks, column, meta.rows as usize);
                 whole = Some(meta.columns.iter().map(read).collect::<Result<_>>()?);
             }
             let columns = whole.as_ref().expect("just set");
-            meta.pattern.render(|slot| within(&columns[slot], row), line);
+            meta.pattern.render(|slot| columns[slot].get(row), line);
             Ok(())
         };
         found.push(decide(term, meta, &column, &mut render)?);
@@ -241,15 +241,4 @@ fn in_node(term: &PreparedTerm, node: &NodeMeta, blocks: &Blocks<'_>) -> Result<
         selection.iter(rows.len()).for_each(|at| bits.set(rows[at] as usize));
     }
     Ok(Selection::from_bits(bits))
-}
-
-fn within(pages: &[Values], row: usize) -> &[u8] {
-    let mut left = row;
-    for page in pages {
-        if left < page.len() {
-            return page.get(left);
-        }
-        left -= page.len();
-    }
-    &[]
 }

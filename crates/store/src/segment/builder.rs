@@ -1,8 +1,9 @@
 //! Gathers events in arrival order and encodes them as a segment file.
 
 use super::blocks::BlockWriter;
+use super::encode::{self, Learned, Output};
 use super::meta::Footer;
-use super::{MAGIC, MAGIC_2, SegmentMeta, encode};
+use super::{MAGIC, SegmentMeta, summary};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, Result, Ulid};
@@ -90,7 +91,7 @@ impl SegmentBuilder {
 
     /// Encodes. Gives the file's bytes and what the catalog needs.
     pub fn finish(self, id: Ulid, zstd_level: i32) -> Result<(Vec<u8>, SegmentMeta)> {
-        encode_all(&[&self], id, zstd_level)
+        encode_all(&[&self], id, zstd_level, &mut Learned::default())
     }
 
     fn line(&self, row: usize) -> &[u8] {
@@ -185,32 +186,47 @@ impl<'b> Joined<'b> {
 
 /// Encodes the events of builders whose arrival numbers follow each other as one segment. Gives the file's
 /// bytes and what the catalog needs.
-pub fn encode_all(parts: &[&SegmentBuilder], id: Ulid, zstd_level: i32) -> Result<(Vec<u8>, SegmentMeta)> {
-    encode(parts, Joined::new(parts), id, zstd_level)
+pub fn encode_all(parts: &[&SegmentBuilder], id: Ulid, zstd_level: i32, learned: &mut Learned) -> Result<(Vec<u8>, SegmentMeta)> {
+    encode_joined(parts, Joined::new(parts), id, zstd_level, learned)
 }
 
 /// The same with the events that `keep` takes only, which keep their arrival numbers.
-pub fn encode_some(parts: &[&SegmentBuilder], keep: Keep<'_>, id: Ulid, zstd_level: i32) -> Result<(Vec<u8>, SegmentMeta)> {
-    encode(parts, Joined::some(parts, keep), id, zstd_level)
+pub fn encode_some(
+    parts: &[&SegmentBuilder],
+    keep: Keep<'_>,
+    id: Ulid,
+    zstd_level: i32,
+    learned: &mut Learned,
+) -> Result<(Vec<u8>, SegmentMeta)> {
+    encode_joined(parts, Joined::some(parts, keep), id, zstd_level, learned)
 }
 
-fn encode(parts: &[&SegmentBuilder], all: Joined<'_>, id: Ulid, zstd_level: i32) -> Result<(Vec<u8>, SegmentMeta)> {
+fn encode_joined(
+    parts: &[&SegmentBuilder],
+    all: Joined<'_>,
+    id: Ulid,
+    zstd_level: i32,
+    learned: &mut Learned,
+) -> Result<(Vec<u8>, SegmentMeta)> {
     let (Some(first), Ok(rows @ 1..)) = (parts.first(), u32::try_from(all.lines.len())) else {
         return Err(Error::new(ErrorKind::Limit, "a segment holds 1 to 2^32 - 1 events"));
     };
-    let magic = if all.sequences.is_some() { MAGIC_2 } else { MAGIC };
-    let mut out = BlockWriter::new(magic.to_vec(), zstd_level)?;
+    let mut out = Output { blocks: BlockWriter::new(MAGIC.to_vec(), zstd_level)?, learned, dictionaries: Vec::new() };
     let (classes, class_of) = all.classes();
     let class = |row: usize| class_of[all.event_origins[row] as usize];
     let events = encode::node(&all.lines, &class, Some(&all.times), 0, &mut out)?;
+    let Output { blocks: mut out, dictionaries, .. } = out;
     let (time, received) = (encode::put_ints(&all.times, &mut out)?, encode::put_ints(&all.received, &mut out)?);
     let (origin, problems) = (encode::put_ints(&all.event_origins, &mut out)?, encode::put_ints(&all.problems, &mut out)?);
     let sequence = all.sequences.as_ref().map(|numbers| encode::put_ints(numbers, &mut out)).transpose()?;
+    let zones = Some(encode::put_zones(&all.times, &mut out)?);
     let (mut file, blocks) = out.finish()?;
     let five = |o: &Origin| [o.host.clone(), o.source.clone(), o.sourcetype.clone(), o.transport.clone(), o.peer.clone()];
     let patterns = events.patterns.len() as u64;
     let origins = all.origins.iter().map(five).collect();
-    put_footer(&Footer { blocks, classes, origins, time, received, origin, problems, events, sequence }, zstd_level, &mut file)?;
+    let version = MAGIC[7];
+    let footer = Footer { version, blocks, classes, origins, time, received, origin, problems, zones, dictionaries, events, sequence };
+    put_footer(&footer, zstd_level, &mut file)?;
     let ends = all.sequences.as_ref().and_then(|numbers| Some((*numbers.first()? as u64, *numbers.last()? as u64 + 1)));
     let (first_sequence, end_sequence) = ends.unwrap_or((first.first_sequence, first.first_sequence + u64::from(rows)));
     let meta = SegmentMeta {
@@ -224,7 +240,7 @@ fn encode(parts: &[&SegmentBuilder], all: Joined<'_>, id: Ulid, zstd_level: i32)
         max_time: Timestamp(all.times.iter().copied().max().unwrap_or(0)),
         first_sequence,
         end_sequence,
-        summary: Arc::default(),
+        summary: summary::of(&all.origins),
     };
     Ok((file, meta))
 }
@@ -241,6 +257,6 @@ pub(super) fn put_footer(footer: &Footer, zstd_level: i32, file: &mut Vec<u8>) -
     file.extend_from_slice(&length(packed.len())?.to_le_bytes());
     file.extend_from_slice(&length(plain.len())?.to_le_bytes());
     file.extend_from_slice(&crc32c::crc32c(&packed).to_le_bytes());
-    file.extend_from_slice(if footer.sequence.is_some() { &MAGIC_2 } else { &MAGIC });
+    file.extend_from_slice(&MAGIC);
     Ok(())
 }

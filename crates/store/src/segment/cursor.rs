@@ -1,9 +1,10 @@
 //! Reads single values of a pattern's columns, decoding a page when its first value is asked for.
 
 use super::decode::{self, Values};
-use super::meta::{PageMeta, PatternMeta};
+use super::meta::{PatternMeta, Run};
 use super::{Blocks, Segment};
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
 use taffrail_base::Result;
 
 /// The columns of one pattern of a segment. One thread's.
@@ -11,13 +12,14 @@ pub struct PatternCursor<'b> {
     blocks: &'b Blocks<'b>,
     meta: &'b PatternMeta,
     number: usize,
-    columns: Vec<Column>,
+    columns: Vec<OnceCell<Column>>,
 }
 
+/// A slot's column, as far as its rows are the pattern's.
 struct Column {
-    starts: Vec<usize>,
-    pages: Vec<OnceCell<Values>>,
-    last: RefCell<usize>,
+    runs: Vec<Run>,
+    pages: Vec<OnceCell<Rc<Values>>>,
+    last: Cell<usize>,
 }
 
 impl<'b> PatternCursor<'b> {
@@ -25,15 +27,8 @@ impl<'b> PatternCursor<'b> {
     pub fn new(blocks: &'b Blocks<'b>, number: usize) -> Self {
         let segment: &'b Segment = blocks.segment();
         let meta = &segment.footer().events.patterns[number];
-        let columns = meta.columns.iter().map(|column| {
-            let starts = column.pages.iter().scan(0, |start, page| {
-                let this = *start;
-                *start += page.rows as usize;
-                Some(this)
-            });
-            Column { starts: starts.collect(), pages: column.pages.iter().map(|_| OnceCell::new()).collect(), last: 0.into() }
-        });
-        Self { blocks, meta, number, columns: columns.collect() }
+        let columns = std::iter::repeat_with(OnceCell::new).take(meta.columns.len()).collect();
+        Self { blocks, meta, number, columns }
     }
 
     /// The blocks that it reads.
@@ -46,38 +41,55 @@ impl<'b> PatternCursor<'b> {
         self.meta
     }
 
-    /// A decoded page of a slot's column.
-    pub fn page(&self, slot: usize, page: usize) -> Result<&Values> {
-        let cell = &self.columns[slot].pages[page];
+    fn column(&self, slot: usize) -> &Column {
+        self.columns[slot].get_or_init(|| {
+            let runs = self.meta.columns[slot].runs(self.meta.rows as usize);
+            let pages = runs.iter().map(|_| OnceCell::new()).collect();
+            Column { runs, pages, last: Cell::new(0) }
+        })
+    }
+
+    /// Where the pattern's values of a slot stand in the column's pages.
+    pub fn runs(&self, slot: usize) -> &[Run] {
+        &self.column(slot).runs
+    }
+
+    /// The decoded page of a slot's run; the run's values begin at its `skip`.
+    pub fn page(&self, slot: usize, run: usize) -> Result<&Values> {
+        let column = self.column(slot);
+        let cell = &column.pages[run];
         if let Some(values) = cell.get() {
             return Ok(values);
         }
-        let meta: &PageMeta = &self.meta.columns[slot].pages[page];
-        let start = self.columns[slot].starts[page];
-        let times = || {
-            let (times, rows) = (self.blocks.times()?, self.blocks.rows()?);
-            let rows = &rows[self.number][start..start + meta.rows as usize];
-            Ok(rows.iter().map(|row| times[*row as usize]).collect())
+        let place = column.runs[run];
+        let meta = &self.meta.columns[slot].pages[place.page];
+        let values = if meta.body.is_relative() {
+            // Rows of the page that other patterns have stand for nothing here.
+            let times = || {
+                let (times, rows) = (self.blocks.times()?, self.blocks.rows()?);
+                let mut found = vec![0; meta.rows as usize];
+                let rows = &rows[self.number][place.start..place.start + place.rows];
+                found[place.skip..].iter_mut().zip(rows).for_each(|(found, row)| *found = times[*row as usize]);
+                Ok(found)
+            };
+            Rc::new(decode::page(self.blocks, meta, &times)?)
+        } else {
+            self.blocks.page(meta)?
         };
-        let values = decode::page(self.blocks, meta, &times)?;
         Ok(cell.get_or_init(|| values))
-    }
-
-    /// The first row of each page of a slot's column.
-    pub fn page_starts(&self, slot: usize) -> &[usize] {
-        &self.columns[slot].starts
     }
 
     /// The value of a slot in the pattern's row `row`.
     pub fn value(&self, slot: usize, row: usize) -> Result<&[u8]> {
-        let column = &self.columns[slot];
-        let mut page = *column.last.borrow();
-        let within = |page: usize| column.starts[page] <= row && column.starts.get(page + 1).is_none_or(|next| row < *next);
-        if !within(page) {
-            page = column.starts.partition_point(|start| *start <= row) - 1;
-            *column.last.borrow_mut() = page;
+        let column = self.column(slot);
+        let mut run = column.last.get();
+        let within = |run: &Run| (run.start..run.start + run.rows).contains(&row);
+        if !within(&column.runs[run]) {
+            run = column.runs.partition_point(|run| run.start <= row) - 1;
+            column.last.set(run);
         }
-        Ok(self.page(slot, page)?.get(row - column.starts[page]))
+        let place = column.runs[run];
+        Ok(self.page(slot, run)?.get(row - place.start + place.skip))
     }
 
     /// Appends the event's bytes of the pattern's row `row`.

@@ -1,8 +1,9 @@
 //! Turns pages back into values.
 
-use super::meta::{Body, NodeMeta, PageMeta, PatternMeta, Place};
+use super::meta::{Body, ColumnMeta, NodeMeta, PageMeta, PatternMeta, Place, Run};
 use super::wire::Reader;
 use super::{Blocks, ints};
+use std::rc::Rc;
 use taffrail_base::{Error, Result};
 use taffrail_pattern::split::time::{self, Layout};
 
@@ -23,6 +24,18 @@ impl Strings {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.ends.len()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        (0..self.len()).map(|at| self.get(at))
+    }
+
+    /// Adds one.
+    #[inline]
+    pub fn push(&mut self, value: &[u8]) {
+        self.bytes.extend_from_slice(value);
+        self.ends.push(self.bytes.len());
     }
 
     /// Adds one that `write` appends to the bytes.
@@ -51,7 +64,7 @@ pub enum Values {
     /// All alike.
     Constant(Vec<u8>, usize),
     /// Few different ones, and the number of each row's.
-    Dictionary(Strings, Vec<u32>),
+    Dictionary(Rc<Strings>, Vec<u32>),
     /// One each.
     Each(Strings),
 }
@@ -104,7 +117,12 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
     };
     match body {
         Body::Constant(value) => Ok(Values::Constant(value.clone(), rows)),
-        Body::Integer { width, ints } => spelled(*ints, &mut |value, out| padded(value, *width as usize, out)),
+        Body::Integer { width, ints } => spelled(*ints, &mut |value, out| {
+            if value < 0 {
+                out.push(b'-');
+            }
+            padded(value, *width as usize, out);
+        }),
         Body::Decimal { scale, ints } => spelled(*ints, &mut |value, out| {
             let unit = 10i64.pow(u32::from(*scale).min(18));
             padded(value / unit, 0, out);
@@ -134,11 +152,8 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
             let lengths = read_ints(blocks, *lengths, *count as usize)?;
             let block = blocks.get(*bytes)?;
             let entries = Strings::split(block.range(*bytes)?, &lengths, blocks.name())?;
-            let numbers = read_ints(blocks, *numbers, rows)?
-                .into_iter()
-                .map(|n| u32::try_from(n).ok().filter(|n| n < count).ok_or_else(|| damaged("a number beyond the dictionary")))
-                .collect::<Result<_>>()?;
-            Ok(Values::Dictionary(entries, numbers))
+            let numbers = dictionary_numbers(blocks, *numbers, rows, entries.len())?;
+            Ok(Values::Dictionary(Rc::new(entries), numbers))
         }
         Body::Plain { lengths, bytes } => {
             let lengths = read_ints(blocks, *lengths, rows)?;
@@ -154,7 +169,48 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
             Ok(Values::Each(values))
         }
         Body::Nested(node) => nested(blocks, node).map(Values::Each),
+        Body::Uuid { upper, bytes } => uuid(blocks, *upper, *bytes, rows),
+        Body::Shared { dictionary, numbers } => {
+            let entries = blocks.dictionary(*dictionary)?;
+            let numbers = dictionary_numbers(blocks, *numbers, rows, entries.len())?;
+            Ok(Values::Dictionary(entries, numbers))
+        }
     }
+}
+
+fn dictionary_numbers(blocks: &Blocks<'_>, place: Place, rows: usize, entries: usize) -> Result<Vec<u32>> {
+    let number = |n: i64| usize::try_from(n).ok().filter(|n| *n < entries).map(|n| n as u32);
+    let beyond = || Error::corrupt(blocks.name(), "a number beyond the dictionary");
+    read_ints(blocks, place, rows)?.into_iter().map(|n| number(n).ok_or_else(beyond)).collect()
+}
+
+/// The entries of a page as strings, each row one.
+pub fn strings(values: Values) -> Strings {
+    match values {
+        Values::Each(strings) => strings,
+        other => {
+            let mut strings = Strings::default();
+            (0..other.len()).for_each(|at| strings.push_with(|out| out.extend_from_slice(other.get(at))));
+            strings
+        }
+    }
+}
+
+fn uuid(blocks: &Blocks<'_>, upper: bool, place: Place, rows: usize) -> Result<Values> {
+    let mut values = Strings::default();
+    let digits = hex(blocks, 32, upper, place, rows)?;
+    for row in 0..rows {
+        let all = digits.get(row);
+        values.push_with(|out| {
+            for (at, part) in [&all[..8], &all[8..12], &all[12..16], &all[16..20], &all[20..]].into_iter().enumerate() {
+                if at > 0 {
+                    out.push(b'-');
+                }
+                out.extend_from_slice(part);
+            }
+        });
+    }
+    Ok(Values::Each(values))
 }
 
 fn hex(blocks: &Blocks<'_>, len: usize, upper: bool, place: Place, rows: usize) -> Result<Values> {
@@ -207,30 +263,40 @@ pub fn order(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Vec<u32>> {
 }
 
 fn nested(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Strings> {
-    let no_times = || Ok(Vec::new());
     let columns = node
         .patterns
         .iter()
         .map(|pattern| {
-            let read = |column: &super::meta::ColumnMeta| column.pages.iter().map(|p| page(blocks, p, &no_times)).collect();
-            pattern.columns.iter().map(read).collect::<Result<Vec<Vec<Values>>>>()
+            pattern.columns.iter().map(|column| RunValues::new(blocks, column, pattern.rows as usize)).collect::<Result<Vec<_>>>()
         })
         .collect::<Result<Vec<_>>>()?;
-    let mut cursors: Vec<Vec<(usize, usize)>> = columns.iter().map(|c| vec![(0, 0); c.len()]).collect();
+    let mut next = vec![0usize; columns.len()];
     let mut lines = Strings::default();
     for number in order(blocks, node)? {
         let number = number as usize;
-        let (columns, cursors) = (&columns[number], &mut cursors[number]);
-        for ((page, row), column) in cursors.iter_mut().zip(columns) {
-            if *row == column[*page].len() {
-                (*page, *row) = (*page + 1, 0);
-            }
-        }
-        let value = |slot: usize| columns[slot][cursors[slot].0].get(cursors[slot].1);
-        lines.push_with(|out| node.patterns[number].pattern.render(value, out));
-        cursors.iter_mut().for_each(|(_, row)| *row += 1);
+        let row = next[number];
+        next[number] += 1;
+        lines.push_with(|out| node.patterns[number].pattern.render(|slot| columns[number][slot].get(row), out));
     }
     Ok(lines)
+}
+
+/// The values of a slot within a nested node, read as one.
+pub struct RunValues(Vec<(Run, Rc<Values>)>);
+
+impl RunValues {
+    /// Decodes the pages that hold the pattern's `rows` rows.
+    pub fn new(blocks: &Blocks<'_>, column: &ColumnMeta, rows: usize) -> Result<Self> {
+        let runs = column.runs(rows).into_iter();
+        runs.map(|run| Ok((run, blocks.page(&column.pages[run.page])?))).collect::<Result<_>>().map(Self)
+    }
+
+    /// The value in the pattern's row `row`.
+    pub fn get(&self, row: usize) -> &[u8] {
+        let at = if self.0.len() == 1 { 0 } else { self.0.partition_point(|(run, _)| run.start <= row) - 1 };
+        let (run, values) = &self.0[at];
+        values.get(row - run.start + run.skip)
+    }
 }
 
 /// Where a pattern's row numbers are among the rows of its node.

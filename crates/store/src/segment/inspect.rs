@@ -1,7 +1,7 @@
 //! What a segment's bytes go to; for benchmarks and for people who tune encodings.
 
 use super::Segment;
-use super::meta::{Body, NodeMeta, Place};
+use super::meta::{Body, NodeMeta, PageMeta, Place};
 use rustc_hash::FxHashMap;
 
 impl Segment {
@@ -24,12 +24,16 @@ impl Segment {
         {
             sizes.push((stored(&[place]), name.to_owned()));
         }
+        sizes.extend(footer.zones.map(|(least, spans)| (stored(&[least, spans]), "ranges of time".to_owned())));
         sizes.push((stored(footer.events.order.as_slice()), "order of patterns".to_owned()));
         if let Some(filters) = footer.blocks.first() {
             sizes.push((filters.stored_len.into(), "filters".to_owned()));
         }
         let in_blocks: u64 = footer.blocks.iter().map(|b| u64::from(b.stored_len)).sum();
         sizes.push((self.meta.stored_bytes - in_blocks, "directory".to_owned()));
+        for dictionary in &footer.dictionaries {
+            sizes.push((stored(&places(&dictionary.body)), format!("dictionary of {} {}", dictionary.rows, dictionary.body.name())));
+        }
         each_body(&footer.events, &mut |path, body| {
             sizes.push((stored(&places(body)), format!("{path} {}", body.name())));
         });
@@ -47,7 +51,8 @@ fn places(body: &Body) -> Vec<Place> {
     match body {
         Body::Constant(_) => Vec::new(),
         Body::Integer { ints, .. } | Body::Decimal { ints, .. } | Body::Ipv4 { ints } | Body::Time { ints, .. } => vec![*ints],
-        Body::Hex { bytes, .. } => vec![*bytes],
+        Body::Hex { bytes, .. } | Body::Uuid { bytes, .. } => vec![*bytes],
+        Body::Shared { numbers, .. } => vec![*numbers],
         Body::Dictionary { lengths, bytes, numbers, .. } => vec![*lengths, *bytes, *numbers],
         Body::Plain { lengths, bytes } => vec![*lengths, *bytes],
         Body::Affix { inner, .. } => places(inner),
@@ -56,14 +61,21 @@ fn places(body: &Body) -> Vec<Place> {
 }
 
 fn each_body(node: &NodeMeta, each: &mut dyn FnMut(&str, &Body)) {
+    let page = |name: &str, page: &PageMeta, each: &mut dyn FnMut(&str, &Body)| {
+        each(name, &page.body);
+        if let Body::Nested(node) = &page.body {
+            each_body(node, each);
+        }
+    };
+    for (number, pages) in node.shared.iter().enumerate() {
+        let of = |p: &&crate::segment::meta::PatternMeta| p.columns.iter().any(|c| c.shared == Some(number as u32));
+        let first = node.patterns.iter().find(of).map(|p| p.pattern.to_string()).unwrap_or_default();
+        pages.iter().for_each(|one| page(&format!("shared {number}, first in {first:.60}"), one, each));
+    }
     for pattern in &node.patterns {
-        for (slot, column) in pattern.columns.iter().enumerate() {
-            for page in &column.pages {
-                each(&format!("{:.60} slot {slot}", pattern.pattern.to_string()), &page.body);
-                if let Body::Nested(node) = &page.body {
-                    each_body(node, each);
-                }
-            }
+        for (slot, column) in pattern.columns.iter().enumerate().filter(|(_, column)| column.shared.is_none()) {
+            let name = format!("{:.60} slot {slot}", pattern.pattern.to_string());
+            column.pages.iter().for_each(|one| page(&name, one, each));
         }
     }
 }

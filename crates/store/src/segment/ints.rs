@@ -71,8 +71,13 @@ fn planes(values: &[i64], base: i64, out: &mut Vec<u8>) {
     put_signed(out, base);
     put_varint(out, unit);
     out.push(width as u8);
+    // Dividing is slow, and nearly always by one.
+    let offsets: Vec<u64> = match unit {
+        1 => values.iter().map(|value| value.wrapping_sub(base) as u64).collect(),
+        _ => values.iter().map(|value| value.wrapping_sub(base) as u64 / unit).collect(),
+    };
     for plane in 0..width {
-        out.extend(values.iter().map(|value| ((value.wrapping_sub(base) as u64 / unit) >> (8 * plane)) as u8));
+        out.extend(offsets.iter().map(|offset| (offset >> (8 * plane)) as u8));
     }
 }
 

@@ -5,16 +5,17 @@
 //! should have, the rarest are found anew from their lines; small segments often hold patterns that are one in truth.
 
 use super::blocks::BlockWriter;
-use super::decode::{self, Values};
-use super::encode::{self, column, put_ints, slots};
-use super::meta::{ColumnMeta, Footer, NodeMeta, PatternMeta};
-use super::{Blocks, MAGIC, MAGIC_2, Segment, SegmentMeta, builder};
+use super::cursor::PatternCursor;
+use super::encode::{self, Learned, Output, put_ints};
+use super::meta::{Footer, NodeMeta};
+use super::{Blocks, MAGIC, Segment, SegmentMeta, builder, summary};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use taffrail_base::limits::SEGMENT_PATTERNS_MAX;
 use taffrail_base::{Error, ErrorKind, Result, Ulid};
 use taffrail_event::{Origin, Timestamp};
 use taffrail_pattern::Pattern;
+use taffrail_pattern::group::{GroupLimits, Leaf, group};
 
 #[cfg(test)]
 mod tests;
@@ -25,11 +26,10 @@ const KEPT_PATTERNS_MAX: usize = if cfg!(test) { 12 } else { SEGMENT_PATTERNS_MA
 /// A segment on its way into another.
 struct Input<'s> {
     blocks: &'s Blocks<'s>,
-    times: Vec<i64>,
     /// Where each of its events is in the new segment.
     places: Vec<u32>,
     /// The rows of each pattern.
-    rows: Vec<Vec<u32>>,
+    rows: Arc<Vec<Vec<u32>>>,
 }
 
 /// Where a pattern is: the numbers of the input and of the pattern in it.
@@ -53,15 +53,18 @@ pub fn merge(segments: &[Arc<Segment>], id: Ulid, zstd_level: i32) -> Result<(Ve
     let blocks: Vec<Blocks<'_>> = segments.iter().map(|segment| Blocks::new(segment)).collect();
     let (order, numbers) = arrivals(&blocks)?;
     let consecutive = numbers.last().is_some_and(|last| last - numbers[0] == i64::from(rows) - 1);
-    let mut out = BlockWriter::new(if consecutive { MAGIC.to_vec() } else { MAGIC_2.to_vec() }, zstd_level)?;
+    let mut learned = Learned::default();
+    let mut out = Output { blocks: BlockWriter::new(MAGIC.to_vec(), zstd_level)?, learned: &mut learned, dictionaries: Vec::new() };
     let times = in_order(&order, &blocks, |blocks| blocks.stream(blocks.segment().footer().time))?;
     let (origins, event_origins) = join_origins(&order, &blocks)?;
     let classes = classes(&origins);
     let inputs = inputs(&blocks, &order)?;
-    let events = patterns(&inputs, &classes, &times, rows, &mut out)?;
+    let events = node(&inputs, &classes, &times, &mut out)?;
+    drop(inputs);
+    let Output { blocks: mut out, dictionaries, .. } = out;
     let (min_time, max_time) = (times.iter().copied().min().unwrap_or(0), times.iter().copied().max().unwrap_or(0));
-    let time = put_ints(&times, &mut out)?;
-    drop((inputs, times));
+    let (time, zones) = (put_ints(&times, &mut out)?, Some(encode::put_zones(&times, &mut out)?));
+    drop(times);
     let received = put_ints(&in_order(&order, &blocks, |blocks| blocks.stream(blocks.segment().footer().received))?, &mut out)?;
     let origin = put_ints(&event_origins, &mut out)?;
     let problems = put_ints(&in_order(&order, &blocks, |blocks| blocks.stream(blocks.segment().footer().problems))?, &mut out)?;
@@ -69,8 +72,12 @@ pub fn merge(segments: &[Arc<Segment>], id: Ulid, zstd_level: i32) -> Result<(Ve
     let (mut file, written) = out.finish()?;
     let patterns = events.patterns.len() as u64;
     let five = |o: &Origin| [o.host.clone(), o.source.clone(), o.sourcetype.clone(), o.transport.clone(), o.peer.clone()];
+    let summary = summary::of(&origins);
     let origins = origins.iter().map(five).collect();
-    builder::put_footer(&Footer { blocks: written, classes, origins, time, received, origin, problems, events, sequence }, zstd_level, &mut file)?;
+    let version = MAGIC[7];
+    let blocks = written;
+    let footer = Footer { version, blocks, classes, origins, time, received, origin, problems, zones, dictionaries, events, sequence };
+    builder::put_footer(&footer, zstd_level, &mut file)?;
     let meta = SegmentMeta {
         id,
         index: first.meta().index.clone(),
@@ -82,7 +89,7 @@ pub fn merge(segments: &[Arc<Segment>], id: Ulid, zstd_level: i32) -> Result<(Ve
         max_time: Timestamp(max_time),
         first_sequence: numbers[0] as u64,
         end_sequence: numbers[numbers.len() - 1] as u64 + 1,
-        summary: Arc::default(),
+        summary,
     };
     Ok((file, meta))
 }
@@ -150,10 +157,8 @@ fn classes(origins: &[Origin]) -> Vec<Arc<str>> {
 fn inputs<'s>(blocks: &'s [Blocks<'s>], order: &[(u32, u32)]) -> Result<Vec<Input<'s>>> {
     let mut inputs = Vec::with_capacity(blocks.len());
     for blocks in blocks {
-        let node = &blocks.segment().footer().events;
-        let rows = decode::rows_by_pattern(&decode::order(blocks, node)?, &node.patterns);
-        let times = blocks.stream(blocks.segment().footer().time)?;
-        inputs.push(Input { blocks, times, places: vec![0; node.rows as usize], rows });
+        let places = vec![0; blocks.segment().footer().events.rows as usize];
+        inputs.push(Input { blocks, places, rows: blocks.rows()? });
     }
     for (place, (input, row)) in (0..).zip(order) {
         inputs[*input as usize].places[*row as usize] = place;
@@ -162,26 +167,32 @@ fn inputs<'s>(blocks: &'s [Blocks<'s>], order: &[(u32, u32)]) -> Result<Vec<Inpu
 }
 
 /// Writes the columns of all patterns.
-fn patterns(inputs: &[Input<'_>], classes: &[Arc<str>], times: &[i64], rows: u32, out: &mut BlockWriter) -> Result<NodeMeta> {
+fn node(inputs: &[Input<'_>], classes: &[Arc<str>], times: &[i64], out: &mut Output<'_>) -> Result<NodeMeta> {
     let (kept, rare) = gather(inputs, classes)?;
-    let mut order = vec![0i64; rows as usize];
-    let mut patterns = Vec::with_capacity(kept.len());
-    for (number, gathered) in (0..).zip(kept) {
-        patterns.push(join(inputs, &gathered, &mut |place| order[place as usize] = number, times, out)?);
-    }
-    if !rare.is_empty() {
-        let mut lines = lines(inputs, &rare)?;
-        lines.sort_unstable_by_key(|(place, ..)| *place);
-        let texts: Vec<&[u8]> = lines.iter().map(|(.., line)| line.as_slice()).collect();
-        let line_times: Vec<i64> = lines.iter().map(|(place, ..)| times[*place as usize]).collect();
-        let (found, numbers) = encode::patterns(&texts, &|line| lines[line].1, Some(&line_times), 0, out)?;
-        for ((place, ..), number) in lines.iter().zip(numbers) {
-            order[*place as usize] = patterns.len() as i64 + number;
+    let kept: Vec<Joined<'_>> = kept.into_iter().map(|gathered| Joined::new(inputs, gathered)).collect();
+    let mut leaves: Vec<Leaf> = kept.iter().map(Joined::leaf).collect();
+    // Those that are found anew, from their lines.
+    let mut lines = lines(inputs, rare)?;
+    lines.sort_unstable_by_key(|(place, ..)| *place);
+    let texts: Vec<&[u8]> = lines.iter().map(|(.., line)| line.as_slice()).collect();
+    let limits = GroupLimits { patterns_max: SEGMENT_PATTERNS_MAX - KEPT_PATTERNS_MAX, ..GroupLimits::default() };
+    let found = group(&texts, |line| lines[line].1, limits);
+    leaves.extend(found.leaves.iter().map(|leaf| {
+        let places = leaf.rows.iter().map(|line| lines[*line as usize].0).collect();
+        Leaf::given(leaf.class, leaf.pattern.clone(), places)
+    }));
+    let given = |leaf: usize, slot: usize, most: usize, each: &mut dyn FnMut(&[u8])| match leaf.checked_sub(kept.len()) {
+        None => kept[leaf].each_value(slot, most, each),
+        Some(leaf) if most == 1 => {
+            each(found.first_row(&found.leaves[leaf])[slot]);
+            Ok(())
         }
-        patterns.extend(found);
-    }
-    let order = if patterns.len() > 1 { Some(put_ints(&order, out)?) } else { None };
-    Ok(NodeMeta { rows, order, patterns })
+        Some(leaf) => {
+            found.each_row(&found.leaves[leaf], |values| each(values.nth(slot).expect("a value for each slot")));
+            Ok(())
+        }
+    };
+    encode::node_of(leaves, &given, times.len(), times, out)
 }
 
 /// All patterns with where they are: those to be taken over, and those to be found anew.
@@ -210,65 +221,54 @@ fn gather(inputs: &[Input<'_>], classes: &[Arc<str>]) -> Result<(Vec<Gathered>, 
     Ok((all, rare))
 }
 
-/// Joins the columns of a pattern.
-fn join(inputs: &[Input<'_>], gathered: &Gathered, place: &mut dyn FnMut(u32), times: &[i64], out: &mut BlockWriter) -> Result<PatternMeta> {
-    // The place of each row, which source it is in, and its row there.
-    let mut rows: Vec<(u32, u32, u32)> = Vec::with_capacity(gathered.rows);
-    for (source, (input, number)) in (0..).zip(&gathered.sources) {
-        let input = &inputs[*input];
-        rows.extend((0..).zip(&input.rows[*number]).map(|(at, row)| (input.places[*row as usize], source, at)));
-    }
-    rows.sort_unstable();
-    rows.iter().for_each(|(at, ..)| place(*at));
-    let row_times: Vec<i64> = rows.iter().map(|(at, ..)| times[*at as usize]).collect();
-    let mut columns: Vec<ColumnMeta> = Vec::new();
-    for (slot, kind) in slots(&gathered.pattern).enumerate() {
-        let sources = gathered.sources.iter().map(|source| Slot::read(inputs, *source, slot)).collect::<Result<Vec<_>>>()?;
-        let values: Vec<&[u8]> = rows.iter().map(|(_, source, at)| sources[*source as usize].get(*at as usize)).collect();
-        columns.push(column(&values, kind, Some(&row_times), 0, out)?);
-    }
-    let pattern = gathered.pattern.clone();
-    Ok(PatternMeta { class: gathered.class, id: pattern.id(), rows: gathered.rows as u32, pattern, columns })
+/// A pattern of the new segment, and where each of its events comes from.
+struct Joined<'i> {
+    inputs: &'i [Input<'i>],
+    gathered: Gathered,
+    /// The place of each event, the number of its source, and its row there.
+    rows: Vec<(u32, u32, u32)>,
 }
 
-/// The values of a slot in one of the inputs.
-struct Slot {
-    starts: Vec<usize>,
-    pages: Vec<Values>,
-}
-
-impl Slot {
-    fn read(inputs: &[Input<'_>], (input, number): Source, slot: usize) -> Result<Self> {
-        let input = &inputs[input];
-        let (mut starts, mut pages, mut start) = (Vec::new(), Vec::new(), 0);
-        for page in &input.blocks.segment().footer().events.patterns[number].columns[slot].pages {
-            let rows = &input.rows[number][start..start + page.rows as usize];
-            let times = || Ok(rows.iter().map(|row| input.times[*row as usize]).collect());
-            pages.push(decode::page(input.blocks, page, &times)?);
-            starts.push(start);
-            start += page.rows as usize;
+impl<'i> Joined<'i> {
+    fn new(inputs: &'i [Input<'i>], gathered: Gathered) -> Self {
+        let mut rows: Vec<(u32, u32, u32)> = Vec::with_capacity(gathered.rows);
+        for (source, (input, number)) in (0..).zip(&gathered.sources) {
+            let input = &inputs[*input];
+            rows.extend((0..).zip(&input.rows[*number]).map(|(at, row)| (input.places[*row as usize], source, at)));
         }
-        Ok(Self { starts, pages })
+        rows.sort_unstable();
+        Self { inputs, gathered, rows }
     }
 
-    fn get(&self, row: usize) -> &[u8] {
-        let page = self.starts.partition_point(|start| *start <= row) - 1;
-        self.pages[page].get(row - self.starts[page])
+    fn leaf(&self) -> Leaf {
+        let rows = self.rows.iter().map(|(place, ..)| *place).collect();
+        Leaf::given(self.gathered.class, Pattern::clone(&self.gathered.pattern), rows)
+    }
+
+    /// Its sources, opened to be read.
+    fn cursors(&self) -> Vec<PatternCursor<'i>> {
+        self.gathered.sources.iter().map(|(input, number)| PatternCursor::new(self.inputs[*input].blocks, *number)).collect()
+    }
+
+    fn each_value(&self, slot: usize, most: usize, each: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let cursors = self.cursors();
+        for (_, source, at) in self.rows.iter().take(most) {
+            each(cursors[*source as usize].value(slot, *at as usize)?);
+        }
+        Ok(())
     }
 }
 
 /// The events of patterns: where each will be, its class, its bytes.
-fn lines(inputs: &[Input<'_>], gathered: &[Gathered]) -> Result<Vec<(u32, u32, Vec<u8>)>> {
+fn lines(inputs: &[Input<'_>], gathered: Vec<Gathered>) -> Result<Vec<(u32, u32, Vec<u8>)>> {
     let mut lines = Vec::new();
     for one in gathered {
-        for source in &one.sources {
-            let slots = (0..one.pattern.slots()).map(|slot| Slot::read(inputs, *source, slot)).collect::<Result<Vec<_>>>()?;
-            let input = &inputs[source.0];
-            for (at, row) in input.rows[source.1].iter().enumerate() {
-                let mut line = Vec::new();
-                one.pattern.render(|slot| slots[slot].get(at), &mut line);
-                lines.push((input.places[*row as usize], one.class, line));
-            }
+        let joined = Joined::new(inputs, one);
+        let cursors = joined.cursors();
+        for (place, source, at) in &joined.rows {
+            let mut line = Vec::new();
+            cursors[*source as usize].render(*at as usize, &mut line)?;
+            lines.push((*place, joined.gathered.class, line));
         }
     }
     Ok(lines)

@@ -1,7 +1,7 @@
 //! The directory of a segment: its tree of nodes, patterns, columns and pages, as the footer holds it.
 
-use super::stamp::Known;
-use super::wire::{Reader, put_bytes, put_varint};
+use super::stamp::FilterKind;
+use super::wire::{Reader, put_bytes, put_signed, put_varint};
 use std::sync::Arc;
 use taffrail_base::Result;
 use taffrail_pattern::{Pattern, PatternId};
@@ -30,6 +30,8 @@ pub struct NodeMeta {
     pub rows: u32,
     /// The pattern of each row, in order; absent when there is one pattern only.
     pub order: Option<Place>,
+    /// Columns that several patterns have rows in.
+    pub shared: Vec<Arc<[PageMeta]>>,
     pub patterns: Vec<PatternMeta>,
 }
 
@@ -45,10 +47,46 @@ pub struct PatternMeta {
     pub columns: Vec<ColumnMeta>,
 }
 
-/// A column: the values of a slot, in pages.
+/// A column: the values of a slot, in pages. Patterns may share one, each having rows of its own in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ColumnMeta {
-    pub pages: Vec<PageMeta>,
+    pub pages: Arc<[PageMeta]>,
+    /// The row of the column at which the rows of this pattern begin.
+    pub first: u32,
+    /// The number of the column among the node's shared ones, if it is one.
+    pub shared: Option<u32>,
+}
+
+/// Rows of a pattern that stand in one page of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The page's number within the column.
+    pub page: usize,
+    /// Rows of the page that stand before the pattern's.
+    pub skip: usize,
+    /// The pattern's rows in the page.
+    pub rows: usize,
+    /// The first of these, among the pattern's rows.
+    pub start: usize,
+}
+
+impl ColumnMeta {
+    /// Where the `rows` rows of a pattern stand, in their order.
+    pub fn runs(&self, rows: usize) -> Vec<Run> {
+        let (mut runs, mut before, mut start) = (Vec::with_capacity(1), 0, 0);
+        for (page, meta) in self.pages.iter().enumerate() {
+            let end = before + meta.rows as usize;
+            let from = self.first as usize + start;
+            if start < rows && from < end {
+                let skip = from - before;
+                let taken = (meta.rows as usize - skip).min(rows - start);
+                runs.push(Run { page, skip, rows: taken, start });
+                start += taken;
+            }
+            before = end;
+        }
+        runs
+    }
 }
 
 /// A page: consecutive values of a column.
@@ -59,8 +97,10 @@ pub struct PageMeta {
     pub mask: u64,
     /// Length of the longest value.
     pub max_len: u32,
-    /// A filter of the values' tokens, and which of them it knows.
-    pub filter: Option<(Known, Place)>,
+    /// The least and the greatest number, where the values are stored as numbers.
+    pub range: Option<(i64, i64)>,
+    /// A filter of the values' tokens, and of what kind.
+    pub filter: Option<(FilterKind, Place)>,
     pub body: Body,
 }
 
@@ -87,11 +127,17 @@ pub enum Body {
     Affix { prefix: Vec<u8>, suffix: Vec<u8>, inner: Box<Body> },
     /// Patterns again.
     Nested(Box<NodeMeta>),
+    /// `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx`, as bytes.
+    Uuid { upper: bool, bytes: Place },
+    /// Values of one of the segment's dictionaries: the number of each row's.
+    Shared { dictionary: u32, numbers: Place },
 }
 
 /// A footer's content.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Footer {
+    /// The format's version, which decides how the rest is read.
+    pub version: u8,
     pub blocks: Vec<BlockMeta>,
     /// The sourcetype of each class.
     pub classes: Vec<Arc<str>>,
@@ -100,10 +146,17 @@ pub struct Footer {
     pub received: Place,
     pub origin: Place,
     pub problems: Place,
+    /// The least event time of each chunk of [`ZONE_ROWS`] rows, and how much later the latest one is.
+    pub zones: Option<(Place, Place)>,
+    /// Values that recur across columns: each dictionary is a page whose rows are its entries.
+    pub dictionaries: Vec<PageMeta>,
     pub events: NodeMeta,
-    /// The arrival number of each event, where these do not follow each other (version 2).
+    /// The arrival number of each event, where these do not follow each other.
     pub sequence: Option<Place>,
 }
+
+/// Rows in arrival order of which the range of event times is known.
+pub const ZONE_ROWS: usize = if cfg!(test) { 16 } else { 4_096 };
 
 /// Deepest nesting of nodes and affixes that is read; the writer makes at most half of it.
 const DEPTH_MAX: usize = 8;
@@ -132,28 +185,25 @@ fn option(reader: &mut Reader<'_>) -> Result<Option<Place>> {
     })
 }
 
-fn put_filter(out: &mut Vec<u8>, filter: Option<&(Known, Place)>) {
-    out.push(match filter {
-        None => 0,
-        Some((Known::All, _)) => 1,
-        Some((Known::Words, _)) => 2,
-    });
+fn put_filter(out: &mut Vec<u8>, filter: Option<&(FilterKind, Place)>) {
+    out.push(filter.map_or(0, |(kind, _)| *kind as u8));
     if let Some((_, place)) = filter {
         put_place(out, place);
     }
 }
 
-fn filter(reader: &mut Reader<'_>) -> Result<Option<(Known, Place)>> {
+fn filter(reader: &mut Reader<'_>) -> Result<Option<(FilterKind, Place)>> {
     Ok(match reader.byte()? {
         0 => None,
-        1 => Some((Known::All, place(reader)?)),
-        2 => Some((Known::Words, place(reader)?)),
+        1 => Some((FilterKind::BloomOfAll, place(reader)?)),
+        2 => Some((FilterKind::BloomOfWords, place(reader)?)),
+        3 => Some((FilterKind::Fuse, place(reader)?)),
         other => return Err(reader.damaged(format_args!("unknown filter {other}"))),
     })
 }
 
 impl Footer {
-    /// Its bytes.
+    /// Its bytes, as the newest version has them.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         put_varint(&mut out, self.blocks.len() as u64);
@@ -171,6 +221,13 @@ impl Footer {
         for stream in [&self.time, &self.received, &self.origin, &self.problems] {
             put_place(&mut out, stream);
         }
+        out.push(u8::from(self.zones.is_some()));
+        if let Some((least, spans)) = &self.zones {
+            put_place(&mut out, least);
+            put_place(&mut out, spans);
+        }
+        put_varint(&mut out, self.dictionaries.len() as u64);
+        self.dictionaries.iter().for_each(|dictionary| put_page(&mut out, dictionary));
         put_node(&mut out, &self.events);
         if let Some(sequence) = &self.sequence {
             put_option(&mut out, Some(sequence));
@@ -178,8 +235,8 @@ impl Footer {
         out
     }
 
-    /// Reads the bytes back.
-    pub fn decode(bytes: &[u8], place_name: &str) -> Result<Self> {
+    /// Reads the bytes back, as `version` spells them.
+    pub fn decode(bytes: &[u8], version: u8, place_name: &str) -> Result<Self> {
         let mut reader = Reader::new(bytes, place_name);
         let reader = &mut reader;
         let blocks = many(reader, |r| {
@@ -190,13 +247,19 @@ impl Footer {
         let classes = many(reader, text)?;
         let origins = many(reader, |r| Ok([text(r)?, text(r)?, text(r)?, text(r)?, text(r)?]))?;
         let (time, received, origin, problems) = (place(reader)?, place(reader)?, place(reader)?, place(reader)?);
-        let events = node(reader, 0)?;
+        let zones = if version >= 2 && reader.byte()? != 0 { Some((place(reader)?, place(reader)?)) } else { None };
+        let dictionaries = if version >= 2 { many(reader, |r| page(r, 0, version))? } else { Vec::new() };
+        let events = node(reader, 0, version)?;
+        check_dictionaries(&events, dictionaries.len(), reader)?;
+        if dictionaries.iter().any(|page| matches!(page.body, Body::Shared { .. } | Body::Nested(_)) || page.body.is_relative()) {
+            return Err(reader.damaged("a dictionary that refers elsewhere"));
+        }
         if let Some(wrong) = events.patterns.iter().find(|p| p.class as usize >= classes.len()) {
             return Err(reader.damaged(format_args!("pattern {} has no sourcetype", wrong.id)));
         }
-        // Version 1 ends here.
-        let sequence = if reader.is_empty() { None } else { option(reader)? };
-        Ok(Self { blocks, classes, origins, time, received, origin, problems, events, sequence })
+        // Files of before such numbers end here.
+        let sequence = if version < 2 || reader.is_empty() { None } else { option(reader)? };
+        Ok(Self { version, blocks, classes, origins, time, received, origin, problems, zones, dictionaries, events, sequence })
     }
 }
 
@@ -210,69 +273,131 @@ fn text(reader: &mut Reader<'_>) -> Result<Arc<str>> {
     std::str::from_utf8(bytes).map(Arc::from).map_err(|_| reader.damaged("a name is not UTF-8"))
 }
 
+/// Whether every reference to a dictionary has one.
+fn check_dictionaries(node: &NodeMeta, count: usize, reader: &Reader<'_>) -> Result<()> {
+    let own = node.patterns.iter().flat_map(|pattern| &pattern.columns).filter(|column| column.shared.is_none());
+    let pages = own.flat_map(|column| column.pages.iter()).chain(node.shared.iter().flat_map(|pages| pages.iter()));
+    for page in pages {
+        match &page.body {
+            Body::Shared { dictionary, .. } if *dictionary as usize >= count => {
+                return Err(reader.damaged(format_args!("there is no dictionary {dictionary}")));
+            }
+            Body::Nested(node) => check_dictionaries(node, count, reader)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn put_node(out: &mut Vec<u8>, node: &NodeMeta) {
     put_varint(out, node.rows.into());
     put_option(out, node.order.as_ref());
+    put_varint(out, node.shared.len() as u64);
+    node.shared.iter().for_each(|pages| put_pages(out, pages));
     put_varint(out, node.patterns.len() as u64);
     for pattern in &node.patterns {
         put_varint(out, pattern.class.into());
         put_bytes(out, &pattern.pattern.key());
         put_varint(out, pattern.rows.into());
         for column in &pattern.columns {
-            put_varint(out, column.pages.len() as u64);
-            for page in &column.pages {
-                put_varint(out, page.rows.into());
-                put_varint(out, page.mask);
-                put_varint(out, page.max_len.into());
-                put_filter(out, page.filter.as_ref());
-                put_body(out, &page.body);
+            // Rows of a shared column stand in the order of the patterns, so where they begin needs no telling.
+            put_varint(out, column.shared.map_or(0, |number| u64::from(number) + 1));
+            if column.shared.is_none() {
+                put_pages(out, &column.pages);
             }
         }
     }
 }
 
-fn node(reader: &mut Reader<'_>, depth: usize) -> Result<NodeMeta> {
+fn put_pages(out: &mut Vec<u8>, pages: &[PageMeta]) {
+    put_varint(out, pages.len() as u64);
+    pages.iter().for_each(|page| put_page(out, page));
+}
+
+fn put_page(out: &mut Vec<u8>, page: &PageMeta) {
+    put_varint(out, page.rows.into());
+    put_varint(out, page.mask);
+    put_varint(out, page.max_len.into());
+    out.push(u8::from(page.range.is_some()));
+    if let Some((least, greatest)) = page.range {
+        put_signed(out, least);
+        put_varint(out, greatest.wrapping_sub(least) as u64);
+    }
+    put_filter(out, page.filter.as_ref());
+    put_body(out, &page.body);
+}
+
+fn node(reader: &mut Reader<'_>, depth: usize, version: u8) -> Result<NodeMeta> {
     if depth > DEPTH_MAX {
         return Err(reader.damaged("nested too deep"));
     }
     let rows = reader.small()?;
     let order = option(reader)?;
-    let patterns = many(reader, |r| {
-        let class = r.small()?;
-        let pattern = Pattern::from_key(r.sized()?).ok_or_else(|| r.damaged("not a pattern"))?;
-        let rows = r.small()?;
-        let columns = (0..pattern.slots())
-            .map(|_| {
-                let pages = many(r, |r| page(r, depth))?;
-                let paged: u64 = pages.iter().map(|p| u64::from(p.rows)).sum();
-                if paged != u64::from(rows) {
-                    return Err(r.damaged(format_args!("a column of {paged} rows in a pattern of {rows}")));
-                }
-                Ok(ColumnMeta { pages })
-            })
-            .collect::<Result<_>>()?;
-        Ok(PatternMeta { class, id: pattern.id(), pattern: Arc::new(pattern), rows, columns })
-    })?;
+    let shared: Vec<Arc<[PageMeta]>> = if version >= 2 { many(reader, |r| pages(r, depth, version))? } else { Vec::new() };
+    let mut taken = vec![0u64; shared.len()];
+    let patterns = many(reader, |r| pattern(r, depth, version, &shared, &mut taken))?;
     let counted: u64 = patterns.iter().map(|p| u64::from(p.rows)).sum();
     if counted != u64::from(rows) {
         return Err(reader.damaged(format_args!("patterns of {counted} rows in a node of {rows}")));
     }
+    if shared.iter().zip(&taken).any(|(pages, taken)| paged(pages) != *taken) {
+        return Err(reader.damaged("a shared column of another length than the patterns that share it"));
+    }
     if patterns.len() > 1 && order.is_none() {
         return Err(reader.damaged("a node without order"));
     }
-    Ok(NodeMeta { rows, order, patterns })
+    Ok(NodeMeta { rows, order, shared, patterns })
 }
 
-fn page(reader: &mut Reader<'_>, depth: usize) -> Result<PageMeta> {
+fn pattern(reader: &mut Reader<'_>, depth: usize, version: u8, shared: &[Arc<[PageMeta]>], taken: &mut [u64]) -> Result<PatternMeta> {
+    let class = reader.small()?;
+    let pattern = Pattern::from_key(reader.sized()?).ok_or_else(|| reader.damaged("not a pattern"))?;
     let rows = reader.small()?;
-    let (mask, max_len, filter) = (reader.varint()?, reader.small()?, filter(reader)?);
-    let body = body(reader, depth + 1)?;
+    let columns = (0..pattern.slots())
+        .map(|_| {
+            let number = if version >= 2 { reader.varint()? } else { 0 };
+            let Some(number) = number.checked_sub(1) else {
+                let pages = pages(reader, depth, version)?;
+                if paged(&pages) != u64::from(rows) {
+                    return Err(reader.damaged(format_args!("a column of {} rows in a pattern of {rows}", paged(&pages))));
+                }
+                return Ok(ColumnMeta { pages, first: 0, shared: None });
+            };
+            let at = usize::try_from(number).ok().filter(|at| *at < shared.len());
+            let at = at.ok_or_else(|| reader.damaged(format_args!("there is no shared column {number}")))?;
+            let first = u32::try_from(taken[at]).map_err(|_| reader.damaged("a shared column beyond 32 bits"))?;
+            taken[at] += u64::from(rows);
+            Ok(ColumnMeta { pages: shared[at].clone(), first, shared: Some(at as u32) })
+        })
+        .collect::<Result<_>>()?;
+    Ok(PatternMeta { class, id: pattern.id(), pattern: Arc::new(pattern), rows, columns })
+}
+
+fn paged(pages: &[PageMeta]) -> u64 {
+    pages.iter().map(|page| u64::from(page.rows)).sum()
+}
+
+fn pages(reader: &mut Reader<'_>, depth: usize, version: u8) -> Result<Arc<[PageMeta]>> {
+    many(reader, |r| page(r, depth, version)).map(Arc::from)
+}
+
+fn page(reader: &mut Reader<'_>, depth: usize, version: u8) -> Result<PageMeta> {
+    let rows = reader.small()?;
+    let (mask, max_len) = (reader.varint()?, reader.small()?);
+    let range = if version >= 2 && reader.byte()? != 0 {
+        let least = reader.signed()?;
+        Some((least, least.wrapping_add(reader.varint()? as i64)))
+    } else {
+        None
+    };
+    let filter = filter(reader)?;
+    let body = body(reader, depth + 1, version)?;
     if let Body::Nested(node) = &body
         && node.rows != rows
     {
         return Err(reader.damaged("a nested node of another size than its page"));
     }
-    Ok(PageMeta { rows, mask, max_len, filter, body })
+    Ok(PageMeta { rows, mask, max_len, range, filter, body })
 }
 
 fn put_body(out: &mut Vec<u8>, body: &Body) {
@@ -322,10 +447,19 @@ fn put_body(out: &mut Vec<u8>, body: &Body) {
             out.push(9);
             put_node(out, node);
         }
+        Body::Uuid { upper, bytes } => {
+            out.extend_from_slice(&[10, u8::from(*upper)]);
+            put_place(out, bytes);
+        }
+        Body::Shared { dictionary, numbers } => {
+            out.push(11);
+            put_varint(out, (*dictionary).into());
+            put_place(out, numbers);
+        }
     }
 }
 
-fn body(reader: &mut Reader<'_>, depth: usize) -> Result<Body> {
+fn body(reader: &mut Reader<'_>, depth: usize, version: u8) -> Result<Body> {
     if depth > DEPTH_MAX {
         return Err(reader.damaged("nested too deep"));
     }
@@ -344,14 +478,25 @@ fn body(reader: &mut Reader<'_>, depth: usize) -> Result<Body> {
         7 => Body::Plain { lengths: place(reader)?, bytes: place(reader)? },
         8 => {
             let (prefix, suffix) = (reader.sized()?.to_vec(), reader.sized()?.to_vec());
-            Body::Affix { prefix, suffix, inner: Box::new(body(reader, depth + 1)?) }
+            Body::Affix { prefix, suffix, inner: Box::new(body(reader, depth + 1, version)?) }
         }
-        9 => Body::Nested(Box::new(node(reader, depth + 1)?)),
+        9 => Body::Nested(Box::new(node(reader, depth + 1, version)?)),
+        10 => Body::Uuid { upper: reader.byte()? != 0, bytes: place(reader)? },
+        11 => Body::Shared { dictionary: reader.small()?, numbers: place(reader)? },
         other => return Err(reader.damaged(format_args!("unknown encoding {other}"))),
     })
 }
 
 impl Body {
+    /// Whether the values are spelled with the help of the events' times.
+    pub fn is_relative(&self) -> bool {
+        match self {
+            Self::Time { relative, .. } => *relative,
+            Self::Affix { inner, .. } => inner.is_relative(),
+            _ => false,
+        }
+    }
+
     /// The encoding's name, for `stat` and tests.
     pub fn name(&self) -> &'static str {
         match self {
@@ -365,6 +510,8 @@ impl Body {
             Self::Plain { .. } => "plain",
             Self::Affix { inner, .. } => inner.name(),
             Self::Nested(_) => "nested",
+            Self::Uuid { .. } => "uuid",
+            Self::Shared { .. } => "shared",
         }
     }
 }

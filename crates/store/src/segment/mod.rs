@@ -6,30 +6,32 @@ mod builder;
 pub(crate) mod cursor;
 pub(crate) mod decode;
 mod encode;
+mod fuse;
 mod inspect;
 mod ints;
 pub(crate) mod merge;
 pub(crate) mod meta;
 pub(crate) mod stamp;
+pub(crate) mod summary;
 mod wire;
 
 pub use builder::{Keep, SegmentBuilder, encode_all, encode_some};
+pub use encode::Learned;
 pub use merge::merge;
 
 use cursor::PatternCursor;
-use meta::{Footer, Place};
+use decode::{Strings, Values};
+use meta::{Footer, PageMeta, Place};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use taffrail_base::{Error, Result, Ulid, Vfs, VfsFile};
 use taffrail_event::{Origin, Timestamp};
 
-/// What every segment file begins with: the name and the format's version.
-pub const MAGIC: [u8; 8] = *b"TAFSEG\x00\x01";
-
-/// The same of version 2: the arrival numbers do not follow each other.
-pub const MAGIC_2: [u8; 8] = *b"TAFSEG\x00\x02";
+/// What every segment file begins with: the name and the format's version, here the newest.
+pub const MAGIC: [u8; 8] = *b"TAFSEG\x00\x02";
 
 /// Bytes after the footer: its offset, its stored length, its length, its checksum, the magic again.
 const TRAILER_BYTES: usize = 8 + 4 + 4 + 4 + 8;
@@ -119,7 +121,8 @@ impl Segment {
         let trailer_at = len.checked_sub(TRAILER_BYTES as u64).filter(|at| *at >= MAGIC.len() as u64).ok_or_else(too_short)?;
         let trailer = source.read(trailer_at, TRAILER_BYTES, &name)?;
         let number = |at: usize| u32::from_le_bytes(trailer[at..at + 4].try_into().expect("four bytes"));
-        if trailer[20..] != MAGIC && trailer[20..] != MAGIC_2 {
+        let version = trailer[27];
+        if trailer[20..27] != MAGIC[..7] || !(1..=MAGIC[7]).contains(&version) {
             return Err(Error::corrupt(&name, "does not end as a segment of a known version does"));
         }
         let offset = u64::from_le_bytes(trailer[..8].try_into().expect("eight bytes"));
@@ -129,7 +132,7 @@ impl Segment {
         }
         let stored = source.read(offset, stored_len as usize, &name)?;
         let block = meta::BlockMeta { offset, stored_len, len: unpacked, crc32c: crc, compressed: true };
-        let footer = Footer::decode(&blocks::unpack(&block, &stored, &name)?, &name)?;
+        let footer = Footer::decode(&blocks::unpack(&block, &stored, &name)?, version, &name)?;
         if u64::from(footer.events.rows) != meta.events {
             return Err(Error::corrupt(&name, format_args!("{} events where the catalog has {}", footer.events.rows, meta.events)));
         }
@@ -256,12 +259,23 @@ pub struct Blocks<'s> {
     bytes_read: std::cell::Cell<u64>,
     event_times: std::cell::OnceCell<Arc<Vec<i64>>>,
     rows: std::cell::OnceCell<Arc<Vec<Vec<u32>>>>,
+    /// Decoded pages by their place in the footer: patterns may share a column.
+    pages: RefCell<FxHashMap<*const PageMeta, Rc<Values>>>,
+    dictionaries: RefCell<FxHashMap<u32, Rc<Strings>>>,
 }
 
 impl<'s> Blocks<'s> {
     /// No block read yet.
     pub fn new(segment: &'s Segment) -> Self {
-        Self { segment, loaded: RefCell::default(), bytes_read: 0.into(), event_times: Default::default(), rows: Default::default() }
+        Self {
+            segment,
+            loaded: RefCell::default(),
+            bytes_read: 0.into(),
+            event_times: Default::default(),
+            rows: Default::default(),
+            pages: RefCell::default(),
+            dictionaries: RefCell::default(),
+        }
     }
 
     /// The segment.
@@ -290,6 +304,16 @@ impl<'s> Blocks<'s> {
         Ok(block)
     }
 
+    /// A decoded page of the segment's footer that refers to no times; decoded once while this lives.
+    pub fn page(&self, meta: &PageMeta) -> Result<Rc<Values>> {
+        if let Some(values) = self.pages.borrow().get(&std::ptr::from_ref(meta)) {
+            return Ok(values.clone());
+        }
+        let values = Rc::new(decode::page(self, meta, &|| Ok(Vec::new()))?);
+        self.pages.borrow_mut().insert(meta, values.clone());
+        Ok(values)
+    }
+
     /// The block of a filter; it stays with the segment.
     pub fn filters(&self, place: Place) -> Result<Arc<Block>> {
         if let Some(block) = self.segment.filters.get() {
@@ -297,6 +321,17 @@ impl<'s> Blocks<'s> {
         }
         let block = self.get(place)?;
         Ok(self.segment.filters.get_or_init(|| block).clone())
+    }
+
+    /// The entries of one of the segment's dictionaries; read once while this lives.
+    pub fn dictionary(&self, number: u32) -> Result<Rc<Strings>> {
+        if let Some(entries) = self.dictionaries.borrow().get(&number) {
+            return Ok(entries.clone());
+        }
+        let page = &self.segment.footer.dictionaries[number as usize];
+        let entries = Rc::new(decode::strings(decode::page(self, page, &|| Ok(Vec::new()))?));
+        self.dictionaries.borrow_mut().insert(number, entries.clone());
+        Ok(entries)
     }
 
     /// Event times in arrival order.

@@ -1,5 +1,6 @@
 //! What tells, without reading a page, that a term cannot stand in it: classes of bytes, and a filter of tokens.
 
+use super::fuse;
 use taffrail_pattern::bytes::same;
 use taffrail_pattern::text::tokens;
 
@@ -51,11 +52,19 @@ pub fn mask(text: &[u8]) -> u64 {
     text.iter().fold(0, |mask, byte| mask | 1 << CLASS[*byte as usize])
 }
 
-/// Distinct tokens up to which a page gets a filter: beyond it the filter would cost more than it saves.
-const FILTER_TOKENS_MAX: usize = 8_192;
+/// Different tokens up to which a page gets a filter: more would need more memory than building it is worth.
+const FILTER_TOKENS_MAX: usize = 1 << 20;
 
-/// Of the first values, how many may bring a new token before a filter is given up as useless.
-const SAMPLE: usize = 2_048;
+/// What a filter is. The numbers are part of the stored format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilterKind {
+    /// A Bloom filter of all tokens (format version 1).
+    BloomOfAll = 1,
+    /// A Bloom filter of the tokens without digits (format version 1).
+    BloomOfWords = 2,
+    /// A fuse filter of all tokens (see [`super::fuse`]).
+    Fuse = 3,
+}
 
 fn hash(token: &[u8]) -> u64 {
     let mut folded = [0u8; 64];
@@ -69,50 +78,29 @@ fn hash(token: &[u8]) -> u64 {
     }
 }
 
-/// Which tokens a filter knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
-    /// All of the page.
-    All,
-    /// Those without digits: numbers and ids were too many.
-    Words,
-}
-
-/// A Bloom filter of the tokens of values: 12 bits a token, 6 probes. Letters that are not ASCII keep their
-/// case, so terms with such letters must not be asked.
-pub fn filter<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<(Known, Vec<u8>)> {
-    let mut words = rustc_hash::FxHashSet::default();
-    let mut others = rustc_hash::FxHashSet::default();
-    let mut known = Known::All;
+/// A filter of the tokens of values, of at most `bytes_max` bytes. Letters that are not ASCII keep their case, so
+/// terms with such letters must not be asked.
+pub fn filter<'a>(values: impl Iterator<Item = &'a [u8]>, bytes_max: usize) -> Option<Vec<u8>> {
+    let tokens_max = FILTER_TOKENS_MAX.min(bytes_max.saturating_mul(2));
+    let mut hashes: Vec<u64> = Vec::new();
     let mut last: &[u8] = &[];
-    for (at, value) in values.enumerate() {
+    for value in values {
         if same(value, last) {
             continue;
         }
         last = value;
-        for token in tokens(value) {
-            if !token.iter().any(u8::is_ascii_digit) {
-                words.insert(hash(token));
-            } else if known == Known::All {
-                others.insert(hash(token));
+        hashes.extend(tokens(value).map(hash));
+        if hashes.len() > tokens_max * 4 {
+            hashes.sort_unstable();
+            hashes.dedup();
+            if hashes.len() > tokens_max {
+                return None;
             }
         }
-        if words.len() > FILTER_TOKENS_MAX || (at == SAMPLE && words.len() > SAMPLE) {
-            return None;
-        }
-        if words.len() + others.len() > FILTER_TOKENS_MAX || (at == SAMPLE && others.len() > SAMPLE) {
-            known = Known::Words;
-            others.clear();
-        }
     }
-    let wide = ((words.len() + others.len()) * 12).div_ceil(64).max(1);
-    let mut bits = vec![0u64; wide];
-    for hash in words.into_iter().chain(others) {
-        for bit in probes(hash, wide) {
-            bits[bit / 64] |= 1 << (bit % 64);
-        }
-    }
-    Some((known, bits.iter().flat_map(|word| word.to_le_bytes()).collect()))
+    hashes.sort_unstable();
+    hashes.dedup();
+    fuse::build(&hashes).filter(|filter| filter.len() <= bytes_max)
 }
 
 fn probes(hash: u64, words: usize) -> impl Iterator<Item = usize> {
@@ -121,10 +109,13 @@ fn probes(hash: u64, words: usize) -> impl Iterator<Item = usize> {
 }
 
 /// Whether a token may be in a page with this filter.
-pub fn may_hold(known: Known, filter: &[u8], token: &[u8]) -> bool {
-    if known == Known::Words && token.iter().any(u8::is_ascii_digit) {
-        return true;
+pub fn may_hold(kind: FilterKind, filter: &[u8], token: &[u8]) -> bool {
+    match kind {
+        FilterKind::Fuse => fuse::may_hold(filter, hash(token)),
+        FilterKind::BloomOfWords if token.iter().any(u8::is_ascii_digit) => true,
+        FilterKind::BloomOfAll | FilterKind::BloomOfWords => {
+            let words = filter.len() / 8;
+            words == 0 || probes(hash(token), words).all(|bit| filter[bit / 8] & (1 << (bit % 8)) != 0)
+        }
     }
-    let words = filter.len() / 8;
-    words == 0 || probes(hash(token), words).all(|bit| filter[bit / 8] & (1 << (bit % 8)) != 0)
 }

@@ -6,7 +6,7 @@ use super::stat::add;
 use super::late;
 use super::state::Frozen;
 use crate::catalog::{Archived, CatalogChange, segment_path};
-use crate::segment::SegmentMeta;
+use crate::segment::{Learned, SegmentMeta};
 use crate::snapshot::{DiskSegment, Place};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -22,6 +22,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) struct Flusher {
     /// A change that must be committed before any other: it may already be, if its commit failed.
     pending: Option<Pending>,
+    /// What the columns of earlier segments taught.
+    learned: Learned,
 }
 
 struct Pending {
@@ -101,7 +103,7 @@ impl Shared {
             let Some(frozen) = self.state.lock().frozen.front().cloned() else { return Ok(()) };
             // Only what the journal durably holds may enter the catalog.
             self.settle_journal()?;
-            let metas = self.write_segments(&frozen)?;
+            let metas = self.write_segments(&frozen, &mut flusher.learned)?;
             flusher.pending = Some(Pending { change: self.change(Some((metas, &frozen))), flushes: true });
             self.commit_pending(flusher)?;
         }
@@ -112,13 +114,13 @@ impl Shared {
     }
 
     /// Builds and writes the files, one for each range of time. Nothing names them until they are committed.
-    fn write_segments(&self, frozen: &Frozen) -> Result<Vec<SegmentMeta>> {
+    fn write_segments(&self, frozen: &Frozen, learned: &mut Learned) -> Result<Vec<SegmentMeta>> {
         let builder = frozen.segment.builder();
         let ranges = late::ranges(builder.times());
         let mut metas = Vec::with_capacity(ranges.len());
         for (from, to) in ranges {
             let id = Ulid::new(&*self.clock, &*self.random);
-            let build = || builder.finish_some(&|time| (from..=to).contains(&time), id, self.settings.zstd_level);
+            let build = || builder.finish_some(&|time| (from..=to).contains(&time), id, self.settings.zstd_level, learned);
             // A bug in the encoding must not take the thread down that everybody waits for.
             let built = catch_unwind(AssertUnwindSafe(build)).unwrap_or_else(|_| {
                 let what = format!("building a segment of index {} from event {} on panicked", frozen.index, frozen.segment.first_sequence());

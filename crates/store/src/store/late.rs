@@ -61,8 +61,8 @@ mod tests {
         assert_eq!(of(&[]).len(), 1);
         assert_eq!(of(&[1, 2, 3, 20]).len(), 1, "within a day");
         assert_eq!(of(&[100, 101, 102, 103, 0]), [
-            (Timestamp(77 * HOUR + HOUR), Timestamp::MAX),
-            (Timestamp::MIN, Timestamp(78 * HOUR - 1))
+            (Timestamp(77 * HOUR), Timestamp::MAX),
+            (Timestamp::MIN, Timestamp(77 * HOUR - 1))
         ]);
         assert_eq!(of(&[100, 101, 102, 103, 104, 105, 106, 0, 900]).len(), 3);
         assert_eq!(of(&[0, 50, 100, 150, 200]).len(), 1, "no bulk");

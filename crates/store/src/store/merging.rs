@@ -5,7 +5,7 @@
 //! segment may hold, provided that the new segment is `growth` times as large as the largest of them.
 //!
 //! So each time an event is written again, the segment that it is in has grown by that factor: written first into
-//! a segment of `s` bytes, it is written again at most log(64 MiB / s) times to the base of the factor. The factor
+//! a segment of `s` bytes, it is written again at most log(32 MiB / s) times to the base of the factor. The factor
 //! is 4 where segments still come in, and 2 where none did for an hour; a segment of five minutes at 1 kB/s is
 //! written again at most 4 times at the first and 8 times at the second. Segments of more than half of the bound
 //! cannot grow and are left alone.
@@ -15,7 +15,7 @@ use crate::segment::SegmentMeta;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use taffrail_base::Ulid;
-use taffrail_base::limits::{MERGE_INPUTS_MAX, MERGED_SEGMENT_BYTES_MAX, SEGMENT_EVENTS_MAX};
+use taffrail_base::limits::{MERGE_INPUTS_MAX, MERGED_SEGMENT_BYTES_MAX, MERGED_SEGMENT_EVENTS_MAX};
 use taffrail_event::Timestamp;
 
 /// How much larger a merged segment is than its largest input, while segments come in.
@@ -44,7 +44,7 @@ fn neighbourhood(meta: &SegmentMeta) -> Neighbourhood {
 
 /// The size of a segment in raw bytes; many short events weigh as much as the bytes that so many may have.
 fn size(meta: &SegmentMeta) -> u64 {
-    let share = (MERGED_SEGMENT_BYTES_MAX / SEGMENT_EVENTS_MAX) as u64;
+    let share = (MERGED_SEGMENT_BYTES_MAX / MERGED_SEGMENT_EVENTS_MAX) as u64;
     meta.raw_bytes.max(meta.events * share)
 }
 
@@ -72,7 +72,7 @@ fn run(mut group: Vec<&SegmentMeta>, now: Timestamp) -> Option<Vec<Ulid>> {
         bytes += meta.raw_bytes;
         events += meta.events;
         sum += size(meta);
-        if bytes > MERGED_SEGMENT_BYTES_MAX as u64 || events > SEGMENT_EVENTS_MAX as u64 {
+        if bytes > MERGED_SEGMENT_BYTES_MAX as u64 || events > MERGED_SEGMENT_EVENTS_MAX as u64 {
             break;
         }
         if at > 0 && sum >= growth * size(meta) {
@@ -130,7 +130,7 @@ mod tests {
                 let taken: Vec<_> = ids.iter().map(|id| self.segments.remove(id).unwrap()).collect();
                 let bytes = taken.iter().map(|(meta, _)| meta.raw_bytes).sum();
                 let events = taken.iter().map(|(meta, _)| meta.events).sum();
-                assert!(bytes <= MERGED_SEGMENT_BYTES_MAX as u64 && events <= SEGMENT_EVENTS_MAX as u64);
+                assert!(bytes <= MERGED_SEGMENT_BYTES_MAX as u64 && events <= MERGED_SEGMENT_EVENTS_MAX as u64);
                 let from = taken.iter().map(|(meta, _)| meta.min_time.nanos()).min().unwrap();
                 let to = taken.iter().map(|(meta, _)| meta.max_time.nanos()).max().unwrap();
                 assert!(to - from <= 2 * DAY_NANOS, "neighbours only");

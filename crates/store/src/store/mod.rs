@@ -8,6 +8,7 @@
 //! Locks, to be taken in this order: flusher, ingest, state. No disk is touched under `state`.
 
 mod archiving;
+mod ballast;
 mod commit;
 mod flush;
 mod hold;

@@ -68,6 +68,12 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Whether nothing is removed by age or size.
+    pub(super) fn keep_everything(&self) -> bool {
+        let keeps = |rules: &IndexRules| rules.retention_seconds.is_none() && rules.max_bytes.is_none();
+        keeps(&self.default) && self.indexes.values().all(keeps)
+    }
+
     /// The rules of an index.
     pub fn of(&self, index: &str) -> &IndexRules {
         const KEEP: &IndexRules = &IndexRules { retention_seconds: None, max_bytes: None, archive: None };

@@ -4,6 +4,7 @@ use super::Shared;
 use super::options::DiskLimit;
 use super::retention::{due, is_own};
 use super::stat::add;
+use super::state::State;
 use crate::catalog::{CatalogChange, Removal};
 use crate::segment::SegmentMeta;
 use serde::Serialize;
@@ -51,15 +52,29 @@ impl Shared {
     /// Removes what the rules say. Gives whether there was something.
     pub(super) fn remove_due(&self) -> Result<bool> {
         let excess = self.excess_bytes()?;
+        if !self.is_due(excess) {
+            self.keep_ballast();
+            return Ok(false);
+        }
+        self.drop_ballast();
         self.commit_change(|| {
             let state = self.state.lock();
-            let metas = state.disk.iter().map(|segment| segment.meta());
-            let archived: BTreeSet<Ulid> = state.disk.iter().filter(|segment| segment.archived().is_some()).map(|segment| segment.meta().id).collect();
-            let local = |meta: &SegmentMeta| !archived.contains(&meta.id);
-            let due = due(metas, &state.holds, &self.settings.rules, self.now(), excess, &local);
+            let due = self.due(&state, excess);
             drop(state);
             Ok(self.removing(due))
         })
+    }
+
+    fn is_due(&self, excess: u64) -> bool {
+        !self.due(&self.state.lock(), excess).is_empty()
+    }
+
+    fn due(&self, state: &State, excess: u64) -> Vec<(Ulid, String)> {
+        let archived: BTreeSet<Ulid> =
+            state.disk.iter().filter(|segment| segment.archived().is_some()).map(|segment| segment.meta().id).collect();
+        let local = |meta: &SegmentMeta| !archived.contains(&meta.id);
+        let metas = state.disk.iter().map(|segment| segment.meta());
+        due(metas, &state.holds, &self.settings.rules, self.now(), excess, &local)
     }
 
     /// Bytes of files that have to go for the disk's limit.
@@ -92,6 +107,7 @@ impl Shared {
             return Err(Error::new(ErrorKind::Invalid, message).with_hint("a retention set for it in the settings file removes what is old"));
         }
         let mut deletion = Deletion::default();
+        self.drop_ballast();
         self.commit_change(|| {
             let state = self.state.lock();
             let mut ids = Vec::new();

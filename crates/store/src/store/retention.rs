@@ -19,6 +19,9 @@ pub fn due<'m>(
     excess: u64,
     local: &dyn Fn(&SegmentMeta) -> bool,
 ) -> Vec<(Ulid, String)> {
+    if excess == 0 && rules.keep_everything() {
+        return Vec::new();
+    }
     let mut oldest_first: Vec<&SegmentMeta> = segments.collect();
     oldest_first.sort_by_key(|meta| (meta.max_time, meta.id));
     let held = |meta: &SegmentMeta| holds.values().any(|hold| hold.covers(meta));

@@ -76,6 +76,8 @@ pub struct StoreMetrics {
     pub memory_bytes: u64,
     /// Whether the last append was refused for want of disk space.
     pub disk_full: bool,
+    /// Bytes on the disk of what was read of archived segments.
+    pub archive_cache_bytes: u64,
     /// Why the last work on the object store failed, until some succeeds.
     pub archive_trouble: Option<String>,
     /// Why the last attempt to write a segment failed, until one succeeds.
@@ -151,6 +153,7 @@ impl Shared {
             archived_segments: read(&counters.archived),
             removed_segments: read(&counters.removed_segments),
             removed_events: read(&counters.removed_events),
+            archive_cache_bytes: self.archive.cache.bytes(),
             disk_full: counters.disk_full.load(Ordering::Relaxed),
             ..StoreMetrics::default()
         };

@@ -102,7 +102,7 @@ fn small_segments_become_few_and_nothing_changes() {
 fn holds_survive_restarts_and_win_over_everything_that_removes() {
     let (vfs, clock) = (SimVfs::new(1), Arc::new(ManualClock::at(START)));
     let rules = Rules {
-        default: IndexRules { retention_seconds: Some(3_600), max_bytes: Some(1) },
+        default: IndexRules { retention_seconds: Some(3_600), max_bytes: Some(1), archive: None },
         max_disk_usage: Some(DiskLimit::Bytes(1)),
         ..Rules::default()
     };
@@ -155,6 +155,112 @@ fn deletion_takes_whole_segments_of_one_index_before_the_time() {
     let removal = &store.removals().unwrap()[0];
     assert_eq!((removal.events, &*removal.index, removal.at.nanos()), (2, "main", clock.now_nanos()));
     assert!(removal.rule.starts_with("delete:before="), "{}", removal.rule);
+}
+
+#[test]
+fn a_full_disk_is_searched_sealed_and_emptied_and_then_takes_events_again() {
+    let (vfs, clock) = (SimVfs::new(1), Arc::new(ManualClock::at(START)));
+    let store = open_sim(&vfs, &clock, 1, settings()).unwrap();
+    for hour in 0..6 {
+        append(&store, "main", &[hour; 90]);
+        store.flush().unwrap();
+    }
+    append(&store, "main", &[7]);
+    let before = contents(&store).unwrap();
+    drop(store);
+    // Half as much again as there is: room for what empties it, the reserve, not for more events.
+    let rules = Rules { max_disk_usage: Some(DiskLimit::Percent(40)), ..Rules::default() };
+    let vfs = vfs.power_cycle();
+    vfs.set_capacity(Some(vfs.used_bytes() * 3 / 2));
+    let store = open_full(&vfs, &clock, StoreSettings { rules, merge: false, ..settings() });
+    assert_eq!(contents(&store).unwrap(), before, "it starts and can be searched");
+    let refused = |store: &Store| {
+        let mut batch = EventBatch::new(Timestamp(START));
+        let slot = batch.origin(&origin("main", "host"));
+        batch.push(slot, Timestamp(START), Problems::NONE, &[b'x'; 40]);
+        store.append_blocking(batch).map_err(|error| error.kind())
+    };
+    assert_eq!(refused(&store), Err(ErrorKind::Full));
+    assert!(store.metrics().disk_full);
+    store.flush().unwrap();
+    assert_eq!(contents(&store).unwrap(), before, "what is in memory is written out all the same");
+    while store.upkeep().unwrap() {}
+    let left = contents(&store).unwrap()["main"].len();
+    assert!((1..541).contains(&left), "{left}");
+    assert!(refused(&store).is_ok(), "the next append finds the room");
+    assert!(!store.metrics().disk_full);
+    assert!(store.removals().unwrap().iter().all(|removal| removal.rule == "disk-usage"));
+}
+
+/// A store that keeps a part of the disk free.
+fn open_full(vfs: &SimVfs, clock: &Arc<ManualClock>, settings: StoreSettings) -> Arc<Store> {
+    let disk: Arc<dyn Vfs> = Arc::new(vfs.clone());
+    let reserve_bytes = vfs.used_bytes() * 2 / 3;
+    let options = taffrail_store::StoreOptions {
+        dir: "/data".into(),
+        vfs: disk.clone(),
+        clock: clock.clone(),
+        random: Arc::new(taffrail_base::SeededRandomness::new(5)),
+        read_only: false,
+        settings: StoreSettings { synchronous: true, reserve_bytes, zstd_level: 1, ..settings },
+    };
+    Store::open_with(options, &|dir: &Path| Ok(Box::new(taffrail_store::catalog::SimCatalog::open(disk.clone(), dir)?))).unwrap()
+}
+
+/// Time of the processor that this process has taken, all threads together.
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    Duration::from_millis(ticks * 10)
+}
+
+#[test]
+fn ten_thousand_segments_open_within_a_second() {
+    use taffrail_base::{RealVfs, SystemClock, SystemRandomness, Ulid};
+    use taffrail_store::catalog::{Catalog, CatalogChange, SqliteCatalog};
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = SqliteCatalog::open(&folder.path().join("catalog.db")).unwrap();
+    let meta = |number: u64| taffrail_store::SegmentMeta {
+        id: Ulid(u128::from(number) << 64 | 1_700_000_000_000 << 80),
+        index: ["main", "web", "db"][number as usize % 3].into(),
+        events: 10,
+        raw_bytes: 1_000,
+        stored_bytes: 300,
+        patterns: 3,
+        min_time: Timestamp(number as i64),
+        max_time: Timestamp(number as i64 + 5),
+        first_sequence: number * 10 + 1,
+        end_sequence: number * 10 + 11,
+        summary: vec![7; 3_000].into(),
+    };
+    let added: Vec<_> = (0..10_000).map(meta).collect();
+    let next_sequences = ["main", "web", "db"].map(|index| (index.into(), 100_011)).to_vec();
+    catalog.commit(&CatalogChange { added: added.clone(), next_sequences, ..CatalogChange::default() }).unwrap();
+    drop(catalog);
+    // Their files, empty: opening lists the folders, to find what the catalog does not name.
+    for meta in &added {
+        let path = folder.path().join(taffrail_store::catalog::segment_path(meta));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, []).unwrap();
+    }
+    for read_only in [false, true] {
+        let (start, before) = (std::time::Instant::now(), cpu());
+        let store = Store::open(taffrail_store::StoreOptions {
+            dir: folder.path().to_owned(),
+            vfs: Arc::new(RealVfs),
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(SystemRandomness),
+            read_only,
+            settings: StoreSettings::default(),
+        });
+        let store = store.unwrap();
+        // Time of the processor: others may be using it too.
+        let took = cpu() - before;
+        println!("10,000 segments opened in {:?}, {took:?} of the processor (read only: {read_only})", start.elapsed());
+        assert_eq!(store.metrics().segments, 10_000);
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
 }
 
 /// Deletes, merges and flushes with a power cut somewhere; whether it happened.

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods)] // tempfile, std::fs, processes
 #![allow(clippy::print_stdout)] // how many cuts, kills and runs there were
 
+mod archive;
 mod damage;
 mod faults;
 mod garbage;

@@ -71,6 +71,38 @@ impl FromStr for Size {
     }
 }
 
+impl Size {
+    /// So many bytes, spelled in GiB where they are whole ones.
+    pub fn of(bytes: u64) -> Self {
+        let text = if bytes.is_multiple_of(1 << 30) { format!("{}GiB", bytes >> 30) } else { bytes.to_string() };
+        Self { text, bytes }
+    }
+}
+
+/// What is read from settings and never shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, for who needs it to sign.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("(hidden)")
+    }
+}
+
 /// How much of the disk may be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskUsage {

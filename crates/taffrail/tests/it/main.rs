@@ -7,6 +7,7 @@ mod crash;
 mod errors;
 mod harness;
 mod import;
+mod lifecycle;
 mod live;
 mod roundtrip;
 mod security;

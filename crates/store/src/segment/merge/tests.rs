@@ -58,7 +58,7 @@ fn segment(lines: &[Vec<u8>], first: u64, id: u128, keep: &dyn Fn(Timestamp) -> 
     if !builder.times().any(keep) {
         return None;
     }
-    let (bytes, meta) = encode_some(&[&builder], keep, Ulid(id), 1).unwrap();
+    let (bytes, meta) = encode_some(&[&builder], keep, Ulid(id), 1, &mut Learned::default()).unwrap();
     Some(Segment::from_bytes(bytes, meta).unwrap())
 }
 

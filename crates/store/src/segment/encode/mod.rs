@@ -1,0 +1,236 @@
+//! Lines become a node: patterns, the order of patterns, and columns. Slots of several patterns that hold the same
+//! thing (the value of a key, the host after the time) share a column.
+
+mod dictionary;
+mod learned;
+mod numbers;
+mod page;
+mod shared;
+
+pub use learned::Learned;
+
+use super::blocks::BlockWriter;
+use super::decode::Strings;
+use super::ints;
+use super::meta::{ColumnMeta, NodeMeta, PageMeta, PatternMeta, Place, ZONE_ROWS};
+use learned::ColumnKey;
+use numbers::Spelling;
+use page::{Context, column};
+use rustc_hash::FxHashMap;
+use shared::Dictionaries;
+use std::sync::Arc;
+use taffrail_base::Result;
+use taffrail_pattern::group::{GroupLimits, Grouped, Leaf, SlotName, group, slot_names};
+use taffrail_pattern::{Piece, SlotKind};
+
+/// Where encoded bytes go, and what is known from before.
+pub struct Output<'o> {
+    /// The file's blocks.
+    pub blocks: BlockWriter,
+    /// What earlier segments taught.
+    pub learned: &'o mut Learned,
+    /// Values that recur across columns.
+    pub dictionaries: Vec<PageMeta>,
+}
+
+/// A column to be: which slots of which leaves it holds.
+struct Plan {
+    key: ColumnKey,
+    kind: SlotKind,
+    /// Leaf and slot, in the order of the leaves.
+    parts: Vec<(usize, usize)>,
+}
+
+/// Encodes lines as a node; `times` are the event times of the lines at the top.
+pub fn node(lines: &[&[u8]], class: &dyn Fn(usize) -> u32, times: Option<&[i64]>, depth: usize, out: &mut Output<'_>) -> Result<NodeMeta> {
+    let limits = match depth {
+        0 => GroupLimits::default(),
+        _ => GroupLimits { patterns_max: 256, tokens_max: 64, line_bytes_max: 4_096 },
+    };
+    let grouped = group(lines, class, limits);
+    let spellings = |leaf: usize| Ok(grouped.first_row(&grouped.leaves[leaf]).into_iter().map(Spelling::of).collect());
+    let plans = plans(&grouped.leaves, &spellings, depth)?;
+    let gathered = Gathered::of(&grouped, &plans);
+    let Grouped { leaves, .. } = grouped;
+    finish(leaves, &plans, &gathered, lines.len(), times, depth, out)
+}
+
+/// Calls back with the values of a slot of a leaf, in the order of its rows, at most so many.
+pub type Given<'g> = &'g dyn Fn(usize, usize, usize, &mut dyn FnMut(&[u8])) -> Result<()>;
+
+/// Encodes `rows` lines whose patterns are known as a node: all of them are in one leaf each, and `given` gives the
+/// values of leaf and slot.
+pub fn node_of(leaves: Vec<Leaf>, given: Given<'_>, rows: usize, times: &[i64], out: &mut Output<'_>) -> Result<NodeMeta> {
+    let spellings = |leaf: usize| {
+        let slots = 0..leaves[leaf].pattern.slots();
+        let first = |slot| {
+            let mut spelling = None;
+            given(leaf, slot, 1, &mut |value| spelling = Some(Spelling::of(value)))?;
+            Ok(spelling.unwrap_or(Spelling::Text))
+        };
+        slots.map(first).collect()
+    };
+    let plans = plans(&leaves, &spellings, 0)?;
+    let gathered = Gathered::given(&plans, given)?;
+    finish(leaves, &plans, &gathered, rows, Some(times), 0, out)
+}
+
+fn finish(
+    leaves: Vec<Leaf>,
+    plans: &[Plan],
+    gathered: &Gathered,
+    rows: usize,
+    times: Option<&[i64]>,
+    depth: usize,
+    out: &mut Output<'_>,
+) -> Result<NodeMeta> {
+    let (columns, shared) = columns(&leaves, plans, gathered, times, depth, out)?;
+    let order = if leaves.len() > 1 { Some(put_order(&leaves, rows, out)?) } else { None };
+    let patterns = leaves.into_iter().zip(columns).map(|(leaf, columns)| PatternMeta {
+        class: leaf.class,
+        id: leaf.pattern.id(),
+        rows: leaf.rows.len() as u32,
+        pattern: Arc::new(leaf.pattern),
+        columns: columns.into_iter().map(|column| column.expect("every slot is in a plan")).collect(),
+    });
+    Ok(NodeMeta { rows: rows as u32, order, shared, patterns: patterns.collect() })
+}
+
+/// The columns of each leaf, and those that several share.
+type Columns = (Vec<Vec<Option<ColumnMeta>>>, Vec<Arc<[PageMeta]>>);
+
+/// Encodes the columns.
+fn columns(
+    leaves: &[Leaf],
+    plans: &[Plan],
+    gathered: &Gathered,
+    times: Option<&[i64]>,
+    depth: usize,
+    out: &mut Output<'_>,
+) -> Result<Columns> {
+    let dictionaries = if depth == 0 { Dictionaries::find(plans, gathered, out)? } else { Dictionaries::default() };
+    let mut shared: Vec<Arc<[PageMeta]>> = Vec::new();
+    let mut columns: Vec<Vec<Option<ColumnMeta>>> = leaves.iter().map(|leaf| vec![None; leaf.pattern.slots()]).collect();
+    for (number, plan) in plans.iter().enumerate() {
+        let row_times = times.filter(|_| plan.kind == SlotKind::Time).map(|times| of_rows(leaves, plan, times));
+        let values = gathered.values(number);
+        let context = Context { kind: plan.kind, key: plan.key, depth, times: row_times.as_deref() };
+        let pages: Arc<[PageMeta]> = match dictionaries.numbers(number) {
+            Some((dictionary, numbers)) => shared::column(dictionary, numbers, &values, out)?.into(),
+            None => column(&values, &context, out)?.into(),
+        };
+        let name = (plan.parts.len() > 1).then_some(shared.len() as u32);
+        shared.extend(name.map(|_| pages.clone()));
+        let mut first = 0;
+        for (leaf, slot) in &plan.parts {
+            columns[*leaf][*slot] = Some(ColumnMeta { pages: pages.clone(), first, shared: name });
+            first += leaves[*leaf].rows.len() as u32;
+        }
+    }
+    Ok((columns, shared))
+}
+
+fn put_order(leaves: &[Leaf], rows: usize, out: &mut Output<'_>) -> Result<Place> {
+    let mut order = vec![0i64; rows];
+    for (number, leaf) in leaves.iter().enumerate() {
+        leaf.rows.iter().for_each(|row| order[*row as usize] = number as i64);
+    }
+    put_ints(&order, &mut out.blocks)
+}
+
+/// Event times of a plan's rows.
+fn of_rows(leaves: &[Leaf], plan: &Plan, times: &[i64]) -> Vec<i64> {
+    plan.parts.iter().flat_map(|(leaf, _)| leaves[*leaf].rows.iter().map(|row| times[*row as usize])).collect()
+}
+
+/// The values of all columns, those of a column beside each other: gathered in one pass over the lines, so that
+/// encoding does not walk through the lines once for every column.
+pub struct Gathered(Vec<Strings>);
+
+impl Gathered {
+    fn of(grouped: &Grouped<'_, '_>, plans: &[Plan]) -> Self {
+        let mut of_slot: Vec<Vec<usize>> = grouped.leaves.iter().map(|leaf| vec![0; leaf.pattern.slots()]).collect();
+        for (number, plan) in plans.iter().enumerate() {
+            plan.parts.iter().for_each(|(leaf, slot)| of_slot[*leaf][*slot] = number);
+        }
+        let mut columns: Vec<Strings> = plans.iter().map(|_| Strings::default()).collect();
+        for (leaf, numbers) in grouped.leaves.iter().zip(&of_slot) {
+            // A column that two slots of a pattern share holds the rows of the one before those of the other.
+            let mut sorted = numbers.clone();
+            sorted.sort_unstable();
+            if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+                for (slot, number) in numbers.iter().enumerate() {
+                    grouped.each_row(leaf, |values| columns[*number].push(values.nth(slot).expect("a value for each slot")));
+                }
+            } else {
+                grouped.each_row(leaf, |values| numbers.iter().zip(values).for_each(|(number, value)| columns[*number].push(value)));
+            }
+        }
+        Self(columns)
+    }
+
+    /// The same where the values are given.
+    fn given(plans: &[Plan], given: Given<'_>) -> Result<Self> {
+        let mut columns = Vec::with_capacity(plans.len());
+        for plan in plans {
+            let mut column = Strings::default();
+            plan.parts.iter().try_for_each(|(leaf, slot)| given(*leaf, *slot, usize::MAX, &mut |value| column.push(value)))?;
+            columns.push(column);
+        }
+        Ok(Self(columns))
+    }
+
+    /// The values of a plan's column.
+    pub fn values(&self, plan: usize) -> Vec<&[u8]> {
+        self.0[plan].iter().collect()
+    }
+
+    /// How many values a plan's column has.
+    pub fn rows(&self, plan: usize) -> usize {
+        self.0[plan].len()
+    }
+}
+
+/// Which slots make which columns.
+fn plans(leaves: &[Leaf], spellings: &dyn Fn(usize) -> Result<Vec<Spelling>>, depth: usize) -> Result<Vec<Plan>> {
+    let mut plans: Vec<Plan> = Vec::new();
+    let mut known: FxHashMap<(u32, SlotKind, Spelling, SlotName), usize> = FxHashMap::default();
+    for (number, leaf) in leaves.iter().enumerate() {
+        let id = leaf.pattern.id();
+        let kinds = leaf.pattern.pieces().iter().filter_map(|piece| match piece {
+            Piece::Slot(kind) => Some(*kind),
+            Piece::Text(_) => None,
+        });
+        let first = spellings(number)?;
+        for (slot, (kind, name)) in kinds.zip(slot_names(&leaf.pattern)).enumerate() {
+            // Times are spelled by the events' times, raw lines have no names.
+            if matches!(kind, SlotKind::Time | SlotKind::Raw) {
+                plans.push(Plan { key: ColumnKey::own(id, slot, depth), kind, parts: vec![(number, slot)] });
+                continue;
+            }
+            let key = ColumnKey::named(leaf.class, &name, depth);
+            let at = *known.entry((leaf.class, kind, first[slot], name)).or_insert_with(|| {
+                plans.push(Plan { key, kind, parts: Vec::new() });
+                plans.len() - 1
+            });
+            plans[at].parts.push((number, slot));
+        }
+    }
+    Ok(plans)
+}
+
+/// Writes integers and tells where.
+pub fn put_ints(values: &[i64], out: &mut BlockWriter) -> Result<Place> {
+    let mut bytes = Vec::new();
+    ints::encode(values, &mut bytes);
+    out.put(&bytes)
+}
+
+/// Writes the range of times of each chunk of rows.
+pub fn put_zones(times: &[i64], out: &mut BlockWriter) -> Result<(Place, Place)> {
+    let ranges =
+        || times.chunks(ZONE_ROWS).map(|chunk| (chunk.iter().min().copied().unwrap_or(0), chunk.iter().max().copied().unwrap_or(0)));
+    let least: Vec<i64> = ranges().map(|(least, _)| least).collect();
+    let spans: Vec<i64> = ranges().map(|(least, most)| most.wrapping_sub(least)).collect();
+    Ok((put_ints(&least, out)?, put_ints(&spans, out)?))
+}

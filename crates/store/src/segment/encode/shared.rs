@@ -1,0 +1,156 @@
+//! Values that recur across columns (block ids, session ids, addresses) are stored once a segment: columns hold
+//! their numbers in a dictionary, which is a page of its own and their needle index.
+//!
+//! Ids recur near in time, so that, numbered in the order they first come, a column's numbers are near each other.
+
+use super::dictionary::{Numbered, hash};
+use super::learned::ColumnKey;
+use super::numbers::{canonical, ipv4};
+use super::page::{Context, page, page_end};
+use super::{Gathered, Output, Plan, put_ints};
+use crate::segment::meta::{Body, PageMeta};
+use rustc_hash::FxHashMap;
+use taffrail_base::Result;
+use taffrail_pattern::SlotKind;
+
+/// Rows of a column that are looked at to see whether it is of ids at all.
+const SAMPLE_ROWS: usize = 256;
+
+/// Rows below which a column is too small to matter.
+const ROWS_MIN: usize = if cfg!(test) { 8 } else { 1_024 };
+
+/// One value in so many, chosen by its hash, stands for all when recurrence is measured.
+const HASH_SAMPLE: u64 = if cfg!(test) { 1 } else { 8 };
+
+/// Which columns refer to which dictionary.
+#[derive(Default)]
+pub struct Dictionaries {
+    /// By number of the plan.
+    columns: FxHashMap<usize, (u32, Vec<i64>)>,
+}
+
+/// What values look alike enough to share a dictionary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Look {
+    Ipv4,
+    /// What they begin with, up to the first digit.
+    Prefix([u8; 4]),
+}
+
+impl Look {
+    /// How the values of a column look, if they may be ids that recur.
+    fn of(values: &[&[u8]]) -> Option<Self> {
+        let step = values.len().div_ceil(SAMPLE_ROWS);
+        let mut hashes: Vec<u64> = values.iter().step_by(step).map(|value| hash(value)).collect();
+        let (rows, bytes) = (hashes.len(), values.iter().step_by(step).map(|value| value.len()).sum::<usize>());
+        hashes.sort_unstable();
+        hashes.dedup();
+        // Few different values are a page's own dictionary; short ones are as short as their numbers.
+        if hashes.len() * 2 < rows || bytes < rows * 7 {
+            return None;
+        }
+        let first = values[0];
+        if ipv4(first).is_some() {
+            return Some(Self::Ipv4);
+        }
+        if canonical(first).is_some() && first.len() < 12 {
+            return None;
+        }
+        let mut prefix = [0; 4];
+        prefix.iter_mut().zip(first.iter().take_while(|b| !b.is_ascii_hexdigit())).for_each(|(to, from)| *to = *from);
+        Some(Self::Prefix(prefix))
+    }
+
+    /// How often a value has to recur for a dictionary to be smaller than what it replaces.
+    fn recurrence_min(self) -> usize {
+        match self {
+            Self::Ipv4 => 4,
+            Self::Prefix(_) => 2,
+        }
+    }
+}
+
+impl Dictionaries {
+    /// Finds the columns that share values, and writes the dictionaries.
+    pub fn find(plans: &[Plan], gathered: &Gathered, out: &mut Output<'_>) -> Result<Self> {
+        let mut looks: Vec<(Look, Vec<(usize, Vec<&[u8]>)>)> = Vec::new();
+        for (number, plan) in plans.iter().enumerate() {
+            if plan.kind != SlotKind::Word || gathered.rows(number) < ROWS_MIN {
+                continue;
+            }
+            let values = gathered.values(number);
+            let Some(look) = Look::of(&values) else { continue };
+            match looks.iter_mut().find(|(known, _)| *known == look) {
+                Some((_, columns)) => columns.push((number, values)),
+                None => looks.push((look, vec![(number, values)])),
+            }
+        }
+        let mut found = Self::default();
+        for (look, columns) in looks {
+            let sharing = recurring(&columns, look.recurrence_min());
+            if !sharing.is_empty() {
+                found.build(&sharing, out)?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn build(&mut self, columns: &[&(usize, Vec<&[u8]>)], out: &mut Output<'_>) -> Result<()> {
+        let dictionary = out.dictionaries.len() as u32;
+        let mut numbered = Numbered::default();
+        for (plan, values) in columns {
+            let numbers = values.iter().map(|value| numbered.number(value, usize::MAX).map_or(0, i64::from)).collect();
+            self.columns.insert(*plan, (dictionary, numbers));
+        }
+        let context = Context { kind: SlotKind::Word, key: ColumnKey::dictionary(dictionary), depth: usize::MAX, times: None };
+        let entries = page(&numbered.entries, &context, out)?;
+        out.dictionaries.push(entries);
+        Ok(())
+    }
+
+    /// The dictionary of a plan's column and the number of each row's value, if it has one.
+    pub fn numbers(&self, plan: usize) -> Option<(u32, &[i64])> {
+        self.columns.get(&plan).map(|(dictionary, numbers)| (*dictionary, &numbers[..]))
+    }
+}
+
+/// The columns most of whose values stand at least `least` times in all of them together.
+fn recurring<'c, 'v>(columns: &'c [(usize, Vec<&'v [u8]>)], least: usize) -> Vec<&'c (usize, Vec<&'v [u8]>)> {
+    let sampled = |values: &Vec<&'v [u8]>| -> Vec<u64> {
+        values.iter().map(|value| hash(value)).filter(|hash| hash.rotate_left(20) % HASH_SAMPLE == 0).collect()
+    };
+    let hashes: Vec<Vec<u64>> = columns.iter().map(|(_, values)| sampled(values)).collect();
+    let mut counts: FxHashMap<u64, u32> = FxHashMap::default();
+    hashes.iter().flatten().for_each(|hash| *counts.entry(*hash).or_default() += 1);
+    let recurs = |hashes: &Vec<u64>| {
+        let often = hashes.iter().filter(|hash| counts[*hash] as usize >= least).count();
+        often * 10 >= hashes.len() * 7
+    };
+    let mut chosen: Vec<_> = columns.iter().zip(&hashes).filter(|(_, hashes)| !hashes.is_empty() && recurs(hashes)).collect();
+    // What recurs only because of columns that are not chosen does not recur.
+    let (mut all, mut different) = (0usize, rustc_hash::FxHashSet::default());
+    for (_, hashes) in &chosen {
+        all += hashes.len();
+        different.extend(hashes.iter().copied());
+    }
+    if all < different.len() * least {
+        chosen.clear();
+    }
+    chosen.into_iter().map(|(column, _)| column).collect()
+}
+
+/// The pages of a column whose values are in a dictionary.
+pub fn column(dictionary: u32, numbers: &[i64], values: &[&[u8]], out: &mut Output<'_>) -> Result<Vec<PageMeta>> {
+    let (mask, max_len) = (out.dictionaries[dictionary as usize].mask, out.dictionaries[dictionary as usize].max_len);
+    let mut pages = Vec::new();
+    let mut start = 0;
+    while start < values.len() {
+        let end = page_end(values, start);
+        let numbers = &numbers[start..end];
+        let range = numbers.iter().min().copied().zip(numbers.iter().max().copied());
+        let body = Body::Shared { dictionary, numbers: put_ints(numbers, &mut out.blocks)? };
+        pages.push(PageMeta { rows: numbers.len() as u32, mask, max_len, range, filter: None, body });
+        start = end;
+    }
+    Ok(pages)
+}
