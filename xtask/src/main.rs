@@ -26,11 +26,13 @@ cargo xtask <command>
           --only STEP       one step: format, tidy, clippy, test, doc, web, page
   tidy    the rules of the house: who may use whom, lengths, documents, words
           --ratchet         lower the recorded lengths of functions that became shorter
-  bench   measure ingest, size and searches; write benches/runs/
+  bench   measure ingest, size and searches beside other programs; write benches/runs/
+          --quick           a tenth of everything, in some minutes
           --binary FILE     measure this program instead of building one
-          --megabytes N     size of the generated log (default 256)
-          --lines N         at most so many lines of each corpus log
+          --megabytes N     size of the generated log (default 1000; the marks are for that)
+          --no-yardsticks   leave out DuckDB and chdb
           --no-write        print only
+          --generate FILE   write the generated log to a file and measure nothing
   docs    write the generated parts of the manual anew
           --check           fail if one is not up to date
 ";

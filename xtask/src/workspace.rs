@@ -32,12 +32,16 @@ pub fn cargo() -> String {
     std::env::var("CARGO").unwrap_or_else(|_| "cargo".into())
 }
 
+/// Where cargo builds.
+pub fn target() -> Result<PathBuf> {
+    let metadata = metadata()?;
+    Ok(metadata["target_directory"].as_str().context("cargo metadata names no target folder")?.into())
+}
+
 /// The program built with `profile`.
 pub fn binary(profile: &str) -> Result<PathBuf> {
-    let metadata = metadata()?;
-    let target = metadata["target_directory"].as_str().context("cargo metadata names no target folder")?;
     let folder = if profile == "dev" { "debug" } else { profile };
-    Ok(Path::new(target).join(folder).join("taffrail"))
+    Ok(target()?.join(folder).join("taffrail"))
 }
 
 /// The files below `folder` in the order of their names, without what is not ours.

@@ -16,5 +16,5 @@ pub use error::{Error, ErrorKind, Result};
 pub use id::Ulid;
 pub use random::{Randomness, SeededRandomness, SystemRandomness};
 pub use thread::yield_to_others;
-pub use vfs::sim::{Fault, Ignored, SimVfs};
+pub use vfs::sim::{Call, Fault, Ignored, Moment, Op, SimVfs};
 pub use vfs::{FileIdentity, Metadata, RealVfs, Vfs, VfsFile};

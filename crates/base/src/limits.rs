@@ -4,11 +4,24 @@
 /// the first marked as a continuation; nothing is cut away.
 pub const EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Bytes of an event of several lines: the longest stack traces and statements fit. What follows becomes an event of
+/// its own, marked.
+pub const MULTILINE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Lines of an event of several lines: a dump of all threads fits, a log whose lines only seem to belong together is
+/// cut before it is one event.
+pub const MULTILINE_LINES_MAX: usize = 10_000;
+
+/// Lines of one event that nothing but the lack of a time puts there: where more follow each other, the line with a
+/// time was a heading, and they are events.
+pub const LOOSE_LINES_MAX: usize = 200;
+
 /// Events in one batch handed to the store: bounds what one group commit holds in memory.
 pub const BATCH_EVENTS_MAX: usize = 65_536;
 
-/// Raw bytes after which an input hands over its batch: large enough to amortise an fsync.
-pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Raw bytes after which an input hands over its batch: large enough to amortise an fsync, and small enough that the
+/// two of each reader (one on its way, one being filled) are a few MiB.
+pub const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Raw bytes a memory segment may hold before it is written out: with columns being built beside it,
 /// this keeps ingest below 256 MiB.
@@ -49,6 +62,13 @@ pub const JOURNAL_RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Bytes of one journal file before the next is started.
 pub const JOURNAL_FILE_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+/// The highest number of a journal file: its name has sixteen digits, and one of seventeen would not be found.
+pub const JOURNAL_FILE_NUMBER_MAX: u64 = 9_999_999_999_999_999;
+
+/// The highest number of an event or a journal record: the catalog's numbers are signed. At a million events a
+/// second it lasts for 292,000 years.
+pub const SEQUENCE_MAX: u64 = i64::MAX as u64;
 
 /// Distinct fields that a search for all fields returns as columns; more are counted in a message.
 pub const SEARCH_COLUMNS_MAX: usize = 1_000;
@@ -195,3 +215,6 @@ pub const EVENT_FIELDS_MAX: usize = 1_000;
 
 /// Objects within objects whose fields are extracted; deeper ones are stepped over.
 pub const JSON_DEPTH_MAX: usize = 64;
+
+/// Findings of a check that are shown; the rest is counted. Who has more restores from a copy.
+pub const CHECK_FINDINGS_MAX: usize = 1_000;

@@ -1,8 +1,8 @@
 //! Where inputs and formats meet: what a source's events share, and its decoder.
 
 use std::sync::Arc;
-use taffrail_event::{EventBatch, Origin};
-use taffrail_format::{Decoder, DecoderSettings, Frame};
+use taffrail_event::{EventBatch, Origin, Timestamp};
+use taffrail_format::{Decoder, DecoderSettings, EventBreaker, Frame, Rule};
 
 /// What is known of the events of a source before they are read.
 #[derive(Clone, Debug)]
@@ -34,17 +34,21 @@ impl Envelope {
         Self { source: Arc::from(source), ..self.clone() }
     }
 
-    /// A decoder for these events.
-    pub(crate) fn decoding(&self) -> Decoding {
-        let origin = Origin {
+    /// What these events share; the sourcetype is empty where it is to be found out.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin {
             index: Arc::clone(&self.index),
             host: Arc::clone(self.host.as_ref().unwrap_or(&self.default_host)),
             source: Arc::clone(&self.source),
             sourcetype: self.sourcetype.clone().unwrap_or_else(|| Arc::from("")),
             transport: Arc::clone(&self.transport),
             peer: Arc::clone(&self.peer),
-        };
-        let settings = DecoderSettings { host_from_event: self.host.is_none(), ..DecoderSettings::new(origin) };
+        }
+    }
+
+    /// A decoder for these events.
+    pub(crate) fn decoding(&self) -> Decoding {
+        let settings = DecoderSettings { host_from_event: self.host.is_none(), ..DecoderSettings::new(self.origin()) };
         Decoding { decoder: Decoder::new(settings) }
     }
 }
@@ -61,6 +65,17 @@ impl Decoding {
         self.decoder.sample(bytes);
     }
 
+    /// Times without a year are at most as late as the file that they stand in was written to last. A time of
+    /// modification that nobody set says nothing.
+    pub fn set_modified(&mut self, nanos: i64) {
+        self.decoder.set_latest((nanos >= MODIFIED_MIN).then_some(Timestamp(nanos)));
+    }
+
+    /// How the lines of its events belong together.
+    pub fn event_rule(&self) -> Option<&'static Rule> {
+        self.decoder.event_rule()
+    }
+
     /// Adds one event to the batch.
     pub fn push(&mut self, frame: Frame<'_>, batch: &mut EventBatch) {
         self.decoder.decode(batch, frame);
@@ -69,5 +84,73 @@ impl Decoding {
     /// The format of the source, once it will not change any more.
     pub fn decided(&self) -> Option<&str> {
         self.decoder.is_decided().then(|| self.decoder.sourcetype())
+    }
+}
+
+/// 1990-01-01: archives and pictures of disks are made with files of 1970 and 1980.
+const MODIFIED_MIN: i64 = 631_152_000_000_000_000;
+
+/// The bytes of one source as they become events: cut, decoded, in a batch.
+#[derive(Debug)]
+pub(crate) struct Breaking {
+    breaker: EventBreaker,
+    pub decoding: Decoding,
+}
+
+impl Breaking {
+    /// At the beginning of a source.
+    pub fn new(decoding: Decoding) -> Self {
+        let mut breaking = Self { breaker: EventBreaker::new(), decoding };
+        breaking.breaker.set_rule(breaking.decoding.decoder.event_rule(), |_| {});
+        breaking
+    }
+
+    /// Further on, where `beginning` is what the source begins with; `continued` as [`Breaking::continued`] said.
+    pub fn resume(decoding: Decoding, continued: bool, beginning: &[u8]) -> Self {
+        let mut breaking = Self { breaker: EventBreaker::resume(continued), decoding };
+        breaking.breaker.set_rule(breaking.decoding.decoder.event_rule(), |_| {});
+        breaking.breaker.prime(beginning);
+        breaking
+    }
+
+    /// Takes bytes and adds the events that they complete.
+    pub fn push(&mut self, bytes: &[u8], batch: &mut EventBatch) {
+        let (breaker, decoder) = (&mut self.breaker, &mut self.decoding.decoder);
+        let before = decoder.event_rule();
+        breaker.push(bytes, |frame| decoder.decode(batch, frame));
+        let rule = decoder.event_rule();
+        if rule.map(std::ptr::from_ref) != before.map(std::ptr::from_ref) {
+            // The format was found out from the first lines: what is held is broken by its rule.
+            breaker.set_rule(rule, |frame| decoder.decode(batch, frame));
+        }
+    }
+
+    /// Adds the event that is open. Returns whether its last line had no end: then what comes continues it.
+    pub fn finish(&mut self, batch: &mut EventBatch) -> bool {
+        let (breaker, decoder) = (&mut self.breaker, &mut self.decoding.decoder);
+        let before = breaker.continued();
+        let open = breaker.finish(|frame| decoder.decode(batch, frame));
+        breaker.set_continued(open || before);
+        open
+    }
+
+    /// The line that was given without its end ends right here.
+    pub fn end_line(&mut self) {
+        self.breaker.set_continued(false);
+    }
+
+    /// Bytes taken that are in no event yet.
+    pub fn held(&self) -> usize {
+        self.breaker.held()
+    }
+
+    /// Whether the last of them are a line without its end.
+    pub fn is_within_line(&self) -> bool {
+        self.breaker.is_within_line()
+    }
+
+    /// Whether what comes continues a line whose beginning is in an event.
+    pub fn continued(&self) -> bool {
+        self.breaker.continued()
     }
 }

@@ -86,9 +86,11 @@ fn account(outgoing: Outgoing, error: &Error, on_failure: OnFailure) {
 }
 
 /// Offers one batch until the sink takes it, fails for good, or the input has been stopping for too long.
-pub(crate) async fn deliver(sink: Arc<dyn EventSink>, outgoing: Outgoing, mut stop: Stop, on_failure: OnFailure) -> Result<Receipt> {
+pub(crate) async fn deliver(sink: Arc<dyn EventSink>, mut outgoing: Outgoing, mut stop: Stop, on_failure: OnFailure) -> Result<Receipt> {
     let mut wait = RETRY_WAIT_MIN;
     let mut grace = STOP_GRACE;
+    // It may have to be offered again: the sink gets a clone, which must not cost a copy.
+    outgoing.batch.share();
     loop {
         match sink.append(outgoing.batch.clone()).await {
             Ok(receipt) => {

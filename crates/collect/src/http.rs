@@ -5,7 +5,7 @@ use std::sync::Arc;
 use taffrail_base::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use taffrail_base::{Error, ErrorKind, Result};
 use taffrail_event::{EventBatch, Timestamp};
-use taffrail_format::LineBreaker;
+use taffrail_format::EventBreaker;
 
 /// What a body holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct IngestOrigin {
     pub peer: String,
 }
 
-/// The events of a body: one per line (of NDJSON, empty lines are left out), in as many batches as the limits ask for.
+/// The events of a body: as the rule of its format says, of NDJSON one per line that is not empty, in as many batches as the limits ask for.
 ///
 /// The only error is a name that cannot be an index, or a host, source or sourcetype that is too long.
 pub fn batches(kind: Body, body: &[u8], origin: &IngestOrigin, received: Timestamp) -> Result<Vec<EventBatch>> {
@@ -48,6 +48,11 @@ pub fn batches(kind: Body, body: &[u8], origin: &IngestOrigin, received: Timesta
     };
     let mut decoding = envelope.decoding();
     decoding.sample(&body[..body.len().min(SAMPLE_BYTES)]);
+    let mut breaker = EventBreaker::new();
+    // NDJSON has an object a line by its definition. A body is complete: what its first lines are, all are.
+    if kind == Body::Raw {
+        breaker.set_rule(decoding.event_rule(), |_| {});
+    }
     let mut full = Vec::new();
     let mut batch = EventBatch::new(received);
     let mut take = |frame: taffrail_format::Frame<'_>| {
@@ -59,7 +64,6 @@ pub fn batches(kind: Body, body: &[u8], origin: &IngestOrigin, received: Timesta
         }
         decoding.push(frame, &mut batch);
     };
-    let mut breaker = LineBreaker::new();
     breaker.push(body, &mut take);
     breaker.finish(&mut take);
     if !batch.is_empty() {

@@ -22,6 +22,7 @@ mod outgoing;
 pub mod preset;
 pub mod syslog;
 pub mod unpack;
+mod whole;
 
 pub use counters::{InputCounters, InputSnapshot, SourceSnapshot};
 pub use input::{Context, Input, InputSettings, Inputs, Running};

@@ -50,6 +50,11 @@ impl Outgoing {
         Self { batch: EventBatch::new(received), tally: Tally::default() }
     }
 
+    /// The next one after `before`, which was full.
+    pub fn after(before: &Self, received: Timestamp) -> Self {
+        Self { batch: EventBatch::with_room_of(&before.batch, received), tally: Tally::default() }
+    }
+
     /// Runs `fill` on the batch and books what it added on `source`.
     pub fn add<R>(&mut self, source: &Arc<SourceCounters>, fill: impl FnOnce(&mut EventBatch) -> R) -> R {
         let (events, bytes) = (self.batch.len(), self.batch.raw_bytes());

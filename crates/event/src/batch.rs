@@ -1,6 +1,7 @@
 //! Events on their way in: many at once, in one buffer, so that an event costs no allocation.
 
 use crate::{Origin, Problems, Timestamp};
+use std::sync::Arc;
 
 /// How far an input has come with something it reads. It is committed in the same journal record as the
 /// events that it covers, so that neither can be there without the other.
@@ -28,8 +29,60 @@ pub struct EventBatch {
     /// How far the input has come once these are durable.
     pub positions: Vec<Position>,
     origins: Vec<Origin>,
+    body: Body,
+}
+
+/// The events themselves: of this batch alone while it is filled, of all its clones once it is on its way.
+#[derive(Clone, Debug)]
+enum Body {
+    Own(Events),
+    Shared(Arc<Events>),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Events {
     heads: Vec<Head>,
     raw: Vec<u8>,
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::Own(Events::default())
+    }
+}
+
+impl PartialEq for Body {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Body {}
+
+impl std::ops::Deref for Body {
+    type Target = Events;
+
+    #[inline]
+    fn deref(&self) -> &Events {
+        match self {
+            Self::Own(events) => events,
+            Self::Shared(events) => events,
+        }
+    }
+}
+
+impl Body {
+    /// To write to; what others hold as well is copied first.
+    #[inline]
+    fn own(&mut self) -> &mut Events {
+        if let Self::Shared(events) = self {
+            *self = Self::Own(Arc::unwrap_or_clone(std::mem::take(events)));
+        }
+        match self {
+            Self::Own(events) => events,
+            Self::Shared(_) => unreachable!("it was just made its own"),
+        }
+    }
 }
 
 /// One event of a batch.
@@ -55,6 +108,20 @@ impl EventBatch {
         Self { received, ..Self::default() }
     }
 
+    /// An empty batch received at `received` with room for as much as `before` holds, so that an input that fills
+    /// one after the other does not grow each anew.
+    pub fn with_room_of(before: &Self, received: Timestamp) -> Self {
+        let events = Events { heads: Vec::with_capacity(before.len()), raw: Vec::with_capacity(before.raw_bytes()) };
+        Self { received, body: Body::Own(events), ..Self::default() }
+    }
+
+    /// Makes clones cheap: from here on they share the events. Adding to a shared batch copies it.
+    pub fn share(&mut self) {
+        if let Body::Own(events) = &mut self.body {
+            self.body = Body::Shared(Arc::new(std::mem::take(events)));
+        }
+    }
+
     /// The number of `origin` in this batch, added if new.
     pub fn origin(&mut self, origin: &Origin) -> u32 {
         // The last few are the likely ones: senders come in runs.
@@ -67,10 +134,12 @@ impl EventBatch {
     }
 
     /// Adds an event; `origin` is a number that [`EventBatch::origin`] gave.
+    #[inline]
     pub fn push(&mut self, origin: u32, time: Timestamp, problems: Problems, raw: &[u8]) {
         debug_assert!((origin as usize) < self.origins.len());
-        self.raw.extend_from_slice(raw);
-        self.heads.push(Head { end: self.raw.len(), time, origin, problems });
+        let events = self.body.own();
+        events.raw.extend_from_slice(raw);
+        events.heads.push(Head { end: events.raw.len(), time, origin, problems });
     }
 
     /// Sets a position that becomes durable with these events.
@@ -80,17 +149,17 @@ impl EventBatch {
 
     /// Number of events.
     pub fn len(&self) -> usize {
-        self.heads.len()
+        self.body.heads.len()
     }
 
     /// Whether there are neither events nor positions.
     pub fn is_empty(&self) -> bool {
-        self.heads.is_empty() && self.positions.is_empty()
+        self.body.heads.is_empty() && self.positions.is_empty()
     }
 
     /// Bytes of all events together.
     pub fn raw_bytes(&self) -> usize {
-        self.raw.len()
+        self.body.raw.len()
     }
 
     /// The origins, by number.
@@ -105,10 +174,11 @@ impl EventBatch {
 
     /// Event number `at`.
     pub fn event(&self, at: usize) -> EventRef<'_> {
-        let head = self.heads[at];
-        let start = if at == 0 { 0 } else { self.heads[at - 1].end };
+        let events = &*self.body;
+        let head = events.heads[at];
+        let start = if at == 0 { 0 } else { events.heads[at - 1].end };
         EventRef {
-            raw: &self.raw[start..head.end],
+            raw: &events.raw[start..head.end],
             time: head.time,
             received: self.received,
             origin: &self.origins[head.origin as usize],
@@ -120,5 +190,32 @@ impl EventBatch {
     /// The events in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = EventRef<'_>> {
         (0..self.len()).map(|at| self.event(at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin() -> Origin {
+        let text = |text: &str| -> Arc<str> { text.into() };
+        Origin { index: text("main"), host: text("h"), source: text("s"), sourcetype: text("t"), transport: text("file"), peer: text("") }
+    }
+
+    #[test]
+    fn clones_of_a_shared_batch_are_independent() {
+        let mut batch = EventBatch::new(Timestamp(1));
+        let number = batch.origin(&origin());
+        batch.push(number, Timestamp(2), Problems::NONE, b"one");
+        batch.share();
+        let mut other = batch.clone();
+        assert_eq!(batch, other);
+        other.push(number, Timestamp(3), Problems::NO_TIME, b"two");
+        assert_eq!((batch.len(), batch.raw_bytes(), other.len(), other.raw_bytes()), (1, 3, 2, 6));
+        let raw: Vec<&[u8]> = other.iter().map(|event| event.raw).collect();
+        assert_eq!(raw, [b"one", b"two"]);
+        assert_ne!(batch, other);
+        let room = EventBatch::with_room_of(&other, Timestamp(4));
+        assert!(room.is_empty() && room.received == Timestamp(4));
     }
 }

@@ -19,14 +19,17 @@ impl Problems {
     pub const CONTINUED: Self = Self(16);
     /// The format expected something else (bad syslog header, broken JSON): kept as text.
     pub const MALFORMED: Self = Self(32);
+    /// Lines that go on an event which was cut off between two of its lines: it reached a limit, or had rested.
+    pub const MORE_LINES: Self = Self(64);
 
-    const NAMES: [(Self, &'static str); 6] = [
+    const NAMES: [(Self, &'static str); 7] = [
         (Self::NO_TIME, "no_time"),
         (Self::BAD_TIME, "bad_time"),
         (Self::INFERRED_TIME, "inferred_time"),
         (Self::NOT_UTF8, "not_utf8"),
         (Self::CONTINUED, "continued"),
         (Self::MALFORMED, "malformed"),
+        (Self::MORE_LINES, "more_lines"),
     ];
 
     /// Both sets together.

@@ -32,4 +32,4 @@ pub use merkle::{Frontier, Hash};
 pub use note::{Signer, Verifier};
 pub use removal::SegmentRemoval;
 pub use seal::{SegmentSeal, seal_segment};
-pub use verify::{Report, verify};
+pub use verify::{Report, check_keys, verify};

@@ -183,11 +183,7 @@ fn open_key(vfs: &dyn Vfs, folder: &Path, random: &dyn Randomness) -> Result<Sig
     let path = folder.join(KEY);
     match vfs.read(&path) {
         Ok(bytes) => {
-            let wrong = || Error::corrupt(path.display(), "this is not a private key").with_hint("restore it from a backup");
-            let text = String::from_utf8(bytes).map_err(|_| wrong())?;
-            let (name, key) = text.trim_end().strip_prefix(PRIVATE).and_then(|rest| rest.split_once('+')).ok_or_else(wrong)?;
-            let seed = BASE64.decode(key).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(wrong)?;
-            let signer = Signer::from_secret(name, seed)?;
+            let signer = parse_private_key(&path, bytes)?;
             write_public_key(vfs, folder, &signer)?;
             Ok(signer)
         }
@@ -212,6 +208,20 @@ fn open_key(vfs: &dyn Vfs, folder: &Path, random: &dyn Randomness) -> Result<Sig
         }
         Err(error) => Err(Error::io(path.display(), error)),
     }
+}
+
+fn parse_private_key(path: &Path, bytes: Vec<u8>) -> Result<Signer> {
+    let wrong = || Error::corrupt(path.display(), "this is not a private key").with_hint("restore it from a backup");
+    let text = String::from_utf8(bytes).map_err(|_| wrong())?;
+    let (name, key) = text.trim_end().strip_prefix(PRIVATE).and_then(|rest| rest.split_once('+')).ok_or_else(wrong)?;
+    let seed = BASE64.decode(key).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(wrong)?;
+    Signer::from_secret(name, seed)
+}
+
+/// What checks the signatures of the private key in `path`.
+pub(crate) fn read_private_key(vfs: &dyn Vfs, path: &Path) -> Result<Verifier> {
+    let bytes = vfs.read(path).map_err(|error| Error::io(path.display(), error))?;
+    Ok(parse_private_key(path, bytes)?.verifier())
 }
 
 /// Writes the public key beside the private one if it is not there; a crash may have come between.

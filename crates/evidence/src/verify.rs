@@ -2,7 +2,7 @@
 //! need the private key.
 
 use crate::checkpoint::Checkpoint;
-use crate::log::{CHECKPOINTS, Notes, PUBLIC_KEY, SEALS};
+use crate::log::{CHECKPOINTS, KEY, Notes, PUBLIC_KEY, SEALS, read_private_key};
 use crate::merkle::{Frontier, Hash};
 use crate::note::Verifier;
 use crate::records::Lines;
@@ -31,6 +31,8 @@ pub struct Finding {
     pub place: String,
     /// What is wrong.
     pub what: String,
+    /// A crash leaves it like this, and the next start mends it: nothing that was reported as sealed is concerned.
+    pub unfinished: bool,
 }
 
 /// The outcome.
@@ -68,9 +70,13 @@ impl Report {
     }
 
     fn add(&mut self, place: impl Into<String>, what: impl Into<String>) {
+        self.note(place, what, false);
+    }
+
+    fn note(&mut self, place: impl Into<String>, what: impl Into<String>, unfinished: bool) {
         self.findings_total += 1;
         if self.findings.len() < EVIDENCE_FINDINGS_MAX {
-            self.findings.push(Finding { place: place.into(), what: what.into() });
+            self.findings.push(Finding { place: place.into(), what: what.into(), unfinished });
         }
     }
 }
@@ -128,7 +134,7 @@ fn read_claims(vfs: &dyn Vfs, folder: &Path, key: &Verifier, report: &mut Report
         report.checkpoints += 1;
         let place = format!("{}, byte {start}", notes.path.display());
         let Some(note) = note else {
-            report.add(place, "the checkpoint is not complete");
+            report.note(place, "the checkpoint is not complete", true);
             continue;
         };
         match key.open(&note).and_then(Checkpoint::parse) {
@@ -180,7 +186,7 @@ fn check_seals(vfs: &dyn Vfs, data: &Path, folder: &Path, claims: &[Claim], skip
                 files.insert(seal.path.clone(), (seal, Place::Here));
             }
             (_, Some(removal)) if line.complete => remove(&mut files, &removal, place, report),
-            _ => report.add(place, "the line is neither a seal nor a removal"),
+            _ => report.note(place, "the line is neither a seal nor a removal", !line.complete),
         }
     }
     for (seal, place) in files.values() {
@@ -199,7 +205,7 @@ fn check_seals(vfs: &dyn Vfs, data: &Path, folder: &Path, claims: &[Claim], skip
             "{} seals at its end are not signed (a crash may have come between; the next start seals them again)",
             report.seals - report.signed
         );
-        report.add(path.display().to_string(), what);
+        report.note(path.display().to_string(), what, true);
     }
     Ok(())
 }
@@ -223,6 +229,31 @@ fn remove(files: &mut BTreeMap<String, (SegmentSeal, Place)>, removal: &SegmentR
         // Removed before it could be sealed.
         None => {}
     }
+}
+
+/// Looks at the two key files: what they hold must be keys, and belong together. Gives what is wrong.
+pub fn check_keys(vfs: &dyn Vfs, data: &Path) -> Result<Vec<Finding>> {
+    let folder = data.join("evidence");
+    let mut findings = Vec::new();
+    let mut verifiers = Vec::new();
+    for (name, read) in [(PUBLIC_KEY, read_key as fn(&dyn Vfs, &Path) -> Result<Verifier>), (KEY, read_private_key)] {
+        let path = folder.join(name);
+        match read(vfs, &path) {
+            Ok(verifier) => verifiers.push(verifier.to_string()),
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Invalid | ErrorKind::NotFound) => {
+                let what = error.message().trim_start_matches(&format!("{}: ", path.display())).to_owned();
+                findings.push(Finding { place: path.display().to_string(), what, unfinished: false });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if let [public, private] = &verifiers[..]
+        && public != private
+    {
+        let what = "the public key is not that of the private key beside it".to_owned();
+        findings.push(Finding { place: folder.join(PUBLIC_KEY).display().to_string(), what, unfinished: false });
+    }
+    Ok(findings)
 }
 
 fn check_file(vfs: &dyn Vfs, data: &Path, seal: &SegmentSeal, report: &mut Report) -> Result<()> {

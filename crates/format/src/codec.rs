@@ -65,3 +65,6 @@ impl Decoded<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //! event costs no allocation.
 
 use crate::codec::{Codec, Context, codec};
-use crate::{Frame, TimeFinder, Zone, detect};
+use crate::{Frame, Rule, TimeFinder, Zone, detect};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use taffrail_base::limits::DECODER_HOSTS_MAX;
@@ -34,15 +34,27 @@ const DETECT_LINES_MAX: u32 = 10;
 pub struct Decoder {
     settings: DecoderSettings,
     codec: &'static dyn Codec,
+    rule: Option<&'static Rule>,
     context: Context,
     /// Lines that may still change the sourcetype.
     undecided: u32,
     default: Interned,
-    hosts: FxHashMap<Box<[u8]>, Interned>,
+    hosts: Hosts,
     /// Time, problems and host of the last event, for the parts of it that may follow.
     last: (Timestamp, Problems),
-    last_host: Vec<u8>,
+    last_host: Option<usize>,
 }
+
+/// The hosts that a source named.
+struct Hosts {
+    all: Vec<(Box<[u8]>, Interned)>,
+    by_name: FxHashMap<Box<[u8]>, usize>,
+    /// Where in `all` a host of such a spelling was seen last; to be checked.
+    recent: [usize; RECENT_HOSTS],
+}
+
+/// Hosts that are found again without hashing all of their name: most sources speak for a few.
+const RECENT_HOSTS: usize = 64;
 
 #[derive(Clone, Debug)]
 struct Interned {
@@ -61,12 +73,13 @@ impl Decoder {
         }
         Self {
             codec: codec(&origin.sourcetype),
+            rule: Rule::of(&origin.sourcetype),
             context: Context { times: TimeFinder::new(settings.zone.clone()), ..Context::default() },
             undecided: if fixed { 0 } else { DETECT_LINES_MAX },
             default: Interned { origin, number: 0 },
-            hosts: FxHashMap::default(),
+            hosts: Hosts::new(),
             last: (Timestamp::default(), Problems::NO_TIME),
-            last_host: Vec::new(),
+            last_host: None,
             settings,
         }
     }
@@ -79,6 +92,17 @@ impl Decoder {
     /// Whether the sourcetype will not change any more: worth remembering with the source's position.
     pub fn is_decided(&self) -> bool {
         self.undecided == 0
+    }
+
+    /// How the lines of its events belong together; `None`: each is an event.
+    pub fn event_rule(&self) -> Option<&'static Rule> {
+        self.rule
+    }
+
+    /// From here on times without a year are at most as late as `latest`: when the file that they stand in was last
+    /// written to. `None`: as late as they are received.
+    pub fn set_latest(&mut self, latest: Option<Timestamp>) {
+        self.context.times.set_latest(latest);
     }
 
     /// Looks at the first bytes of the source, before anything is decoded, to find out its sourcetype.
@@ -97,11 +121,10 @@ impl Decoder {
     pub fn decode(&mut self, batch: &mut EventBatch, frame: Frame<'_>) {
         let utf8 = if is_utf8(frame.raw) { Problems::NONE } else { Problems::NOT_UTF8 };
         let problems = frame.problems.with(utf8);
-        let part = frame.problems.contains(Problems::CONTINUED) && !frame.problems.contains(Problems::MALFORMED);
+        let cut = frame.problems.contains(Problems::CONTINUED) || frame.problems.contains(Problems::MORE_LINES);
+        let part = cut && !frame.problems.contains(Problems::MALFORMED);
         if part && !self.last.1.contains(Problems::NO_TIME) {
-            let host = std::mem::take(&mut self.last_host);
-            let number = self.origin_number(batch, Some(&*host).filter(|h| !h.is_empty()));
-            self.last_host = host;
+            let number = self.origin_number(batch, self.last_host);
             batch.push(number, self.last.0, self.last.1.with(problems), frame.raw);
             return;
         }
@@ -118,32 +141,53 @@ impl Decoder {
         let wrong = if part { Problems(decoded.problems.0 & !Problems::MALFORMED.0) } else { decoded.problems };
         let host = decoded.host.filter(|host| self.settings.host_from_event && !host.is_empty());
         self.last = (decoded.time, wrong);
-        self.last_host.clear();
-        self.last_host.extend_from_slice(host.unwrap_or_default());
-        let number = self.origin_number(batch, host);
+        self.last_host = host.map(|host| self.hosts.number(host, &self.default));
+        let number = self.origin_number(batch, self.last_host);
         batch.push(number, decoded.time, problems.with(wrong), frame.raw);
     }
 
     fn decide(&mut self, sourcetype: &str) {
         self.codec = codec(sourcetype);
+        self.rule = Rule::of(sourcetype);
         self.undecided = 0;
         self.default.origin.sourcetype = sourcetype.into();
-        self.hosts.clear();
+        self.hosts = Hosts::new();
+        self.last_host = None;
     }
 
-    fn origin_number(&mut self, batch: &mut EventBatch, host: Option<&[u8]>) -> u32 {
-        let Some(host) = host else { return self.default.number_in(batch) };
-        if let Some(known) = self.hosts.get_mut(host) {
-            return known.number_in(batch);
+    fn origin_number(&mut self, batch: &mut EventBatch, host: Option<usize>) -> u32 {
+        host.map_or(&mut self.default, |at| &mut self.hosts.all[at].1).number_in(batch)
+    }
+}
+
+impl Hosts {
+    fn new() -> Self {
+        Self { all: Vec::new(), by_name: FxHashMap::default(), recent: [usize::MAX; RECENT_HOSTS] }
+    }
+
+    /// The number of a host, which is not empty; a new one gets what `default` has for the rest.
+    fn number(&mut self, host: &[u8], default: &Interned) -> usize {
+        // Names of one network differ at their end.
+        let (last, before) = (host[host.len() - 1], host[host.len().saturating_sub(2)]);
+        let place = (usize::from(last) * 7 + usize::from(before) + host.len()) % RECENT_HOSTS;
+        let recent = self.recent[place];
+        if self.all.get(recent).is_some_and(|(known, _)| **known == *host) {
+            return recent;
         }
-        if self.hosts.len() >= DECODER_HOSTS_MAX {
-            self.hosts.clear();
-        }
-        let mut interned = self.default.clone();
-        interned.origin.host = Arc::from(String::from_utf8_lossy(host));
-        let number = interned.number_in(batch);
-        self.hosts.insert(host.into(), interned);
+        let number = self.by_name.get(host).copied().unwrap_or_else(|| self.add(host, default));
+        self.recent[place] = number;
         number
+    }
+
+    fn add(&mut self, host: &[u8], default: &Interned) -> usize {
+        if self.all.len() >= DECODER_HOSTS_MAX {
+            *self = Self::new();
+        }
+        let mut interned = default.clone();
+        interned.origin.host = Arc::from(String::from_utf8_lossy(host));
+        self.by_name.insert(host.into(), self.all.len());
+        self.all.push((host.into(), interned));
+        self.all.len() - 1
     }
 }
 

@@ -15,6 +15,8 @@ mod json;
 mod pairs;
 mod rules;
 
+pub(crate) use rules::built_in;
+
 use crate::tape::{Laid, Span, Tape};
 use collector::{Collector, Found, Value};
 use rules::Rules;

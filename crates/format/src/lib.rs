@@ -1,6 +1,6 @@
 //! Bytes to events, and events to fields. Pure: no I/O, no clock, no settings.
 //!
-//! On the way in: [`LineBreaker`] and [`SyslogFramer`] cut byte streams into [`Frame`]s, and a [`Decoder`] per
+//! On the way in: [`EventBreaker`] and [`SyslogFramer`] cut byte streams into [`Frame`]s, and a [`Decoder`] per
 //! source finds each event's time and host and adds it to an `EventBatch`. On the way out: [`Formats`] says,
 //! once per pattern, where the fields of its events are.
 //!
@@ -9,6 +9,7 @@
 pub mod codec;
 pub mod decoder;
 pub mod detect;
+pub mod events;
 pub mod fields;
 pub mod frame;
 pub mod framing;
@@ -20,6 +21,7 @@ pub mod time;
 pub use codec::{Codec, Context, Decoded};
 pub use decoder::{Decoder, DecoderSettings};
 pub use detect::detect;
+pub use events::{EventBreaker, Rule};
 pub use fields::Formats;
 pub use frame::Frame;
 pub use framing::SyslogFramer;

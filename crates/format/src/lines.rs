@@ -45,6 +45,11 @@ impl LineBreaker {
         self.held.len()
     }
 
+    /// Takes the unfinished line out.
+    pub(crate) fn take_held(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
+    }
+
     /// Whether the next frame continues a line whose beginning was given already.
     pub fn continued(&self) -> bool {
         self.continued

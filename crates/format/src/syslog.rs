@@ -78,6 +78,12 @@ pub fn facility(priority: u8) -> &'static str {
 
 static WORD: Class = Class::not(b" \t\r\n\0");
 static TAG: Class = Class::not(b" \t\r\n\0[:\"<>{}|,;=&'");
+/// Whether the byte may be part of a program's name.
+#[inline]
+pub(crate) fn is_tag(byte: u8) -> bool {
+    TAG.has(byte)
+}
+
 static IN_BRACKETS: Class = Class::not(b" \t\r\n\0[]\"");
 static IN_ANGLES: Class = Class::not(b" \t\r\n\0<>\"'=:,;()[]{}|&?!*+");
 static SD_NAME: Class = Class::not(b" \t\r\n\0=]\"");

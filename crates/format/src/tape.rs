@@ -78,6 +78,7 @@ impl Class {
     }
 
     /// Whether a byte is in the class.
+    #[inline]
     pub(crate) fn has(&self, byte: u8) -> bool {
         self.table[byte as usize]
     }

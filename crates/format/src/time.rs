@@ -1,9 +1,10 @@
 //! Finds the time of an event in its bytes and makes it a point on the UTC time line.
 //!
-//! [`read`] knows the layouts; [`find`] looks for one in a line; this file turns what was read into a
+//! [`read`] knows the layouts; [`find`] looks for one in a line; [`memo`] remembers the day of the last; this file turns what was read into a
 //! [`Timestamp`]: zone, missing year, and times that cannot be meant.
 
 mod find;
+mod memo;
 pub(crate) mod read;
 
 pub use find::{Found, TimeFinder};
@@ -69,8 +70,9 @@ const DAY_NANOS: i64 = 86_400_000_000_000;
 /// An event may be this far ahead of its receipt; more is a clock that nobody set, or not a time at all.
 const AHEAD_NANOS_MAX: i64 = 2 * 366 * DAY_NANOS;
 
-/// The time that was read, as it is to be stored, with what had to be assumed.
-pub(crate) fn resolve(reading: &Reading, zone: &Zone, received: Timestamp) -> (Timestamp, Problems) {
+/// The time that was read, as it is to be stored, with what had to be assumed. A year that is not written is such
+/// that the time is not (much) later than `latest`.
+pub(crate) fn resolve(reading: &Reading, zone: &Zone, received: Timestamp, latest: Timestamp) -> (Timestamp, Problems) {
     match reading {
         Reading::Epoch(nanos) => sane(*nanos, Problems::NONE, received),
         Reading::Civil(civil) => {
@@ -79,7 +81,7 @@ pub(crate) fn resolve(reading: &Reading, zone: &Zone, received: Timestamp) -> (T
                 problems = Problems::INFERRED_TIME;
             }
             let seconds =
-                if civil.year == 0 { infer_year(civil, zone, received) } else { seconds_in_year(civil, i32::from(civil.year), zone) };
+                if civil.year == 0 { infer_year(civil, zone, latest) } else { seconds_in_year(civil, i32::from(civil.year), zone) };
             let nanos = i128::from(seconds) * 1_000_000_000 + i128::from(civil.nanos);
             sane(i64::try_from(nanos).unwrap_or(i64::MAX), problems, received)
         }
@@ -101,10 +103,10 @@ fn seconds_in_year(civil: &Civil, year: i32, zone: &Zone) -> i64 {
     }
 }
 
-/// The latest year that does not put the time more than a day ahead of its receipt. A 29 February belongs to
+/// The latest year that does not put the time more than a day ahead of `latest`. A 29 February belongs to
 /// the latest leap year of these.
-fn infer_year(civil: &Civil, zone: &Zone, received: Timestamp) -> i64 {
-    let now = received.0.div_euclid(1_000_000_000);
+fn infer_year(civil: &Civil, zone: &Zone, latest: Timestamp) -> i64 {
+    let now = latest.0.div_euclid(1_000_000_000);
     let (year_now, _, _) = taffrail_event::time::civil_from_days(now.div_euclid(86_400));
     let year_now = i32::try_from(year_now).unwrap_or(1970);
     let fits = |year: i32| civil.month != 2 || civil.day != 29 || read::is_leap(year);

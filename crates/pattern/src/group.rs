@@ -88,16 +88,18 @@ impl<'l> Grouped<'_, 'l> {
         leaf.positions.iter().map(|position| cut(line, tokens[*position as usize])).collect()
     }
 
-    /// Calls `each` with the values of all slots of a leaf's rows, row after row.
-    pub fn each_row(&self, leaf: &Leaf, mut each: impl FnMut(&mut dyn Iterator<Item = &'l [u8]>)) {
+    /// Calls `each` with each row's line and where in it the values of the slots stand, row after row.
+    pub fn each_row(&self, leaf: &Leaf, mut each: impl FnMut(&'l [u8], &mut dyn Iterator<Item = (u32, u32)>)) {
         let Some(shape) = leaf.shape else {
-            return leaf.rows.iter().for_each(|row| each(&mut std::iter::once(self.lines[*row as usize])));
+            let whole = |line: &'l [u8]| std::iter::once((0, line.len() as u32));
+            return leaf.rows.iter().map(|row| self.lines[*row as usize]).for_each(|line| each(line, &mut whole(line)));
         };
         let shape = &self.shapes[shape as usize];
         for (row, place) in leaf.rows.iter().zip(&leaf.places) {
-            let line = self.lines[*row as usize];
             let tokens = shape.tokens_of(*place);
-            each(&mut leaf.positions.iter().map(|position| cut(line, tokens[*position as usize])));
+            let mut places =
+                leaf.positions.iter().map(|position| tokens[*position as usize]).map(|(start, end)| (start.into(), end.into()));
+            each(self.lines[*row as usize], &mut places);
         }
     }
 }

@@ -4,12 +4,14 @@
 //! - [`group`] decides, for many lines at once, which positions are constant and which vary.
 //! - [`Pattern`] is the outcome; its id comes from its content and is the same on every node.
 //! - [`text`] matches search terms against bytes, by the same rules everywhere.
+//! - [`automaton`] decides terms and regular expressions on patterns with open slots.
 //! - [`plan`] says how a field is found in a pattern, decided once per pattern.
 //! - [`bytes`] compares short byte strings.
 //! - [`mine`] merges patterns for people to read.
 //!
 //! Nothing here knows files, segments or queries.
 
+pub mod automaton;
 pub mod bytes;
 pub mod group;
 pub mod mine;

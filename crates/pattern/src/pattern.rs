@@ -1,6 +1,9 @@
 //! A pattern: the constant text of events with slots where they vary.
 
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use std::fmt;
+use std::sync::{Arc, Weak};
 
 /// What a slot may hold. A slot never holds more than its kind says: rules decided on the pattern rely on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,6 +30,12 @@ pub enum Piece {
 /// The identity of a pattern: XXH3-64 of its [`Pattern::key`]; compare keys before trusting equality.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PatternId(pub u64);
+
+/// Patterns by identity; those that nobody holds are dropped when there are `sweep_at`.
+struct Interned {
+    patterns: Option<FxHashMap<PatternId, Weak<Pattern>>>,
+    sweep_at: usize,
+}
 
 /// Constant text with slots.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -110,6 +119,28 @@ impl Pattern {
         }
         pieces.push(Piece::Text(text));
         Some(Self::new(pieces))
+    }
+
+    /// The pattern of a key, the very same for all that ask while somebody holds it: segments share patterns, and
+    /// what is decided on one is found again by its address.
+    pub fn interned(key: &[u8]) -> Option<(PatternId, Arc<Self>)> {
+        static KNOWN: Mutex<Interned> = Mutex::new(Interned { patterns: None, sweep_at: 4_096 });
+        let id = PatternId(xxhash_rust::xxh3::xxh3_64(key));
+        let mut known = KNOWN.lock();
+        let Interned { patterns, sweep_at } = &mut *known;
+        let patterns = patterns.get_or_insert_default();
+        if let Some(pattern) = patterns.get(&id).and_then(Weak::upgrade)
+            && pattern.key() == key
+        {
+            return Some((id, pattern));
+        }
+        let pattern = Arc::new(Self::from_key(key)?);
+        if patterns.len() >= *sweep_at {
+            patterns.retain(|_, pattern| pattern.strong_count() > 0);
+            *sweep_at = 4_096.max(patterns.len() * 2);
+        }
+        patterns.insert(id, Arc::downgrade(&pattern));
+        Some((id, pattern))
     }
 
     /// Its identity.

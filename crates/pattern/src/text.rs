@@ -177,7 +177,7 @@ impl TermMatcher {
         }
         let longest = term.parts.iter().filter(|p| p.is_ascii()).max_by_key(|p| p.len()).filter(|p| !p.is_empty());
         let prefilter = longest.map(|p| Finder::new(p.as_bytes(), !term.case_sensitive));
-        Self(Matcher::Wildcard { prefilter, regex: Box::new(wildcard_regex(term, ascii)) })
+        Self(Matcher::Wildcard { prefilter, regex: Box::new(wildcard_regex(term)) })
     }
 
     /// Whether the term stands in `bytes`; the ends of `bytes` count as breakers.
@@ -186,6 +186,16 @@ impl TermMatcher {
             Matcher::Wildcard { prefilter: Some(finder), .. } if finder.find(bytes, 0, |_| true).is_none() => false,
             _ => self.find(bytes, 0).is_some(),
         }
+    }
+
+    /// The first place at or after `from` where a literal of the term stands, whatever is around it; every match
+    /// has one. `None` in the outer option where no literal can be looked for as it is.
+    pub fn find_literal(&self, bytes: &[u8], from: usize) -> Option<Option<(usize, usize)>> {
+        let finder = match &self.0 {
+            Matcher::Literal { finder, .. } | Matcher::Wildcard { prefilter: Some(finder), .. } => finder,
+            _ => return None,
+        };
+        Some(finder.find(bytes, from, |_| true).map(|start| (start, start + finder.needle.len())))
     }
 
     /// The first place at or after `from` where it stands, as start and end; for marking matches.
@@ -218,7 +228,18 @@ fn breaks_after(bytes: &[u8], end: usize) -> bool {
     end == bytes.len() || is_breaker(bytes[end]) || is_breaker(bytes[end - 1])
 }
 
-fn wildcard_regex(term: &Term, ascii: bool) -> Regex {
+/// Whether a match of the term is decided by bytes alone: none of its letters has another case beyond ASCII.
+pub(crate) fn is_exact_in_bytes(term: &Term) -> bool {
+    term.case_sensitive || term.parts.iter().all(|p| p.is_ascii())
+}
+
+fn wildcard_regex(term: &Term) -> Regex {
+    RegexBuilder::new(&term_source(term)).size_limit(1 << 24).build().expect("escaped literals make a valid expression")
+}
+
+/// The expression that finds the term in bytes; its first group is the term itself.
+pub(crate) fn term_source(term: &Term) -> String {
+    let ascii = term.parts.iter().all(|p| p.is_ascii());
     let class = |test: fn(u8) -> bool| -> String { (0..128u8).filter(|b| test(*b)).map(|b| format!("\\x{b:02x}")).collect() };
     let breakers = class(is_breaker);
     let majors = class(is_major_breaker);
@@ -238,7 +259,7 @@ fn wildcard_regex(term: &Term, ascii: bool) -> Regex {
     if !term.open_end() && !last.as_bytes().last().is_some_and(|b| is_breaker(*b)) {
         source.push_str(&format!("(?:\\z|(?-u:[{breakers}]))"));
     }
-    RegexBuilder::new(&source).size_limit(1 << 24).build().expect("escaped literals make a valid expression")
+    source
 }
 
 #[cfg(test)]

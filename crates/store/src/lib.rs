@@ -6,11 +6,13 @@
 //! - [`catalog`]: which segments exist; what it lists exists, nothing else does.
 //! - [`Store`]: holds these together through crashes.
 //! - [`scan`]: reads events back, deciding per pattern.
+//! - [`check`]: looks at everything stored and names what is wrong.
 //!
 //! This crate knows no query language and no formats; fields come from a [`taffrail_pattern::FieldResolver`].
 
 pub mod archive;
 pub mod catalog;
+pub mod check;
 mod codec;
 pub mod journal;
 pub mod memory;

@@ -44,14 +44,24 @@ impl MemorySegment {
         Self { index: index.into(), first_sequence, inner: Mutex::new(inner) }
     }
 
-    /// Adds an event.
-    pub fn push(&self, event: EventRef<'_>) {
+    /// Adds events, in order.
+    pub fn extend<'e>(&self, events: impl Iterator<Item = EventRef<'e>>) {
         let mut inner = self.inner.lock();
-        inner.open.push(event);
-        inner.events += 1;
-        inner.raw_bytes += event.raw.len();
-        if inner.open.events() >= PART_EVENTS_MAX || inner.open.raw_bytes() >= PART_BYTES_MAX {
-            inner.close(&self.index, self.first_sequence);
+        // Origins are numbered within the batch that events come in: each is looked up once for all its events.
+        let mut numbers: Vec<Option<i64>> = Vec::new();
+        for event in events {
+            let at = event.origin_number as usize;
+            if numbers.len() <= at {
+                numbers.resize(at + 1, None);
+            }
+            let number = *numbers[at].get_or_insert_with(|| inner.open.origin(event.origin));
+            inner.open.push_from(number, event);
+            inner.events += 1;
+            inner.raw_bytes += event.raw.len();
+            if inner.open.events() >= PART_EVENTS_MAX || inner.open.raw_bytes() >= PART_BYTES_MAX {
+                inner.close(&self.index, self.first_sequence);
+                numbers.clear();
+            }
         }
     }
 

@@ -60,6 +60,7 @@ const PROBLEM_TEXT: Record<string, string> = {
   not_utf8: 'Not valid UTF-8; some bytes are shown as �',
   continued: 'A part of a longer event that was split',
   malformed: 'Not as its format wants it; kept as text',
+  more_lines: 'More lines of the event before, which was complete or full',
 };
 
 /** What was wrong with an event, in sentences. */

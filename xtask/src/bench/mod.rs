@@ -1,56 +1,85 @@
-//! `cargo xtask bench`: imports logs into a temporary folder with the program as it is built for the demo, and
-//! measures ingest, size and searches. What it prints is also written to `benches/runs/`.
+//! `cargo xtask bench`: makes the log of an estate, measures Taffrail on it beside other programs, prints a report and
+//! writes it to `benches/runs/`. What is measured, and how, stands in `benches/README.md`.
 
-mod data;
+mod grep;
+mod logs;
 mod measure;
+mod product;
+mod questions;
 mod report;
 mod server;
+mod sizes;
+mod yardsticks;
 
+use crate::Arguments;
 use crate::run::{cargo, run as execute};
-use crate::workspace::{binary, root, which};
-use crate::{Arguments, workspace};
+use crate::workspace::{binary, root, target};
 use anyhow::{Context, Result};
-use data::Log;
-use measure::{Cost, median};
-use server::Server;
+use measure::Cost;
+use product::{Asked, Held, Opened, Product, ReadBack};
+use questions::{Answer, Question};
+use sizes::Size;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
+use yardsticks::Yardstick;
 
-/// What was measured of one log.
-struct Outcome {
-    log: Log,
-    ingest: Cost,
-    events: u64,
-    stored_bytes: u64,
-    patterns: u64,
-    folder_bytes: u64,
-    zstd: Option<(u64, Cost)>,
-    queries: Vec<QueryOutcome>,
+/// How much is measured.
+struct Scale {
+    megabytes: u64,
+    noise: u64,
+    /// At most so many bytes of each log of the corpus.
+    corpus: u64,
+    segments: u64,
 }
 
-/// What was measured of one query.
-struct QueryOutcome {
-    name: &'static str,
-    query: String,
-    /// The count that the query gives, where it is a count.
-    count: Option<u64>,
-    /// The command, from its start to its end.
-    command: Cost,
-    /// Milliseconds at the server: as it says itself, and as its client waits.
-    server_says: f64,
-    server_wall: f64,
-    /// The same with ripgrep on the plain file, with the lines it counts.
-    grep: Option<(u64, Cost)>,
+/// The marks are for a gigabyte.
+const FULL: Scale = Scale { megabytes: 1_000, noise: 64_000_000, corpus: u64::MAX, segments: 10_000 };
+const QUICK: Scale = Scale { megabytes: 100, noise: 16_000_000, corpus: 32_000_000, segments: 1_000 };
+
+/// So often the log is imported and read back; medians count.
+const REPEATS: usize = 3;
+
+/// Everything that was measured.
+struct Outcome {
+    /// What was typed, but for paths.
+    command: String,
+    version: String,
+    scale: Scale,
+    log: logs::syslog::Written,
+    zstd: Option<(u64, Cost)>,
+    import: Cost,
+    /// Seconds of CPU that a server uses on the imported folder of its own.
+    later: f64,
+    held: Held,
+    read_back: ReadBack,
+    questions: Vec<Question>,
+    asked: Vec<Asked>,
+    /// Largest memory of the server that answered.
+    server_memory: u64,
+    grep: Vec<Option<(Answer, Cost)>>,
+    yardsticks: Vec<Yardstick>,
+    noise: Vec<Size>,
+    corpus: Vec<Size>,
+    opened: Opened,
+    /// What was left out, and why.
+    notes: Vec<String>,
 }
 
 /// The command.
 pub fn run(mut arguments: Arguments) -> Result<()> {
-    let number =
-        |text: Option<String>| text.map(|text| text.parse::<u64>().with_context(|| format!("{text:?} is not a number"))).transpose();
     let given = arguments.value("--binary")?.map(PathBuf::from);
-    let megabytes = number(arguments.value("--megabytes")?)?.unwrap_or(256);
-    let lines = number(arguments.value("--lines")?)?;
+    let quick = arguments.flag("--quick");
+    let mut scale = if quick { QUICK } else { FULL };
+    if let Some(text) = arguments.value("--megabytes")? {
+        scale.megabytes = text.parse().with_context(|| format!("--megabytes {text:?} is not a number"))?;
+    }
+    let generate = arguments.value("--generate")?;
     let no_write = arguments.flag("--no-write");
+    let no_yardsticks = arguments.flag("--no-yardsticks");
     arguments.finish()?;
+    if let Some(file) = generate {
+        return generated(Path::new(&file), scale.megabytes).map(|_| ());
+    }
     let program = match given {
         Some(program) => std::path::absolute(program)?,
         None => {
@@ -58,28 +87,136 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
             binary("demo")?
         }
     };
-    let folder = Folder::new()?;
-    let mut outcomes = Vec::new();
-    for log in data::logs(&folder.0, megabytes, lines)? {
-        println!("\n{}: {:.1} MB", log.name, log.bytes as f64 / 1e6);
-        outcomes.push(measure_log(&program, &folder.0, log)?);
+    let mut command = format!("cargo xtask bench{}", if quick { " --quick" } else { "" });
+    if scale.megabytes != if quick { QUICK } else { FULL }.megabytes {
+        command += &format!(" --megabytes {}", scale.megabytes);
     }
-    let text = report::text(&outcomes)?;
+    let outcome = measure_all(&Product(program), scale, !no_yardsticks, command)?;
+    let text = report::text(&outcome)?;
     println!("\n{text}");
     if !no_write {
-        let path = root().join("benches/runs").join(report::file_name()?);
+        let path = root().join("benches/runs").join(report::file_name(&outcome)?);
         std::fs::write(&path, &text).with_context(|| format!("{} cannot be written", path.display()))?;
         println!("written: {}", path.strip_prefix(root()).unwrap_or(&path).display());
     }
     Ok(())
 }
 
-/// A temporary folder, removed at the end whatever the end is.
+fn generated(file: &Path, megabytes: u64) -> Result<logs::syslog::Written> {
+    let start = Instant::now();
+    let written = logs::generate(file, megabytes)?;
+    println!("{} bytes, {} lines in {:.1} s: {}", written.bytes, written.lines, start.elapsed().as_secs_f64(), file.display());
+    Ok(written)
+}
+
+/// One thing after the other: never do two programs work at the same time.
+fn measure_all(product: &Product, scale: Scale, with_yardsticks: bool, command: String) -> Result<Outcome> {
+    let folder = Folder::new()?;
+    let (file, data) = (folder.0.join("estate.log"), folder.0.join("taffrail-data"));
+    let questions = questions::read(&questions::path())?;
+    let mut notes = Vec::new();
+    let log = generated(&file, scale.megabytes)?;
+    let zstd = grep::zstd(&file)?;
+    let imports: Vec<Cost> = (0..REPEATS).map(|_| product.import(&data, &file)).collect::<Result<_>>()?;
+    let import = Cost::median(&imports);
+    println!("imported: {:.1} CPU-s, {:.1} s, {:.0} MiB", import.cpu, import.wall, import.memory as f64 / 1_048_576.0);
+    let later = product.left_for_later(&data)?;
+    let held = product.held(&data)?;
+    let read_back = read_back(product, &data, &file)?;
+    println!("read back: {:.1} CPU-s, {:.1} s, the same: {}", read_back.cost.cpu, read_back.cost.wall, read_back.same);
+    let grep: Vec<_> = questions.iter().map(|question| grep::ask(question, &file)).collect::<Result<_>>()?;
+    let (asked, server_memory) = product.ask(&data, &questions)?;
+    for (question, asked) in questions.iter().zip(&asked) {
+        println!("  {:9.3} ms CPU {:9.3} ms  {}: {}", asked.cpu, asked.wall, question.name, asked.answer.brief());
+    }
+    std::fs::remove_dir_all(&data)?;
+    let yardsticks = if with_yardsticks {
+        all_yardsticks(&file, &folder.0, &questions, &mut notes)
+    } else {
+        notes.push("DuckDB and chdb were left out (--no-yardsticks).".into());
+        Vec::new()
+    };
+    std::fs::remove_file(&file)?;
+    let (mut noise, mut corpus) = (Vec::new(), Vec::new());
+    if zstd.is_some() {
+        noise = sizes::noise(product, &folder.0, scale.noise)?;
+        corpus = sizes::corpus(product, &folder.0, scale.corpus)?;
+    } else {
+        notes.push("zstd is not here: nothing is compared with it.".into());
+    }
+    if corpus.is_empty() {
+        notes.push("No logs of the corpus: TAFFRAIL_CORPUS names none.".into());
+    }
+    if grep.iter().all(Option::is_none) {
+        notes.push("ripgrep is not here: the answers are not checked against it.".into());
+    }
+    let opened = product::open_many(product, &folder.0, scale.segments)?;
+    let version = product.version()?;
+    Ok(Outcome {
+        command,
+        version,
+        scale,
+        log,
+        zstd,
+        import,
+        later,
+        held,
+        read_back,
+        questions,
+        asked,
+        server_memory,
+        grep,
+        yardsticks,
+        noise,
+        corpus,
+        opened,
+        notes,
+    })
+}
+
+fn read_back(product: &Product, data: &Path, file: &Path) -> Result<ReadBack> {
+    let mut runs: Vec<ReadBack> = (0..REPEATS).map(|_| product.read_back(data, file)).collect::<Result<_>>()?;
+    let cost = Cost::median(&runs.iter().map(|run| run.cost).collect::<Vec<_>>());
+    let same = runs.iter().all(|run| run.same);
+    let command = runs.swap_remove(0).command;
+    Ok(ReadBack { command, cost, same })
+}
+
+/// Those that can be had; a yardstick that is missing or fails is a note, and the rest is measured all the same.
+fn all_yardsticks(file: &Path, folder: &Path, questions: &[Question], notes: &mut Vec<String>) -> Vec<Yardstick> {
+    let python = match target().and_then(|target| yardsticks::python(&target.join("bench"))) {
+        Ok(python) => python,
+        Err(error) => {
+            notes.push(format!("DuckDB and chdb were left out: {}", first_line(&error)));
+            return Vec::new();
+        }
+    };
+    let mut measured = Vec::new();
+    for kind in yardsticks::ALL {
+        match yardsticks::measure(&python, kind, file, folder, questions) {
+            Ok(yardstick) => {
+                println!("{}: loaded in {:.1} CPU-s, {:.1} MB", yardstick.title, yardstick.cpu, yardstick.stored as f64 / 1e6);
+                measured.push(yardstick);
+            }
+            Err(error) => notes.push(format!("{} was left out: {}", kind.1, first_line(&error))),
+        }
+    }
+    measured
+}
+
+/// Without paths and the output of tools, which say too much of a machine.
+fn first_line(error: &anyhow::Error) -> String {
+    eprintln!("{error:#}");
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().split(" ended with ").last().unwrap_or_default().chars().take(120).collect()
+}
+
+/// A folder for logs and data below the target folder, on a real disk; removed at the end whatever the end is.
 struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("taffrail-bench-{}", std::process::id()));
+        let path = target()?.join("bench").join(format!("run-{}", std::process::id()));
         std::fs::create_dir_all(&path).with_context(|| format!("{} cannot be made", path.display()))?;
         Ok(Self(path))
     }
@@ -87,111 +224,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Nothing can be done about it here; the system clears its temporary folder.
+        // Nothing can be done about it here; it lies in the target folder.
         let _ = std::fs::remove_dir_all(&self.0);
     }
-}
-
-fn measure_log(program: &Path, folder: &Path, log: Log) -> Result<Outcome> {
-    let data = folder.join(format!("{}-data", log.name));
-    let data_text = data.to_str().context("the temporary folder's path is not UTF-8")?;
-    let file = log.path.to_str().context("the temporary folder's path is not UTF-8")?;
-    let program_text = program.to_str().context("the program's path is not UTF-8")?;
-    let (ingest, _) = measure::run(program_text, &["import", "--data", data_text, file])?;
-    println!("  imported in {:.1} s, {:.1} CPU-s", ingest.wall, ingest.cpu);
-    let (_, stat) = measure::run(program_text, &["stat", "--data", data_text, "--output", "json"])?;
-    let stat: serde_json::Value = serde_json::from_slice(&stat).context("taffrail stat --output json gives no JSON")?;
-    let sum = |key: &str| stat.as_array().map_or(&[][..], Vec::as_slice).iter().filter_map(|index| index[key].as_u64()).sum();
-    let folder_bytes = workspace_bytes(&data)?;
-    let zstd = zstd(&log)?;
-    let mut queries = Vec::new();
-    for query in &log.queries {
-        queries.push(measure_command(program_text, data_text, &log, query)?);
-    }
-    let server = Server::start(program, &data)?;
-    for query in &mut queries {
-        measure_server(&server, query)?;
-    }
-    server.stop()?;
-    std::fs::remove_dir_all(&data).context("the data folder cannot be removed")?;
-    Ok(Outcome {
-        events: sum("events"),
-        stored_bytes: sum("stored_bytes"),
-        patterns: sum("patterns"),
-        folder_bytes,
-        ingest,
-        zstd,
-        queries,
-        log,
-    })
-}
-
-/// Bytes of all files below a folder.
-fn workspace_bytes(folder: &Path) -> Result<u64> {
-    let files = workspace::files(folder)?;
-    Ok(files.iter().filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum())
-}
-
-/// The size and cost of `zstd -3` over the same file, where the command is there.
-fn zstd(log: &Log) -> Result<Option<(u64, Cost)>> {
-    if which("zstd").is_none() {
-        return Ok(None);
-    }
-    let out = log.path.with_extension("zst");
-    let (from, to) = (log.path.to_str().context("not UTF-8")?, out.to_str().context("not UTF-8")?);
-    let (cost, _) = measure::run("zstd", &["-3", "-q", "-f", "-T1", "-o", to, from])?;
-    let bytes = out.metadata()?.len();
-    std::fs::remove_file(out)?;
-    Ok(Some((bytes, cost)))
-}
-
-/// Each query is run so often; the median counts.
-const REPEATS: usize = 5;
-
-/// A query as a process of its own, on a folder that no server holds: with one, the command would go through it.
-fn measure_command(program: &str, data: &str, log: &Log, query: &data::Query) -> Result<QueryOutcome> {
-    let mut costs = Vec::new();
-    let mut count = None;
-    for _ in 0..REPEATS {
-        let (cost, output) = measure::run(program, &["search", "--data", data, &query.text, "--output", "json"])?;
-        count = query.grep.as_ref().and_then(|_| first_count(&output));
-        costs.push(cost);
-    }
-    let grep = match &query.grep {
-        Some(arguments) if which("rg").is_some() => Some(grep(arguments, &log.path)?),
-        _ => None,
-    };
-    let command = Cost::median(&costs);
-    Ok(QueryOutcome { name: query.name, query: query.text.clone(), count, command, server_says: 0.0, server_wall: 0.0, grep })
-}
-
-/// The same query asked of a running server.
-fn measure_server(server: &Server, query: &mut QueryOutcome) -> Result<()> {
-    let answers: Vec<_> = (0..REPEATS * 2).map(|_| server.search(&query.query)).collect::<Result<_>>()?;
-    query.server_says = median(&answers.iter().map(|answer| answer.says).collect::<Vec<_>>());
-    query.server_wall = median(&answers.iter().map(|answer| answer.wall).collect::<Vec<_>>());
-    println!("  {:10} {:8.2} ms  {}", query.name, query.server_wall, query.query);
-    Ok(())
-}
-
-/// The number in the field `count` of the first row.
-fn first_count(output: &[u8]) -> Option<u64> {
-    let line = output.split(|byte| *byte == b'\n').next()?;
-    let row: serde_json::Value = serde_json::from_slice(line).ok()?;
-    let count = row.as_object()?.get("count")?;
-    count.as_u64().or_else(|| count.as_str()?.parse().ok())
-}
-
-/// Lines that ripgrep counts, and what it costs.
-fn grep(arguments: &[String], file: &Path) -> Result<(u64, Cost)> {
-    let file = file.to_str().context("not UTF-8")?;
-    let arguments: Vec<&str> = ["-c", "-i", "--no-config"].into_iter().chain(arguments.iter().map(String::as_str)).chain([file]).collect();
-    let mut costs = Vec::new();
-    let mut lines = 0;
-    for _ in 0..REPEATS {
-        let (cost, output) = measure::run_allowing("rg", &arguments, &[0, 1])?;
-        lines = String::from_utf8_lossy(&output).trim().parse().unwrap_or(0);
-        costs.push(cost);
-    }
-    Ok((lines, Cost::median(&costs)))
 }

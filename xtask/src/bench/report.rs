@@ -1,99 +1,264 @@
-//! The report: tables for people, with the machine and the commands, and without its name or paths.
+//! The report: tables for people, with the machine and the commands, and without its name or paths. What was to be
+//! reached stands beside what was measured, and what was missed is called so.
 
 use super::Outcome;
+use super::measure::median;
+use super::sizes::Size;
 use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::process::Command;
 
+const MIB: f64 = 1_048_576.0;
+
 /// The report as Markdown.
-pub fn text(outcomes: &[Outcome]) -> Result<String> {
+pub fn text(outcome: &Outcome) -> Result<String> {
     let mut text = format!("# Benchmark of {}, {}\n\n", date()?, machine_name());
-    writeln!(text, "{}\n", machine())?;
-    ingest(&mut text, outcomes)?;
-    queries(&mut text, outcomes)?;
-    text.push_str("## How\n\nMade by `cargo xtask bench`; times are medians. Commands, for each log:\n\n```\n");
-    text.push_str("taffrail import --data DATA LOG          # CPU: user and system of the process, fsync included\n");
-    text.push_str("taffrail stat --data DATA --output json\n");
-    text.push_str("zstd -3 -q -f -T1 -o OUT LOG\n");
-    text.push_str("taffrail search --data DATA QUERY --output json\n");
-    text.push_str("POST /api/v1/search {\"query\": QUERY}     # to `taffrail serve --data DATA`\n");
-    text.push_str("rg -c -i --no-config PATTERN LOG\n```\n");
+    writeln!(text, "{}, {}.\n\n{}\n", outcome.version, commit(), machine())?;
+    writeln!(
+        text,
+        "The log: {} bytes, {} lines of 22 applications on 200 hosts in 72 hours, made by `cargo xtask bench --generate`.\n",
+        outcome.log.bytes, outcome.log.lines
+    )?;
+    marks(&mut text, outcome)?;
+    questions(&mut text, outcome)?;
+    others(&mut text, outcome)?;
+    cold(&mut text, outcome)?;
+    sizes(&mut text, outcome)?;
+    how(&mut text, outcome)?;
     Ok(text)
 }
 
-/// Today and the machine, as the name of the report's file.
-pub fn file_name() -> Result<String> {
-    Ok(format!("{}-{}.md", date()?, machine_name()))
+/// Something to reach.
+struct Mark {
+    what: String,
+    reach: String,
+    measured: String,
+    met: bool,
 }
 
-fn ingest(text: &mut String, outcomes: &[Outcome]) -> Result<()> {
-    text.push_str("## Ingest and size\n\n");
-    text.push_str(
-        "| log | MB | events | MB per CPU-s | wall s | memory MB | stored MB | folder MB | zstd -3 MB | stored / zstd | patterns |\n",
-    );
-    text.push_str("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
-    let mega = |bytes: u64| bytes as f64 / 1e6;
-    for outcome in outcomes {
-        let Outcome { log, ingest, .. } = outcome;
-        let (zstd, ratio) = match outcome.zstd {
-            Some((bytes, _)) => (format!("{:.2}", mega(bytes)), format!("{:.2}", outcome.stored_bytes as f64 / bytes as f64)),
-            None => ("-".into(), "-".into()),
-        };
+impl Mark {
+    fn least(what: &str, least: f64, measured: f64, unit: &str) -> Self {
+        Self { what: what.into(), reach: format!(">= {least}{unit}"), measured: format!("{measured:.0}{unit}"), met: measured >= least }
+    }
+
+    fn most(what: &str, most: f64, measured: f64, unit: &str, digits: usize) -> Self {
+        Self { what: what.into(), reach: format!("<= {most}{unit}"), measured: format!("{measured:.digits$}{unit}"), met: measured <= most }
+    }
+}
+
+fn all_marks(outcome: &Outcome) -> Vec<Mark> {
+    let megabytes = outcome.log.bytes as f64 / 1e6;
+    let most = Mark::most;
+    let mut marks = vec![
+        Mark::least("ingest, text per CPU-s, all included", 100.0, megabytes / outcome.import.cpu, " MB"),
+        Mark::least("ingest, events per second", 1_000_000.0, outcome.log.lines as f64 / outcome.import.wall, ""),
+        most("peak memory of the import", 256.0, outcome.import.memory as f64 / MIB, " MiB", 0),
+        most("stored, indexes included, per GB", 70.0, outcome.held.folder as f64 / megabytes * 1e-3, " MB", 1),
+    ];
+    if let Some((zstd, _)) = outcome.zstd {
+        marks.push(most("the same, part of zstd -3", 0.42, outcome.held.folder as f64 / zstd as f64, "", 3));
+    }
+    marks.push(Mark::least("full read-back, text per CPU-s", 400.0, megabytes / outcome.read_back.cost.cpu, " MB"));
+    marks.push(most(&format!("opening a store of {} segments", outcome.opened.segments), 1.0, outcome.opened.wall, " s", 2));
+    for size in &outcome.noise {
+        marks.push(most(&format!("{}, part of zstd -3", size.name), 1.05, size.ratio(), "", 3));
+    }
+    if !outcome.corpus.is_empty() {
+        let ratios: Vec<f64> = outcome.corpus.iter().map(Size::ratio).collect();
+        marks.push(most("logs of the corpus, median part of zstd -3", 0.5, median(&ratios), "", 3));
+    }
+    for (question, asked) in outcome.questions.iter().zip(&outcome.asked) {
+        if let Some(reach) = question.reach {
+            marks.push(most(&format!("CPU: {}", question.name), reach, asked.cpu, " ms", 2));
+        }
+    }
+    marks
+}
+
+fn marks(text: &mut String, outcome: &Outcome) -> Result<()> {
+    let marks = all_marks(outcome);
+    let missed = marks.iter().filter(|mark| !mark.met).count();
+    writeln!(text, "## Marks\n\n{} of {} are met, {missed} are missed.\n", marks.len() - missed, marks.len())?;
+    if outcome.scale.megabytes != super::FULL.megabytes {
+        let megabytes = outcome.scale.megabytes;
         writeln!(
             text,
-            "| {} | {:.1} | {} | {:.1} | {:.1} | {:.0} | {:.2} | {:.2} | {zstd} | {ratio} | {} |",
-            log.name,
-            mega(log.bytes),
-            outcome.events,
-            mega(log.bytes) / ingest.cpu,
-            ingest.wall,
-            mega(ingest.memory),
-            mega(outcome.stored_bytes),
-            mega(outcome.folder_bytes),
-            outcome.patterns,
+            "**The marks are for a log of 1,000 MB; this run is of {megabytes} MB and says less.** CPU is as measured, not scaled.\n"
+        )?;
+    }
+    if !outcome.read_back.same {
+        text.push_str("**What was read back is not the file that was imported.**\n\n");
+    }
+    text.push_str("| | to reach | measured | |\n|---|--:|--:|---|\n");
+    for mark in marks {
+        writeln!(text, "| {} | {} | {} | {} |", cell(&mark.what), mark.reach, mark.measured, if mark.met { "met" } else { "**missed**" })?;
+    }
+    text.push('\n');
+    Ok(())
+}
+
+fn questions(text: &mut String, outcome: &Outcome) -> Result<()> {
+    text.push_str("## Questions\n\nMilliseconds of CPU per warm question, Taffrail's server as a whole; `best` is its best batch, `waits` what the client waits.\n\n");
+    text.push_str("| question | answer | to reach | **Taffrail** | best | waits | rg |");
+    for yardstick in &outcome.yardsticks {
+        write!(text, " {} |", yardstick.title)?;
+    }
+    text.push_str("\n|---|--:|--:|--:|--:|--:|--:|");
+    text.push_str(&"--:|".repeat(outcome.yardsticks.len()));
+    text.push('\n');
+    let mut differing = Vec::new();
+    for (index, (question, asked)) in outcome.questions.iter().zip(&outcome.asked).enumerate() {
+        let reach = question.reach.map_or_else(|| "-".into(), |reach| reach.to_string());
+        let grep = outcome.grep[index].as_ref();
+        let truth = grep.map_or(&asked.answer, |(answer, _)| answer);
+        let differs = |who: &str, answer: &super::Answer, loose| {
+            let line = || format!("{}: {who} says {}, ripgrep {}", question.name, answer.brief(), truth.brief());
+            (!answer.agrees(truth, loose)).then(line)
+        };
+        differing.extend(differs("Taffrail", &asked.answer, false));
+        write!(
+            text,
+            "| {} | {} | {reach} | **{:.2}** | {:.2} | {:.2} | {} |",
+            cell(&question.name),
+            asked.answer.brief(),
+            asked.cpu,
+            asked.best,
+            asked.wall,
+            grep.map_or_else(|| "-".into(), |(_, cost)| format!("{:.0}", cost.cpu * 1e3)),
+        )?;
+        for yardstick in &outcome.yardsticks {
+            match &yardstick.answers[index] {
+                Ok((answer, cpu)) => {
+                    differing.extend(differs(yardstick.title, answer, true));
+                    write!(text, " {cpu:.1} |")?;
+                }
+                Err(error) => {
+                    differing.push(format!("{}: {} gives no answer: {error}", question.name, yardstick.title));
+                    text.push_str(" - |");
+                }
+            }
+        }
+        text.push('\n');
+    }
+    if differing.is_empty() {
+        text.push_str("\nAll programs give the same answers.\n\n");
+    } else {
+        text.push_str("\n**Answers that differ:**\n\n");
+        differing.iter().try_for_each(|line| writeln!(text, "- {line}"))?;
+        text.push('\n');
+    }
+    Ok(())
+}
+
+fn others(text: &mut String, outcome: &Outcome) -> Result<()> {
+    let megabytes = outcome.log.bytes as f64 / 1e6;
+    text.push_str("## Loading\n\n| | MB text per CPU-s | seconds | peak memory MiB | stored MB |\n|---|--:|--:|--:|--:|\n");
+    let mut row = |name: &str, cpu: f64, wall: f64, memory: u64, stored: u64| {
+        writeln!(text, "| {name} | {:.1} | {wall:.1} | {:.0} | {:.1} |", megabytes / cpu, memory as f64 / MIB, stored as f64 / 1e6)
+    };
+    row("**Taffrail**", outcome.import.cpu, outcome.import.wall, outcome.import.memory, outcome.held.folder)?;
+    for yardstick in &outcome.yardsticks {
+        row(yardstick.title, yardstick.cpu, yardstick.wall, yardstick.memory, yardstick.stored)?;
+    }
+    if let Some((bytes, cost)) = outcome.zstd {
+        row("zstd -3", cost.cpu, cost.wall, cost.memory, bytes)?;
+    }
+    let held = &outcome.held;
+    writeln!(
+        text,
+        "\nTaffrail: {} events in {} segments of {:.1} MB with {} patterns; the whole folder is counted. Read back by `{}` in {:.1} s, {}; \
+         the server that answered all questions held at most {:.0} MiB.\n",
+        held.events,
+        held.segments,
+        held.stored as f64 / 1e6,
+        held.patterns,
+        outcome.read_back.command,
+        outcome.read_back.cost.wall,
+        if outcome.read_back.same { "byte for byte the file" } else { "**not the same bytes**" },
+        outcome.server_memory as f64 / MIB,
+    )?;
+    writeln!(text, "After an import a server used {:.2} s of CPU on the folder before it rested.\n", outcome.later)?;
+    let opened = &outcome.opened;
+    writeln!(
+        text,
+        "A server over {} segments answers {:.3} s after its start, with {:.3} s of CPU; over an empty folder {:.3} s and {:.3} s.\n",
+        opened.segments, opened.wall, opened.cpu, opened.empty_wall, opened.empty_cpu
+    )?;
+    Ok(())
+}
+
+fn cold(text: &mut String, outcome: &Outcome) -> Result<()> {
+    text.push_str("## Cold questions\n\nEach the first of a fresh server: bytes of the store that the search says it read, what the process read in all, and how long the client waits.\n\n");
+    text.push_str("| question | MB by the search | part of stored | MB by the process | waits ms |\n|---|--:|--:|--:|--:|\n");
+    for (question, asked) in outcome.questions.iter().zip(&outcome.asked) {
+        let cold = asked.cold;
+        writeln!(
+            text,
+            "| {} | {:.3} | {:.2} % | {:.3} | {:.1} |",
+            cell(&question.name),
+            cold.says as f64 / 1e6,
+            100.0 * cold.says as f64 / outcome.held.stored as f64,
+            cold.read as f64 / 1e6,
+            cold.wall
         )?;
     }
     text.push('\n');
-    for outcome in outcomes {
-        writeln!(text, "- {}: {}", outcome.log.name, outcome.log.what)?;
+    Ok(())
+}
+
+fn sizes(text: &mut String, outcome: &Outcome) -> Result<()> {
+    if outcome.noise.is_empty() {
+        return Ok(());
+    }
+    text.push_str("## Size beside zstd -3\n\nSegments with their indexes, without catalog and seals, which weigh in small logs only.\n\n");
+    text.push_str("| log | MB | events | stored MB | zstd -3 MB | part | MB per CPU-s | memory MiB |\n|---|--:|--:|--:|--:|--:|--:|--:|\n");
+    for size in outcome.noise.iter().chain(&outcome.corpus) {
+        writeln!(
+            text,
+            "| {} | {:.1} | {} | {:.2} | {:.2} | {:.3} | {:.1} | {:.0} |",
+            size.name,
+            size.bytes as f64 / 1e6,
+            size.events,
+            size.stored as f64 / 1e6,
+            size.zstd as f64 / 1e6,
+            size.ratio(),
+            size.speed,
+            size.memory as f64 / MIB
+        )?;
     }
     text.push('\n');
     Ok(())
 }
 
-fn queries(text: &mut String, outcomes: &[Outcome]) -> Result<()> {
-    text.push_str(
-        "## Searches\n\nMilliseconds. *server*: what the running server says and what its client waits; *command*: a process of its own.\n",
-    );
-    for outcome in outcomes {
-        let gigabytes = outcome.log.bytes as f64 / 1e9;
-        writeln!(text, "\n### {}, {:.2} GB\n", outcome.log.name, gigabytes)?;
-        text.push_str(
-            "| kind | query | count | server says | client waits | per GB | command CPU | command wall | rg count | rg CPU | rg wall |\n",
-        );
-        text.push_str("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
-        for query in &outcome.queries {
-            let number = |count: Option<u64>| count.map_or_else(|| "-".into(), |count| count.to_string());
-            let milliseconds = |seconds: Option<f64>| seconds.map_or_else(|| "-".into(), |seconds| format!("{:.0}", seconds * 1e3));
-            writeln!(
-                text,
-                "| {} | `{}` | {} | {:.1} | {:.1} | {:.1} | {} | {} | {} | {} | {} |",
-                query.name,
-                query.query.replace('|', "\\|"),
-                number(query.count),
-                query.server_says,
-                query.server_wall,
-                query.server_wall / gigabytes,
-                milliseconds(Some(query.command.cpu)),
-                milliseconds(Some(query.command.wall)),
-                number(query.grep.map(|(lines, _)| lines)),
-                milliseconds(query.grep.map(|(_, cost)| cost.cpu)),
-                milliseconds(query.grep.map(|(_, cost)| cost.wall)),
-            )?;
+fn how(text: &mut String, outcome: &Outcome) -> Result<()> {
+    writeln!(
+        text,
+        "## How\n\n`{}`; [benches/README.md](../README.md) says what each row means. One program at a time.\n",
+        outcome.command
+    )?;
+    for yardstick in &outcome.yardsticks {
+        writeln!(text, "- {}", yardstick.version)?;
+    }
+    for (program, arguments) in [("rg", "--version"), ("zstd", "--version")] {
+        if let Ok(output) = Command::new(program).arg(arguments).output() {
+            let output = String::from_utf8_lossy(&output.stdout).into_owned();
+            writeln!(text, "- {}", output.lines().next().unwrap_or_default().trim_matches(['*', ' ']))?;
         }
     }
-    text.push('\n');
+    outcome.notes.iter().try_for_each(|note| writeln!(text, "- {note}"))?;
     Ok(())
+}
+
+/// A bar would begin the next cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+/// Today and the machine, as the name of the report's file, and the size where it is not the one that counts.
+pub fn file_name(outcome: &Outcome) -> Result<String> {
+    let megabytes = outcome.scale.megabytes;
+    let size = if megabytes == super::FULL.megabytes { String::new() } else { format!("-{megabytes}MB") };
+    Ok(format!("{}-{}{size}.md", date()?, machine_name()))
 }
 
 /// The kind of machine, which says nothing about whose it is.
@@ -115,7 +280,21 @@ fn machine() -> String {
     let kernel = read("/proc/sys/kernel/osrelease");
     let kernel = kernel.split('-').next().unwrap_or_default().trim();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{model}, {cores} cores, {memory} memory, kernel {kernel}; other work may have shared the machine.")
+    let load = read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned();
+    format!("{model}, {cores} cores, {memory} memory, kernel {kernel}; load {load} at the end, so other work may have shared the machine.")
+}
+
+/// Which source this is, as far as git knows.
+fn commit() -> String {
+    let git = |words: &[&str]| {
+        let output = Command::new("git").args(words).current_dir(crate::workspace::root()).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| !changes.is_empty());
+    match git(&["rev-parse", "--short=12", "HEAD"]) {
+        Some(commit) => format!("source {commit}{}", if changed { " with changes" } else { "" }),
+        None => "source unknown".into(),
+    }
 }
 
 fn date() -> Result<String> {

@@ -1,5 +1,6 @@
 //! A server over the measured folder, and the smallest HTTP client that can ask it.
 
+use super::measure;
 use anyhow::{Context, Result, bail};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,53 +12,103 @@ use std::time::{Duration, Instant};
 pub struct Server {
     child: Child,
     port: u16,
+    /// Seconds from its start to its first answer.
+    pub started: f64,
 }
 
-/// Milliseconds of one search.
-pub struct Answer {
-    /// As the server says.
-    pub says: f64,
-    /// From the request to the last byte.
+/// With which settings it runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Settings {
+    Default,
+    /// Every event becomes a segment at once.
+    ManySegments,
+}
+
+/// What a search gave.
+pub struct Found {
+    pub rows: Vec<serde_json::Value>,
+    /// Stored bytes that were read, as the server says.
+    pub bytes_read: u64,
+    /// Milliseconds from the request to the last byte.
     pub wall: f64,
 }
 
 impl Server {
     /// Starts the program over `data` and waits until it answers.
-    pub fn start(program: &Path, data: &Path) -> Result<Self> {
+    pub fn start(program: &Path, data: &Path, settings: Settings) -> Result<Self> {
         // Free now; nobody else on this machine is likely to take it in the next second.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let child = Command::new(program)
-            .args(["serve", "--http", &format!("127.0.0.1:{port}"), "--syslog-udp", "off", "--syslog-tcp", "off", "--data"])
-            .arg(data)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("the server cannot be started")?;
-        let mut server = Self { child, port };
+        let mut command = Command::new(program);
+        command.args(["serve", "--http", &format!("127.0.0.1:{port}"), "--syslog-udp", "off", "--syslog-tcp", "off", "--data"]).arg(data);
+        if settings == Settings::ManySegments {
+            let file = data.with_extension("toml");
+            std::fs::write(&file, "[store]\nflush_events = 1\n[audit]\nenabled = false\n")?;
+            command.arg("--config").arg(file);
+        }
         let start = Instant::now();
+        let child =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("the server cannot be started")?;
+        let mut server = Self { child, port, started: 0.0 };
         while start.elapsed() < Duration::from_secs(60) {
             if let Some(status) = server.child.try_wait()? {
                 bail!("the server ended with {status}");
             }
-            if server.request("GET /api/v1/health", "").is_ok() {
+            if server.request("GET /api/v1/health", "application/json", "").is_ok() {
+                server.started = start.elapsed().as_secs_f64();
                 return Ok(server);
             }
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(2));
         }
         bail!("the server did not answer within a minute");
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the server does nothing of its own, so that what is counted is the questions; ten minutes at most.
+    pub fn rest(&self) -> Result<()> {
+        const WINDOW: Duration = Duration::from_millis(250);
+        let start = Instant::now();
+        let mut before = measure::cpu_of(self.pid())?;
+        while start.elapsed() < Duration::from_secs(600) {
+            std::thread::sleep(WINDOW);
+            let now = measure::cpu_of(self.pid())?;
+            if now - before < WINDOW.as_secs_f64() / 100.0 {
+                return Ok(());
+            }
+            before = now;
+        }
+        bail!("the server does not come to rest")
+    }
+
     /// Runs a search to its end.
-    pub fn search(&self, query: &str) -> Result<Answer> {
+    pub fn search(&self, query: &str) -> Result<Found> {
         let body = serde_json::json!({"query": query}).to_string();
         let start = Instant::now();
-        let text = self.request("POST /api/v1/search", &body)?;
+        let text = self.request("POST /api/v1/search", "application/json", &body)?;
         let wall = start.elapsed().as_secs_f64() * 1e3;
-        let done =
-            text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).find(|message| message["type"] == "done");
-        let done = done.with_context(|| format!("{query}: no message `done` in {:?}", text.chars().take(300).collect::<String>()))?;
-        Ok(Answer { says: done["elapsed_ms"].as_f64().unwrap_or(f64::NAN), wall })
+        let (mut rows, mut done) = (Vec::new(), None);
+        for line in text.lines() {
+            let mut message: serde_json::Value = serde_json::from_str(line).with_context(|| format!("{query}: {line:?}"))?;
+            match message["type"].as_str() {
+                Some("rows") if message["preview"] != true => {
+                    if let serde_json::Value::Array(more) = message["rows"].take() {
+                        rows.extend(more);
+                    }
+                }
+                Some("done") => done = message["bytes_read"].as_u64(),
+                Some("error") => bail!("{query}: {line}"),
+                _ => {}
+            }
+        }
+        let bytes_read = done.with_context(|| format!("{query}: no message `done`"))?;
+        Ok(Found { rows, bytes_read, wall })
+    }
+
+    /// Adds lines to an index.
+    pub fn ingest(&self, index: &str, lines: &str) -> Result<()> {
+        self.request(&format!("POST /api/v1/ingest/raw?index={index}&sourcetype=syslog"), "text/plain", lines).map(|_| ())
     }
 
     /// Ends the server as Ctrl-C would.
@@ -74,13 +125,13 @@ impl Server {
     }
 
     /// One request on a connection of its own; the body of a good answer.
-    fn request(&self, line: &str, body: &str) -> Result<String> {
+    fn request(&self, line: &str, kind: &str, body: &str) -> Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(Duration::from_secs(600)))?;
         let (port, length) = (self.port, body.len());
         write!(
             stream,
-            "{line} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            "{line} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
         )?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;

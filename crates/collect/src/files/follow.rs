@@ -2,13 +2,12 @@
 
 use super::content::{Content, HEAD_BYTES, Opened, Stream, TAIL_BYTES, print};
 use crate::counters::SourceCounters;
-use crate::decode::{Decoding, Envelope};
+use crate::decode::{Breaking, Envelope};
 use crate::outgoing::Outgoing;
 use crate::unpack::Packing;
 use std::io::{self, Read};
 use std::sync::Arc;
 use taffrail_base::{FileIdentity, VfsFile};
-use taffrail_format::LineBreaker;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -27,8 +26,7 @@ pub struct Following {
     pub longest: u64,
     source_name: String,
     source: Arc<SourceCounters>,
-    decoding: Decoding,
-    breaker: LineBreaker,
+    breaking: Breaking,
     /// Decompressed bytes taken from the file.
     read: u64,
     /// The bytes before `read`, from `TAIL_BYTES` before the position on.
@@ -60,9 +58,7 @@ impl Following {
     /// Starts with a new content.
     pub fn new(key: String, opened: &Opened, envelope: &Envelope, source: Arc<SourceCounters>, after_truncation: bool) -> Self {
         let mut decoding = envelope.decoding();
-        // A line that is not finished could be taken for something else.
-        let lines = memchr_last_newline(&opened.head);
-        decoding.sample(&opened.head[..lines]);
+        decoding.sample(whole_lines(&opened.head));
         Self {
             key,
             identity: opened.identity,
@@ -71,8 +67,7 @@ impl Following {
             longest: 0,
             source_name: envelope.source.to_string(),
             source,
-            decoding,
-            breaker: LineBreaker::new(),
+            breaking: Breaking::new(decoding),
             read: 0,
             window: Vec::new(),
             head: Vec::new(),
@@ -96,12 +91,15 @@ impl Following {
             sourcetype: envelope.sourcetype.clone().or_else(|| content.sourcetype.as_deref().map(Arc::from)),
             ..envelope.clone()
         };
+        let mut decoding = envelope.decoding();
+        decoding.sample(whole_lines(&opened.head));
+        let head = &opened.head[..opened.head.len().min(usize::try_from(content.offset).unwrap_or(usize::MAX))];
         Self {
-            breaker: LineBreaker::resume(content.continued),
+            breaking: Breaking::resume(decoding, content.continued, head),
             open_line: content.continued,
             read: content.offset,
             window: tail,
-            head: opened.head[..opened.head.len().min(usize::try_from(content.offset).unwrap_or(usize::MAX))].to_vec(),
+            head: head.to_vec(),
             moved: content.identity() != opened.identity,
             ..Self::new(key, opened, &envelope, source, false)
         }
@@ -130,9 +128,19 @@ impl Following {
         common > 0 && self.head[..common] == head[..common]
     }
 
-    /// Bytes of a last line that has no end yet.
+    /// Bytes of an event that may not be complete.
     pub fn held(&self) -> usize {
-        self.breaker.held()
+        self.breaking.held()
+    }
+
+    /// Whether the last of them are a line that has no end yet.
+    pub fn is_within_line(&self) -> bool {
+        self.breaking.is_within_line()
+    }
+
+    /// When the file was last written to.
+    pub fn set_modified(&mut self, nanos: i64) {
+        self.breaking.decoding.set_modified(nanos);
     }
 
     /// Reads on in a plain file.
@@ -172,7 +180,7 @@ impl Following {
             }
         };
         if n == 0 {
-            self.finish_line(out);
+            self.finish_event(out);
             self.packed_size = opened.len;
             self.moved = true;
             return Ok(Turn::Caught);
@@ -197,19 +205,18 @@ impl Following {
         if self.open_line && !bytes.is_empty() {
             self.open_line = false;
             if bytes[0] == b'\n' {
-                self.breaker = LineBreaker::new();
+                self.breaking.end_line();
                 bytes = &bytes[1..];
             }
         }
-        let (breaker, decoding) = (&mut self.breaker, &mut self.decoding);
-        out.add(&self.source, |batch| breaker.push(bytes, |frame| decoding.push(frame, batch)));
+        out.add(&self.source, |batch| self.breaking.push(bytes, batch));
         self.slide(all);
         self.moved = true;
     }
 
-    /// Keeps what stands before `read`: the unfinished line and `TAIL_BYTES` before it.
+    /// Keeps what stands before `read`: the unfinished event and `TAIL_BYTES` before it.
     fn slide(&mut self, bytes: &[u8]) {
-        let keep = TAIL_BYTES + self.breaker.held();
+        let keep = TAIL_BYTES + self.breaking.held();
         if bytes.len() >= keep {
             self.window.clear();
             self.window.extend_from_slice(&bytes[bytes.len() - keep..]);
@@ -223,26 +230,20 @@ impl Following {
         }
     }
 
-    /// Gives the last line although it has no end: the file rests, or is gone.
-    pub fn finish_line(&mut self, out: &mut Outgoing) {
-        let continued = self.breaker.continued();
-        let (breaker, decoding) = (&mut self.breaker, &mut self.decoding);
-        if out.add(&self.source, |batch| breaker.finish(|frame| decoding.push(frame, batch))) {
-            self.breaker = LineBreaker::resume(true);
-            self.open_line = true;
-            self.moved = true;
-        } else if continued {
-            self.breaker = LineBreaker::resume(true);
-        }
+    /// Gives the last event although nothing says that it is complete: the file rests, or is gone.
+    pub fn finish_event(&mut self, out: &mut Outgoing) {
+        let before = self.held();
+        self.open_line |= out.add(&self.source, |batch| self.breaking.finish(batch));
+        self.moved |= before > 0;
     }
 
     /// The content as it is to be remembered.
     pub fn content(&self, seconds: i64) -> Content {
-        let held = self.breaker.held();
+        let held = self.breaking.held();
         let stored = &self.window[..self.window.len() - held];
         Content {
             offset: self.read - held as u64,
-            continued: self.breaker.continued(),
+            continued: self.breaking.continued(),
             head_len: self.head.len(),
             head: print(&self.head),
             tail: print(&stored[stored.len().saturating_sub(TAIL_BYTES)..]),
@@ -250,12 +251,13 @@ impl Following {
             inode: self.identity.inode,
             packed_size: self.packed_size,
             source: self.source_name.clone(),
-            sourcetype: self.decoding.decided().map(str::to_owned),
+            sourcetype: self.breaking.decoding.decided().map(str::to_owned),
             seen: seconds,
         }
     }
 }
 
-fn memchr_last_newline(bytes: &[u8]) -> usize {
-    bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1)
+/// A line that is not finished could be taken for something else.
+fn whole_lines(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1)]
 }

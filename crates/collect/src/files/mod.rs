@@ -20,6 +20,12 @@
 //! **Exactly once.** The position is part of the batch that holds the events, so neither is durable without the
 //! other.
 //!
+//! **Events of several lines** (`taffrail_format::EventBreaker`): the last one waits for the line that begins the next, and is
+//! complete when the file has not grown for `quiet_seconds` (1). Positions stand before it until it is handed over,
+//! so a restart reads it again, whole.
+//!
+//! **Whole files** (`whole_file`): each version of a file is one event; see `whole`.
+//!
 //! **The last line without a newline** waits for its end. It becomes an event when the file has not grown for
 //! `partial_line_seconds` (5), or ends for good (compressed, gone). If it grows after all, the rest is an event of its
 //! own, marked `continued`.
@@ -30,6 +36,7 @@ mod discover;
 mod follow;
 mod tracker;
 mod watch;
+mod whole;
 mod worker;
 
 use crate::counters::InputCounters;
@@ -39,7 +46,6 @@ use discover::Discovery;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use taffrail_base::{Error, ErrorKind, Result};
 use tokio::runtime::Handle;
 
@@ -61,6 +67,10 @@ pub struct FileSettings {
     pub poll_seconds: f64,
     /// Seconds without growth after which a last line without a newline is an event.
     pub partial_line_seconds: f64,
+    /// Seconds without growth after which an event that more lines may belong to is complete.
+    pub quiet_seconds: f64,
+    /// Each version of a file is one event.
+    pub whole_file: bool,
 }
 
 impl Default for FileSettings {
@@ -73,6 +83,8 @@ impl Default for FileSettings {
             host: None,
             poll_seconds: 1.0,
             partial_line_seconds: 5.0,
+            quiet_seconds: 1.0,
+            whole_file: false,
         }
     }
 }
@@ -81,8 +93,7 @@ impl Default for FileSettings {
 pub struct FileInput {
     settings: FileSettings,
     index: Arc<str>,
-    poll: Duration,
-    partial_line: Duration,
+    times: worker::Times,
 }
 
 impl FileInput {
@@ -96,9 +107,12 @@ impl FileInput {
             return Err(Error::new(ErrorKind::Invalid, format!("{path:?} is not an absolute path")).with_hint("begin it with /"));
         }
         Discovery::new(&settings.paths, &settings.exclude)?;
-        let poll = seconds("poll_seconds", settings.poll_seconds)?;
-        let partial_line = seconds("partial_line_seconds", settings.partial_line_seconds)?;
-        Ok(Self { settings, index, poll, partial_line })
+        let times = worker::Times {
+            poll: seconds("poll_seconds", settings.poll_seconds)?,
+            partial_line: seconds("partial_line_seconds", settings.partial_line_seconds)?,
+            quiet: seconds("quiet_seconds", settings.quiet_seconds)?,
+        };
+        Ok(Self { settings, index, times })
     }
 }
 
@@ -125,10 +139,15 @@ impl Input for FileInput {
         };
         let (stopper, stop) = Stop::channel();
         let bell = Arc::<watch::Bell>::default();
-        let times = worker::Times { poll: self.poll, partial_line: self.partial_line };
-        let worker = worker::Worker::new(context, envelope, discovery, times, Arc::clone(&counters), stop.clone(), Handle::current());
-        let worker_bell = Arc::clone(&bell);
-        let working = tokio::task::spawn_blocking(move || worker.run(&worker_bell));
+        let (times, runtime, worker_bell) = (self.times, Handle::current(), Arc::clone(&bell));
+        let (worker_counters, worker_stop) = (Arc::clone(&counters), stop.clone());
+        let whole_file = self.settings.whole_file;
+        let working = tokio::task::spawn_blocking(move || match whole_file {
+            true => whole::Worker::new(context, envelope, discovery, times.poll, worker_counters, worker_stop, runtime).run(&worker_bell),
+            false => {
+                worker::Worker::new(context, envelope, discovery, times, worker_counters, worker_stop, runtime).run(&worker_bell);
+            }
+        });
         let task = tokio::spawn(async move {
             let mut stop = stop;
             let mut working = working;

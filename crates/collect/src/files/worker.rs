@@ -30,6 +30,8 @@ pub struct Times {
     pub poll: Duration,
     /// A last line without a newline is an event after this long.
     pub partial_line: Duration,
+    /// An event whose next line may still come is complete after this long.
+    pub quiet: Duration,
 }
 
 /// A file that no followed path leads to any more is let go when it has not grown for this long: writers keep
@@ -79,6 +81,8 @@ pub struct Worker {
     first: bool,
     /// A truncation was found that nobody has looked at yet.
     truncation: bool,
+    /// When the next event has rested for long enough, on the monotonic clock.
+    due: u64,
     /// What was reported already.
     reported: FxHashSet<PathBuf>,
 }
@@ -112,6 +116,7 @@ impl Worker {
             buffer: Vec::new(),
             first: true,
             truncation: false,
+            due: u64::MAX,
             reported: FxHashSet::default(),
         }
     }
@@ -144,7 +149,7 @@ impl Worker {
             if self.truncation {
                 next = 0;
             }
-            changes = bell.wait(Duration::from_nanos(next.saturating_sub(self.monotonic())));
+            changes = bell.wait(Duration::from_nanos(next.min(self.due).saturating_sub(self.monotonic())));
             if !changes.stop && (changes.all || !changes.paths.is_empty()) {
                 self.context.clock.sleep(GATHER);
                 let more = bell.wait(Duration::ZERO);
@@ -302,6 +307,10 @@ impl Worker {
     fn read(&mut self, identity: FileIdentity) -> Result<bool> {
         for _ in 0..TURNS {
             let Some(tracker) = self.trackers.get_mut(&identity) else { return Ok(false) };
+            let modified = tracker.modified;
+            if let Some(following) = tracker.following() {
+                following.set_modified(modified);
+            }
             let turn = match &mut tracker.state {
                 State::Packed(following, opened) => following.turn_packed(opened, &mut self.buffer, &mut self.out),
                 State::Following(_) => {
@@ -450,6 +459,7 @@ impl Worker {
         if let Some(key) = tracker.key().map(str::to_owned) {
             self.book.unbind(&key);
         }
+        self.finish_renamed(&path, identity);
         if self.known(&opened, &path, truncated) {
             return;
         }
@@ -625,23 +635,53 @@ impl Worker {
         })
     }
 
-    /// Lines without an end, files that are gone, contents without a file.
+    /// Another file has the name of a log: the last event of what had it is complete, and goes before.
+    fn finish_renamed(&mut self, path: &Path, identity: FileIdentity) {
+        let seconds = self.now() / 1_000_000_000;
+        let truncated = self.orphans.iter_mut().map(|orphan| &mut orphan.following);
+        for following in truncated.filter(|following| Path::new(following.source()) == path && !following.is_within_line()) {
+            following.finish_event(&mut self.out);
+            if std::mem::take(&mut following.moved) {
+                set_position(&mut self.out, &mut self.book, &following.key, following.content(seconds));
+            }
+        }
+        let modified = self.trackers.get(&identity).map_or(0, |tracker| tracker.modified);
+        for (other, tracker) in &mut self.trackers {
+            // Both may be new to us: then the older one is what was renamed.
+            let older = tracker.modified <= modified && related(path, &tracker.path);
+            if *other != identity
+                && let State::Following(following) = &mut tracker.state
+                && (older || Path::new(following.source()) == path)
+                && following.held() > 0
+                && !following.is_within_line()
+            {
+                following.finish_event(&mut self.out);
+                self.touched.insert(*other);
+            }
+        }
+    }
+
+    /// Events that rest, lines without an end, files that are gone, contents without a file.
     fn expire(&mut self) {
         let now = self.monotonic();
-        let (partial_line, gone_grace) = (nanos(self.times.partial_line), nanos(GONE_GRACE));
+        let (partial_line, quiet, gone_grace) = (nanos(self.times.partial_line), nanos(self.times.quiet), nanos(GONE_GRACE));
+        self.due = u64::MAX;
         let mut gone = Vec::new();
         for (identity, tracker) in &mut self.trackers {
             let gone_since = tracker.gone_since;
             match &mut tracker.state {
                 State::Following(following) => {
                     let rests = now.saturating_sub(following.grown);
-                    if following.held() > 0 && rests >= partial_line {
-                        following.finish_line(&mut self.out);
+                    let enough = if following.is_within_line() { partial_line } else { quiet };
+                    if following.held() > 0 && rests >= enough {
+                        following.finish_event(&mut self.out);
                         self.touched.insert(*identity);
+                    } else if following.held() > 0 {
+                        self.due = self.due.min(following.grown.saturating_add(enough));
                     }
                     let since = gone_since.map_or(0, |since| now.saturating_sub(since));
                     if gone_since.is_some() && (tracker.file.is_none() || since.min(rests) >= gone_grace) {
-                        following.finish_line(&mut self.out);
+                        following.finish_event(&mut self.out);
                         self.touched.insert(*identity);
                         gone.push(*identity);
                     }
@@ -671,7 +711,7 @@ impl Worker {
         self.orphans = rest;
         for mut orphan in due {
             self.counters.add_lost_bytes(orphan.lost);
-            orphan.following.finish_line(&mut self.out);
+            orphan.following.finish_event(&mut self.out);
             if orphan.following.moved {
                 set_position(&mut self.out, &mut self.book, &orphan.following.key, orphan.following.content(seconds));
             }

@@ -8,6 +8,8 @@
 //! differs anywhere before that place, is new. `again` reads everything, known or not; a stream (standard input)
 //! is always read.
 //!
+//! With `whole_file` each file is one event (`crate::whole`), known by its path and its content.
+//!
 //! A last line without a newline is an event. If the file grows later, the rest of that line becomes an event of
 //! its own, marked `continued`.
 
@@ -55,6 +57,8 @@ pub struct ImportOptions {
     pub host: Option<String>,
     /// Also what is there already.
     pub again: bool,
+    /// Each file is one event, whatever lines it has; standard input is not a file.
+    pub whole_file: bool,
 }
 
 /// How far an import has come; read it while the import runs.
@@ -113,6 +117,7 @@ struct Work {
     stop: Stop,
     envelope: Envelope,
     again: bool,
+    whole_file: bool,
     known: Known,
     progress: Arc<ImportProgress>,
     counters: Arc<InputCounters>,
@@ -155,6 +160,7 @@ pub fn import(
         runtime: runtime.clone(),
         stop: stop.clone(),
         again: options.again,
+        whole_file: options.whole_file,
         progress: Arc::clone(progress),
         counters: Arc::new(InputCounters::new("import", "import")),
         jobs: Mutex::new(jobs),

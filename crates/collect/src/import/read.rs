@@ -4,18 +4,18 @@
 use super::known::{Candidate, Claim, HEAD_BYTES, Progress};
 use super::{Job, JobSource, Work};
 use crate::counters::SourceCounters;
-use crate::decode::Decoding;
+use crate::decode::Breaking;
 use crate::delivery::{Delivery, OnFailure};
 use crate::files::binary;
 use crate::outgoing::Outgoing;
 use crate::unpack::{self, read_full};
+use crate::whole::{self, WholeFile};
 use std::io::{self, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use taffrail_base::Result;
 use taffrail_event::Timestamp;
-use taffrail_format::LineBreaker;
 
 /// Decompressed bytes taken at once. Small enough that a batch of nothing but newlines stays near its limit.
 const READ_BYTES: usize = 64 * 1024;
@@ -33,11 +33,10 @@ pub(super) struct Reader<'w> {
 struct Content<'w> {
     stream: Stream,
     source: Arc<SourceCounters>,
-    breaker: LineBreaker,
-    decoding: Decoding,
-    /// Over everything before the unfinished line.
+    breaking: Breaking,
+    /// Over everything before the unfinished event.
     hasher: blake3::Hasher,
-    /// Bytes of the unfinished line: read, not hashed yet.
+    /// Bytes of the unfinished event: read, not hashed yet.
     carry: Vec<u8>,
     offset: u64,
     /// Where its progress is kept; streams have none.
@@ -96,11 +95,53 @@ impl<'w> Reader<'w> {
             JobSource::Stream(reader) => self.read_stream(job.name, reader),
             JobSource::File(path) => {
                 let mut meter = Meter { work: self.work, taken: Arc::default(), shown: 0, size: job.bytes };
-                let result = self.read_file(&path, &job.name, job.found, &mut meter);
+                let result = match self.work.whole_file {
+                    true => self.read_whole(&path, &job.name, job.found),
+                    false => self.read_file(&path, &job.name, job.found, &mut meter),
+                };
                 meter.done();
                 result
             }
         }
+    }
+
+    /// A file that is one event, if it is not there already as it is now.
+    fn read_whole(&mut self, path: &Path, name: &str, found: bool) -> Result<()> {
+        let work = self.work;
+        let mut source = WholeFile::new(&work.envelope, work.counters.source(name), name);
+        let known = if work.again { None } else { work.context.sink.position(&source.key).and_then(|value| whole::Version::parse(&value)) };
+        let file = work.context.vfs.open_read(path).map(Arc::from);
+        let look = file.and_then(|file| source.look(path, file, found));
+        let version = match look {
+            Ok(Some(version)) => version,
+            Ok(None) => {
+                work.report.lock().files_skipped += 1;
+                return Ok(());
+            }
+            Err(error) => {
+                work.problem(format!("{name}: {error}"));
+                return Ok(());
+            }
+        };
+        let mut at = version.go_on(known.as_ref());
+        let new = at.is_some();
+        while let Some(offset) = at {
+            match source.part(&version, offset, &mut self.out) {
+                Ok(next) => at = next,
+                Err(error) => {
+                    work.problem(format!("{name}: {error} after {offset} bytes; what came before is imported"));
+                    break;
+                }
+            }
+            if self.out.is_full() {
+                self.hand_over()?;
+            }
+        }
+        let mut report = work.report.lock();
+        report.problems.extend(version.split_problem(name).filter(|_| new));
+        report.files += 1;
+        report.files_known += u64::from(!new);
+        Ok(())
     }
 
     fn read_stream(&mut self, name: String, mut reader: Stream) -> Result<()> {
@@ -111,7 +152,7 @@ impl<'w> Reader<'w> {
         });
         match opened.and_then(|stream| self.head(stream)) {
             Ok((head, stream)) => {
-                let content = self.content(stream, &name, &head, None, None);
+                let content = self.content(stream, &name, &head, 0, None, None);
                 self.take(content, None)
             }
             Err(error) => {
@@ -122,6 +163,8 @@ impl<'w> Reader<'w> {
     }
 
     fn read_file(&mut self, path: &Path, name: &str, found: bool, meter: &mut Meter<'_>) -> Result<()> {
+        // What was written after this is not older than it.
+        let modified = self.work.context.vfs.metadata(path).map_or(0, |metadata| metadata.modified_nanos);
         let (head, stream) = match self.open(path, meter) {
             Ok(opened) => opened,
             Err(error) => {
@@ -158,7 +201,7 @@ impl<'w> Reader<'w> {
             }
         };
         let key = known.as_ref().map_or_else(|| claim.key.clone(), |(candidate, _)| candidate.key.clone());
-        let content = self.content(stream, name, &head, known, Some(Place { claim, key }));
+        let content = self.content(stream, name, &head, modified, known, Some(Place { claim, key }));
         self.take(content, Some(meter))
     }
 
@@ -228,20 +271,25 @@ impl<'w> Reader<'w> {
         stream: Stream,
         name: &str,
         head: &[u8],
+        modified: i64,
         known: Option<(Candidate, blake3::Hasher)>,
         place: Option<Place<'w>>,
     ) -> Content<'w> {
         let mut decoding = self.work.envelope.with_source(name).decoding();
         decoding.sample(head);
-        let (offset, continued, hasher) = match known {
-            Some((candidate, hasher)) => (candidate.progress.offset, candidate.progress.continued, hasher),
-            None => (0, false, blake3::Hasher::new()),
+        decoding.set_modified(modified);
+        let (offset, hasher, breaking) = match known {
+            Some((candidate, hasher)) => {
+                let Progress { offset, continued, .. } = candidate.progress;
+                let stored = &head[..head.len().min(usize::try_from(offset).unwrap_or(usize::MAX))];
+                (offset, hasher, Breaking::resume(decoding, continued, stored))
+            }
+            None => (0, blake3::Hasher::new(), Breaking::new(decoding)),
         };
         Content {
             stream,
             source: self.work.counters.source(name),
-            breaker: LineBreaker::resume(continued),
-            decoding,
+            breaking,
             hasher,
             carry: Vec::new(),
             offset,
@@ -254,7 +302,7 @@ impl<'w> Reader<'w> {
     fn take(&mut self, mut content: Content<'w>, mut meter: Option<&mut Meter<'_>>) -> Result<()> {
         let start = content.offset;
         let mut damage = None;
-        if content.breaker.continued() {
+        if content.breaking.continued() {
             damage = self.rest_of_line(&mut content).err();
         }
         while damage.is_none() {
@@ -294,7 +342,7 @@ impl<'w> Reader<'w> {
             if byte[0] == b'\n' {
                 content.hasher.update(&byte);
                 content.offset += 1;
-                content.breaker = LineBreaker::new();
+                content.breaking.end_line();
             } else {
                 content.feed(&byte, &mut self.out);
             }
@@ -303,7 +351,8 @@ impl<'w> Reader<'w> {
     }
 
     fn hand_over(&mut self) -> Result<()> {
-        let out = std::mem::replace(&mut self.out, Outgoing::new(now(self.work)));
+        let next = Outgoing::after(&self.out, now(self.work));
+        let out = std::mem::replace(&mut self.out, next);
         let progress = &self.work.progress;
         progress.events.fetch_add(out.batch.len() as u64, Ordering::Relaxed);
         progress.event_bytes.fetch_add(out.batch.raw_bytes() as u64, Ordering::Relaxed);
@@ -313,34 +362,38 @@ impl<'w> Reader<'w> {
 
 impl Content<'_> {
     fn feed(&mut self, bytes: &[u8], out: &mut Outgoing) {
-        let (breaker, decoding) = (&mut self.breaker, &mut self.decoding);
-        out.add(&self.source, |batch| breaker.push(bytes, |frame| decoding.push(frame, batch)));
+        out.add(&self.source, |batch| self.breaking.push(bytes, batch));
         self.offset += bytes.len() as u64;
         if self.place.is_none() {
             return;
         }
-        // What is held is the end of `bytes`, or the whole of them behind what was held before.
-        match bytes.len().checked_sub(self.breaker.held()) {
+        // What is held is the end of `carry` and `bytes` together.
+        let done = self.carry.len() + bytes.len() - self.breaking.held();
+        match done.checked_sub(self.carry.len()) {
             Some(whole) => {
                 self.hasher.update(&self.carry);
                 self.hasher.update(&bytes[..whole]);
                 self.carry.clear();
                 self.carry.extend_from_slice(&bytes[whole..]);
             }
-            None => self.carry.extend_from_slice(bytes),
+            None => {
+                self.hasher.update(&self.carry[..done]);
+                self.carry.drain(..done);
+                self.carry.extend_from_slice(bytes);
+            }
         }
     }
 
-    /// Sets the position to just before the unfinished line.
+    /// Sets the position to just before the unfinished event.
     fn set_position(&self, out: &mut Outgoing, ended: bool) {
         let Some(place) = &self.place else { return };
-        let progress = self.progress(self.breaker.continued(), ended);
+        let progress = self.progress(self.breaking.continued(), ended);
         out.batch.set_position(&place.key, serde_json::to_vec(&progress).expect("strings and numbers always serialise"));
     }
 
     fn progress(&self, continued: bool, ended: bool) -> Progress {
         Progress {
-            offset: self.offset - self.breaker.held() as u64,
+            offset: self.offset - self.breaking.held() as u64,
             hash: self.hasher.finalize().to_hex().to_string(),
             continued,
             ended,
@@ -350,12 +403,10 @@ impl Content<'_> {
 
     /// The end: a line without a newline is an event too.
     fn finish(&mut self, out: &mut Outgoing) {
-        let continued = self.breaker.continued();
-        let (breaker, decoding) = (&mut self.breaker, &mut self.decoding);
-        let open = out.add(&self.source, |batch| breaker.finish(|frame| decoding.push(frame, batch)));
+        out.add(&self.source, |batch| self.breaking.finish(batch));
         self.hasher.update(&self.carry);
         self.carry.clear();
-        let progress = self.progress(open || continued, true);
+        let progress = self.progress(self.breaking.continued(), true);
         if let Some(place) = &self.place {
             let before = place.claim.candidates.iter().find(|candidate| candidate.key == place.key).map(|candidate| &candidate.progress);
             let same = before.is_some_and(|before| before.offset == progress.offset && before.ended);

@@ -47,7 +47,7 @@ impl Follower {
 }
 
 pub fn settings(paths: &[String]) -> FileSettings {
-    FileSettings { paths: paths.to_vec(), poll_seconds: 0.05, partial_line_seconds: 0.3, ..FileSettings::default() }
+    FileSettings { paths: paths.to_vec(), poll_seconds: 0.05, partial_line_seconds: 0.3, quiet_seconds: 0.1, ..FileSettings::default() }
 }
 
 pub fn everything_in(folder: &Path) -> FileSettings {

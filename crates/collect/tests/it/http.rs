@@ -7,17 +7,17 @@ const NOW: Timestamp = Timestamp(1_800_000_000_000_000_000);
 
 #[test]
 fn raw_lines_keep_every_byte() {
-    let body = b"2026-03-01T00:00:00Z one\r\n\n\xff\0\nlast";
+    let body = b"\r\n\n\xff\0\n2026-03-01T00:00:00Z last";
     let origin = IngestOrigin { host: Some("web".into()), peer: "10.0.0.1".into(), ..IngestOrigin::default() };
     let batches = batches(Body::Raw, body, &origin, NOW).unwrap();
     assert_eq!(batches.len(), 1);
     let raw: Vec<&[u8]> = batches[0].iter().map(|event| event.raw).collect();
-    assert_eq!(raw, [b"2026-03-01T00:00:00Z one\r".as_slice(), b"", b"\xff\0", b"last"]);
-    let first = batches[0].event(0);
+    assert_eq!(raw, [b"\r".as_slice(), b"", b"\xff\0", b"2026-03-01T00:00:00Z last"]);
+    let first = batches[0].event(3);
     assert_eq!((&*first.origin.index, &*first.origin.host, &*first.origin.source), ("main", "web", "http"));
     assert_eq!((&*first.origin.peer, &*first.origin.transport), ("10.0.0.1", "http"));
     assert_eq!(first.time.to_string(), "2026-03-01T00:00:00Z");
-    assert_eq!(batches[0].event(3).time, NOW);
+    assert_eq!(batches[0].event(0).time, NOW);
 }
 
 #[test]

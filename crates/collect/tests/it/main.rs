@@ -7,6 +7,7 @@ mod http;
 mod import;
 mod inputs;
 mod journald;
+mod multiline;
 mod rotation;
 mod sink;
 mod syslog;

@@ -2,36 +2,60 @@
 //!
 //! A rule is the beginning of a message with placeholders: `{name}` takes what comes up to a blank or the next
 //! constant byte, `{}` takes it and throws it away, `{name...}` at the end takes the rest. The first rule that
-//! matches gives its fields. Every file carries samples, which a test runs.
+//! matches gives its fields. Every file carries samples, which a test runs. The table `[event]` is of `crate::events`.
 
 use super::collector::{Collector, Value};
+use crate::events::EventText;
 use crate::tape::{Class, Span, Tape, Unit};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The files that are built in, by name.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 9] = [
     ("sshd", include_str!("../../../../packs/core/formats/sshd.toml")),
     ("pam", include_str!("../../../../packs/core/formats/pam.toml")),
     ("sudo", include_str!("../../../../packs/core/formats/sudo.toml")),
     ("su", include_str!("../../../../packs/core/formats/su.toml")),
+    ("text", include_str!("../../../../packs/core/formats/text.toml")),
+    ("java", include_str!("../../../../packs/core/formats/java.toml")),
+    ("python", include_str!("../../../../packs/core/formats/python.toml")),
+    ("postgresql", include_str!("../../../../packs/core/formats/postgresql.toml")),
+    ("json", include_str!("../../../../packs/core/formats/json.toml")),
 ];
 
 /// A file as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct File {
+pub(crate) struct File {
     /// One line for people.
     #[allow(dead_code)] // shown once formats can be listed
     summary: String,
     /// The programs whose messages these are; none: any.
     #[serde(default)]
     apps: Vec<String>,
+    /// The sourcetypes whose events begin and go on as `event` says.
+    #[serde(default)]
+    pub(crate) sourcetypes: Vec<String>,
+    #[serde(default)]
+    pub(crate) event: Option<EventText>,
+    #[serde(default)]
     rule: Vec<RuleText>,
     #[serde(default)]
     #[cfg_attr(not(test), allow(dead_code))] // run by the tests
     pub(super) sample: Vec<Sample>,
+    #[serde(default)]
+    #[cfg_attr(not(test), allow(dead_code))] // run by the tests
+    pub(crate) stream: Vec<StreamSample>,
+}
+
+/// Some lines of a source, and how many lines each of its events has.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(not(test), allow(dead_code))]
+pub(crate) struct StreamSample {
+    pub(crate) text: String,
+    pub(crate) lines: Vec<usize>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -92,14 +116,14 @@ pub(super) fn parse(text: &str) -> Result<File, String> {
 }
 
 /// The built-in files.
-pub(super) fn built_in() -> impl Iterator<Item = (&'static str, File)> {
+pub(crate) fn built_in() -> impl Iterator<Item = (&'static str, File)> {
     BUILT_IN.into_iter().map(|(name, text)| (name, parse(text).unwrap_or_else(|e| panic!("built-in format {name}: {e}"))))
 }
 
 impl Rules {
     /// The rules of the built-in files.
     pub(super) fn built_in() -> Self {
-        let groups: Vec<Group> = built_in().map(|(_, file)| Group::new(file)).collect();
+        let groups: Vec<Group> = built_in().map(|(_, file)| Group::new(file)).filter(|group| !group.rules.is_empty()).collect();
         let rules = groups.iter().flat_map(|g| &g.rules);
         let names = rules.flat_map(|rule| {
             let taken = rule.parts.iter().filter_map(|part| match part {

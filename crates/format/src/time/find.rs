@@ -1,5 +1,6 @@
 //! Looks for a time in a line, wherever it stands; remembers where it stood in the last line of the source.
 
+use super::memo::{Clock, Full, Memo, Seen};
 use super::read::{self, Layout, Reading};
 use super::{Zone, resolve};
 use taffrail_base::limits::TIME_SCAN_BYTES_MAX;
@@ -23,17 +24,39 @@ pub struct Found {
 pub struct TimeFinder {
     zone: Zone,
     last: Option<(usize, Option<u8>, Layout)>,
+    /// Times without a year are at most this late; the receive time if it is not known.
+    latest: Option<Timestamp>,
+    memo: Option<Memo>,
+    seen: Option<Seen>,
 }
 
 impl TimeFinder {
     /// A finder for a source whose times are in `zone` where they do not say.
     pub fn new(zone: Zone) -> Self {
-        Self { zone, last: None }
+        Self { zone, ..Self::default() }
+    }
+
+    /// Makes it read the next time in full.
+    #[cfg(test)]
+    pub(crate) fn forget_day(&mut self) {
+        (self.memo, self.seen) = (None, None);
+    }
+
+    /// Whether it knows a day to compare with.
+    #[cfg(test)]
+    pub(crate) fn knows_day(&self) -> bool {
+        self.memo.is_some()
     }
 
     /// The zone of times that name none.
     pub fn zone(&self) -> &Zone {
         &self.zone
+    }
+
+    /// From here on times without a year are at most as late as `latest`: when the file was last written to.
+    /// `None`: as late as they are received.
+    pub fn set_latest(&mut self, latest: Option<Timestamp>) {
+        self.latest = latest;
     }
 
     /// The time of a line: the one that stands first. A bare number of seconds counts only at the beginning,
@@ -45,13 +68,26 @@ impl TimeFinder {
         }
         let (start, layout, reading, used) = scan(window)?;
         self.last = Some((start, start.checked_sub(1).map(|at| window[at]), layout));
-        Some(self.found(start, &reading, used, received))
+        Some(self.found(window, start, layout, &reading, used, received))
     }
 
     /// The time that begins exactly at `start`, of whatever layout.
-    pub fn at(&self, line: &[u8], start: usize, received: Timestamp) -> Option<Found> {
-        let (_, reading, used) = read::any(line.get(start..)?)?;
-        Some(self.found(start, &reading, used, received))
+    pub fn at(&mut self, line: &[u8], start: usize, received: Timestamp) -> Option<Found> {
+        let bytes = line.get(start..)?;
+        if let Some(found) = self.remembered(bytes, start, None, received) {
+            return Some(found);
+        }
+        let (layout, reading, used) = read::any(bytes)?;
+        Some(self.found(line, start, layout, &reading, used, received))
+    }
+
+    /// The same, but only if it is of a day and spelling that were read before, and the splitter sees the very same
+    /// time there or none: for a codec that can say all it has to say of such a line in one go.
+    #[inline]
+    pub(crate) fn quick(&self, line: &[u8], start: usize, received: Timestamp) -> Option<Found> {
+        let memo = self.memo.as_ref().filter(|memo| memo.agrees)?;
+        let (time, problems, used) = memo.read(line.get(start..)?, self.clock(received))?;
+        Some(Found { start, end: start + used, time, problems })
     }
 
     /// The event time for a number since the epoch in seconds, milli-, micro- or nanoseconds, told apart by
@@ -63,25 +99,56 @@ impl TimeFinder {
             n if n < 1e17 => 1e3,
             _ => 1.0,
         };
-        resolve(&Reading::Epoch((number * scale) as i64), &self.zone, received)
+        resolve(&Reading::Epoch((number * scale) as i64), &self.zone, received, received)
     }
 
     /// One probe where the last time stood, or behind the byte that it stood behind.
-    fn again(&self, window: &[u8], received: Timestamp) -> Option<Found> {
+    fn again(&mut self, window: &[u8], received: Timestamp) -> Option<Found> {
         let (offset, before, layout) = self.last?;
         if begins(window, offset)
-            && let Some((reading, used)) = read::one(layout, &window[offset..])
+            && let Some(found) = self.one(window, offset, layout, received)
         {
-            return Some(self.found(offset, &reading, used, received));
+            return Some(found);
         }
         let mark = before.filter(|b| matches!(b, b'[' | b'(' | b'"' | b'<'))?;
         let start = memchr::memchr(mark, window)? + 1;
-        let (reading, used) = read::one(layout, &window[start..])?;
-        Some(self.found(start, &reading, used, received))
+        self.one(window, start, layout, received)
     }
 
-    fn found(&self, start: usize, reading: &Reading, used: usize, received: Timestamp) -> Found {
-        let (time, problems) = resolve(reading, &self.zone, received);
+    fn one(&mut self, window: &[u8], start: usize, layout: Layout, received: Timestamp) -> Option<Found> {
+        if let Some(found) = self.remembered(&window[start..], start, Some(layout), received) {
+            return Some(found);
+        }
+        let (reading, used) = read::one(layout, &window[start..])?;
+        Some(self.found(window, start, layout, &reading, used, received))
+    }
+
+    fn clock(&self, received: Timestamp) -> Clock {
+        let reference = self.latest.map_or(received, |latest| latest.min(received));
+        Clock { received, reference }
+    }
+
+    fn remembered(&self, bytes: &[u8], start: usize, layout: Option<Layout>, received: Timestamp) -> Option<Found> {
+        let memo = self.memo.as_ref().filter(|memo| layout.is_none_or(|layout| layout == memo.layout))?;
+        let (time, problems, used) = memo.read(bytes, self.clock(received))?;
+        Some(Found { start, end: start + used, time, problems })
+    }
+
+    fn found(&mut self, line: &[u8], start: usize, layout: Layout, reading: &Reading, used: usize, received: Timestamp) -> Found {
+        let clock = self.clock(received);
+        let (time, problems) = resolve(reading, &self.zone, received, clock.reference);
+        if matches!(reading, Reading::Civil(_)) {
+            let zone = &self.zone;
+            let full = Full { bytes: &line[start..], layout, used, nanos: time.0 };
+            let slow = |bytes: &[u8]| {
+                let (layout, reading, used) = read::any(bytes)?;
+                let (time, problems) = resolve(&reading, zone, received, clock.reference);
+                Some((layout, time, problems, used))
+            };
+            if let Some(memo) = Memo::learn(&mut self.seen, &full, clock, slow) {
+                self.memo = Some(memo);
+            }
+        }
         Found { start, end: start + used, time, problems }
     }
 }

@@ -10,7 +10,9 @@ fn grouped(lines: &[Vec<u8>], limits: GroupLimits) -> Vec<(String, Vec<u32>)> {
     let grouped = group(&lines, |row| row as u32 % 2, limits);
     for leaf in &grouped.leaves {
         let mut columns: Vec<Vec<&[u8]>> = vec![Vec::new(); leaf.pattern.slots()];
-        grouped.each_row(leaf, |values| columns.iter_mut().zip(values).for_each(|(column, value)| column.push(value)));
+        grouped.each_row(leaf, |line, values| {
+            columns.iter_mut().zip(values).for_each(|(column, (start, end))| column.push(&line[start as usize..end as usize]));
+        });
         for (at, row) in leaf.rows.iter().enumerate() {
             let mut line = Vec::new();
             leaf.pattern.render(|slot| columns[slot][at], &mut line);

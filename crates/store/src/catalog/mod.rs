@@ -103,6 +103,10 @@ pub trait Catalog: Send + Sync {
     fn commit(&self, change: &CatalogChange) -> Result<()>;
     /// All that was ever removed or archived, oldest first; of a segment that was both, its removal.
     fn removals(&self) -> Result<Vec<Removal>>;
+    /// What is wrong with the way it is kept, in words; empty when nothing is.
+    fn integrity(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
 }
 
 /// Where a segment's file is, below the data folder: the day is the one it was written on, UTC.

@@ -74,6 +74,11 @@ impl Removal {
         path_of(&self.index, self.id)
     }
 
+    /// Whether its events are gone, not in another place.
+    pub fn took_events(&self) -> bool {
+        !self.rule.starts_with("archived:") && self.merged_into().is_none()
+    }
+
     /// The segment that its events are in now, when it was merged.
     pub fn merged_into(&self) -> Option<Ulid> {
         self.rule.strip_prefix("merged:")?.parse().ok()

@@ -58,6 +58,7 @@ enum Request {
     Load(mpsc::SyncSender<Result<CatalogState>>),
     Commit(CatalogChange, mpsc::SyncSender<Result<()>>),
     Removals(mpsc::SyncSender<Result<Vec<Removal>>>),
+    Integrity(mpsc::SyncSender<Result<Vec<String>>>),
 }
 
 /// The catalog of a data folder.
@@ -122,6 +123,10 @@ impl Catalog for SqliteCatalog {
     fn removals(&self) -> Result<Vec<Removal>> {
         self.ask(Request::Removals)
     }
+
+    fn integrity(&self) -> Result<Vec<String>> {
+        self.ask(Request::Integrity)
+    }
 }
 
 impl Drop for SqliteCatalog {
@@ -169,6 +174,9 @@ fn serve(
             }
             Request::Removals(answer) => {
                 let _ = answer.send(runtime.block_on(removals(&mut connection)).map_err(failed));
+            }
+            Request::Integrity(answer) => {
+                let _ = answer.send(runtime.block_on(integrity(&mut connection)).map_err(failed));
             }
         }
     }
@@ -378,6 +386,13 @@ async fn commit_records(connection: &mut SqliteConnection, change: &CatalogChang
         query.execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// What SQLite's own check finds, at most a hundred things.
+async fn integrity(connection: &mut SqliteConnection) -> sqlx::Result<Vec<String>> {
+    let rows = sqlx::query("PRAGMA integrity_check").fetch_all(&mut *connection).await?;
+    let found: sqlx::Result<Vec<String>> = rows.iter().map(|row| row.try_get(0)).collect();
+    Ok(found?.into_iter().filter(|line| line != "ok").collect())
 }
 
 async fn commit(connection: &mut SqliteConnection, change: &CatalogChange) -> sqlx::Result<()> {

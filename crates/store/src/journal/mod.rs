@@ -4,6 +4,7 @@
 //! touched again: the next file's header says how much of it counts, and the group goes there. Nothing here
 //! knows of segments; whoever does says from which record on the journal is still needed.
 
+pub(crate) mod examine;
 mod payload;
 mod record;
 mod recover;
@@ -17,7 +18,7 @@ use record::{HEAD_LEN, HEADER_LEN, Header};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use taffrail_base::limits::{JOURNAL_FILE_BYTES_MAX, JOURNAL_RECORD_BYTES_MAX};
+use taffrail_base::limits::{JOURNAL_FILE_BYTES_MAX, JOURNAL_FILE_NUMBER_MAX, JOURNAL_RECORD_BYTES_MAX, SEQUENCE_MAX};
 use taffrail_base::{Clock, Error, ErrorKind, Randomness, Result, Vfs, VfsFile};
 use taffrail_event::{EventBatch, Timestamp};
 
@@ -149,6 +150,11 @@ fn decoded(path: &Path, raw: RawRecord) -> Result<Replayed> {
             Err(Error::corrupt(place, "the record is whole, but not laid out as this program knows it"))
         }
     }
+}
+
+fn used_up(folder: &Path, what: &str) -> Error {
+    let message = format!("{}: {what} are used up", folder.display());
+    Error::new(ErrorKind::Limit, message).with_hint("begin a new data folder; this one can still be read")
 }
 
 /// Refuses to go on when records that are needed are not there.
@@ -287,6 +293,10 @@ impl Journal {
     /// number of the first.
     pub fn append(&mut self, entries: &[Entry<'_>]) -> Result<u64> {
         let first = self.next_sequence + self.carried.len() as u64;
+        let ends = entries.iter().flat_map(|entry| entry.spans).map(Span::end);
+        if ends.chain([first + entries.len() as u64]).any(|end| end > SEQUENCE_MAX) {
+            return Err(used_up(&self.options.folder, "the numbers of events and records"));
+        }
         let encode = |out: &mut Vec<u8>, nonce: u64, horizon: u64| {
             for (entry, sequence) in entries.iter().zip(first..) {
                 let received = entry.batch.received.nanos();
@@ -350,6 +360,9 @@ impl Journal {
     fn start_file(&mut self, count: u64, encode: impl FnOnce(&mut Vec<u8>, u64, u64)) -> Result<()> {
         debug_assert!(self.open.is_none());
         let number = self.next_number;
+        if number > JOURNAL_FILE_NUMBER_MAX {
+            return Err(used_up(&self.options.folder, "the numbers of journal files"));
+        }
         // A number is used once, even if it came to nothing: the name may be there after a crash.
         self.next_number += 1;
         let header = Header {

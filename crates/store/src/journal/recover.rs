@@ -86,7 +86,7 @@ pub(super) fn find(vfs: &dyn Vfs, folder: &Path, covered: u64) -> Result<Found> 
     Ok(found)
 }
 
-fn read_header(vfs: &dyn Vfs, path: &Path, number: u64) -> Result<Header> {
+pub(super) fn read_header(vfs: &dyn Vfs, path: &Path, number: u64) -> Result<Header> {
     let file = vfs.open_read(path).map_err(|e| Error::io(path.display(), e))?;
     let mut bytes = [0; HEADER_LEN as usize];
     file.read_exact_at(&mut bytes, 0).map_err(|e| match e.kind() {
@@ -106,23 +106,24 @@ pub(super) fn damaged(path: &Path, offset: u64, what: &str) -> Error {
 }
 
 /// Reads records one after the other.
-struct Records<'a> {
+pub(super) struct Records<'a> {
     file: &'a dyn VfsFile,
     path: &'a Path,
-    header: &'a Header,
-    offset: u64,
-    end: u64,
-    sequence: u64,
+    pub header: &'a Header,
+    pub offset: u64,
+    pub end: u64,
+    pub sequence: u64,
 }
 
-enum Step {
+/// What stands at a place.
+pub(super) enum Step {
     Record(u64, RawRecord),
     Bad(&'static str),
     End,
 }
 
 impl<'a> Records<'a> {
-    fn new(file: &'a dyn VfsFile, path: &'a Path, header: &'a Header, end: u64) -> Self {
+    pub fn new(file: &'a dyn VfsFile, path: &'a Path, header: &'a Header, end: u64) -> Self {
         Self { file, path, header, offset: HEADER_LEN, end, sequence: header.first_sequence }
     }
 
@@ -134,7 +135,7 @@ impl<'a> Records<'a> {
     }
 
     /// The next record with its horizon; stays where it is at a bad one.
-    fn step(&mut self) -> Result<Step> {
+    pub fn step(&mut self) -> Result<Step> {
         let left = self.end - self.offset;
         if left == 0 {
             return Ok(Step::End);
@@ -200,7 +201,7 @@ fn read_tail(vfs: &dyn Vfs, path: &Path, header: &Header) -> Result<Tail> {
 }
 
 /// The highest horizon of whole records behind `bad`.
-fn horizon_behind(reader: &Records<'_>, bad: u64) -> Result<u64> {
+pub(super) fn horizon_behind(reader: &Records<'_>, bad: u64) -> Result<u64> {
     let mut rest = vec![0; usize::try_from(reader.end - bad).expect("a journal file fits into memory")];
     reader.read(&mut rest, bad)?;
     let mut highest = 0;

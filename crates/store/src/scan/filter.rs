@@ -1,7 +1,7 @@
 //! A filter made ready, and its decision for each pattern of a segment.
 
 use super::select::{Bits, Selection};
-use super::term::{PreparedTerm, in_pattern};
+use super::term::{PreparedRegex, PreparedTerm, Reading, in_pattern};
 use super::{Filter, OriginField, ScanRequest, ValueTest};
 use crate::segment::cursor::PatternCursor;
 use crate::segment::decode::Values;
@@ -20,6 +20,7 @@ pub enum Prepared {
     All,
     Nothing,
     Term(Box<PreparedTerm>),
+    Regex(Box<PreparedRegex>),
     Origin(OriginField, ValueTest),
     Field(String, ValueTest),
     And(Vec<Prepared>),
@@ -34,6 +35,7 @@ impl Prepared {
             Filter::All => Self::All,
             Filter::Nothing => Self::Nothing,
             Filter::Term(term) => Self::Term(Box::new(PreparedTerm::new(term))),
+            Filter::Regex(regex) => Self::Regex(Box::new(PreparedRegex::new(regex))),
             Filter::Origin(field, test) => Self::Origin(*field, test.clone()),
             Filter::Field(name, test) => Self::Field(name.clone(), test.clone()),
             Filter::And(all) => Self::And(all.iter().map(Self::new).collect()),
@@ -85,6 +87,7 @@ pub struct SegmentScan<'b> {
     resolver: &'b dyn FieldResolver,
     origins: OnceCell<Vec<i64>>,
     cursors: Vec<OnceCell<PatternCursor<'b>>>,
+    reading: Reading<'b, 'b>,
 }
 
 impl<'b> SegmentScan<'b> {
@@ -92,7 +95,7 @@ impl<'b> SegmentScan<'b> {
     pub fn new(blocks: &'b Blocks<'b>, resolver: &'b dyn FieldResolver) -> Self {
         let patterns = blocks.segment().footer().events.patterns.len();
         let cursors = std::iter::repeat_with(OnceCell::new).take(patterns).collect();
-        Self { blocks, resolver, origins: OnceCell::new(), cursors }
+        Self { blocks, resolver, origins: OnceCell::new(), cursors, reading: Reading::new(blocks) }
     }
 
     /// The segment.
@@ -135,6 +138,9 @@ impl<'b> SegmentScan<'b> {
             Prepared::All => Ok(Selection::All),
             Prepared::Nothing => Ok(Selection::None),
             Prepared::Term(term) => self.select_term(term, pattern),
+            Prepared::Regex(regex) => {
+                regex.in_pattern(&self.segment().footer().events.patterns[pattern], self.blocks, &|| self.cursor(pattern))
+            }
             Prepared::Origin(field, test) => self.select_origin(*field, test, pattern),
             Prepared::Field(name, test) => self.select_field(name, test, pattern),
             Prepared::And(all) => {
@@ -165,7 +171,7 @@ impl<'b> SegmentScan<'b> {
     }
 
     fn select_term(&self, term: &PreparedTerm, pattern: usize) -> Result<Selection> {
-        in_pattern(term, self.cursor(pattern))
+        in_pattern(term, &self.segment().footer().events.patterns[pattern], &self.reading, &|| self.cursor(pattern))
     }
 
     fn select_origin(&self, field: OriginField, test: &ValueTest, pattern: usize) -> Result<Selection> {
@@ -221,8 +227,9 @@ impl<'b> SegmentScan<'b> {
                     let numbers = numbers[skip..skip + rows].iter().enumerate();
                     numbers.filter(|(_, n)| hits[**n as usize]).for_each(|(row, _)| bits.set(start + row));
                 }
-                Values::Each(values) => {
-                    (0..rows).filter(|row| test(values.get(skip + row))).for_each(|row| bits.set(start + row));
+                values => {
+                    let mut scratch = Vec::new();
+                    (0..rows).filter(|row| test(values.read(skip + row, &mut scratch))).for_each(|row| bits.set(start + row));
                 }
             }
         }
@@ -248,7 +255,7 @@ impl<'b> SegmentScan<'b> {
             for piece in pieces {
                 match piece {
                     PlanPiece::Text(text) => scratch.extend_from_slice(text.as_bytes()),
-                    PlanPiece::Slot(slot) => scratch.extend_from_slice(cursor.value(*slot, row)?),
+                    PlanPiece::Slot(slot) => cursor.write(*slot, row, scratch)?,
                 }
             }
             Ok(())

@@ -12,6 +12,8 @@ mod summary;
 mod term;
 #[cfg(test)]
 mod tests;
+mod values;
+mod walk;
 
 pub use missing::Missing;
 pub use plan::{Scan, ScanStream};
@@ -61,6 +63,9 @@ pub enum Filter {
     Nothing,
     /// The raw bytes hold the term.
     Term(Term),
+    /// The event as text (see [`Column::Raw`]) matches the expression, which was built without options: its text
+    /// says all of it.
+    Regex(regex::Regex),
     /// The origin passes the test.
     Origin(OriginField, ValueTest),
     /// An extracted field passes the test.

@@ -158,7 +158,7 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
                 // The common case, without a string in between.
                 FieldPlan::Pieces(pieces) if matches!(pieces[..], [PlanPiece::Slot(_)]) => {
                     let [PlanPiece::Slot(slot)] = pieces[..] else { unreachable!("just matched") };
-                    let value = self.scan.cursor(pattern).value(slot, hit.at as usize)?;
+                    let value = self.scan.cursor(pattern).value(slot, hit.at as usize, &mut scratch)?;
                     builder.append_value(String::from_utf8_lossy(value));
                 }
                 plan => builder.append_option(self.scan.field(pattern, hit.at as usize, plan, &mut scratch)?),

@@ -29,6 +29,11 @@ impl Bits {
         self.words[row / 64] |= 1 << (row % 64);
     }
 
+    /// Whether a row's bit is set.
+    pub fn holds(&self, row: usize) -> bool {
+        self.words[row / 64] & (1 << (row % 64)) != 0
+    }
+
     /// How many bits are set.
     pub fn count(&self) -> usize {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
@@ -88,7 +93,7 @@ impl Selection {
         match self {
             Self::None => false,
             Self::All => true,
-            Self::Some(bits) => bits.words[row / 64] & (1 << (row % 64)) != 0,
+            Self::Some(bits) => bits.holds(row),
         }
     }
 

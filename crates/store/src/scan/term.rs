@@ -1,15 +1,25 @@
-//! Terms against patterns and columns: decided on constant text, then on what pages say of themselves, then
-//! on distinct values, last on rows.
+//! Terms and expressions against patterns and columns: decided on constant text, then on what pages say of
+//! themselves, then on distinct values, last on rows.
 
 use super::select::{Bits, Selection};
+use super::values::{self, Numeric};
+use super::walk::{Pages, Walker};
 use crate::segment::cursor::PatternCursor;
-use crate::segment::decode::{RunValues, Values, order, rows_by_pattern};
+use crate::segment::decode::{RunValues, Strings, Values, order, render, rows_by_pattern};
 use crate::segment::meta::{Body, NodeMeta, PageMeta, PatternMeta, Run};
 use crate::segment::{Blocks, stamp};
+use parking_lot::Mutex;
+use regex::Regex;
+use rustc_hash::FxHashMap;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
 use taffrail_base::Result;
+use taffrail_pattern::automaton::Automaton;
+use taffrail_pattern::automaton::symbolic::Verdict;
 use taffrail_pattern::split::is_delimiter;
 use taffrail_pattern::text::tokens;
-use taffrail_pattern::{Piece, Term, TermMatcher};
+use taffrail_pattern::{Pattern, PatternId, Piece, Term, TermMatcher};
 
 /// A term with all that is known of it before any segment is looked at.
 #[derive(Debug)]
@@ -22,8 +32,13 @@ pub struct PreparedTerm {
     tokens: Vec<Vec<u8>>,
     /// Whether a match lies within one token of the splitter.
     within_token: bool,
+    numeric: Option<Numeric>,
     /// Terms within one token of which every match of this one holds all.
     parts: Vec<PreparedTerm>,
+    /// Decides terms that cross tokens.
+    walker: Option<Walker>,
+    /// Patterns met so far, and whether their constant text matches.
+    texts: Mutex<FxHashMap<PatternId, (Arc<Pattern>, bool)>>,
 }
 
 impl PreparedTerm {
@@ -35,14 +50,136 @@ impl PreparedTerm {
         // Only ASCII literals have a mask: other letters may match in another case, with other bytes.
         let mask = if ascii { literals.iter().fold(0, |mask, p| mask | stamp::mask(p.as_bytes())) } else { 0 };
         let len = if ascii { literals.iter().map(|p| p.len()).sum() } else { 0 };
-        let parts = if within_token || !ascii { Vec::new() } else { parts(term) };
-        let whole = if ascii { whole_tokens(term) } else { Vec::new() };
-        Self { matcher: TermMatcher::new(term), mask, len, tokens: whole, within_token, parts }
+        Self {
+            matcher: TermMatcher::new(term),
+            mask,
+            len,
+            tokens: if ascii { whole_tokens(term) } else { Vec::new() },
+            within_token,
+            numeric: if within_token { Numeric::of(term) } else { None },
+            parts: if within_token || !ascii { Vec::new() } else { parts(term) },
+            walker: if within_token { None } else { Automaton::of_term(term).map(|automaton| Walker::new(automaton, false)) },
+            texts: Mutex::default(),
+        }
     }
 
     /// Whether an event matches.
     pub fn matches(&self, raw: &[u8]) -> bool {
         self.matcher.matches(raw)
+    }
+
+    /// Whether the constant text of a pattern matches; asked once per pattern.
+    fn in_text(&self, meta: &PatternMeta) -> bool {
+        if let Some((known, found)) = self.texts.lock().get(&meta.id)
+            && (Arc::ptr_eq(known, &meta.pattern) || **known == *meta.pattern)
+        {
+            return *found;
+        }
+        let found = meta.pattern.pieces().iter().any(|piece| matches!(piece, Piece::Text(text) if self.matcher.matches(text)));
+        self.texts.lock().insert(meta.id, (meta.pattern.clone(), found));
+        found
+    }
+
+    /// Whether the page can hold a match, as far as it says.
+    fn may_be_in(&self, page: &PageMeta, blocks: &Blocks<'_>) -> Result<bool> {
+        if self.mask & !page.mask != 0 || self.len > page.max_len as usize {
+            return Ok(false);
+        }
+        if let (Some(numeric), Some(range)) = (&self.numeric, page.range)
+            && !numeric.may_be_within(&page.body, range)
+        {
+            return Ok(false);
+        }
+        if let (Some((known, place)), false) = (page.filter, self.tokens.is_empty()) {
+            let block = blocks.filters(place)?;
+            let filter = block.range(place)?;
+            return Ok(self.tokens.iter().all(|token| stamp::may_hold(known, filter, token)));
+        }
+        Ok(true)
+    }
+
+    /// Whether a term within one token can stand in a row of the pattern at all.
+    fn is_possible(&self, meta: &PatternMeta, blocks: &Blocks<'_>) -> Result<bool> {
+        if self.in_text(meta) {
+            return Ok(true);
+        }
+        for page in meta.columns.iter().flat_map(|column| column.pages.iter()) {
+            if self.may_be_in(page, blocks)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// A segment's blocks, and what was found in pages and dictionaries that patterns share. One thread's.
+pub struct Reading<'a, 'b> {
+    blocks: &'a Blocks<'b>,
+    pages: RefCell<FxHashMap<(*const PreparedTerm, *const PageMeta), Rc<Selection>>>,
+    entries: RefCell<FxHashMap<(*const PreparedTerm, *const Strings), Rc<Selection>>>,
+}
+
+impl<'a, 'b> Reading<'a, 'b> {
+    /// Nothing found yet.
+    pub fn new(blocks: &'a Blocks<'b>) -> Self {
+        Self { blocks, pages: RefCell::default(), entries: RefCell::default() }
+    }
+
+    /// The entries of a dictionary that match.
+    fn entries(&self, term: &PreparedTerm, strings: &Rc<Strings>) -> Rc<Selection> {
+        // The segment's dictionaries live as long as its blocks; others are only asked here while they live.
+        let key = (std::ptr::from_ref(term), Rc::as_ptr(strings));
+        if let Some(found) = self.entries.borrow().get(&key) {
+            return found.clone();
+        }
+        let found = Rc::new(values::strings(&term.matcher, strings));
+        if Rc::strong_count(strings) > 1 {
+            self.entries.borrow_mut().insert(key, found.clone());
+        }
+        found
+    }
+}
+
+/// A regular expression with all that is known of it before any segment is looked at.
+#[derive(Debug)]
+pub struct PreparedRegex {
+    regex: Regex,
+    walker: Option<Walker>,
+}
+
+impl PreparedRegex {
+    /// Prepares an expression.
+    pub fn new(regex: &Regex) -> Self {
+        let walker = Automaton::of_regex(regex.as_str()).map(|automaton| Walker::new(automaton, true));
+        Self { regex: regex.clone(), walker }
+    }
+
+    /// The rows of a segment's pattern whose events match.
+    pub fn in_pattern<'c, 'b: 'c>(
+        &self,
+        meta: &PatternMeta,
+        blocks: &Blocks<'_>,
+        cursor: &dyn Fn() -> &'c PatternCursor<'b>,
+    ) -> Result<Selection> {
+        let render_row = |row: usize| -> Result<bool> {
+            let mut line = Vec::new();
+            cursor().render(row, &mut line)?;
+            Ok(self.regex.is_match(&String::from_utf8_lossy(&line)))
+        };
+        let Some(walker) = &self.walker else {
+            let mut bits = Bits::new(meta.rows as usize);
+            for row in 0..meta.rows as usize {
+                if render_row(row)? {
+                    bits.set(row);
+                }
+            }
+            return Ok(Selection::from_bits(bits));
+        };
+        match walker.decided(meta) {
+            Verdict::None => Ok(Selection::None),
+            Verdict::All => Ok(Selection::All),
+            Verdict::Some => walker.rows(meta, blocks, &|slot, number, _| cursor().shared(slot, number), &mut |row| render_row(row)),
+        }
     }
 }
 
@@ -89,145 +226,157 @@ fn parts(term: &Term) -> Vec<PreparedTerm> {
 }
 
 /// The rows of a segment's pattern whose events match.
-pub fn in_pattern(term: &PreparedTerm, cursor: &PatternCursor<'_>) -> Result<Selection> {
-    let meta = cursor.meta();
+pub fn in_pattern<'c, 'b: 'c>(
+    term: &PreparedTerm,
+    meta: &PatternMeta,
+    reading: &Reading<'_, '_>,
+    cursor: &dyn Fn() -> &'c PatternCursor<'b>,
+) -> Result<Selection> {
     let column = |slot: usize, part: &PreparedTerm| -> Result<Selection> {
-        let mut bits = None;
-        for (number, run) in cursor.runs(slot).iter().enumerate() {
-            let page = &meta.columns[slot].pages[run.page];
-            let found = in_page(part, page, cursor.blocks(), &mut || cursor.page(slot, number))?;
-            merge(&mut bits, found, run, page.rows as usize, meta.rows as usize);
-        }
-        Ok(bits.map_or(Selection::None, Selection::from_bits))
+        in_column(part, meta, slot, reading, &|number, _| cursor().shared(slot, number))
     };
-    decide(term, meta, &column, &mut |row, line| cursor.render(row, line))
+    let pages = |slot: usize, number: usize, _: &Run| cursor().shared(slot, number);
+    decide(term, meta, reading, &Access { column: &column, pages: &pages, render: &|row, line| cursor().render(row, line) })
+}
+
+/// The rows of a pattern where a term stands within the values of a slot.
+fn in_column(
+    term: &PreparedTerm,
+    meta: &PatternMeta,
+    slot: usize,
+    reading: &Reading<'_, '_>,
+    read: &dyn Fn(usize, &Run) -> Result<Rc<Values>>,
+) -> Result<Selection> {
+    let column = &meta.columns[slot];
+    if !column.pages.iter().any(|page| term.mask & !page.mask == 0 && term.len <= page.max_len as usize) {
+        return Ok(Selection::None);
+    }
+    let rows = meta.rows as usize;
+    let mut bits = None;
+    for (number, run) in column.runs(rows).iter().enumerate() {
+        let page = &column.pages[run.page];
+        let key = (std::ptr::from_ref(term), std::ptr::from_ref(page));
+        let known = if column.shared.is_some() { reading.pages.borrow().get(&key).cloned() } else { None };
+        let found = match known {
+            Some(found) => found,
+            None => {
+                let found = Rc::new(in_page(term, page, reading, &|| read(number, run))?);
+                if column.shared.is_some() {
+                    reading.pages.borrow_mut().insert(key, found.clone());
+                }
+                found
+            }
+        };
+        if run.rows == rows && page.rows as usize == rows {
+            return Ok((*found).clone());
+        }
+        merge(&mut bits, &found, run, rows);
+    }
+    Ok(bits.map_or(Selection::None, Selection::from_bits))
+}
+
+/// The rows of a page where a term stands within the values.
+fn in_page(term: &PreparedTerm, page: &PageMeta, reading: &Reading<'_, '_>, read: &dyn Fn() -> Result<Rc<Values>>) -> Result<Selection> {
+    if !term.may_be_in(page, reading.blocks)? {
+        return Ok(Selection::None);
+    }
+    Ok(match &page.body {
+        Body::Constant(value) => Selection::all_if(term.matches(value)),
+        Body::Nested(node) => in_node(term, node, reading)?,
+        _ => values::rows(&term.matcher, term.numeric.as_ref(), &*read()?, &|strings| reading.entries(term, strings)),
+    })
 }
 
 /// Adds what was found in a page to what is known of a pattern's rows.
-fn merge(bits: &mut Option<Bits>, found: Selection, run: &Run, page_rows: usize, rows: usize) {
-    if found != Selection::None {
-        let bits = bits.get_or_insert_with(|| Bits::new(rows));
-        let ours = run.skip..run.skip + run.rows;
-        found.iter(page_rows).filter(|row| ours.contains(row)).for_each(|row| bits.set(run.start + row - run.skip));
+fn merge(bits: &mut Option<Bits>, found: &Selection, run: &Run, rows: usize) {
+    match found {
+        Selection::None => {}
+        Selection::All => {
+            let bits = bits.get_or_insert_with(|| Bits::new(rows));
+            (run.start..run.start + run.rows).for_each(|row| bits.set(row));
+        }
+        Selection::Some(found) => {
+            let bits = bits.get_or_insert_with(|| Bits::new(rows));
+            (0..run.rows).filter(|row| found.holds(run.skip + row)).for_each(|row| bits.set(run.start + row));
+        }
     }
 }
 
-/// Decides a term on a pattern; `column` matches a term within one token against a slot's values, `render`
-/// gives a whole row.
-fn decide(
-    term: &PreparedTerm,
-    meta: &PatternMeta,
-    column: &dyn Fn(usize, &PreparedTerm) -> Result<Selection>,
-    render: &mut dyn FnMut(usize, &mut Vec<u8>) -> Result<()>,
-) -> Result<Selection> {
+/// How the rows of a pattern are read, at the top of a segment or within a column.
+struct Access<'a> {
+    /// Matches a term within one token against a slot's values.
+    column: &'a dyn Fn(usize, &PreparedTerm) -> Result<Selection>,
+    /// Gives the page of a slot's run.
+    pages: Pages<'a>,
+    /// Appends a whole row.
+    render: &'a dyn Fn(usize, &mut Vec<u8>) -> Result<()>,
+}
+
+/// Decides a term on a pattern.
+fn decide(term: &PreparedTerm, meta: &PatternMeta, reading: &Reading<'_, '_>, access: &Access<'_>) -> Result<Selection> {
+    let blocks = reading.blocks;
     if meta.pattern.is_raw() {
-        return column(0, term);
+        return (access.column)(0, term);
     }
-    let constant = |piece: &Piece| matches!(piece, Piece::Text(text) if term.matcher.matches(text));
-    if meta.pattern.pieces().iter().any(constant) {
+    if term.in_text(meta) {
         return Ok(Selection::All);
     }
     if term.within_token {
         let mut found = Selection::None;
         for slot in 0..meta.columns.len() {
-            found = found.or(column(slot, term)?);
+            found = found.or((access.column)(slot, term)?);
         }
         return Ok(found);
     }
-    if meta.columns.is_empty() {
-        let mut line = Vec::new();
-        render(0, &mut line)?;
-        return Ok(Selection::all_if(term.matches(&line)));
+    match term.walker.as_ref().map(|walker| walker.decided(meta)) {
+        Some(Verdict::None) => return Ok(Selection::None),
+        Some(Verdict::All) => return Ok(Selection::All),
+        _ => {}
     }
-    let mut candidates = Selection::All;
     for part in &term.parts {
-        candidates = candidates.and(decide(part, meta, column, render)?);
-        if candidates == Selection::None {
+        if !part.is_possible(meta, blocks)? {
             return Ok(Selection::None);
         }
     }
-    let rows = meta.rows as usize;
     let mut line = Vec::new();
-    let mut bits = Bits::new(rows);
-    for row in candidates.iter(rows) {
+    let mut exact = |row: usize| {
         line.clear();
-        render(row, &mut line)?;
-        if term.matches(&line) {
+        (access.render)(row, &mut line)?;
+        Ok(term.matches(&line))
+    };
+    if let Some(walker) = &term.walker {
+        return walker.rows(meta, blocks, access.pages, &mut exact);
+    }
+    let rows = meta.rows as usize;
+    let mut bits = Bits::new(rows);
+    for row in 0..rows {
+        if exact(row)? {
             bits.set(row);
         }
     }
     Ok(Selection::from_bits(bits))
 }
 
-/// The rows of a page that match. The ends of a value count as breakers: what stands beside a slot is a
+/// The rows of a nested node that match. The ends of a value count as breakers: what stands beside a slot is a
 /// delimiter.
-fn in_page<'v>(
-    term: &PreparedTerm,
-    page: &PageMeta,
-    blocks: &Blocks<'_>,
-    values: &mut dyn FnMut() -> Result<&'v Values>,
-) -> Result<Selection> {
-    if term.mask & !page.mask != 0 || term.len > page.max_len as usize {
-        return Ok(Selection::None);
-    }
-    if let (Some((known, place)), false) = (page.filter, term.tokens.is_empty()) {
-        let block = blocks.filters(place)?;
-        let filter = block.range(place)?;
-        if !term.tokens.iter().all(|token| stamp::may_hold(known, filter, token)) {
-            return Ok(Selection::None);
-        }
-    }
-    match &page.body {
-        Body::Constant(value) => Ok(Selection::all_if(term.matches(value))),
-        Body::Nested(node) => in_node(term, node, blocks),
-        _ => Ok(in_values(term, values()?)),
-    }
-}
-
-fn in_values(term: &PreparedTerm, values: &Values) -> Selection {
-    match values {
-        Values::Constant(value, _) => Selection::all_if(term.matches(value)),
-        Values::Dictionary(entries, numbers) => {
-            let hits: Vec<bool> = (0..entries.len()).map(|at| term.matches(entries.get(at))).collect();
-            if !hits.contains(&true) {
-                return Selection::None;
-            }
-            Selection::of(numbers.len(), |row| hits[numbers[row] as usize])
-        }
-        Values::Each(values) => Selection::of(values.len(), |row| term.matches(values.get(row))),
-    }
-}
-
-fn in_node(term: &PreparedTerm, node: &NodeMeta, blocks: &Blocks<'_>) -> Result<Selection> {
+fn in_node(term: &PreparedTerm, node: &NodeMeta, reading: &Reading<'_, '_>) -> Result<Selection> {
+    let blocks = reading.blocks;
     let mut found = Vec::with_capacity(node.patterns.len());
     for meta in &node.patterns {
-        let column = |slot: usize, part: &PreparedTerm| -> Result<Selection> {
-            let mut bits = None;
-            for run in meta.columns[slot].runs(meta.rows as usize) {
-                let page = &meta.columns[slot].pages[run.page];
-                let read = std::cell::OnceCell::new();
-                let mut values = || {
-                    if read.get().is_none() {
-                        let _ = read.set(blocks.page(page)?);
-                    }
-                    Ok(&**read.get().expect("just set"))
-                };
-                let selection = in_page(part, page, blocks, &mut values)?;
-                merge(&mut bits, selection, &run, page.rows as usize, meta.rows as usize);
-            }
-            Ok(bits.map_or(Selection::None, Selection::from_bits))
-        };
-        let mut whole: Option<Vec<RunValues>> = None;
-        let mut render = |row: usize, line: &mut Vec<u8>| -> Result<()> {
-            if whole.is_none() {
+        let page = |slot: usize, run: &Run| blocks.page(&meta.columns[slot].pages[run.page]);
+        let column = |slot: usize, part: &PreparedTerm| in_column(part, meta, slot, reading, &|_, run| page(slot, run));
+        let pages = |slot: usize, _: usize, run: &Run| page(slot, run);
+        let whole = std::cell::OnceCell::new();
+        let read_row = |row: usize, line: &mut Vec<u8>| -> Result<()> {
+            if whole.get().is_none() {
                 let read = |column| RunValues::new(blocks, column, meta.rows as usize);
-                whole = Some(meta.columns.iter().map(read).collect::<Result<_>>()?);
+                let _ = whole.set(meta.columns.iter().map(read).collect::<Result<Vec<RunValues>>>()?);
             }
-            let columns = whole.as_ref().expect("just set");
-            meta.pattern.render(|slot| columns[slot].get(row), line);
+            let columns = whole.get().expect("just set");
+            render(&meta.pattern, line, |slot, line| columns[slot].write(row, line));
             Ok(())
         };
-        found.push(decide(term, meta, &column, &mut render)?);
+        found.push(decide(term, meta, reading, &Access { column: &column, pages: &pages, render: &read_row })?);
     }
     if let [one] = &found[..] {
         return Ok(one.clone());

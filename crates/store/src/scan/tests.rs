@@ -74,7 +74,7 @@ fn request(filter: Filter) -> ScanRequest {
 
 fn memory_snapshot(batch: &EventBatch) -> Snapshot {
     let memory = MemorySegment::new("main", 0);
-    batch.iter().for_each(|event| memory.push(event));
+    memory.extend(batch.iter());
     Snapshot { segments: memory.parts().into_iter().map(SegmentRef::Memory).collect() }
 }
 
@@ -135,12 +135,49 @@ fn term(lines: &[Vec<u8>], pick: usize, from: usize, len: usize, how: u8) -> Ter
     }
 }
 
+/// An expression made of a piece of a line, some of it loosened; or one of a few that cross columns.
+fn expression(lines: &[Vec<u8>], pick: usize, from: usize, len: usize, how: u8) -> regex::Regex {
+    let line = String::from_utf8_lossy(&lines[pick % lines.len()]).into_owned();
+    let chars: Vec<char> = line.chars().collect();
+    let start = from % (chars.len() + 1);
+    let piece: Vec<char> = chars[start..(start + len).min(chars.len())].to_vec();
+    let loosened = |c: &char| match (c, how % 3) {
+        (c, 0) if c.is_ascii_digit() => "[0-9]".to_owned(),
+        (c, 1) if c.is_alphanumeric() => r"\w+".to_owned(),
+        (' ', 2) => r"\s".to_owned(),
+        (c, _) => regex::escape(&c.to_string()),
+    };
+    let often = [
+        r"user=(root|alice)",
+        r"for user \S+ by",
+        r"^Nov .*uid=0\)$",
+        r"(?i)GET /p/\d+7\?q=R",
+        r"\b10\.1\.\d+\.\d+\b",
+        r#"[0-9a-f]{16}""#,
+        r"took [0-9]+ us from 10\.4",
+        r"^\S+ - - \[.*agent 2 one.$",
+        r"\x00|\n",
+        r"(?s)^.{3,9}$",
+        r"[^ -~]",
+        r"blk_\d*9 dev-00",
+    ];
+    let text: String = match how % 5 {
+        0 => often[pick % often.len()].to_owned(),
+        1 => format!(r"\b{}\b", piece.iter().map(loosened).collect::<String>()),
+        2 => format!("(?i){}", piece.iter().map(loosened).collect::<String>()),
+        3 => format!("^.*{}", piece.iter().map(loosened).collect::<String>()),
+        _ => piece.iter().map(loosened).collect(),
+    };
+    regex::Regex::new(&text).unwrap_or_else(|_| regex::Regex::new("a|b").unwrap())
+}
+
 /// The tree of a filter, as a plain look at an event decides it.
 fn brute(filter: &Filter, raw: &[u8], host: &str) -> bool {
     match filter {
         Filter::All => true,
         Filter::Nothing => false,
         Filter::Term(term) => TermMatcher::new(term).matches(raw),
+        Filter::Regex(regex) => regex.is_match(&String::from_utf8_lossy(raw)),
         Filter::Origin(_, test) => test.0(Some(host)),
         Filter::Field(_, test) => test.0(None),
         Filter::And(all) => all.iter().all(|one| brute(one, raw, host)),
@@ -159,6 +196,7 @@ fn check(lines: &[Vec<u8>], terms: &[(usize, usize, usize, u8)], shape: u8) -> R
 
     let snapshot = memory_snapshot(&batch);
     let mut leaves: Vec<Filter> = terms.iter().map(|(a, b, c, d)| Filter::Term(term(lines, *a, *b, *c, *d))).collect();
+    leaves.extend(terms.iter().map(|(a, b, c, d)| Filter::Regex(expression(lines, *a, *b, *c, *d))));
     leaves.push(Filter::Origin(OriginField::Host, ValueTest(Arc::new(|host| host == Some("bb")))));
     let tree = match shape % 3 {
         0 => Filter::And(leaves.iter().take(2).cloned().collect()),

@@ -43,17 +43,24 @@ impl SegmentBuilder {
 
     /// Adds an event (its `origin.index` is the builder's).
     pub fn push(&mut self, event: EventRef<'_>) {
-        debug_assert_eq!(event.origin.index, self.index);
-        let last = self.event_origins.last().copied().filter(|last| self.origins[*last as usize] == *event.origin);
-        let origin = match last.or_else(|| self.origin_numbers.get(event.origin).copied()) {
-            Some(number) => number,
-            None => {
-                let number = self.origins.len() as i64;
-                self.origin_numbers.insert(event.origin.clone(), number);
-                self.origins.push(event.origin.clone());
-                number
-            }
-        };
+        let origin = self.origin(event.origin);
+        self.push_from(origin, event);
+    }
+
+    /// The number of an origin in this builder, new or not; for events of one origin this is asked once.
+    pub fn origin(&mut self, origin: &Origin) -> i64 {
+        debug_assert_eq!(origin.index, self.index);
+        if let Some(number) = self.origin_numbers.get(origin) {
+            return *number;
+        }
+        let number = self.origins.len() as i64;
+        self.origin_numbers.insert(origin.clone(), number);
+        self.origins.push(origin.clone());
+        number
+    }
+
+    /// Adds an event whose origin has this number.
+    pub fn push_from(&mut self, origin: i64, event: EventRef<'_>) {
         self.raw.extend_from_slice(event.raw);
         self.ends.push(self.raw.len());
         self.times.push(event.time.nanos());

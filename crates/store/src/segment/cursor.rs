@@ -31,11 +31,6 @@ impl<'b> PatternCursor<'b> {
         Self { blocks, meta, number, columns }
     }
 
-    /// The blocks that it reads.
-    pub fn blocks(&self) -> &'b Blocks<'b> {
-        self.blocks
-    }
-
     /// The pattern.
     pub fn meta(&self) -> &'b PatternMeta {
         self.meta
@@ -79,8 +74,14 @@ impl<'b> PatternCursor<'b> {
         Ok(cell.get_or_init(|| values))
     }
 
-    /// The value of a slot in the pattern's row `row`.
-    pub fn value(&self, slot: usize, row: usize) -> Result<&[u8]> {
+    /// A decoded page as [`PatternCursor::page`] gives it, to be kept.
+    pub fn shared(&self, slot: usize, run: usize) -> Result<Rc<Values>> {
+        self.page(slot, run)?;
+        Ok(self.column(slot).pages[run].get().expect("just read").clone())
+    }
+
+    /// The page that holds the pattern's row `row` of a slot, and the row's place in it.
+    fn place(&self, slot: usize, row: usize) -> Result<(&Values, usize)> {
         let column = self.column(slot);
         let mut run = column.last.get();
         let within = |run: &Run| (run.start..run.start + run.rows).contains(&row);
@@ -89,7 +90,20 @@ impl<'b> PatternCursor<'b> {
             column.last.set(run);
         }
         let place = column.runs[run];
-        Ok(self.page(slot, run)?.get(row - place.start + place.skip))
+        Ok((self.page(slot, run)?, row - place.start + place.skip))
+    }
+
+    /// Appends the value of a slot in the pattern's row `row`.
+    pub fn write(&self, slot: usize, row: usize, out: &mut Vec<u8>) -> Result<()> {
+        let (values, at) = self.place(slot, row)?;
+        values.write(at, out);
+        Ok(())
+    }
+
+    /// The value of a slot in the pattern's row `row`; `scratch` is overwritten.
+    pub fn value<'v>(&'v self, slot: usize, row: usize, scratch: &'v mut Vec<u8>) -> Result<&'v [u8]> {
+        let (values, at) = self.place(slot, row)?;
+        Ok(values.read(at, scratch))
     }
 
     /// Appends the event's bytes of the pattern's row `row`.
@@ -99,7 +113,7 @@ impl<'b> PatternCursor<'b> {
             match piece {
                 taffrail_pattern::Piece::Text(text) => out.extend_from_slice(text),
                 taffrail_pattern::Piece::Slot(_) => {
-                    out.extend_from_slice(self.value(slot, row)?);
+                    self.write(slot, row, out)?;
                     slot += 1;
                 }
             }

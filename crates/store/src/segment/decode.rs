@@ -6,6 +6,7 @@ use super::{Blocks, ints};
 use std::rc::Rc;
 use taffrail_base::{Error, Result};
 use taffrail_pattern::split::time::{self, Layout};
+use taffrail_pattern::{Pattern, Piece};
 
 /// Byte strings one after the other.
 #[derive(Clone, Debug, Default)]
@@ -26,16 +27,19 @@ impl Strings {
         self.ends.len()
     }
 
-    /// All of them.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        (0..self.len()).map(|at| self.get(at))
+    /// All, one after the other.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
-    /// Adds one.
-    #[inline]
-    pub fn push(&mut self, value: &[u8]) {
-        self.bytes.extend_from_slice(value);
-        self.ends.push(self.bytes.len());
+    /// Which one holds the byte at `at` of all.
+    pub fn holder(&self, at: usize) -> usize {
+        self.ends.partition_point(|end| *end <= at)
+    }
+
+    /// Where number `at` ends among all.
+    pub fn end(&self, at: usize) -> usize {
+        self.ends[at]
     }
 
     /// Adds one that `write` appends to the bytes.
@@ -58,7 +62,94 @@ impl Strings {
     }
 }
 
-/// A page's values.
+/// How numbers are spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    /// Decimal digits, padded with zeros to a width.
+    Integer(u8),
+    /// With this many digits after the point.
+    Decimal(u8),
+    /// `a.b.c.d`
+    Ipv4,
+    /// A time: nanoseconds of the local reading.
+    Time(Layout),
+}
+
+impl Spelling {
+    /// Appends a number as it is spelled.
+    pub fn spell(self, value: i64, out: &mut Vec<u8>) {
+        match self {
+            Self::Integer(width) => {
+                if value < 0 {
+                    out.push(b'-');
+                }
+                padded(value, width as usize, out);
+            }
+            Self::Decimal(scale) => {
+                let unit = decimal_unit(scale);
+                padded(value / unit, 0, out);
+                out.push(b'.');
+                padded(value % unit, scale as usize, out);
+            }
+            Self::Ipv4 => {
+                for (at, part) in (value as u32).to_be_bytes().into_iter().enumerate() {
+                    if at > 0 {
+                        out.push(b'.');
+                    }
+                    padded(part.into(), 0, out);
+                }
+            }
+            Self::Time(layout) => time::render(value, layout, out),
+        }
+    }
+}
+
+/// What the stored integer of a decimal number counts.
+pub fn decimal_unit(scale: u8) -> i64 {
+    10i64.pow(u32::from(scale).min(18))
+}
+
+/// Hexadecimal digits as bytes, all of one length.
+#[derive(Debug)]
+pub struct HexValues {
+    bytes: Vec<u8>,
+    /// Bytes of a value: half its digits.
+    pub width: usize,
+    /// Whether the digits are upper case.
+    pub upper: bool,
+    rows: usize,
+}
+
+impl HexValues {
+    /// The bytes of row `at`.
+    pub fn get(&self, at: usize) -> &[u8] {
+        &self.bytes[at * self.width..(at + 1) * self.width]
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    fn spell(&self, bytes: &[u8], out: &mut Vec<u8>) {
+        let digits: &[u8; 16] = if self.upper { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
+        out.extend(bytes.iter().flat_map(|byte| [digits[(byte >> 4) as usize], digits[(byte & 15) as usize]]));
+    }
+
+    fn spell_uuid(&self, at: usize, out: &mut Vec<u8>) {
+        for (number, range) in UUID_PARTS.into_iter().enumerate() {
+            if number > 0 {
+                out.push(b'-');
+            }
+            self.spell(&self.get(at)[range], out);
+        }
+    }
+}
+
+/// The bytes between the hyphens of a UUID.
+pub const UUID_PARTS: [std::ops::Range<usize>; 5] = [0..4, 4..6, 6..8, 8..10, 10..16];
+
+/// A page's values. Numbers are spelled when somebody asks for their text.
 #[derive(Debug)]
 pub enum Values {
     /// All alike.
@@ -67,15 +158,45 @@ pub enum Values {
     Dictionary(Rc<Strings>, Vec<u32>),
     /// One each.
     Each(Strings),
+    /// Numbers.
+    Numbers(Spelling, Vec<i64>),
+    /// Hexadecimal digits.
+    Hex(HexValues),
+    /// Hexadecimal digits of sixteen bytes, with hyphens between them.
+    Uuid(HexValues),
+    /// What all begin with, the rest, and what all end with.
+    Affix(Vec<u8>, Box<Values>, Vec<u8>),
 }
 
 impl Values {
-    /// The value of row `at`.
-    pub fn get(&self, at: usize) -> &[u8] {
+    /// Appends the value of row `at`.
+    pub fn write(&self, at: usize, out: &mut Vec<u8>) {
+        match self {
+            Self::Constant(value, _) => out.extend_from_slice(value),
+            Self::Dictionary(entries, numbers) => out.extend_from_slice(entries.get(numbers[at] as usize)),
+            Self::Each(values) => out.extend_from_slice(values.get(at)),
+            Self::Numbers(spelling, numbers) => spelling.spell(numbers[at], out),
+            Self::Hex(values) => values.spell(values.get(at), out),
+            Self::Uuid(values) => values.spell_uuid(at, out),
+            Self::Affix(prefix, inner, suffix) => {
+                out.extend_from_slice(prefix);
+                inner.write(at, out);
+                out.extend_from_slice(suffix);
+            }
+        }
+    }
+
+    /// The value of row `at`; `scratch` is overwritten.
+    pub fn read<'a>(&'a self, at: usize, scratch: &'a mut Vec<u8>) -> &'a [u8] {
         match self {
             Self::Constant(value, _) => value,
             Self::Dictionary(entries, numbers) => entries.get(numbers[at] as usize),
             Self::Each(values) => values.get(at),
+            Self::Numbers(..) | Self::Hex(_) | Self::Uuid(_) | Self::Affix(..) => {
+                scratch.clear();
+                self.write(at, scratch);
+                scratch
+            }
         }
     }
 
@@ -85,6 +206,9 @@ impl Values {
             Self::Constant(_, rows) => *rows,
             Self::Dictionary(_, numbers) => numbers.len(),
             Self::Each(values) => values.len(),
+            Self::Numbers(_, numbers) => numbers.len(),
+            Self::Hex(values) | Self::Uuid(values) => values.rows,
+            Self::Affix(_, inner, _) => inner.len(),
         }
     }
 }
@@ -108,45 +232,20 @@ pub fn page(blocks: &Blocks<'_>, page: &PageMeta, times: &dyn Fn() -> Result<Vec
 
 fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Result<Vec<i64>>) -> Result<Values> {
     let damaged = |what: &str| Error::corrupt(blocks.name(), what);
-    let spelled = |ints: Place, spell: &mut dyn FnMut(i64, &mut Vec<u8>)| -> Result<Values> {
-        let mut values = Strings::default();
-        for value in read_ints(blocks, ints, rows)? {
-            values.push_with(|out| spell(value, out));
-        }
-        Ok(Values::Each(values))
-    };
+    let numbers = |spelling: Spelling, ints: Place| Ok(Values::Numbers(spelling, read_ints(blocks, ints, rows)?));
     match body {
         Body::Constant(value) => Ok(Values::Constant(value.clone(), rows)),
-        Body::Integer { width, ints } => spelled(*ints, &mut |value, out| {
-            if value < 0 {
-                out.push(b'-');
-            }
-            padded(value, *width as usize, out);
-        }),
-        Body::Decimal { scale, ints } => spelled(*ints, &mut |value, out| {
-            let unit = 10i64.pow(u32::from(*scale).min(18));
-            padded(value / unit, 0, out);
-            out.push(b'.');
-            padded(value % unit, *scale as usize, out);
-        }),
-        Body::Ipv4 { ints } => spelled(*ints, &mut |value, out| {
-            for (at, part) in (value as u32).to_be_bytes().into_iter().enumerate() {
-                if at > 0 {
-                    out.push(b'.');
-                }
-                padded(part.into(), 0, out);
-            }
-        }),
-        Body::Hex { len, upper, bytes } => hex(blocks, *len as usize, *upper, *bytes, rows),
+        Body::Integer { width, ints } => numbers(Spelling::Integer(*width), *ints),
+        Body::Decimal { scale, ints } => numbers(Spelling::Decimal(*scale), *ints),
+        Body::Ipv4 { ints } => numbers(Spelling::Ipv4, *ints),
+        Body::Hex { len, upper, bytes } => hex(blocks, *len as usize, *upper, *bytes, rows).map(Values::Hex),
         Body::Time { layout, relative, ints } => {
             let layout = Layout::from_code(*layout).ok_or_else(|| damaged("unknown time layout"))?;
-            let base = if *relative { times()? } else { Vec::new() };
-            let mut row = 0;
-            spelled(*ints, &mut |value, out| {
-                let nanos = value.wrapping_add(base.get(row).copied().unwrap_or(0));
-                row += 1;
-                time::render(nanos, layout, out);
-            })
+            let mut nanos = read_ints(blocks, *ints, rows)?;
+            if *relative {
+                nanos.iter_mut().zip(times()?).for_each(|(nanos, base)| *nanos = nanos.wrapping_add(base));
+            }
+            Ok(Values::Numbers(Spelling::Time(layout), nanos))
         }
         Body::Dictionary { count, lengths, bytes, numbers } => {
             let lengths = read_ints(blocks, *lengths, *count as usize)?;
@@ -162,14 +261,10 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
         }
         Body::Affix { prefix, suffix, inner } => {
             let inner = self::body(blocks, inner, rows, times)?;
-            let mut values = Strings::default();
-            for row in 0..rows {
-                values.push_with(|out| [prefix.as_slice(), inner.get(row), suffix].iter().for_each(|part| out.extend_from_slice(part)));
-            }
-            Ok(Values::Each(values))
+            Ok(Values::Affix(prefix.clone(), Box::new(inner), suffix.clone()))
         }
         Body::Nested(node) => nested(blocks, node).map(Values::Each),
-        Body::Uuid { upper, bytes } => uuid(blocks, *upper, *bytes, rows),
+        Body::Uuid { upper, bytes } => hex(blocks, 32, *upper, *bytes, rows).map(Values::Uuid),
         Body::Shared { dictionary, numbers } => {
             let entries = blocks.dictionary(*dictionary)?;
             let numbers = dictionary_numbers(blocks, *numbers, rows, entries.len())?;
@@ -190,43 +285,19 @@ pub fn strings(values: Values) -> Strings {
         Values::Each(strings) => strings,
         other => {
             let mut strings = Strings::default();
-            (0..other.len()).for_each(|at| strings.push_with(|out| out.extend_from_slice(other.get(at))));
+            (0..other.len()).for_each(|at| strings.push_with(|out| other.write(at, out)));
             strings
         }
     }
 }
 
-fn uuid(blocks: &Blocks<'_>, upper: bool, place: Place, rows: usize) -> Result<Values> {
-    let mut values = Strings::default();
-    let digits = hex(blocks, 32, upper, place, rows)?;
-    for row in 0..rows {
-        let all = digits.get(row);
-        values.push_with(|out| {
-            for (at, part) in [&all[..8], &all[8..12], &all[12..16], &all[16..20], &all[20..]].into_iter().enumerate() {
-                if at > 0 {
-                    out.push(b'-');
-                }
-                out.extend_from_slice(part);
-            }
-        });
-    }
-    Ok(Values::Each(values))
-}
-
-fn hex(blocks: &Blocks<'_>, len: usize, upper: bool, place: Place, rows: usize) -> Result<Values> {
+fn hex(blocks: &Blocks<'_>, len: usize, upper: bool, place: Place, rows: usize) -> Result<HexValues> {
     let block = blocks.get(place)?;
     let bytes = block.range(place)?;
-    if bytes.len() != rows * len / 2 {
+    if rows.checked_mul(len / 2) != Some(bytes.len()) {
         return Err(Error::corrupt(blocks.name(), "hexadecimal digits of another number"));
     }
-    let digits: &[u8; 16] = if upper { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
-    let mut values = Strings::default();
-    for value in bytes.chunks_exact(len / 2) {
-        values.push_with(|out| {
-            out.extend(value.iter().flat_map(|byte| [digits[(byte >> 4) as usize], digits[(byte & 15) as usize]]));
-        });
-    }
-    Ok(Values::Each(values))
+    Ok(HexValues { bytes: bytes.to_vec(), width: len / 2, upper, rows })
 }
 
 fn padded(value: i64, width: usize, out: &mut Vec<u8>) {
@@ -276,9 +347,23 @@ fn nested(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Strings> {
         let number = number as usize;
         let row = next[number];
         next[number] += 1;
-        lines.push_with(|out| node.patterns[number].pattern.render(|slot| columns[number][slot].get(row), out));
+        lines.push_with(|out| render(&node.patterns[number].pattern, out, |slot, out| columns[number][slot].write(row, out)));
     }
     Ok(lines)
+}
+
+/// Appends a line of a pattern; `write` appends the value of a slot.
+pub fn render(pattern: &Pattern, out: &mut Vec<u8>, mut write: impl FnMut(usize, &mut Vec<u8>)) {
+    let mut slot = 0;
+    for piece in pattern.pieces() {
+        match piece {
+            Piece::Text(text) => out.extend_from_slice(text),
+            Piece::Slot(_) => {
+                write(slot, out);
+                slot += 1;
+            }
+        }
+    }
 }
 
 /// The values of a slot within a nested node, read as one.
@@ -291,11 +376,11 @@ impl RunValues {
         runs.map(|run| Ok((run, blocks.page(&column.pages[run.page])?))).collect::<Result<_>>().map(Self)
     }
 
-    /// The value in the pattern's row `row`.
-    pub fn get(&self, row: usize) -> &[u8] {
+    /// Appends the value in the pattern's row `row`.
+    pub fn write(&self, row: usize, out: &mut Vec<u8>) {
         let at = if self.0.len() == 1 { 0 } else { self.0.partition_point(|(run, _)| run.start <= row) - 1 };
         let (run, values) = &self.0[at];
-        values.get(row - run.start + run.skip)
+        values.write(row - run.start + run.skip, out);
     }
 }
 

@@ -351,7 +351,7 @@ fn node(reader: &mut Reader<'_>, depth: usize, version: u8) -> Result<NodeMeta> 
 
 fn pattern(reader: &mut Reader<'_>, depth: usize, version: u8, shared: &[Arc<[PageMeta]>], taken: &mut [u64]) -> Result<PatternMeta> {
     let class = reader.small()?;
-    let pattern = Pattern::from_key(reader.sized()?).ok_or_else(|| reader.damaged("not a pattern"))?;
+    let (id, pattern) = Pattern::interned(reader.sized()?).ok_or_else(|| reader.damaged("not a pattern"))?;
     let rows = reader.small()?;
     let columns = (0..pattern.slots())
         .map(|_| {
@@ -370,7 +370,7 @@ fn pattern(reader: &mut Reader<'_>, depth: usize, version: u8, shared: &[Arc<[Pa
             Ok(ColumnMeta { pages: shared[at].clone(), first, shared: Some(at as u32) })
         })
         .collect::<Result<_>>()?;
-    Ok(PatternMeta { class, id: pattern.id(), pattern: Arc::new(pattern), rows, columns })
+    Ok(PatternMeta { class, id, pattern, rows, columns })
 }
 
 fn paged(pages: &[PageMeta]) -> u64 {

@@ -66,6 +66,11 @@ pub struct SegmentMeta {
     pub summary: Arc<[u8]>,
 }
 
+impl SegmentMeta {
+    /// In [`SegmentMeta::events`]: nobody has said; for looking at a file without its catalog.
+    pub const EVENTS_UNKNOWN: u64 = u64::MAX;
+}
+
 #[derive(Debug)]
 enum Source {
     Memory(Vec<u8>),
@@ -133,10 +138,11 @@ impl Segment {
         let stored = source.read(offset, stored_len as usize, &name)?;
         let block = meta::BlockMeta { offset, stored_len, len: unpacked, crc32c: crc, compressed: true };
         let footer = Footer::decode(&blocks::unpack(&block, &stored, &name)?, version, &name)?;
-        if u64::from(footer.events.rows) != meta.events {
+        if meta.events != SegmentMeta::EVENTS_UNKNOWN && u64::from(footer.events.rows) != meta.events {
             return Err(Error::corrupt(&name, format_args!("{} events where the catalog has {}", footer.events.rows, meta.events)));
         }
-        if footer.sequence.is_none() && meta.first_sequence.checked_add(meta.events) != Some(meta.end_sequence) {
+        let known = meta.events != SegmentMeta::EVENTS_UNKNOWN;
+        if known && footer.sequence.is_none() && meta.first_sequence.checked_add(meta.events) != Some(meta.end_sequence) {
             return Err(Error::corrupt(&name, "the catalog has gaps in its arrival numbers, the file has none"));
         }
         let origins = footer.origins.iter().map(|[host, source, sourcetype, transport, peer]| Origin {
@@ -168,6 +174,17 @@ impl Segment {
     /// The sourcetype of a pattern's class.
     pub(crate) fn sourcetype(&self, class: u32) -> &Arc<str> {
         &self.footer.classes[class as usize]
+    }
+
+    /// Where the footer begins in a file of `len` bytes.
+    pub(crate) fn footer_offset(&self, len: u64) -> Result<u64> {
+        let trailer = self.source.read(len - TRAILER_BYTES as u64, 8, &self.name)?;
+        Ok(u64::from_le_bytes(trailer.try_into().expect("eight bytes")))
+    }
+
+    /// Reads a block and checks it.
+    pub(crate) fn check_block(&self, number: u32) -> Result<()> {
+        self.load(number).map(drop)
     }
 
     /// Calls `each` with the arrival number and the bytes of every event, in arrival order.
@@ -276,6 +293,11 @@ impl<'s> Blocks<'s> {
             pages: RefCell::default(),
             dictionaries: RefCell::default(),
         }
+    }
+
+    /// Nothing read yet but times and rows, which are shared.
+    pub(crate) fn with_streams_of(other: &Self) -> Self {
+        Self { event_times: other.event_times.clone(), rows: other.rows.clone(), ..Self::new(other.segment) }
     }
 
     /// The segment.

@@ -41,6 +41,9 @@ const CLASS: [u8; 256] = {
     table
 };
 
+/// The mask of all bytes that are not ASCII.
+pub const NOT_ASCII: u64 = 1 << 63;
+
 /// The mask of `0`-`9`.
 pub const DIGITS: u64 = 0x3ff << 26;
 

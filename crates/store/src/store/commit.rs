@@ -3,7 +3,7 @@
 
 use super::Shared;
 use super::stat::add;
-use super::state::{assign, each_event};
+use super::state::{assign, events_of};
 use crate::journal::{self, Entry, Span};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
@@ -195,10 +195,9 @@ impl Shared {
         let Entry { batch, spans } = entry;
         let targets = self.state.lock().room(&self.settings, batch.raw_bytes(), spans, self.clock.monotonic_nanos());
         let mut bytes = vec![0; spans.len()];
-        each_event(batch, spans, |slot, _, event| {
-            targets[slot].push(event);
-            bytes[slot] += event.raw.len();
-        });
+        for (slot, (target, bytes)) in targets.iter().zip(&mut bytes).enumerate() {
+            target.extend(events_of(batch, spans, slot).inspect(|event| *bytes += event.raw.len()));
+        }
         let mut state = self.state.lock();
         state.count(&self.settings, spans, &bytes);
         state.set_positions(batch);

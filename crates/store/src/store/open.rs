@@ -2,7 +2,7 @@
 //! left behind, opening ends with the same events.
 
 use super::stat::add;
-use super::state::{FIRST_SEQUENCE, State, each_event};
+use super::state::{FIRST_SEQUENCE, State, events_of};
 use super::{Ingest, Shared, StoreOptions};
 use crate::catalog::{Catalog, CatalogState};
 use crate::journal::{self, Journal, JournalOptions, Replayed, Span};
@@ -120,13 +120,12 @@ impl Shared {
         }
         let targets = self.state.lock().room(&self.settings, batch.raw_bytes(), &wanted, self.clock.monotonic_nanos());
         let mut bytes = vec![0; wanted.len()];
-        each_event(&batch, &spans, |slot, number, event| {
-            if let Some(at) = slots[slot].filter(|at| number >= wanted[*at].first) {
-                targets[at].push(event);
-                bytes[at] += event.raw.len();
-                add(&self.counters.replayed, 1);
-            }
-        });
+        for (slot, span) in spans.iter().enumerate() {
+            let Some(at) = slots[slot] else { continue };
+            let known = usize::try_from(wanted[at].first - span.first).unwrap_or(usize::MAX);
+            targets[at].extend(events_of(&batch, &spans, slot).skip(known).inspect(|event| bytes[at] += event.raw.len()));
+            add(&self.counters.replayed, wanted[at].count as usize);
+        }
         let mut state = self.state.lock();
         state.count(&self.settings, &wanted, &bytes);
         if sequence > known.positions_sequence {

@@ -208,13 +208,8 @@ fn slots(batch: &EventBatch, spans: &[Span]) -> Vec<usize> {
     batch.origins().iter().map(|origin| slot(&origin.index)).collect()
 }
 
-/// Gives each event of a batch with the number of its span and its arrival number, in order.
-pub(super) fn each_event<'a>(batch: &'a EventBatch, spans: &[Span], mut each: impl FnMut(usize, u64, EventRef<'a>)) {
+/// The events of a batch that are in one span, in order.
+pub(super) fn events_of<'a>(batch: &'a EventBatch, spans: &[Span], slot: usize) -> impl Iterator<Item = EventRef<'a>> {
     let slots = slots(batch, spans);
-    let mut next: Vec<u64> = spans.iter().map(|span| span.first).collect();
-    for event in batch.iter() {
-        let slot = slots[event.origin_number as usize];
-        each(slot, next[slot], event);
-        next[slot] += 1;
-    }
+    batch.iter().filter(move |event| slots[event.origin_number as usize] == slot)
 }

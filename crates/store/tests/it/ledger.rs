@@ -84,16 +84,18 @@ enum Fate {
     Gone,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Sent {
     fate: Fate,
     /// Which input sent it, whose position it carries.
     input: usize,
-    events: Vec<(usize, Vec<u8>)>,
+    events: Arc<Vec<(usize, Vec<u8>)>>,
+    /// Calls to the disk before it was handed over, and when it was acknowledged.
+    calls: (u64, u64),
 }
 
 /// The record of a run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Ledger {
     sent: Vec<Sent>,
 }
@@ -118,7 +120,7 @@ impl Ledger {
             events.push((index, raw));
         }
         batch.set_position(format!("input/{input}"), number.to_string());
-        self.sent.push(Sent { fate: Fate::Unknown, input, events });
+        self.sent.push(Sent { fate: Fate::Unknown, input, events: Arc::new(events), calls: (0, 0) });
         batch
     }
 
@@ -127,6 +129,27 @@ impl Ledger {
         let (last, before) = self.sent.split_last_mut().expect("a batch was entered");
         last.fate = Fate::Acknowledged;
         before.iter_mut().filter(|sent| sent.fate == Fate::Unknown).for_each(|sent| sent.fate = Fate::Gone);
+    }
+
+    /// Appends a batch and notes between which calls to the disk that was.
+    pub fn append(&mut self, store: &Store, vfs: &SimVfs, rng: &mut fastrand::Rng, clock: &ManualClock) -> Result<()> {
+        let batch = self.batch(rng, clock);
+        let before = vfs.calls();
+        store.append_blocking(batch)?;
+        self.acknowledge();
+        self.sent.last_mut().expect("just entered").calls = (before, vfs.calls());
+        Ok(())
+    }
+
+    /// What a sender knew after so many calls to the disk, in a run without faults.
+    pub fn at(&self, calls: u64) -> Self {
+        let mut sent: Vec<Sent> = self.sent.iter().filter(|sent| sent.calls.0 <= calls).cloned().collect();
+        if let Some(last) = sent.last_mut()
+            && last.calls.1 > calls
+        {
+            last.fate = Fate::Unknown;
+        }
+        Self { sent }
     }
 
     /// How many batches are acknowledged.
@@ -138,7 +161,12 @@ impl Ledger {
     /// acknowledged, and what is not as gone: the store was just recovered.
     pub fn check(&mut self, store: &Store, settle: bool) -> Result<(), String> {
         let found = contents(store).map_err(|e: Error| e.to_string())?;
-        for (index, events) in &found {
+        self.compare(store, &found, settle)
+    }
+
+    /// As [`Ledger::check`], with the store's [`contents`].
+    pub fn compare(&mut self, store: &Store, found: &Contents, settle: bool) -> Result<(), String> {
+        for (index, events) in found {
             for (expected, (number, _)) in (1..).zip(events) {
                 if *number != expected {
                     return Err(format!("{index}: event {number} where {expected} should be"));
@@ -163,7 +191,7 @@ impl Ledger {
             };
             fates.push(present);
             if present {
-                sent.events.iter().for_each(|(index, raw)| expected.entry(INDEXES[*index]).or_default().push(raw));
+                sent.events.iter().for_each(|(index, raw)| expected.entry(INDEXES[*index]).or_default().push(&raw[..]));
                 positions[sent.input] = Some(number);
             }
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use taffrail_base::{Clock, ErrorKind, ManualClock, SimVfs, Vfs};
 use taffrail_event::{EventBatch, Problems, Timestamp};
 use taffrail_store::catalog::Hold;
+use taffrail_store::check::{CheckOptions, Finding, Severity, Watch, check};
 use taffrail_store::{DiskLimit, IndexRules, Rules, Store, StoreSettings};
 
 const HOUR: i64 = 3_600_000_000_000;
@@ -42,6 +43,24 @@ fn files(vfs: &SimVfs) -> usize {
     let list = |folder: &Path| vfs.read_dir(folder).unwrap_or_default();
     let days = list(Path::new("/data/segments")).into_iter().flat_map(|index| list(&index));
     days.flat_map(|day| list(&day)).count()
+}
+
+/// What the check of the whole folder finds wrong.
+fn assert_sound(vfs: &SimVfs) {
+    struct Findings(Vec<Finding>);
+    impl Watch for Findings {
+        fn finding(&mut self, finding: Finding) {
+            self.0.push(finding);
+        }
+    }
+    let disk: Arc<dyn Vfs> = Arc::new(vfs.clone());
+    let mut found = Findings(Vec::new());
+    let open = |dir: &Path| -> taffrail_base::Result<Box<dyn taffrail_store::catalog::Catalog>> {
+        Ok(Box::new(taffrail_store::catalog::SimCatalog::open(disk.clone(), dir)?))
+    };
+    check(disk.clone(), Path::new("/data"), CheckOptions::default(), &open, &mut found).unwrap();
+    found.0.retain(|finding| finding.severity > Severity::Note);
+    assert!(found.0.is_empty(), "{:#?}", found.0);
 }
 
 fn hold(index: Option<&str>, from: i64, to: i64) -> Hold {
@@ -93,9 +112,11 @@ fn small_segments_become_few_and_nothing_changes() {
     let removals = store.removals().unwrap();
     assert!(removals.len() >= 80 && removals.iter().all(|removal| removal.merged_into().is_some()));
     drop(store);
-    let store = open_sim(&vfs.power_cycle(), &clock, 2, settings()).unwrap();
+    let vfs = vfs.power_cycle();
+    let store = open_sim(&vfs, &clock, 2, settings()).unwrap();
     assert_eq!(contents(&store).unwrap(), before);
     assert!(!store.upkeep().unwrap());
+    assert_sound(&vfs);
 }
 
 #[test]
@@ -299,6 +320,7 @@ fn cut_at(call: u64, seed: u64) -> bool {
     if done.is_ok() {
         assert!(!after.contains_key("main") && store.holds().is_empty());
     }
+    assert_sound(&vfs);
     assert_eq!(files(&vfs) as u64, store.metrics().segments, "nothing is left over");
     let kept: u64 = after.values().map(|events| events.len() as u64).sum();
     let removed = store.removals().unwrap();

@@ -3,11 +3,19 @@
 #![allow(clippy::print_stdout)] // how many cuts, kills and runs there were
 
 mod archive;
+mod child;
 mod damage;
 mod faults;
 mod garbage;
+mod image;
 mod kill;
 mod ledger;
 mod lifecycle;
+mod odd;
 mod plain;
+mod points;
 mod power;
+mod reader;
+mod samples;
+mod states;
+mod versions;

@@ -26,6 +26,7 @@ Examples:
   taffrail import --data logs /var/log                        a folder with everything below it
   taffrail import --data logs --sourcetype nginx access.log.3.gz
   journalctl -o short-iso | taffrail import --data logs --host db-1 -
+  taffrail import --data logs --whole-file --sourcetype config /etc/nginx
 
 gz, zst, xz and bz2 are read as they are. Importing the same file twice adds nothing, unless --again; a file that
 grew adds what is new; an import that was interrupted goes on where it stopped.
@@ -50,6 +51,9 @@ pub struct Arguments {
     /// Read files that were imported before once more.
     #[arg(long)]
     again: bool,
+    /// Each file is one event, whatever lines it has: configuration, reports. Taken again when its content changed.
+    #[arg(long)]
+    whole_file: bool,
     /// Files, folders, or `-` for standard input.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
@@ -101,8 +105,13 @@ async fn work(arguments: Arguments, context: Context) -> Outcome<ImportReport> {
             }
         })
         .collect();
-    let options =
-        ImportOptions { index: Some(arguments.index), sourcetype: arguments.sourcetype, host: arguments.host, again: arguments.again };
+    let options = ImportOptions {
+        index: Some(arguments.index),
+        sourcetype: arguments.sourcetype,
+        host: arguments.host,
+        again: arguments.again,
+        whole_file: arguments.whole_file,
+    };
     let progress = Arc::new(ImportProgress::default());
     let (stop_sender, stop) = Stop::channel();
     let bar = terminal::stderr_is_terminal().then(|| tokio::spawn(draw(Arc::clone(&progress), Arc::clone(&context.clock))));

@@ -3,9 +3,10 @@
 
 pub mod caret;
 pub mod client;
-pub mod exit;
 mod delete;
+pub mod exit;
 mod forward;
+mod fsck;
 mod held;
 mod hold;
 mod import;
@@ -54,6 +55,8 @@ enum Command {
     Hold(hold::Arguments),
     /// Remove the events of an index that are before a time.
     Delete(delete::Arguments),
+    /// Check everything that a data folder holds, and name what is wrong and how to mend it.
+    Fsck(fsck::Arguments),
 }
 
 /// Runs the program with the process's arguments.
@@ -92,6 +95,7 @@ fn dispatch(command: Command) -> Outcome {
             Command::Tail(arguments) => tail::run(arguments).await,
             Command::Hold(arguments) => hold::run(arguments).await,
             Command::Delete(arguments) => delete::run(arguments).await,
+            Command::Fsck(arguments) => fsck::run(arguments).await,
         }
     });
     // A scan that nobody waits for any more must not keep the process.

@@ -10,13 +10,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-#[derive(Debug, Default)]
+/// Contents are shared between the copies that a recording makes of a disk.
+#[derive(Clone, Debug, Default)]
 struct Node {
-    durable: Vec<u8>,
-    current: Vec<u8>,
-    pending: Vec<DataOp>,
+    durable: Arc<Vec<u8>>,
+    current: Arc<Vec<u8>>,
+    pending: Vec<Arc<DataOp>>,
     modified: i64,
+    /// A sync failed: whoever writes or syncs again counts on what is not there.
+    failed: bool,
 }
 
 #[derive(Debug)]
@@ -25,26 +29,27 @@ enum DataOp {
     SetLen(usize),
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Folder {
     durable: BTreeMap<OsString, u64>,
     current: BTreeMap<OsString, u64>,
     pending: Vec<NameOp>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum NameOp {
     Link(OsString, u64),
     Unlink(OsString),
     Rename(OsString, OsString, u64),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Disk {
     nodes: BTreeMap<u64, Node>,
     folders: BTreeMap<PathBuf, Folder>,
     next_node: u64,
     ticks: i64,
+    changes: u64,
 }
 
 fn split(path: &Path) -> io::Result<(&Path, OsString)> {
@@ -57,7 +62,23 @@ fn split(path: &Path) -> io::Result<(&Path, OsString)> {
 impl Disk {
     pub fn new() -> Self {
         let folders = BTreeMap::from([(PathBuf::from("/"), Folder::default())]);
-        Self { nodes: BTreeMap::new(), folders, next_node: 1, ticks: 0 }
+        Self { nodes: BTreeMap::new(), folders, next_node: 1, ticks: 0, changes: 0 }
+    }
+
+    /// Grows with every call that can make a difference after a power cut.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    pub fn count_change(&mut self) {
+        self.changes += 1;
+    }
+
+    /// The present name of a file, for people.
+    pub fn name_of(&self, node: u64) -> PathBuf {
+        let named =
+            |(path, folder): (&PathBuf, &Folder)| folder.current.iter().find(|(_, found)| **found == node).map(|(name, _)| path.join(name));
+        self.folders.iter().find_map(named).unwrap_or_else(|| PathBuf::from("removed"))
     }
 
     pub fn used(&self) -> u64 {
@@ -84,6 +105,7 @@ impl Disk {
         self.next_node += 1;
         folder.current.insert(name.clone(), node);
         folder.pending.push(NameOp::Link(name, node));
+        self.changes += 1;
         self.nodes.insert(node, Node::default());
         Ok(node)
     }
@@ -98,6 +120,7 @@ impl Disk {
         let node = folder.current.remove(&from).ok_or(io::ErrorKind::NotFound)?;
         folder.current.insert(to.clone(), node);
         folder.pending.push(NameOp::Rename(from, to, node));
+        self.changes += 1;
         Ok(())
     }
 
@@ -106,6 +129,7 @@ impl Disk {
         let folder = self.folders.get_mut(parent).ok_or(io::ErrorKind::NotFound)?;
         folder.current.remove(&name).ok_or(io::ErrorKind::NotFound)?;
         folder.pending.push(NameOp::Unlink(name));
+        self.changes += 1;
         Ok(())
     }
 
@@ -132,11 +156,13 @@ impl Disk {
         let folder = self.folders.get_mut(path).ok_or(io::ErrorKind::NotFound)?;
         folder.pending.clear();
         folder.durable = folder.current.clone();
+        self.changes += 1;
         Ok(())
     }
 
     fn node(&mut self, node: u64) -> &mut Node {
         self.ticks += 1;
+        self.changes += 1;
         let ticks = self.ticks;
         let node = self.nodes.get_mut(&node).expect("an open file has a node");
         node.modified = ticks;
@@ -165,22 +191,34 @@ impl Disk {
         }
         let op = DataOp::Write { offset: offset as usize, bytes: bytes.to_vec() };
         let node = self.node(node);
-        op.apply(&mut node.current);
-        node.pending.push(op);
+        op.apply(Arc::make_mut(&mut node.current));
+        node.pending.push(Arc::new(op));
     }
 
     pub fn set_len(&mut self, node: u64, len: u64) {
         let op = DataOp::SetLen(len as usize);
         let node = self.node(node);
-        op.apply(&mut node.current);
-        node.pending.push(op);
+        op.apply(Arc::make_mut(&mut node.current));
+        node.pending.push(Arc::new(op));
     }
 
     pub fn sync_data(&mut self, node: u64) {
         let node = self.node(node);
-        for op in node.pending.drain(..) {
-            op.apply(&mut node.durable);
+        if node.pending.is_empty() {
+            return;
         }
+        let durable = Arc::make_mut(&mut node.durable);
+        for op in node.pending.drain(..) {
+            op.apply(durable);
+        }
+    }
+
+    pub fn has_failed(&self, node: u64) -> bool {
+        self.nodes[&node].failed
+    }
+
+    pub fn set_failed(&mut self, node: u64) {
+        self.node(node).failed = true;
     }
 
     /// A sync that failed: chance decides now what reached the disk, and the kernel holds the rest for
@@ -189,12 +227,13 @@ impl Disk {
         let node = self.node(node);
         node.durable = node.survivor(rng);
         node.pending.clear();
+        node.failed = true;
     }
 
     pub fn damage(&mut self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
         let number = self.find(path)?;
         let node = self.node(number);
-        change(&mut node.current);
+        change(Arc::make_mut(&mut node.current));
         node.durable = node.current.clone();
         node.pending.clear();
         Ok(())
@@ -207,6 +246,7 @@ impl Disk {
             current: node.current.clone(),
             pending: Vec::new(),
             modified: node.modified,
+            failed: false,
         };
         let folder = |folder: &Folder| Folder { durable: folder.current.clone(), current: folder.current.clone(), pending: Vec::new() };
         Self {
@@ -214,18 +254,41 @@ impl Disk {
             folders: self.folders.iter().map(|(path, found)| (path.clone(), folder(found))).collect(),
             next_node: self.next_node,
             ticks: self.ticks,
+            changes: self.changes,
+        }
+    }
+
+    /// The disk with all that is pending, without the files that nobody can find any more.
+    pub fn record(&self) -> Self {
+        let mut reachable = BTreeSet::new();
+        for folder in self.folders.values() {
+            reachable.extend(folder.current.values().chain(folder.durable.values()));
+            reachable.extend(folder.pending.iter().filter_map(|op| match op {
+                NameOp::Link(_, node) | NameOp::Rename(_, _, node) => Some(*node),
+                NameOp::Unlink(_) => None,
+            }));
+        }
+        let nodes = self.nodes.iter().filter(|(number, _)| reachable.contains(number));
+        Self {
+            nodes: nodes.map(|(number, node)| (*number, node.clone())).collect(),
+            folders: self.folders.clone(),
+            next_node: self.next_node,
+            ticks: self.ticks,
+            changes: self.changes,
         }
     }
 
     /// The disk as it may be found after a power cut.
     pub fn survive(&self, rng: &mut Rng) -> Self {
-        let mut after = Self { nodes: BTreeMap::new(), folders: BTreeMap::new(), next_node: self.next_node, ticks: self.ticks };
+        let mut after =
+            Self { nodes: BTreeMap::new(), folders: BTreeMap::new(), next_node: self.next_node, ticks: self.ticks, changes: self.changes };
         for (path, folder) in &self.folders {
             let names = folder.survivor(rng);
             for node in names.values() {
                 let bytes = self.nodes[node].survivor(rng);
                 let modified = self.nodes[node].modified;
-                after.nodes.entry(*node).or_insert(Node { durable: bytes.clone(), current: bytes, pending: Vec::new(), modified });
+                let survivor = Node { durable: bytes.clone(), current: bytes, modified, ..Node::default() };
+                after.nodes.entry(*node).or_insert(survivor);
             }
             after.folders.insert(path.clone(), Folder { durable: names.clone(), current: names, pending: Vec::new() });
         }
@@ -257,7 +320,7 @@ impl DataOp {
 
 impl Node {
     /// A content that may be found after a power cut.
-    fn survivor(&self, rng: &mut Rng) -> Vec<u8> {
+    fn survivor(&self, rng: &mut Rng) -> Arc<Vec<u8>> {
         let count = self.pending.len();
         let (common, scattered) = match rng.u8(0..4) {
             _ if count == 0 => return self.durable.clone(),
@@ -275,7 +338,7 @@ impl Node {
                 len = at;
             }
         }
-        let mut content = self.durable.clone();
+        let mut content = Vec::clone(&self.durable);
         let old = content.len();
         content.resize(longest, 0);
         if rng.u8(0..4) == 0 {
@@ -284,7 +347,7 @@ impl Node {
         let sector = if rng.bool() { 512 } else { 4096 };
         let mut versions: BTreeMap<usize, usize> = BTreeMap::new();
         for (number, op) in self.pending.iter().enumerate() {
-            match op {
+            match &**op {
                 DataOp::Write { offset, bytes } => {
                     let end = offset + bytes.len();
                     let mut from = *offset;
@@ -306,7 +369,7 @@ impl Node {
             }
         }
         content.truncate(len);
-        content
+        Arc::new(content)
     }
 }
 

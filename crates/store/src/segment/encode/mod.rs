@@ -10,7 +10,6 @@ mod shared;
 pub use learned::Learned;
 
 use super::blocks::BlockWriter;
-use super::decode::Strings;
 use super::ints;
 use super::meta::{ColumnMeta, NodeMeta, PageMeta, PatternMeta, Place, ZONE_ROWS};
 use learned::ColumnKey;
@@ -145,7 +144,44 @@ fn of_rows(leaves: &[Leaf], plan: &Plan, times: &[i64]) -> Vec<i64> {
 
 /// The values of all columns, those of a column beside each other: gathered in one pass over the lines, so that
 /// encoding does not walk through the lines once for every column.
-pub struct Gathered(Vec<Strings>);
+pub struct Gathered(Vec<Texts>);
+
+/// Values one after the other.
+#[derive(Default)]
+struct Texts {
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+/// Bytes that are copied at once.
+const COPIED: usize = 16;
+
+impl Texts {
+    /// Adds what stands at a place of a line.
+    #[inline]
+    fn push(&mut self, line: &[u8], (start, end): (u32, u32)) {
+        let (start, end) = (start as usize, end as usize);
+        let before = self.bytes.len();
+        match line.get(start..start + COPIED) {
+            // Values are a few bytes long: copying a fixed number of them and taking some back needs no call.
+            Some(sixteen) if end - start <= COPIED => {
+                self.bytes.extend_from_slice(<&[u8; COPIED]>::try_from(sixteen).expect("sixteen bytes"));
+                self.bytes.truncate(before + end - start);
+            }
+            _ => self.bytes.extend_from_slice(&line[start..end]),
+        }
+        self.ends.push(self.bytes.len() as u32);
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let value = &self.bytes[start..*end as usize];
+            start = *end as usize;
+            value
+        })
+    }
+}
 
 impl Gathered {
     fn of(grouped: &Grouped<'_, '_>, plans: &[Plan]) -> Self {
@@ -153,17 +189,19 @@ impl Gathered {
         for (number, plan) in plans.iter().enumerate() {
             plan.parts.iter().for_each(|(leaf, slot)| of_slot[*leaf][*slot] = number);
         }
-        let mut columns: Vec<Strings> = plans.iter().map(|_| Strings::default()).collect();
+        let mut columns: Vec<Texts> = plans.iter().map(|_| Texts::default()).collect();
         for (leaf, numbers) in grouped.leaves.iter().zip(&of_slot) {
             // A column that two slots of a pattern share holds the rows of the one before those of the other.
             let mut sorted = numbers.clone();
             sorted.sort_unstable();
             if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
                 for (slot, number) in numbers.iter().enumerate() {
-                    grouped.each_row(leaf, |values| columns[*number].push(values.nth(slot).expect("a value for each slot")));
+                    grouped.each_row(leaf, |line, values| columns[*number].push(line, values.nth(slot).expect("a value for each slot")));
                 }
             } else {
-                grouped.each_row(leaf, |values| numbers.iter().zip(values).for_each(|(number, value)| columns[*number].push(value)));
+                grouped.each_row(leaf, |line, values| {
+                    numbers.iter().zip(values).for_each(|(number, place)| columns[*number].push(line, place))
+                });
             }
         }
         Self(columns)
@@ -187,7 +225,7 @@ impl Gathered {
 
     /// How many values a plan's column has.
     pub fn rows(&self, plan: usize) -> usize {
-        self.0[plan].len()
+        self.0[plan].ends.len()
     }
 }
 

@@ -1,0 +1,190 @@
+//! A term within one token, against the values of a page: numbers are compared as numbers, text is searched
+//! all at once.
+
+use super::select::{Bits, Selection};
+use crate::segment::decode::{HexValues, Spelling, Strings, UUID_PARTS, Values, decimal_unit};
+use crate::segment::meta::Body;
+use std::rc::Rc;
+use taffrail_pattern::{Term, TermMatcher};
+
+/// A term as the numbers that it can be.
+#[derive(Debug, Default)]
+pub struct Numeric {
+    /// Its digits, when it is nothing else.
+    digits: Option<(i64, usize)>,
+    /// Its parts as one to four numbers of an IPv4 address.
+    octets: Option<Vec<u8>>,
+    /// Its bytes, when it is an even number of hexadecimal digits, hyphens aside.
+    hex: Option<Vec<u8>>,
+    /// Where these hyphens stand.
+    hyphens: Vec<usize>,
+    /// Whether it has letters in upper case, and lower case, as far as case counts.
+    upper: bool,
+    lower: bool,
+}
+
+impl Numeric {
+    /// Of a term that is one literal between breakers; none otherwise.
+    pub fn of(term: &Term) -> Option<Self> {
+        let text = term.single_literal().filter(|_| !term.open_start() && !term.open_end())?;
+        let canonical = |text: &str| text.len() == 1 || !text.starts_with('0');
+        let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let digits = (plain(text) && text.len() <= 18).then(|| text.parse().ok()).flatten().map(|value| (value, text.len()));
+        let octets: Option<Vec<u8>> = text.split('.').map(|part| part.parse().ok().filter(|_| plain(part) && canonical(part))).collect();
+        let octets = octets.filter(|octets| octets.len() <= 4);
+        let hyphens: Vec<usize> = text.match_indices('-').map(|(at, _)| at).collect();
+        let all: Vec<u8> = text.bytes().filter(|b| *b != b'-').collect();
+        let hex = (all.len() % 2 == 0 && all.iter().all(u8::is_ascii_hexdigit)).then(|| {
+            let digit = |b: u8| (b as char).to_digit(16).unwrap_or(0) as u8;
+            all.chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+        });
+        let upper = term.case_sensitive && text.bytes().any(|b| b.is_ascii_uppercase());
+        let lower = term.case_sensitive && text.bytes().any(|b| b.is_ascii_lowercase());
+        Some(Self { digits, octets, hex, hyphens, upper, lower })
+    }
+
+    /// The rows of numbers that hold the term; `None` where only their text can tell.
+    fn rows(&self, spelling: Spelling, numbers: &[i64]) -> Option<Selection> {
+        match (spelling, self.digits, &self.octets) {
+            // The whole value is one token.
+            (Spelling::Integer(width), Some((wanted, len)), _) => {
+                let spelled = (wanted.checked_ilog10().unwrap_or(0) as usize + 1).max(width as usize);
+                let wanted = wanted.unsigned_abs();
+                // A sign is a breaker.
+                Some(if spelled == len { Selection::of(numbers.len(), |row| numbers[row].unsigned_abs() == wanted) } else { Selection::None })
+            }
+            (Spelling::Decimal(scale), Some((wanted, len)), _) => {
+                let unit = decimal_unit(scale);
+                let whole = len == wanted.checked_ilog10().unwrap_or(0) as usize + 1;
+                let fraction = len == scale as usize;
+                let found = |number: i64| (whole && number / unit == wanted) || (fraction && number % unit == wanted);
+                Some(Selection::of(numbers.len(), |row| found(numbers[row])))
+            }
+            (Spelling::Ipv4, _, Some(octets)) => {
+                let wanted = octets.iter().fold(0u32, |sum, octet| sum << 8 | u32::from(*octet));
+                let bits = 8 * octets.len() as u32;
+                let mask = u32::MAX >> (32 - bits);
+                let shifts = 5 - octets.len() as u32;
+                Some(Selection::of(numbers.len(), |row| {
+                    let address = numbers[row] as u32;
+                    (0..shifts).any(|shift| address >> (8 * shift) & mask == wanted)
+                }))
+            }
+            // A time has tokens of two digits, perhaps a year or a zone, and its fraction.
+            (Spelling::Time(layout), Some((_, len)), _) if !matches!(len, 1 | 2 | 4) && len != layout.fraction as usize => {
+                Some(Selection::None)
+            }
+            // Another spelling than an address's cannot stand between breakers in one.
+            (Spelling::Ipv4, Some(_), None) => Some(Selection::None),
+            _ => None,
+        }
+    }
+
+    fn hex_rows(&self, values: &HexValues) -> Selection {
+        match &self.hex {
+            Some(hex) if self.hyphens.is_empty() && hex.len() == values.width && self.is_case(values.upper) => {
+                Selection::of(values.len(), |row| values.get(row) == &hex[..])
+            }
+            _ => Selection::None,
+        }
+    }
+
+    fn is_case(&self, upper: bool) -> bool {
+        !if upper { self.lower } else { self.upper }
+    }
+
+    /// Of UUIDs: whole ones, or what stands between two hyphens; `None` where only their text can tell.
+    fn uuid_rows(&self, values: &HexValues) -> Option<Selection> {
+        let hex = self.hex.as_ref()?;
+        if !self.is_case(values.upper) {
+            return Some(Selection::None);
+        }
+        Some(match &self.hyphens[..] {
+            [] => Selection::of(values.len(), |row| UUID_PARTS.iter().any(|part| values.get(row)[part.clone()] == hex[..])),
+            [8, 13, 18, 23] if hex.len() == 16 => Selection::of(values.len(), |row| values.get(row) == &hex[..]),
+            _ => return None,
+        })
+    }
+
+    /// Whether a page of numbers within a range can hold the term.
+    pub fn may_be_within(&self, body: &Body, (least, greatest): (i64, i64)) -> bool {
+        let within = |number: i64| (least..=greatest).contains(&number);
+        match (body, self.digits, self.octets.as_deref()) {
+            (Body::Integer { .. }, Some((wanted, _)), _) => within(wanted) || within(-wanted),
+            (Body::Ipv4 { .. }, _, Some([a, b, c, d])) => within(u32::from_be_bytes([*a, *b, *c, *d]).into()),
+            _ => true,
+        }
+    }
+}
+
+/// The rows of a page whose values match; `entries` gives the matching entries of a dictionary.
+pub fn rows(
+    matcher: &TermMatcher,
+    numeric: Option<&Numeric>,
+    values: &Values,
+    entries: &dyn Fn(&Rc<Strings>) -> Rc<Selection>,
+) -> Selection {
+    let spelled = || {
+        let mut scratch = Vec::new();
+        Selection::of(values.len(), |row| matcher.matches(values.read(row, &mut scratch)))
+    };
+    match values {
+        Values::Constant(value, _) => Selection::all_if(matcher.matches(value)),
+        Values::Dictionary(strings, numbers) => match &*entries(strings) {
+            Selection::None => Selection::None,
+            Selection::All => Selection::All,
+            Selection::Some(hits) => Selection::of(numbers.len(), |row| hits.holds(numbers[row] as usize)),
+        },
+        Values::Each(values) => strings(matcher, values),
+        Values::Numbers(spelling, numbers) => numeric.and_then(|numeric| numeric.rows(*spelling, numbers)).unwrap_or_else(spelled),
+        Values::Hex(values) => numeric.map_or_else(spelled, |numeric| numeric.hex_rows(values)),
+        Values::Uuid(values) => numeric.and_then(|numeric| numeric.uuid_rows(values)).unwrap_or_else(spelled),
+        Values::Affix(..) => spelled(),
+    }
+}
+
+/// The strings that match: all are searched as one text, and each hit is looked at where it stands.
+pub fn strings(matcher: &TermMatcher, values: &Strings) -> Selection {
+    if values.len() == 0 || matcher.find_literal(b"", 0).is_none() {
+        return Selection::of(values.len(), |row| matcher.matches(values.get(row)));
+    }
+    let all = values.bytes();
+    let mut bits = None;
+    let mut from = 0;
+    while let Some(Some((start, end))) = matcher.find_literal(all, from) {
+        let row = values.holder(start);
+        from = start + 1;
+        if end <= values.end(row) {
+            // Whatever else the value has, it has been decided.
+            from = values.end(row);
+            if matcher.matches(values.get(row)) {
+                bits.get_or_insert_with(|| Bits::new(values.len())).set(row);
+            }
+        }
+    }
+    bits.map_or(Selection::None, Selection::from_bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn numbers_are_compared_as_they_are_spelled(
+            numbers in prop::collection::vec(prop_oneof![0i64..30, 0i64..70_000, 0i64..1 << 32], 1..20),
+            wanted in prop_oneof!["[0-9]{1,3}", "[0-9]{1,2}\\.[0-9]{1,2}", "([0-9]{1,3}\\.){3}[0-9]{1,3}", "[0-9a-fA-F]{4}"],
+            exact in any::<bool>(),
+        ) {
+            let term = Term { case_sensitive: exact, ..Term::literal(wanted) };
+            let (matcher, numeric) = (TermMatcher::new(&term), Numeric::of(&term));
+            for spelling in [Spelling::Integer(0), Spelling::Integer(4), Spelling::Decimal(2), Spelling::Ipv4] {
+                let values = Values::Numbers(spelling, numbers.clone());
+                let entries = |strings: &Rc<Strings>| Rc::new(super::strings(&matcher, strings));
+                let found = rows(&matcher, numeric.as_ref(), &values, &entries);
+                prop_assert_eq!(found, rows(&matcher, None, &values, &entries), "{:?} {:?}", term, spelling);
+            }
+        }
+    }
+}
