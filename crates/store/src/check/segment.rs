@@ -257,7 +257,9 @@ impl Look<'_, '_> {
             };
             match decode::page(blocks, page, &times) {
                 Ok(values) => {
-                    bytes = bytes.map(|bytes: u64| bytes + (0..values.len()).map(|row| values.get(row).len() as u64).sum::<u64>());
+                    let mut scratch = Vec::new();
+                    let mut len = |row: usize| values.read(row, &mut scratch).len() as u64;
+                    bytes = bytes.map(|bytes: u64| bytes + (0..values.len()).map(&mut len).sum::<u64>());
                     let what = wrong(blocks, page, &values)?;
                     what.into_iter().for_each(|what| self.tell(Severity::Damage, None, events.clone(), what, BUG));
                 }
@@ -317,7 +319,12 @@ fn wrong(blocks: &Blocks<'_>, page: &PageMeta, values: &Values) -> Result<Option
         return Ok(Some("a page has another number of values than the directory says"));
     }
     if let Some((least, greatest)) = page.range {
-        let (Body::Integer { ints, .. } | Body::Decimal { ints, .. } | Body::Ipv4 { ints } | Body::Time { ints, .. }) = &page.body else {
+        let (Body::Integer { ints, .. }
+        | Body::Decimal { ints, .. }
+        | Body::Ipv4 { ints }
+        | Body::Time { ints, .. }
+        | Body::Shared { numbers: ints, .. }) = &page.body
+        else {
             return Ok(Some("a range of numbers where none are"));
         };
         if decode::read_ints(blocks, *ints, page.rows as usize)?.iter().any(|number| !(least..=greatest).contains(number)) {
@@ -329,13 +336,14 @@ fn wrong(blocks: &Blocks<'_>, page: &PageMeta, values: &Values) -> Result<Option
         Some((kind, place)) => blocks.filters(*place).ok().map(|block| (*kind, block, *place)),
         None => None,
     };
-    let mut last: &[u8] = &[];
+    let (mut last, mut scratch) = (Vec::new(), Vec::new());
     for row in 0..values.len() {
-        let value = values.get(row);
+        let value = values.read(row, &mut scratch);
         if row > 0 && value == last {
             continue;
         }
-        last = value;
+        last.clear();
+        last.extend_from_slice(value);
         if value.len() > page.max_len as usize {
             return Ok(Some("a value is longer than the directory says, so searches may pass it over"));
         }
