@@ -1,7 +1,7 @@
 //! The folder as a whole: its lock, its catalog, which files there are and which there should be.
 
 use super::{Check, EventRange, OpenCatalog, Severity};
-use crate::catalog::{CatalogState, segment_path};
+use crate::catalog::{CatalogState, Removal, segment_path};
 use crate::segment::SegmentMeta;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -250,16 +250,17 @@ impl Check<'_> {
             if self.options.index.as_deref().is_some_and(|only| only != &*index) {
                 continue;
             }
-            let removed = || self.removals.iter().filter(|removal| removal.index == index && removal.took_events());
+            let of_index = |removal: &&Removal| removal.index == index && removal.took_events();
+            let removed: Vec<u64> = self.removals.iter().filter(of_index).map(|removal| removal.events).collect();
             let sparse = metas.iter().any(|meta| meta.first_sequence.checked_add(meta.events) != Some(meta.end_sequence));
-            if sparse || removed().next().is_some() {
+            if sparse || !removed.is_empty() {
                 let there: u64 = metas.iter().map(|meta| meta.events).sum();
-                let gone: u64 = removed().map(|removal| removal.events).sum();
+                let gone: u64 = removed.iter().sum();
                 self.counts(known, &index, there, gone);
                 // Of those without gaps none may have another's events.
                 metas.retain(|meta| meta.first_sequence.checked_add(meta.events) == Some(meta.end_sequence));
             }
-            let whole = !sparse && removed().next().is_none();
+            let whole = !sparse && removed.is_empty();
             metas.sort_by_key(|meta| meta.first_sequence);
             let mut next = 1;
             for meta in metas {

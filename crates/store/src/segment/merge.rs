@@ -188,7 +188,10 @@ fn node(inputs: &[Input<'_>], classes: &[Arc<str>], times: &[i64], out: &mut Out
             Ok(())
         }
         Some(leaf) => {
-            found.each_row(&found.leaves[leaf], |values| each(values.nth(slot).expect("a value for each slot")));
+            found.each_row(&found.leaves[leaf], |line, values| {
+                let (start, end) = values.nth(slot).expect("a value for each slot");
+                each(&line[start as usize..end as usize]);
+            });
             Ok(())
         }
     };
@@ -251,9 +254,10 @@ impl<'i> Joined<'i> {
     }
 
     fn each_value(&self, slot: usize, most: usize, each: &mut dyn FnMut(&[u8])) -> Result<()> {
-        let cursors = self.cursors();
+        let (cursors, mut scratch) = (self.cursors(), Vec::new());
         for (_, source, at) in self.rows.iter().take(most) {
-            each(cursors[*source as usize].value(slot, *at as usize)?);
+            scratch.clear();
+            each(cursors[*source as usize].value(slot, *at as usize, &mut scratch)?);
         }
         Ok(())
     }

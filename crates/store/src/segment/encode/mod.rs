@@ -211,8 +211,9 @@ impl Gathered {
     fn given(plans: &[Plan], given: Given<'_>) -> Result<Self> {
         let mut columns = Vec::with_capacity(plans.len());
         for plan in plans {
-            let mut column = Strings::default();
-            plan.parts.iter().try_for_each(|(leaf, slot)| given(*leaf, *slot, usize::MAX, &mut |value| column.push(value)))?;
+            let mut column = Texts::default();
+            let mut push = |value: &[u8]| column.push(value, (0, value.len() as u32));
+            plan.parts.iter().try_for_each(|(leaf, slot)| given(*leaf, *slot, usize::MAX, &mut push))?;
             columns.push(column);
         }
         Ok(Self(columns))
