@@ -11,11 +11,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("format", &["pattern", "event", "base"]),
     ("collect", &["format", "event", "base"]),
     ("store", &["pattern", "event", "base"]),
-    ("archive", &["store", "base"]),
     ("evidence", &["base"]),
     ("query", &["store", "format", "pattern", "event", "base"]),
     ("detect", &["query", "pattern", "event", "base"]),
-    ("taffrail", &["detect", "query", "archive", "store", "collect", "format", "evidence", "pattern", "event", "base"]),
+    ("taffrail", &["detect", "query", "store", "collect", "format", "evidence", "pattern", "event", "base"]),
     ("xtask", &[]),
 ];
 
@@ -24,10 +23,8 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("datafusion", &["query", "detect", "taffrail"]),
     ("arrow", &["store", "query", "detect", "taffrail"]),
     ("sqlx", &["store", "taffrail"]),
-    // In the tests of `archive` only.
-    ("axum", &["taffrail", "archive"]),
+    ("axum", &["taffrail"]),
     ("reqwest", &["taffrail", "collect"]),
-    ("object_store", &["archive"]),
     ("clap", &["taffrail"]),
 ];
 
