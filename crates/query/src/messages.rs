@@ -69,7 +69,7 @@ impl Messages {
         self.add(Severity::Warn, text);
     }
 
-    /// Has `watch` asked whenever somebody wants to know: what it says, rows were left out for.
+    /// Has `watch` asked at the end, when somebody wants to know whether the answer is exact: what it says is missing.
     pub fn watch(&self, watch: impl Fn() -> Vec<String> + Send + Sync + 'static) {
         self.0.lock().watches.push(Arc::new(watch));
     }
@@ -96,7 +96,6 @@ impl Messages {
 
     /// The messages added since this was last asked.
     pub fn take(&self) -> Vec<Message> {
-        self.look();
         let mut inner = self.0.lock();
         let fresh = inner.all[inner.taken..].to_vec();
         inner.taken = inner.all.len();
