@@ -180,6 +180,10 @@ pub const FOLDER_DEPTH_MAX: usize = 64;
 /// newest again and again.
 pub const OPEN_SEGMENTS_MAX: usize = 256;
 
+/// Bytes of unpacked blocks that a store keeps for searches: what the searches of one person touch, and a small
+/// part of the memory that ingest may take.
+pub const BLOCK_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// Raw bytes that wait for the journal: two full batches of a few inputs; beyond it, senders wait.
 pub const APPEND_QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -218,3 +222,13 @@ pub const JSON_DEPTH_MAX: usize = 64;
 
 /// Findings of a check that are shown; the rest is counted. Who has more restores from a copy.
 pub const CHECK_FINDINGS_MAX: usize = 1_000;
+
+/// Rows of a group of an exported Parquet file: what DuckDB reads at a time, about.
+pub const EXPORT_GROUP_ROWS_MAX: usize = 131_072;
+
+/// Bytes of events in a group of an exported Parquet file, which is held in memory until it is written.
+pub const EXPORT_GROUP_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Bytes of the values of a page that are put together from others: pages are cut at 4 MiB, or hold one event of the
+/// longest kind. More is damage: a few bytes could otherwise claim any amount.
+pub const PAGE_VALUES_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;

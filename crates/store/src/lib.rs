@@ -14,6 +14,8 @@ pub mod archive;
 pub mod catalog;
 pub mod check;
 mod codec;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod journal;
 pub mod memory;
 pub mod scan;
@@ -21,7 +23,9 @@ pub mod segment;
 pub mod snapshot;
 pub mod store;
 
-pub use scan::{Column, Filter, OriginField, Scan, ScanRequest, ValueTest};
+pub use scan::{Column, CountField, Filter, OriginField, Scan, ScanRequest, ValueTest};
 pub use segment::{Segment, SegmentMeta};
 pub use snapshot::{DiskSegment, SegmentRef, Snapshot};
-pub use store::{ArchiveRule, Archives, Deletion, DiskLimit, IndexRules, IndexStat, Rules, Store, StoreMetrics, StoreOptions, StoreSettings, StoreSink};
+pub use store::{
+    ArchiveRule, Archives, Deletion, DiskLimit, IndexRules, IndexStat, Rules, Store, StoreMetrics, StoreOptions, StoreSettings, StoreSink,
+};

@@ -3,7 +3,7 @@
 use crate::archive::{Archive, RemoteFile};
 use crate::catalog::Archived;
 use crate::memory::MemoryPart;
-use crate::segment::{Segment, SegmentMeta};
+use crate::segment::{BlockCache, Segment, SegmentMeta};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -70,7 +70,7 @@ pub(crate) enum Place {
 
 /// Keeps the segments that were opened last open.
 #[derive(Default)]
-pub(crate) struct OpenSegments(Mutex<VecDeque<Arc<Segment>>>);
+pub(crate) struct OpenSegments(Mutex<VecDeque<Arc<Segment>>>, Arc<BlockCache>);
 
 impl OpenSegments {
     fn keep(&self, segment: &Arc<Segment>) {
@@ -133,12 +133,16 @@ impl DiskSegment {
 
     /// Opens the segment for one pass over all of it: it does not displace what searches keep open.
     pub(crate) fn open_apart(&self) -> Result<Arc<Segment>> {
+        self.open_with(None)
+    }
+
+    fn open_with(&self, blocks: Option<Arc<BlockCache>>) -> Result<Arc<Segment>> {
         match &self.place {
-            Place::File(vfs, path) => Segment::open(vfs, path.clone(), self.meta.clone()),
+            Place::File(vfs, path) => Segment::open_cached(vfs, path.clone(), self.meta.clone(), blocks),
             Place::Remote(archive, archived) => {
                 let file = RemoteFile::new(archive.clone(), archived.clone(), self.meta.id, self.meta.stored_bytes);
                 let name = format!("segment {} of index {} in {}", self.meta.id, self.meta.index, archived.url);
-                Segment::open_file(name, Box::new(file), self.meta.clone())
+                Segment::open_file(name, Box::new(file), self.meta.clone(), blocks)
             }
         }
     }
@@ -149,7 +153,7 @@ impl DiskSegment {
         if let Some(segment) = opened.upgrade() {
             return Ok(segment);
         }
-        let segment = self.open_apart()?;
+        let segment = self.open_with(Some(self.cache.1.clone()))?;
         *opened = Arc::downgrade(&segment);
         self.cache.keep(&segment);
         Ok(segment)

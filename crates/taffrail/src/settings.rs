@@ -292,7 +292,8 @@ impl Settings {
         }
         for archive in self.archives() {
             let url = &archive.url;
-            let known = url.len() <= 150 && url.bytes().all(|b| b.is_ascii_graphic()) && (url.starts_with("s3://") || url.starts_with("file:///"));
+            let known =
+                url.len() <= 150 && url.bytes().all(|b| b.is_ascii_graphic()) && (url.starts_with("s3://") || url.starts_with("file:///"));
             if !known {
                 let error = Error::new(ErrorKind::Invalid, format!("archive.url: {url:?} is not the address of an object store"));
                 return Err(error.with_hint("use s3://bucket/prefix or file:///folder, without credentials"));
@@ -454,7 +455,8 @@ mod tests {
 
     #[test]
     fn secrets_are_in_nothing_that_is_shown() {
-        let text = "[indexes.web.archive]\nurl = \"s3://logs/web\"\nafter = \"7d\"\naccess_key = \"hidden-name\"\nsecret_key = \"hidden-key\"";
+        let text =
+            "[indexes.web.archive]\nurl = \"s3://logs/web\"\nafter = \"7d\"\naccess_key = \"hidden-name\"\nsecret_key = \"hidden-key\"";
         let settings = Settings::parse(text, "t").expect("is valid");
         settings.check().expect("is accepted");
         assert_eq!(settings.archives().next().and_then(|archive| archive.secret_key.as_ref()).map(Secret::reveal), Some("hidden-key"));
@@ -471,7 +473,8 @@ mod tests {
         let age = || Some("1d".parse().expect("is an age"));
         let size = || Some("1GB".parse().expect("is a size"));
         let usage = Some("90%".parse().expect("is a share"));
-        let archive: fn() -> Option<ArchiveKnobs> = || toml::from_str("url = 's3://b'\nafter = '7d'\nendpoint = 'x'\nregion = 'x'\naccess_key = 'x'\nsecret_key = 'x'").ok();
+        let archive: fn() -> Option<ArchiveKnobs> =
+            || toml::from_str("url = 's3://b'\nafter = '7d'\nendpoint = 'x'\nregion = 'x'\naccess_key = 'x'\nsecret_key = 'x'").ok();
         assert!(archive().is_some());
         let store = StoreKnobs { retention: age(), max_size: size(), max_disk_usage: usage, archive: archive(), ..StoreKnobs::default() };
         let name = BTreeMap::from([("NAME".to_owned(), IndexKnobs { retention: age(), max_size: size(), archive: archive() })]);

@@ -70,7 +70,8 @@ impl Remote for Folder {
 
     fn get(&self, key: &str, range: Range<u64>) -> Result<Vec<u8>> {
         let path = self.path(key)?;
-        let len = usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| Error::new(ErrorKind::Invalid, "a range beyond memory"))?;
+        let len =
+            usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| Error::new(ErrorKind::Invalid, "a range beyond memory"))?;
         let read = || {
             let mut bytes = vec![0; len];
             self.vfs.open_read(&path)?.read_exact_at(&mut bytes, range.start)?;

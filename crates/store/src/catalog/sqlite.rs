@@ -5,7 +5,7 @@
 //! neither needs nor makes a second file. The connection lives on a thread of its own, so that the catalog can
 //! be called from anywhere.
 
-use super::{Archived, Catalog, CatalogChange, CatalogState, Hold, Removal, hot};
+use super::{Archived, Catalog, CatalogChange, CatalogState, Hold, Removal, digest, hot};
 use crate::segment::SegmentMeta;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row};
@@ -19,7 +19,8 @@ use taffrail_base::{Error, ErrorKind, Result, Ulid};
 use taffrail_event::Timestamp;
 
 /// Steps from one layout to the next; `PRAGMA user_version` says how many were taken. Never change one.
-pub(super) const MIGRATIONS: [&str; 2] = ["
+pub(super) const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE segments (
         id TEXT PRIMARY KEY, index_name TEXT NOT NULL, events INTEGER NOT NULL, raw_bytes INTEGER NOT NULL,
         stored_bytes INTEGER NOT NULL, patterns INTEGER NOT NULL, min_time INTEGER NOT NULL,
@@ -33,7 +34,8 @@ pub(super) const MIGRATIONS: [&str; 2] = ["
     ) STRICT;
     INSERT INTO journal VALUES (1, 0, 0);
     PRAGMA user_version = 1;
-", "
+",
+    "
     ALTER TABLE segments ADD COLUMN end_sequence INTEGER NOT NULL DEFAULT 0;
     UPDATE segments SET end_sequence = first_sequence + events;
     ALTER TABLE segments ADD COLUMN summary BLOB NOT NULL DEFAULT x'';
@@ -49,7 +51,8 @@ pub(super) const MIGRATIONS: [&str; 2] = ["
         min_time INTEGER NOT NULL, max_time INTEGER NOT NULL, rule TEXT NOT NULL, at INTEGER NOT NULL, root BLOB
     ) STRICT;
     PRAGMA user_version = 2;
-"];
+",
+];
 
 /// How long another connection (somebody who only reads) may hold the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -186,12 +189,21 @@ fn serve(
 /// What SQLite says, as one of our errors. Primary result codes are the lowest eight bits.
 fn told(path: &Path, error: sqlx::Error) -> Error {
     let code = error.as_database_error().and_then(|e| e.code()).and_then(|code| code.parse::<u32>().ok());
+    let damaged = (ErrorKind::Corrupt, Some("restore the catalog from a copy; segments and journal are not touched"));
     let (kind, hint) = match code.map(|code| code & 0xff) {
         Some(5 | 6) => (ErrorKind::Busy, Some("another program holds the catalog; try again when it is done")),
         Some(8) => (ErrorKind::Busy, Some("a program was stopped in the middle of a change; start `taffrail serve` once to undo it")),
-        Some(11 | 26) => (ErrorKind::Corrupt, Some("restore the catalog from a copy; segments and journal are not touched")),
+        // 1 is an error of logic: our statements have none, so the tables are not those that we made.
+        Some(1 | 11 | 26) => damaged,
         Some(13) => (ErrorKind::Full, Some("make room on the disk; nothing that was acknowledged is lost")),
         Some(14) => (ErrorKind::NotFound, Some("name a data folder with --data; `taffrail serve` and `taffrail import` make one")),
+        _ if matches!(
+            error,
+            sqlx::Error::Protocol(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::RowNotFound
+        ) =>
+        {
+            damaged
+        }
         _ => (ErrorKind::Io, None),
     };
     let told = Error::new(kind, format!("{}: {error}", path.display())).with_source(error);
@@ -224,9 +236,13 @@ async fn check_layout(path: &Path, connection: &mut SqliteConnection, migrate: b
         // Older layouts are read as they are; what they lack is empty.
         return Ok(());
     }
+    if version > 0 {
+        digest::check(connection).await.map_err(failed)?;
+    }
     for step in &MIGRATIONS[version..] {
         let mut transaction = connection.begin().await.map_err(failed)?;
         sqlx::raw_sql(*step).execute(&mut *transaction).await.map_err(failed)?;
+        digest::write(&mut transaction).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
     }
     Ok(())
@@ -248,7 +264,7 @@ fn id(row: &SqliteRow) -> sqlx::Result<Ulid> {
 }
 
 /// 32 bytes.
-fn digest(bytes: &[u8], column: &str) -> sqlx::Result<[u8; 32]> {
+fn hash(bytes: &[u8], column: &str) -> sqlx::Result<[u8; 32]> {
     bytes.try_into().map_err(|e| sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(e) })
 }
 
@@ -281,6 +297,7 @@ async fn load(connection: &mut SqliteConnection) -> sqlx::Result<CatalogState> {
     if sqlx::query("SELECT name FROM sqlite_schema").fetch_all(&mut *transaction).await?.is_empty() {
         return Ok(state);
     }
+    digest::check(&mut transaction).await?;
     let layout: i64 = sqlx::query("PRAGMA user_version").fetch_one(&mut *transaction).await?.try_get(0)?;
     let mut names: BTreeSet<Arc<str>> = BTreeSet::new();
     for row in sqlx::query("SELECT * FROM segments").fetch_all(&mut *transaction).await? {
@@ -318,7 +335,7 @@ async fn load_records(connection: &mut SqliteConnection, state: &mut CatalogStat
         state.holds.insert(row.try_get("name")?, hold);
     }
     for row in sqlx::query("SELECT * FROM archived").fetch_all(&mut *connection).await? {
-        let blake3 = digest(row.try_get("blake3")?, "blake3")?;
+        let blake3 = hash(row.try_get("blake3")?, "blake3")?;
         let (url, key) = (row.try_get::<&str, _>("url")?.into(), row.try_get::<&str, _>("key")?.into());
         let archived = Archived { url, key, blake3, at: Timestamp(row.try_get("at")?) };
         state.archived.insert(id(&row)?, archived);
@@ -341,7 +358,7 @@ async fn removals(connection: &mut SqliteConnection) -> sqlx::Result<Vec<Removal
             max_time: Timestamp(row.try_get("max_time")?),
             rule: row.try_get("rule")?,
             at: Timestamp(row.try_get("at")?),
-            root: row.try_get::<Option<&[u8]>, _>("root")?.map(|root| digest(root, "root")).transpose()?,
+            root: row.try_get::<Option<&[u8]>, _>("root")?.map(|root| hash(root, "root")).transpose()?,
         });
     }
     Ok(found)
@@ -367,7 +384,13 @@ async fn commit_records(connection: &mut SqliteConnection, change: &CatalogChang
     }
     for (Removal { id, .. }, archived) in &change.archived {
         let query = sqlx::query("INSERT OR REPLACE INTO archived VALUES (?, ?, ?, ?, ?)").bind(id.to_string());
-        query.bind(&*archived.url).bind(&*archived.key).bind(archived.blake3.to_vec()).bind(archived.at.nanos()).execute(&mut *connection).await?;
+        query
+            .bind(&*archived.url)
+            .bind(&*archived.key)
+            .bind(archived.blake3.to_vec())
+            .bind(archived.at.nanos())
+            .execute(&mut *connection)
+            .await?;
     }
     for id in &change.forgotten {
         sqlx::query("DELETE FROM archived WHERE id = ?").bind(id.to_string()).execute(&mut *connection).await?;
@@ -430,5 +453,6 @@ async fn commit(connection: &mut SqliteConnection, change: &CatalogChange) -> sq
         .bind(signed(change.covered_sequence))
         .execute(&mut *transaction)
         .await?;
+    digest::write(&mut transaction).await?;
     transaction.commit().await
 }

@@ -258,8 +258,8 @@ impl Look<'_, '_> {
             match decode::page(blocks, page, &times) {
                 Ok(values) => {
                     let mut scratch = Vec::new();
-                    let mut len = |row: usize| values.read(row, &mut scratch).len() as u64;
-                    bytes = bytes.map(|bytes: u64| bytes + (0..values.len()).map(&mut len).sum::<u64>());
+                    let sum: u64 = (0..values.len()).map(|row| values.read(row, &mut scratch).len() as u64).sum();
+                    bytes = bytes.map(|bytes: u64| bytes + sum);
                     let what = wrong(blocks, page, &values)?;
                     what.into_iter().for_each(|what| self.tell(Severity::Damage, None, events.clone(), what, BUG));
                 }
@@ -336,10 +336,10 @@ fn wrong(blocks: &Blocks<'_>, page: &PageMeta, values: &Values) -> Result<Option
         Some((kind, place)) => blocks.filters(*place).ok().map(|block| (*kind, block, *place)),
         None => None,
     };
-    let (mut last, mut scratch) = (Vec::new(), Vec::new());
+    let (mut scratch, mut last) = (Vec::new(), Vec::new());
     for row in 0..values.len() {
         let value = values.read(row, &mut scratch);
-        if row > 0 && value == last {
+        if row > 0 && value == &last[..] {
             continue;
         }
         last.clear();

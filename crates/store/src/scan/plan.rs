@@ -1,8 +1,9 @@
 //! Which segments are read, in which order, by how many readers; and the reading itself.
 
-use super::filter::{Prepared, SegmentScan};
+use super::filter::{Plans, Prepared, SegmentScan};
 use super::rows::{Hit, RowBuilder, schema};
 use super::select::Selection;
+use super::times::newest;
 use super::{Missing, ScanProgress, ScanRequest};
 use crate::segment::Blocks;
 use crate::{Segment, SegmentMeta, SegmentRef, Snapshot};
@@ -36,6 +37,7 @@ pub(super) struct Shared {
     /// Numbers of segments, by partition, in the order they are read.
     partitions: Vec<Vec<usize>>,
     pub progress: Arc<ScanProgress>,
+    plans: Plans,
     missing: Option<Arc<Missing>>,
 }
 
@@ -49,8 +51,7 @@ impl Scan {
     /// where order matters, those of a partition do not overlap in time and come newest first.
     pub fn plan(snapshot: &Snapshot, request: ScanRequest) -> Self {
         let filter = Prepared::new(&request.filter);
-        let new_enough =
-            |meta: &SegmentMeta| request.sequence_from.as_ref().is_none_or(|from| meta.end_sequence > from(&meta.index));
+        let new_enough = |meta: &SegmentMeta| request.sequence_from.as_ref().is_none_or(|from| meta.end_sequence > from(&meta.index));
         let wanted = |segment: &&SegmentRef| {
             let meta = segment.meta();
             meta.events > 0 && overlaps(meta, &request) && filter.may_be_in(meta) && new_enough(meta)
@@ -69,7 +70,19 @@ impl Scan {
         progress.bytes_total.store(metas.iter().map(|meta| meta.stored_bytes).sum(), Ordering::Relaxed);
         let schema = schema(&request.columns);
         let progress = Arc::new(progress);
-        Self { shared: Arc::new(Shared { request, filter, schema, segments, metas, partitions, progress, missing: None }) }
+        Self {
+            shared: Arc::new(Shared {
+                request,
+                filter,
+                schema,
+                segments,
+                metas,
+                partitions,
+                progress,
+                plans: Plans::default(),
+                missing: None,
+            }),
+        }
     }
 
     /// Goes on where archived segments cannot be read, and says so in `missing`. Right after [`Scan::plan`].
@@ -184,7 +197,8 @@ impl ScanStream {
             let found = self.shared.reach(number, |scan| {
                 let selections = scan.matching(&self.shared.filter, &self.shared.request)?;
                 self.shared.done(scan, &selections);
-                let found = hits(scan, &selections, true, Some(limit))?;
+                let oldest = best.last().filter(|_| full).map(|(oldest, _, _)| oldest.time);
+                let found = newest(scan, &selections, limit, oldest)?;
                 if found.is_empty() {
                     return Ok(Vec::new());
                 }
@@ -240,7 +254,7 @@ impl Shared {
     /// Runs `work` over an opened segment.
     pub fn with_scan<T>(&self, segment: &Segment, work: impl FnOnce(&SegmentScan<'_>) -> Result<T>) -> Result<T> {
         let blocks = Blocks::new(segment);
-        let scan = SegmentScan::new(&blocks, &*self.request.resolver);
+        let scan = SegmentScan::new(&blocks, &*self.request.resolver, &self.plans);
         work(&scan)
     }
 
@@ -294,6 +308,9 @@ pub(super) fn hits(scan: &SegmentScan<'_>, selections: &[Selection], newest_firs
     if selections.iter().all(|selection| *selection == Selection::None) {
         return Ok(Vec::new());
     }
+    if let (true, Some(limit)) = (newest_first, limit) {
+        return newest(scan, selections, limit, None);
+    }
     let (times, rows) = (scan.blocks.times()?, scan.blocks.rows()?);
     let mut found = Vec::new();
     for (pattern, selection) in selections.iter().enumerate() {
@@ -306,10 +323,6 @@ pub(super) fn hits(scan: &SegmentScan<'_>, selections: &[Selection], newest_firs
         }));
     }
     if newest_first {
-        if let Some(limit) = limit.filter(|limit| *limit > 0 && *limit < found.len()) {
-            found.select_nth_unstable_by(limit - 1, |a, b| b.cmp(a));
-            found.truncate(limit);
-        }
         found.sort_unstable_by(|a, b| b.cmp(a));
     } else {
         found.sort_unstable_by_key(|hit| hit.row);

@@ -2,8 +2,10 @@
 
 use super::meta::{Body, ColumnMeta, NodeMeta, PageMeta, PatternMeta, Place, Run};
 use super::wire::Reader;
-use super::{Blocks, ints};
+use super::{Block, Blocks, ints};
 use std::rc::Rc;
+use std::sync::Arc;
+use taffrail_base::limits::PAGE_VALUES_BYTES_MAX;
 use taffrail_base::{Error, Result};
 use taffrail_pattern::split::time::{self, Layout};
 use taffrail_pattern::{Pattern, Piece};
@@ -248,6 +250,10 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
             Ok(Values::Numbers(Spelling::Time(layout), nanos))
         }
         Body::Dictionary { count, lengths, bytes, numbers } => {
+            // Entries without bytes would otherwise cost memory that nothing in the file pays for.
+            if *count as usize > rows {
+                return Err(damaged("a dictionary of more entries than rows"));
+            }
             let lengths = read_ints(blocks, *lengths, *count as usize)?;
             let block = blocks.get(*bytes)?;
             let entries = Strings::split(block.range(*bytes)?, &lengths, blocks.name())?;
@@ -316,6 +322,49 @@ fn padded(value: i64, width: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(&digits[start..]);
 }
 
+/// The pattern number of each row of a segment, as it is stored where that is small.
+pub struct Codes {
+    block: Option<Arc<Block>>,
+    /// Where the low bytes begin in the block, and whether high bytes follow.
+    start: usize,
+    wide: bool,
+    rows: usize,
+    any: Vec<u32>,
+}
+
+impl Codes {
+    /// Of a node.
+    pub fn new(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Self> {
+        let rows = node.rows as usize;
+        if let Some(place) = node.order {
+            let block = blocks.get(place)?;
+            let bytes = block.range(place)?;
+            let mut reader = Reader::new(bytes, blocks.name());
+            if let Some((width, len)) = ints::small(&mut reader, rows)? {
+                let start = place.offset as usize + bytes.len() - len - reader.remaining();
+                return Ok(Self { block: Some(block), start, wide: width == 2, rows, any: Vec::new() });
+            }
+        }
+        Ok(Self { block: None, start: 0, wide: false, rows, any: order(blocks, node)? })
+    }
+
+    /// Calls `each` with the numbers of the rows `from` to `to`.
+    #[inline]
+    pub fn each(&self, from: usize, to: usize, mut each: impl FnMut(usize)) {
+        let Some(block) = &self.block else {
+            self.any[from..to].iter().for_each(|number| each(*number as usize));
+            return;
+        };
+        let low = &block.bytes()[self.start..][..self.rows][from..to];
+        if self.wide {
+            let high = &block.bytes()[self.start + self.rows..][from..to];
+            low.iter().zip(high).for_each(|(low, high)| each(usize::from(*low) | usize::from(*high) << 8));
+        } else {
+            low.iter().for_each(|low| each(usize::from(*low)));
+        }
+    }
+}
+
 /// The pattern number of each row of a node.
 pub fn order(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Vec<u32>> {
     let rows = node.rows as usize;
@@ -348,6 +397,9 @@ fn nested(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Strings> {
         let row = next[number];
         next[number] += 1;
         lines.push_with(|out| render(&node.patterns[number].pattern, out, |slot, out| columns[number][slot].write(row, out)));
+        if lines.bytes.len() > PAGE_VALUES_BYTES_MAX {
+            return Err(Error::corrupt(blocks.name(), format_args!("a page of more than {PAGE_VALUES_BYTES_MAX} bytes of values")));
+        }
     }
     Ok(lines)
 }

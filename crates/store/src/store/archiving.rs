@@ -67,7 +67,9 @@ impl Shared {
             (*id, archived.clone())
         };
         let deleted = self.archive.remote(&archived.url).and_then(|remote| remote.delete(&archived.key));
-        deleted.map_err(|e| Error::new(e.kind(), format!("object {} of a removed segment in {}: {}", archived.key, archived.url, e.message())))?;
+        deleted.map_err(|e| {
+            Error::new(e.kind(), format!("object {} of a removed segment in {}: {}", archived.key, archived.url, e.message()))
+        })?;
         self.commit_change(|| Ok(Some(CatalogChange { forgotten: vec![id], ..CatalogChange::default() })))
     }
 }

@@ -2,8 +2,8 @@
 //! positions, and the journal is trimmed. In that order, each step durable before the next.
 
 use super::Shared;
-use super::stat::add;
 use super::late;
+use super::stat::add;
 use super::state::Frozen;
 use crate::catalog::{Archived, CatalogChange, segment_path};
 use crate::segment::{Learned, SegmentMeta};
@@ -123,7 +123,8 @@ impl Shared {
             let build = || builder.finish_some(&|time| (from..=to).contains(&time), id, self.settings.zstd_level, learned);
             // A bug in the encoding must not take the thread down that everybody waits for.
             let built = catch_unwind(AssertUnwindSafe(build)).unwrap_or_else(|_| {
-                let what = format!("building a segment of index {} from event {} on panicked", frozen.index, frozen.segment.first_sequence());
+                let what =
+                    format!("building a segment of index {} from event {} on panicked", frozen.index, frozen.segment.first_sequence());
                 Err(Error::new(ErrorKind::Bug, what).with_hint("please report it; the events are safe in the journal"))
             });
             match built.and_then(|(bytes, meta)| self.write_file(&bytes, &meta).map(|()| (bytes.len(), meta))) {

@@ -32,10 +32,8 @@ pub(super) fn ranges(times: impl Iterator<Item = Timestamp>) -> Vec<Range> {
     if before + after == 0 || (before + after) * FAR_SHARE > times.len() {
         return whole;
     }
-    let mut ranges = vec![(
-        if before > 0 { Timestamp(from) } else { Timestamp::MIN },
-        if after > 0 { Timestamp(to) } else { Timestamp::MAX },
-    )];
+    let mut ranges =
+        vec![(if before > 0 { Timestamp(from) } else { Timestamp::MIN }, if after > 0 { Timestamp(to) } else { Timestamp::MAX })];
     if before > 0 {
         ranges.push((Timestamp::MIN, Timestamp(from - 1)));
     }
@@ -60,10 +58,7 @@ mod tests {
     fn few_events_of_another_age_get_files_of_their_own() {
         assert_eq!(of(&[]).len(), 1);
         assert_eq!(of(&[1, 2, 3, 20]).len(), 1, "within a day");
-        assert_eq!(of(&[100, 101, 102, 103, 0]), [
-            (Timestamp(77 * HOUR), Timestamp::MAX),
-            (Timestamp::MIN, Timestamp(77 * HOUR - 1))
-        ]);
+        assert_eq!(of(&[100, 101, 102, 103, 0]), [(Timestamp(77 * HOUR), Timestamp::MAX), (Timestamp::MIN, Timestamp(77 * HOUR - 1))]);
         assert_eq!(of(&[100, 101, 102, 103, 104, 105, 106, 0, 900]).len(), 3);
         assert_eq!(of(&[0, 50, 100, 150, 200]).len(), 1, "no bulk");
     }

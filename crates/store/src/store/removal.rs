@@ -104,7 +104,9 @@ impl Shared {
         }
         if is_own(index) {
             let message = format!("{index} is the server's own record: nobody deletes from it");
-            return Err(Error::new(ErrorKind::Invalid, message).with_hint("a retention set for it in the settings file removes what is old"));
+            return Err(
+                Error::new(ErrorKind::Invalid, message).with_hint("a retention set for it in the settings file removes what is old")
+            );
         }
         let mut deletion = Deletion::default();
         self.drop_ballast();

@@ -6,6 +6,7 @@ mod archive;
 mod child;
 mod damage;
 mod faults;
+mod fuzz;
 mod garbage;
 mod image;
 mod kill;

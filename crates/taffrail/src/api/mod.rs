@@ -53,6 +53,7 @@ fn all() -> Routes {
     Routes::new(Document::openapi())
         .add(Permission::Read, routes!(search::search))
         .add(Permission::Read, routes!(export::export))
+        .add(Permission::Read, routes!(export::export_events))
         .add(Permission::Read, routes!(search::timeline))
         .add(Permission::Read, routes!(search::fields))
         .add(Permission::Read, routes!(search::patterns))

@@ -120,7 +120,9 @@ impl FromStr for DiskUsage {
                 let percent = percent.trim().parse().ok().filter(|percent| (1..=99).contains(percent));
                 DiskLimit::Percent(percent.ok_or_else(|| format!("{text:?} is not 1% to 99%"))?)
             }
-            None => DiskLimit::Bytes(text.parse::<Size>().map_err(|_| format!("{text:?} is neither a share such as 90% nor a size such as 500GB"))?.bytes),
+            None => DiskLimit::Bytes(
+                text.parse::<Size>().map_err(|_| format!("{text:?} is neither a share such as 90% nor a size such as 500GB"))?.bytes,
+            ),
         };
         Ok(Self { text: text.trim().to_owned(), limit })
     }

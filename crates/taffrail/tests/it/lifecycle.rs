@@ -34,7 +34,10 @@ fn holds_and_deletion_on_a_folder() {
         .lines()
         .map(|line| serde_json::from_str(line).expect("is JSON"))
         .collect();
-    assert_eq!((held.len(), &held[0]["name"], &held[0]["index"], &held[0]["reason"]), (1, &json!("case-1"), &json!("web"), &json!("a test")));
+    assert_eq!(
+        (held.len(), &held[0]["name"], &held[0]["index"], &held[0]["reason"]),
+        (1, &json!("case-1"), &json!("web"), &json!("a test"))
+    );
     let again = scratch.run(&["hold", "add", "case-1", "--data", "@"]);
     assert_eq!(again.status.code(), Some(2));
     let before = ["--before", "2021-01-01T00:00:00Z"];
@@ -110,7 +113,10 @@ fn a_server_removes_merges_and_archives_by_its_settings() {
     let text = message["text"].as_str().expect("is text");
     assert!(text.contains("without 40 events of index far") && text.contains("file://"), "{text}");
     let done = answer.last().expect("ends");
-    assert_eq!((&done["type"], &done["rows"], &done["exact"], &done["truncated"]), (&json!("done"), &json!(40), &json!(false), &json!(true)));
+    assert_eq!(
+        (&done["type"], &done["rows"], &done["exact"], &done["truncated"]),
+        (&json!("done"), &json!(40), &json!(false), &json!(true))
+    );
     server.stop();
     let report = evidence(&scratch);
     assert!(report.files_removed > 2 && report.files_archived > 0, "{report:?}");

@@ -5,6 +5,7 @@ mod api;
 mod corpus;
 mod crash;
 mod errors;
+mod export;
 mod fsck;
 mod harness;
 mod import;

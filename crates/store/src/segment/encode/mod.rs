@@ -9,7 +9,7 @@ mod shared;
 
 pub use learned::Learned;
 
-use super::blocks::BlockWriter;
+use super::blocks::{BlockWriter, Kind};
 use super::ints;
 use super::meta::{ColumnMeta, NodeMeta, PageMeta, PatternMeta, Place, ZONE_ROWS};
 use learned::ColumnKey;
@@ -50,7 +50,7 @@ pub fn node(lines: &[&[u8]], class: &dyn Fn(usize) -> u32, times: Option<&[i64]>
     let spellings = |leaf: usize| Ok(grouped.first_row(&grouped.leaves[leaf]).into_iter().map(Spelling::of).collect());
     let plans = plans(&grouped.leaves, &spellings, depth)?;
     let gathered = Gathered::of(&grouped, &plans);
-    let Grouped { leaves, .. } = grouped;
+    let leaves = grouped.into_leaves();
     finish(leaves, &plans, &gathered, lines.len(), times, depth, out)
 }
 
@@ -262,7 +262,7 @@ fn plans(leaves: &[Leaf], spellings: &dyn Fn(usize) -> Result<Vec<Spelling>>, de
 pub fn put_ints(values: &[i64], out: &mut BlockWriter) -> Result<Place> {
     let mut bytes = Vec::new();
     ints::encode(values, &mut bytes);
-    out.put(&bytes)
+    out.put(Kind::Numbers, &bytes)
 }
 
 /// Writes the range of times of each chunk of rows.
