@@ -10,6 +10,9 @@ use taffrail_base::{Error, ErrorKind, Result};
 use taffrail_event::Problems;
 use taffrail_pattern::{FieldPlan, PlanPiece};
 
+/// Rows below which values are read one by one at first.
+const FEW_ROWS: usize = 1_024;
+
 /// A matching event: where it stands in its segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hit {
@@ -129,7 +132,11 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
         let mut line = Vec::new();
         for hit in hits {
             line.clear();
-            self.scan.cursor(hit.pattern as usize).render(hit.at as usize, &mut line)?;
+            let cursor = self.scan.cursor(hit.pattern as usize);
+            match hits.len() {
+                0..FEW_ROWS => cursor.render_one(hit.at as usize, hit.time, &mut line)?,
+                _ => cursor.render(hit.at as usize, &mut line)?,
+            }
             each(&line);
         }
         Ok(())

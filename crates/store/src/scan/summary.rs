@@ -3,9 +3,10 @@
 use super::filter::SegmentScan;
 use super::plan::{Scan, Shared};
 use super::select::Selection;
-use super::times::{Found, Wanted, chunks};
+use super::times::{Found, Wanted, chunks, extremes};
 use super::{Buckets, PatternCount};
 use rustc_hash::FxHashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use taffrail_base::Result;
@@ -49,18 +50,20 @@ impl Scan {
 
     /// Matching events per bucket; those outside of all buckets are not counted.
     pub fn histogram(&self, buckets: Buckets) -> Result<Vec<u64>> {
-        self.histogram_by(buckets.count, &|time| buckets.of(time))
+        let end = i128::from(buckets.start.nanos()) + i128::from(buckets.span_nanos.max(1)) * buckets.count as i128;
+        self.histogram_by(buckets.count, i128::from(buckets.start.nanos())..end, &|time| buckets.of(time))
     }
 
     /// Matching events between each bound and the next; the bounds ascend.
     pub fn histogram_between(&self, bounds: &[Timestamp]) -> Result<Vec<u64>> {
         let count = bounds.len().saturating_sub(1);
         let of = |time: i64| bounds.partition_point(|bound| bound.nanos() <= time).checked_sub(1).filter(|at| *at < count);
-        self.histogram_by(count, &of)
+        let range = bounds.first().zip(bounds.last()).map_or(0..0, |(first, last)| first.nanos().into()..last.nanos().into());
+        self.histogram_by(count, range, &of)
     }
 
     /// `of` puts later times into later buckets: a chunk of rows whose first and last time are in one bucket is.
-    fn histogram_by(&self, count: usize, of: &dyn Fn(i64) -> Option<usize>) -> Result<Vec<u64>> {
+    fn histogram_by(&self, count: usize, range: Range<i128>, of: &dyn Fn(i64) -> Option<usize>) -> Result<Vec<u64>> {
         let mut counts = vec![0; count];
         if count == 0 {
             return Ok(counts);
@@ -68,6 +71,7 @@ impl Scan {
         self.each(|scan, selections| {
             let mut want = |least: i64, greatest: i64| match (of(least), of(greatest)) {
                 (Some(a), Some(b)) if a == b => Wanted::Number,
+                _ if i128::from(greatest) < range.start || i128::from(least) >= range.end => Wanted::Nothing,
                 _ => Wanted::Times,
             };
             chunks(scan, selections, &mut want, &mut |(least, _), found| match found {
@@ -93,18 +97,7 @@ impl Scan {
                 range = widened(range, meta.min_time.nanos(), meta.max_time.nanos());
                 return Ok(());
             }
-            let known = std::cell::Cell::new(range);
-            // What lies within the range already known cannot widen it.
-            let mut want = |least: i64, greatest: i64| match known.get() {
-                Some((a, b)) if a <= least && greatest <= b => Wanted::Nothing,
-                _ => Wanted::Times,
-            };
-            chunks(scan, selections, &mut want, &mut |_, found| {
-                if let Found::Row { time, .. } = found {
-                    known.set(widened(known.get(), time, time));
-                }
-            })?;
-            range = known.get();
+            range = extremes(scan, selections, range)?;
             Ok(())
         })?;
         Ok(range.map(|(first, last)| (Timestamp(first), Timestamp(last))))

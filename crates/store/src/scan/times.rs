@@ -147,13 +147,8 @@ pub fn newest(scan: &SegmentScan<'_>, selections: &[Selection], limit: usize, ol
     let rows = scan.segment().footer().events.rows as usize;
     let mut order: Vec<usize> = (0..zones.least.len()).collect();
     order.sort_unstable_by_key(|chunk| Reverse((zones.greatest[*chunk], *chunk)));
-    // The place of rows within their patterns is a matter of all rows before.
     let mut arrival = Arrival::new(scan, selections)?;
-    let mut starts: Vec<Vec<u32>> = Vec::with_capacity(order.len());
-    for chunk in 0..order.len() {
-        starts.push(arrival.next.clone());
-        arrival.pass(chunk * ZONE_ROWS, ((chunk + 1) * ZONE_ROWS).min(rows))?;
-    }
+    let starts = arrival.starts(order.len())?;
     let mut best: BinaryHeap<Reverse<Hit>> = BinaryHeap::new();
     for chunk in order {
         let latest = zones.greatest[chunk];
@@ -182,7 +177,63 @@ pub fn newest(scan: &SegmentScan<'_>, selections: &[Selection], limit: usize, ol
     Ok(best.into_sorted_vec().into_iter().map(|Reverse(hit)| hit).collect())
 }
 
+/// The earliest and the latest time of matching rows, `known` among them.
+pub fn extremes(scan: &SegmentScan<'_>, selections: &[Selection], known: Option<(i64, i64)>) -> Result<Option<(i64, i64)>> {
+    if selections.iter().all(|selection| *selection == Selection::None) {
+        return Ok(known);
+    }
+    let zones = scan.blocks.zones()?;
+    let rows = scan.segment().footer().events.rows as usize;
+    let mut arrival = Arrival::new(scan, selections)?;
+    let in_parts = selections.iter().any(|selection| matches!(selection, Selection::Some(_)));
+    let starts = if in_parts { arrival.starts(zones.least.len())? } else { Vec::new() };
+    let mut range = known;
+    let mut look = |chunk: usize, range: &mut Option<(i64, i64)>| -> Result<()> {
+        let (from, to) = (chunk * ZONE_ROWS, ((chunk + 1) * ZONE_ROWS).min(rows));
+        if in_parts {
+            arrival.next.clone_from(&starts[chunk]);
+        }
+        let mut here: Vec<usize> = Vec::new();
+        arrival.go(from, to, |row, _, _| here.push(row))?;
+        if here.is_empty() {
+            return Ok(());
+        }
+        let times = scan.blocks.times_between(from, to)?;
+        for row in here {
+            let time = times[row - from];
+            *range = Some(range.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
+        }
+        Ok(())
+    };
+    let mut order: Vec<usize> = (0..zones.least.len()).collect();
+    order.sort_unstable_by_key(|chunk| zones.least[*chunk]);
+    for chunk in &order {
+        if range.is_some_and(|(first, _)| first <= zones.least[*chunk]) {
+            break;
+        }
+        look(*chunk, &mut range)?;
+    }
+    order.sort_unstable_by_key(|chunk| Reverse(zones.greatest[*chunk]));
+    for chunk in &order {
+        if range.is_some_and(|(_, last)| last >= zones.greatest[*chunk]) {
+            break;
+        }
+        look(*chunk, &mut range)?;
+    }
+    Ok(range)
+}
+
 impl Arrival<'_> {
+    /// For each chunk, the rows of each pattern before it. Goes through all rows.
+    fn starts(&mut self, chunks: usize) -> Result<Vec<Vec<u32>>> {
+        let mut starts = Vec::with_capacity(chunks);
+        for chunk in 0..chunks {
+            starts.push(self.next.clone());
+            self.pass(chunk * ZONE_ROWS, ((chunk + 1) * ZONE_ROWS).min(self.rows))?;
+        }
+        Ok(starts)
+    }
+
     /// Goes on to row `to` without looking at rows.
     fn pass(&mut self, from: usize, to: usize) -> Result<()> {
         let mut wrong = false;

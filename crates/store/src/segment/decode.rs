@@ -138,6 +138,11 @@ impl HexValues {
         out.extend(bytes.iter().flat_map(|byte| [digits[(byte >> 4) as usize], digits[(byte & 15) as usize]]));
     }
 
+    /// Appends the first value.
+    fn spell_only(&self, out: &mut Vec<u8>) {
+        self.spell(self.get(0), out);
+    }
+
     fn spell_uuid(&self, at: usize, out: &mut Vec<u8>) {
         for (number, range) in UUID_PARTS.into_iter().enumerate() {
             if number > 0 {
@@ -279,6 +284,67 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
     }
 }
 
+/// Appends the value in row `at` of a page without decoding the others; `time` is the event's, where it is known.
+/// `false` where the page has to be decoded as a whole.
+pub fn one(blocks: &Blocks<'_>, body: &Body, rows: usize, at: usize, time: Option<i64>, out: &mut Vec<u8>) -> Result<bool> {
+    let number = |place: Place, count: usize, at: usize| -> Result<i64> {
+        let block = blocks.get(place)?;
+        let mut reader = Reader::new(block.range(place)?, blocks.name());
+        let found = ints::decode_between(&mut reader, count, at, at + 1, None)?;
+        found.first().copied().ok_or_else(|| Error::corrupt(blocks.name(), "a row beyond the page"))
+    };
+    // The bytes of number `at` of strings.
+    let string = |lengths: Place, bytes: Place, count: usize, at: usize, out: &mut Vec<u8>| -> Result<()> {
+        let block = blocks.get(lengths)?;
+        let lengths = ints::decode_between(&mut Reader::new(block.range(lengths)?, blocks.name()), count, 0, at + 1, None)?;
+        let end = lengths.iter().fold(0usize, |sum, len| sum.saturating_add(usize::try_from(*len).unwrap_or(usize::MAX)));
+        let start = end.saturating_sub(lengths.last().map_or(0, |len| usize::try_from(*len).unwrap_or(usize::MAX)));
+        let block = blocks.get(bytes)?;
+        let bytes = block.range(bytes)?.get(start..end).ok_or_else(|| Error::corrupt(blocks.name(), "a value beyond the page"))?;
+        out.extend_from_slice(bytes);
+        Ok(())
+    };
+    match body {
+        Body::Constant(value) => out.extend_from_slice(value),
+        Body::Integer { width, ints } => Spelling::Integer(*width).spell(number(*ints, rows, at)?, out),
+        Body::Decimal { scale, ints } => Spelling::Decimal(*scale).spell(number(*ints, rows, at)?, out),
+        Body::Ipv4 { ints } => Spelling::Ipv4.spell(number(*ints, rows, at)?, out),
+        Body::Time { layout, relative, ints } => {
+            let layout = Layout::from_code(*layout).ok_or_else(|| Error::corrupt(blocks.name(), "unknown time layout"))?;
+            let base = match (relative, time) {
+                (false, _) => 0,
+                (true, Some(time)) => time,
+                (true, None) => return Ok(false),
+            };
+            Spelling::Time(layout).spell(number(*ints, rows, at)?.wrapping_add(base), out);
+        }
+        Body::Dictionary { count, lengths, bytes, numbers } => {
+            let entry = usize::try_from(number(*numbers, rows, at)?).ok().filter(|entry| *entry < *count as usize);
+            let entry = entry.ok_or_else(|| Error::corrupt(blocks.name(), "a number beyond the dictionary"))?;
+            string(*lengths, *bytes, *count as usize, entry, out)?;
+        }
+        Body::Shared { dictionary, numbers } => {
+            let page = &blocks.segment().footer().dictionaries[*dictionary as usize];
+            let entry = usize::try_from(number(*numbers, rows, at)?).ok().filter(|entry| *entry < page.rows as usize);
+            let entry = entry.ok_or_else(|| Error::corrupt(blocks.name(), "a number beyond the dictionary"))?;
+            return one(blocks, &page.body, page.rows as usize, entry, None, out);
+        }
+        Body::Plain { lengths, bytes } => string(*lengths, *bytes, rows, at, out)?,
+        Body::Affix { prefix, suffix, inner } => {
+            out.extend_from_slice(prefix);
+            if !one(blocks, inner, rows, at, time, out)? {
+                out.truncate(out.len() - prefix.len());
+                return Ok(false);
+            }
+            out.extend_from_slice(suffix);
+        }
+        Body::Hex { len, upper, bytes } => hex_one(blocks, *len as usize / 2, *upper, *bytes, at)?.spell_only(out),
+        Body::Uuid { upper, bytes } => hex_one(blocks, 16, *upper, *bytes, at)?.spell_uuid(0, out),
+        Body::Nested(_) => return Ok(false),
+    }
+    Ok(true)
+}
+
 fn dictionary_numbers(blocks: &Blocks<'_>, place: Place, rows: usize, entries: usize) -> Result<Vec<u32>> {
     let number = |n: i64| usize::try_from(n).ok().filter(|n| *n < entries).map(|n| n as u32);
     let beyond = || Error::corrupt(blocks.name(), "a number beyond the dictionary");
@@ -295,6 +361,13 @@ pub fn strings(values: Values) -> Strings {
             strings
         }
     }
+}
+
+fn hex_one(blocks: &Blocks<'_>, width: usize, upper: bool, place: Place, at: usize) -> Result<HexValues> {
+    let block = blocks.get(place)?;
+    let bytes = block.range(place)?.get(at * width..(at + 1) * width);
+    let bytes = bytes.ok_or_else(|| Error::corrupt(blocks.name(), "hexadecimal digits of another number"))?.to_vec();
+    Ok(HexValues { bytes, width, upper, rows: 1 })
 }
 
 fn hex(blocks: &Blocks<'_>, len: usize, upper: bool, place: Place, rows: usize) -> Result<HexValues> {

@@ -102,8 +102,9 @@ pub fn decode(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>> {
     }
 }
 
-/// Reads the integers `from` to `to` of `count`.
-pub fn decode_between(reader: &mut Reader<'_>, count: usize, from: usize, to: usize) -> Result<Vec<i64>> {
+/// Reads the integers `from` to `to` of `count`. Where they are stored as differences, all before them are added
+/// up, unless one of these is `known` with its number.
+pub fn decode_between(reader: &mut Reader<'_>, count: usize, from: usize, to: usize, known: Option<(usize, i64)>) -> Result<Vec<i64>> {
     if from > to || to > count {
         return Err(reader.damaged("integers beyond the last"));
     }
@@ -113,7 +114,8 @@ pub fn decode_between(reader: &mut Reader<'_>, count: usize, from: usize, to: us
         DIFFERENCES => {
             let first = reader.signed()?;
             let steps = Planes::read(reader, count.saturating_sub(1))?;
-            let mut value = first.wrapping_add(steps.sum(from.min(steps.count)));
+            let (start, value) = known.filter(|(start, _)| *start <= from).unwrap_or((0, first));
+            let mut value = value.wrapping_add(steps.sum(start.min(steps.count), from.min(steps.count)));
             let mut values = Vec::with_capacity(to - from);
             for step in steps.between(from.min(steps.count), to.min(steps.count)) {
                 values.push(value);
@@ -168,16 +170,16 @@ impl<'a> Planes<'a> {
         values.into_iter().map(|v| self.base.wrapping_add(v.wrapping_mul(self.unit) as i64)).collect()
     }
 
-    /// The sum of the first `count` integers, modulo 2^64.
-    fn sum(&self, count: usize) -> i64 {
+    /// The sum of the integers `from` to `to`, modulo 2^64.
+    fn sum(&self, from: usize, to: usize) -> i64 {
         let mut offsets = 0u64;
         for plane in 0..self.width {
             // Sums of 2^16 bytes fit 32 bits, which the compiler adds many at a time.
-            let chunks = self.bytes[plane * self.count..][..count].chunks(1 << 16);
+            let chunks = self.bytes[plane * self.count..][from..to].chunks(1 << 16);
             let sum: u64 = chunks.map(|chunk| u64::from(chunk.iter().map(|byte| u32::from(*byte)).sum::<u32>())).sum();
             offsets = offsets.wrapping_add(sum << (8 * plane));
         }
-        self.base.wrapping_mul(count as i64).wrapping_add(offsets.wrapping_mul(self.unit) as i64)
+        self.base.wrapping_mul((to - from) as i64).wrapping_add(offsets.wrapping_mul(self.unit) as i64)
     }
 }
 
@@ -199,7 +201,9 @@ mod tests {
         for from in 0..=values.len() {
             let to = values.len() - from / 2;
             if from <= to {
-                assert_eq!(decode_between(&mut Reader::new(&bytes, "test"), values.len(), from, to).unwrap(), values[from..to]);
+                assert_eq!(decode_between(&mut Reader::new(&bytes, "test"), values.len(), from, to, None).unwrap(), values[from..to]);
+                let known = values.get(from / 2).map(|value| (from / 2, *value));
+                assert_eq!(decode_between(&mut Reader::new(&bytes, "test"), values.len(), from, to, known).unwrap(), values[from..to]);
             }
         }
     }

@@ -366,6 +366,8 @@ pub struct Blocks<'s> {
     loaded: RefCell<FxHashMap<u32, Arc<Block>>>,
     bytes_read: std::cell::Cell<u64>,
     event_times: std::cell::OnceCell<Arc<Vec<i64>>>,
+    /// The row whose time was read last, and that time.
+    last_time: std::cell::Cell<Option<(usize, i64)>>,
     rows: std::cell::OnceCell<Arc<Vec<Vec<u32>>>>,
     /// Decoded pages by their place in the footer: patterns may share a column.
     pages: RefCell<FxHashMap<*const PageMeta, Rc<Values>>>,
@@ -380,6 +382,7 @@ impl<'s> Blocks<'s> {
             loaded: RefCell::default(),
             bytes_read: 0.into(),
             event_times: Default::default(),
+            last_time: Default::default(),
             rows: Default::default(),
             pages: RefCell::default(),
             dictionaries: RefCell::default(),
@@ -456,7 +459,10 @@ impl<'s> Blocks<'s> {
         }
         let footer = &self.segment.footer;
         let block = self.get(footer.time)?;
-        ints::decode_between(&mut Reader::new(block.range(footer.time)?, self.name()), footer.events.rows as usize, from, to)
+        let mut reader = Reader::new(block.range(footer.time)?, self.name());
+        let times = ints::decode_between(&mut reader, footer.events.rows as usize, from, to, self.last_time.get())?;
+        self.last_time.set(times.last().map(|time| (to - 1, *time)));
+        Ok(times)
     }
 
     /// A decoded page of the segment's footer that refers to no times; decoded once while this lives.
