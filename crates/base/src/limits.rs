@@ -30,6 +30,26 @@ pub const MEMORY_SEGMENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Events a segment may hold: row numbers are 32 bits, and a search works on one segment at a time.
 pub const SEGMENT_EVENTS_MAX: usize = 1_000_000;
 
+/// Raw bytes of a segment that is merged from smaller ones: merging holds about three times as much in memory, and it
+/// runs beside ingest.
+pub const MERGED_SEGMENT_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Events of such a segment, for the same reason.
+pub const MERGED_SEGMENT_EVENTS_MAX: usize = 500_000;
+
+/// Segments merged into one at most: each is an open file and a directory in memory.
+pub const MERGE_INPUTS_MAX: usize = 64;
+
+/// Bytes on the disk for what was read of segments in an object store: some thousand footers and the blocks of recent
+/// searches.
+pub const ARCHIVE_CACHE_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Bytes of the file that makes room for a commit on a disk that is full to the last byte.
+pub const BALLAST_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Legal holds at once: every removal looks at all of them.
+pub const HOLDS_MAX: usize = 1_000;
+
 /// Age after which a memory segment is written out even if small, in seconds.
 pub const MEMORY_SEGMENT_AGE_SECONDS_MAX: u64 = 300;
 

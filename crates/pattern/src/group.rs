@@ -62,6 +62,13 @@ pub struct Leaf {
     positions: Vec<u32>,
 }
 
+impl Leaf {
+    /// Lines whose pattern is known already; where their values are is known to who says so.
+    pub fn given(class: u32, pattern: Pattern, rows: Vec<u32>) -> Self {
+        Self { class, pattern, rows, shape: None, places: Vec::new(), positions: Vec::new() }
+    }
+}
+
 /// Lines, grouped.
 #[derive(Debug)]
 pub struct Grouped<'a, 'l> {

@@ -102,6 +102,8 @@ fn unknown_meta(len: usize) -> SegmentMeta {
         min_time: Timestamp::MIN,
         max_time: Timestamp::MAX,
         first_sequence: 1,
+        end_sequence: 1,
+        summary: Default::default(),
     }
 }
 

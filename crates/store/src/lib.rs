@@ -10,6 +10,7 @@
 //!
 //! This crate knows no query language and no formats; fields come from a [`taffrail_pattern::FieldResolver`].
 
+pub mod archive;
 pub mod catalog;
 pub mod check;
 mod codec;
@@ -25,4 +26,6 @@ pub mod store;
 pub use scan::{Column, CountField, Filter, OriginField, Scan, ScanRequest, ValueTest};
 pub use segment::{Segment, SegmentMeta};
 pub use snapshot::{DiskSegment, SegmentRef, Snapshot};
-pub use store::{IndexStat, Store, StoreMetrics, StoreOptions, StoreSettings, StoreSink};
+pub use store::{
+    ArchiveRule, Archives, Deletion, DiskLimit, IndexRules, IndexStat, Rules, Store, StoreMetrics, StoreOptions, StoreSettings, StoreSink,
+};

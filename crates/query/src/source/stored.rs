@@ -20,7 +20,7 @@ use taffrail_base::Result;
 use taffrail_base::limits::SEARCH_COLUMNS_MAX;
 use taffrail_event::Timestamp;
 use taffrail_pattern::FieldResolver;
-use taffrail_store::scan::Buckets;
+use taffrail_store::scan::{Buckets, Missing};
 use taffrail_store::{Column, CountField, Filter, Scan, ScanRequest, Snapshot};
 
 /// Rows up to which the fields of each event are read from it, instead of asking first which there are.
@@ -37,18 +37,26 @@ pub struct StoredSource {
     snapshot: Snapshot,
     resolver: Arc<dyn FieldResolver>,
     sequence_from: Option<SequenceFrom>,
+    missing: Option<Arc<Missing>>,
 }
 
 impl StoredSource {
     /// All of the snapshot.
     pub fn new(snapshot: Snapshot, resolver: Arc<dyn FieldResolver>) -> Self {
-        Self { snapshot, resolver, sequence_from: None }
+        Self { snapshot, resolver, sequence_from: None, missing: None }
     }
 
     /// Only what arrived since; for following live.
     #[must_use]
     pub fn since(mut self, from: SequenceFrom) -> Self {
         self.sequence_from = Some(from);
+        self
+    }
+
+    /// Goes on without archived segments that cannot be read, and says so among the messages. For who passes these on.
+    #[must_use]
+    pub fn telling(mut self) -> Self {
+        self.missing = Some(Arc::default());
         self
     }
 
@@ -68,7 +76,11 @@ impl StoredSource {
             newest_first: wanted.ordered,
             limit,
         };
-        Scan::plan(&self.snapshot, request)
+        let scan = Scan::plan(&self.snapshot, request);
+        match &self.missing {
+            Some(missing) => scan.without_unreachable(missing.clone()),
+            None => scan,
+        }
     }
 
     /// The columns to read, and whether the fields of the events are still to be found in their text.
@@ -109,6 +121,9 @@ fn tell_left_out(fields: usize, messages: &Messages) {
 impl Source for StoredSource {
     fn open(&self, wanted: Wanted, messages: Messages) -> BoxFuture<'_, Result<Opened, QueryError>> {
         Box::pin(async move {
+            if let Some(missing) = self.missing.clone() {
+                messages.watch(move || missing.sentences());
+            }
             let by_receipt = wanted.index_earliest > Timestamp::MIN || wanted.index_latest < Timestamp::MAX;
             // A filter after the scan needs more rows than come out of it.
             let limit = if by_receipt { None } else { wanted.limit };

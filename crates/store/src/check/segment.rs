@@ -48,7 +48,10 @@ impl Check<'_> {
             look.tell(Severity::Damage, None, None, what, CATALOG);
         }
         look.meta.events = rows.into();
-        let segment = Segment::open(&vfs, path, look.meta.clone())?;
+        let segment = match Segment::open(&vfs, path, look.meta.clone()) {
+            Ok(segment) => segment,
+            Err(error) => return look.unreadable(error),
+        };
         look.check.checked.events += u64::from(rows);
         look.blocks(&segment, len)?;
         if !look.check.options.quick {
@@ -214,6 +217,12 @@ impl Look<'_, '_> {
                 }
                 (Err(error), _) | (_, Err(error)) => self.damage(error, None)?,
             }
+        }
+        // Where the catalog says nothing, the numbers have nothing to fit to.
+        if let Err(error) = blocks.arrival()
+            && listed
+        {
+            self.damage(error, Some(all.clone()))?;
         }
         let origins = segment.origins().len();
         let streams: [(&str, _, &dyn Fn(i64) -> bool); 3] = [

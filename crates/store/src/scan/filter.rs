@@ -6,6 +6,7 @@ use super::{Filter, OriginField, ScanRequest, ValueTest};
 use crate::segment::cursor::PatternCursor;
 use crate::segment::decode::Values;
 use crate::segment::meta::Run;
+use crate::segment::summary::{self, Part};
 use crate::segment::{Blocks, Segment, SegmentMeta};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -45,20 +46,31 @@ impl Prepared {
         }
     }
 
-    /// Whether an index can hold matching events: decided before any segment is opened.
+    /// Whether a segment can hold matching events: decided before it is opened.
     pub fn may_be_in(&self, meta: &SegmentMeta) -> bool {
         match self {
             Self::Nothing => false,
-            Self::Origin(OriginField::Index, test) => test.0(Some(&meta.index)),
+            Self::Origin(field, test) => origin_may(*field, meta, |value| test.0(Some(value))),
             Self::And(all) => all.iter().all(|one| one.may_be_in(meta)),
             Self::Or(any) => any.iter().any(|one| one.may_be_in(meta)),
             Self::Not(one) => match &**one {
-                Self::Origin(OriginField::Index, test) => !test.0(Some(&meta.index)),
+                Self::Origin(field, test) => origin_may(*field, meta, |value| !test.0(Some(value))),
                 _ => true,
             },
             _ => true,
         }
     }
+}
+
+/// Whether a segment may have an event whose origin passes.
+fn origin_may(field: OriginField, meta: &SegmentMeta, mut test: impl FnMut(&str) -> bool) -> bool {
+    let part = match field {
+        OriginField::Index => return test(&meta.index),
+        OriginField::Host => Part::Host,
+        OriginField::Source => Part::Source,
+        OriginField::Sourcetype => Part::Sourcetype,
+    };
+    summary::any(&meta.summary, part, test)
 }
 
 /// A part of an origin.
@@ -293,7 +305,10 @@ impl<'b> SegmentScan<'b> {
     pub fn matching(&self, filter: &Prepared, request: &ScanRequest) -> Result<Vec<Selection>> {
         let meta = self.segment().meta();
         let whole = request.earliest <= meta.min_time && (meta.max_time < request.latest || request.latest == Timestamp::MAX);
-        let sequence_from = request.sequence_from.as_ref().map_or(0, |from| from(&meta.index)).saturating_sub(meta.first_sequence);
+        let sequence_from = match request.sequence_from.as_ref().map_or(0, |from| from(&meta.index)) {
+            from if from <= meta.first_sequence => 0,
+            from => self.blocks.arrival()?.first_row(from),
+        };
         let mut selections = Vec::with_capacity(self.patterns());
         for pattern in 0..self.patterns() {
             let mut found = self.select(filter, pattern)?;

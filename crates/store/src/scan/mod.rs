@@ -6,6 +6,7 @@
 mod capture;
 mod counts;
 mod filter;
+mod missing;
 mod plan;
 mod rows;
 mod select;
@@ -18,6 +19,7 @@ mod values;
 mod walk;
 
 pub use counts::CountField;
+pub use missing::Missing;
 pub use plan::{Scan, ScanStream};
 pub use rows::schema;
 

@@ -2,6 +2,7 @@
 
 use super::filter::{SegmentScan, origin_part};
 use super::{Column, OriginField};
+use crate::segment::Arrival;
 use arrow::array::{ArrayRef, BinaryBuilder, RecordBatch, RecordBatchOptions, StringBuilder, TimestampNanosecondArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub struct RowBuilder<'s, 'b> {
 struct Streams {
     received: Option<Vec<i64>>,
     problems: Option<Vec<i64>>,
+    arrival: Option<Arrival>,
 }
 
 impl<'s, 'b> RowBuilder<'s, 'b> {
@@ -88,8 +90,11 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
                 utc(hits.iter().map(|hit| received[hit.row as usize]).collect())
             }
             Column::Sequence => {
-                let first = segment.meta().first_sequence;
-                Arc::new(UInt64Array::from_iter_values(hits.iter().map(|hit| first + u64::from(hit.row))))
+                if self.streams.arrival.is_none() {
+                    self.streams.arrival = Some(self.scan.blocks.arrival()?);
+                }
+                let arrival = self.streams.arrival.as_ref().expect("just read");
+                Arc::new(UInt64Array::from_iter_values(hits.iter().map(|hit| arrival.of(hit.row))))
             }
             Column::Problems => self.problems(hits)?,
             Column::Raw => self.raw(hits)?,

@@ -25,9 +25,8 @@ impl Scan {
     /// Calls `work` with each segment and what matches in it.
     pub(super) fn each(&self, mut work: impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<()>) -> Result<()> {
         let shared: &Shared = &self.shared;
-        for segment in &shared.segments {
-            let segment = segment.open()?;
-            shared.with_scan(&segment, |scan| {
+        for number in 0..shared.segments.len() {
+            shared.reach(number, |scan| {
                 let selections = scan.matching(&shared.filter, &shared.request)?;
                 shared.done(scan, &selections);
                 let worked = work(scan, &selections);

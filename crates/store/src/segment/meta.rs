@@ -151,6 +151,8 @@ pub struct Footer {
     /// Values that recur across columns: each dictionary is a page whose rows are its entries.
     pub dictionaries: Vec<PageMeta>,
     pub events: NodeMeta,
+    /// The arrival number of each event, where these do not follow each other.
+    pub sequence: Option<Place>,
 }
 
 /// Rows in arrival order of which the range of event times is known.
@@ -227,6 +229,9 @@ impl Footer {
         put_varint(&mut out, self.dictionaries.len() as u64);
         self.dictionaries.iter().for_each(|dictionary| put_page(&mut out, dictionary));
         put_node(&mut out, &self.events);
+        if let Some(sequence) = &self.sequence {
+            put_option(&mut out, Some(sequence));
+        }
         out
     }
 
@@ -256,7 +261,9 @@ impl Footer {
         if let Some(wrong) = events.patterns.iter().find(|p| p.class as usize >= classes.len()) {
             return Err(reader.damaged(format_args!("pattern {} has no sourcetype", wrong.id)));
         }
-        Ok(Self { version, blocks, classes, origins, time, received, origin, problems, zones, dictionaries, events })
+        // Files of before such numbers end here.
+        let sequence = if version < 2 || reader.is_empty() { None } else { option(reader)? };
+        Ok(Self { version, blocks, classes, origins, time, received, origin, problems, zones, dictionaries, events, sequence })
     }
 }
 

@@ -10,13 +10,16 @@ mod encode;
 mod fuse;
 mod inspect;
 pub(crate) mod ints;
+pub(crate) mod merge;
 pub(crate) mod meta;
 pub(crate) mod stamp;
+pub(crate) mod summary;
 pub(crate) mod wire;
 
-pub use builder::{SegmentBuilder, encode_all};
+pub use builder::{Keep, SegmentBuilder, encode_all, encode_some};
 pub use cache::BlockCache;
 pub use encode::Learned;
+pub use merge::merge;
 
 use cursor::PatternCursor;
 use decode::{Strings, Values};
@@ -58,8 +61,12 @@ pub struct SegmentMeta {
     pub min_time: Timestamp,
     /// The latest event time.
     pub max_time: Timestamp,
-    /// The arrival number, within the index, of its first event; they are consecutive.
+    /// The arrival number, within the index, of its first event.
     pub first_sequence: u64,
+    /// The arrival number after its last event. Where it is `first_sequence + events` they are consecutive.
+    pub end_sequence: u64,
+    /// What tells without opening the file that it holds no matching event (see [`summary`]); may be empty.
+    pub summary: Arc<[u8]>,
 }
 
 impl SegmentMeta {
@@ -135,6 +142,11 @@ impl Segment {
     pub fn open_cached(vfs: &Arc<dyn Vfs>, path: PathBuf, meta: SegmentMeta, cache: Option<Arc<BlockCache>>) -> Result<Arc<Self>> {
         let name = path.display().to_string();
         let file = vfs.open_read(&path).map_err(|e| Error::io(&name, e))?;
+        Self::open_file(name, file, meta, cache)
+    }
+
+    /// The same of an open file, which errors call `name`.
+    pub fn open_file(name: String, file: Box<dyn VfsFile>, meta: SegmentMeta, cache: Option<Arc<BlockCache>>) -> Result<Arc<Self>> {
         let len = file.metadata().map_err(|e| Error::io(&name, e))?.len;
         Self::read(name, Source::File(file), len, meta, cache)
     }
@@ -164,6 +176,10 @@ impl Segment {
         let footer = Footer::decode(&blocks::unpack(&block, &stored, &name)?, version, &name)?;
         if meta.events != SegmentMeta::EVENTS_UNKNOWN && u64::from(footer.events.rows) != meta.events {
             return Err(Error::corrupt(&name, format_args!("{} events where the catalog has {}", footer.events.rows, meta.events)));
+        }
+        let known = meta.events != SegmentMeta::EVENTS_UNKNOWN;
+        if known && footer.sequence.is_none() && meta.first_sequence.checked_add(meta.events) != Some(meta.end_sequence) {
+            return Err(Error::corrupt(&name, "the catalog has gaps in its arrival numbers, the file has none"));
         }
         let origins = origins(&footer, &meta);
         Ok(Arc::new(Self { meta, name, source, footer, origins, filters: OnceLock::new(), zones: OnceLock::new(), cache }))
@@ -207,6 +223,7 @@ impl Segment {
     /// Calls `each` with the arrival number and the bytes of every event, in arrival order.
     pub fn for_each_raw(&self, each: &mut dyn FnMut(u64, &[u8])) -> Result<()> {
         let blocks = Blocks::new(self);
+        let arrival = blocks.arrival()?;
         let node = &self.footer.events;
         let order = decode::order(&blocks, node)?;
         let cursors: Vec<PatternCursor<'_>> = (0..node.patterns.len()).map(|n| PatternCursor::new(&blocks, n)).collect();
@@ -217,7 +234,7 @@ impl Segment {
             line.clear();
             cursors[number].render(next[number], &mut line)?;
             next[number] += 1;
-            each(self.meta.first_sequence + row as u64, &line);
+            each(arrival.of(row as u32), &line);
         }
         Ok(())
     }
@@ -252,6 +269,8 @@ impl Segment {
             min_time: Timestamp::MIN,
             max_time: Timestamp::MAX,
             first_sequence: 1,
+            end_sequence: 1 + u64::from(footer.events.rows),
+            summary: Arc::default(),
         };
         let origins = origins(&footer, &meta);
         Ok(Arc::new(Self {
@@ -310,6 +329,33 @@ impl Source {
                 file.read_exact_at(&mut bytes, offset).map_err(|e| Error::io(name, e))?;
                 Ok(bytes)
             }
+        }
+    }
+}
+
+/// The arrival numbers of a segment's events, by row.
+#[derive(Debug)]
+pub enum Arrival {
+    /// Consecutive, from this one on.
+    From(u64),
+    /// One each, ascending.
+    Each(Vec<i64>),
+}
+
+impl Arrival {
+    /// The arrival number of an event.
+    pub fn of(&self, row: u32) -> u64 {
+        match self {
+            Self::From(first) => first + u64::from(row),
+            Self::Each(numbers) => numbers[row as usize] as u64,
+        }
+    }
+
+    /// The first row whose arrival number is at or above `number`.
+    pub fn first_row(&self, number: u64) -> u64 {
+        match self {
+            Self::From(first) => number.saturating_sub(*first),
+            Self::Each(numbers) => numbers.partition_point(|one| (*one as u64) < number) as u64,
         }
     }
 }
@@ -456,6 +502,19 @@ impl<'s> Blocks<'s> {
         }
         let times = Arc::new(self.stream(self.segment.footer.time)?);
         Ok(self.event_times.get_or_init(|| times).clone())
+    }
+
+    /// The arrival numbers.
+    pub fn arrival(&self) -> Result<Arrival> {
+        let meta = self.segment.meta();
+        let Some(place) = self.segment.footer.sequence else { return Ok(Arrival::From(meta.first_sequence)) };
+        let numbers = self.stream(place)?;
+        let ascending = numbers.windows(2).all(|pair| pair[0] < pair[1]);
+        let ends = numbers.first().zip(numbers.last()).map(|(first, last)| (*first as u64, (*last as u64).wrapping_add(1)));
+        if !ascending || ends.is_some_and(|ends| ends != (meta.first_sequence, meta.end_sequence)) {
+            return Err(Error::corrupt(self.name(), "the arrival numbers are not those that the catalog has"));
+        }
+        Ok(Arrival::Each(numbers))
     }
 
     /// The rows of each pattern among the segment's.

@@ -161,6 +161,8 @@ fn check(name: &str, bytes: Vec<u8>, lines: &[Value]) {
         min_time: time("min_time"),
         max_time: time("max_time"),
         first_sequence: number(head, "first_sequence"),
+        end_sequence: number(head, "first_sequence") + number(head, "events"),
+        summary: Default::default(),
     };
     let segment = Segment::from_bytes(bytes, meta.clone()).unwrap_or_else(|e| panic!("{name}: {e}"));
     let origins: Vec<[String; 5]> = serde_json::from_value(head["origins"].clone()).unwrap();

@@ -9,6 +9,7 @@ mod export;
 mod fsck;
 mod harness;
 mod import;
+mod lifecycle;
 mod live;
 mod old_folders;
 mod roundtrip;
