@@ -32,6 +32,7 @@ cargo xtask <command>
           --binary FILE     measure this program instead of building one
           --megabytes N     size of the generated log (default 1000; the marks are for that)
           --no-yardsticks   leave out DuckDB and chdb
+          --log-only        leave out all but the generated log and its questions
           --no-write        print only
           --generate FILE   write the generated log to a file and measure nothing
   crash   power cuts, kills and full disks, many of them; as root, on real file systems too

@@ -4,13 +4,11 @@
 use super::stat::add;
 use super::state::{FIRST_SEQUENCE, State, events_of};
 use super::{Ingest, Shared, StoreOptions};
-use crate::catalog::{Catalog, CatalogState, segment_path};
+use crate::catalog::{Catalog, CatalogState};
 use crate::journal::{self, Journal, JournalOptions, Replayed, Span};
-use crate::segment::SegmentMeta;
-use crate::snapshot::DiskSegment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use taffrail_base::{Error, ErrorKind, Result, Ulid};
 
 /// Opens the catalog in a data folder.
@@ -99,9 +97,10 @@ impl Shared {
     fn take_over(&self, known: &CatalogState) {
         let mut state = State::restored(known);
         for meta in known.segments.values() {
-            let path = self.dir.join(segment_path(meta));
-            state.disk.push(Arc::new(DiskSegment::new(self.vfs.clone(), path, meta.clone(), self.opened.clone())));
+            state.disk.push(Arc::new(self.disk_segment(meta, known.archived.get(&meta.id).cloned())));
         }
+        let leaving = known.archived.iter().filter(|(id, _)| !known.segments.contains_key(id));
+        state.leaving = leaving.map(|(id, archived)| (*id, archived.clone(), Weak::new())).collect();
         *self.state.lock() = state;
     }
 
@@ -174,36 +173,20 @@ impl Shared {
         Ok(files)
     }
 
-    /// Segment files that a crash left unnamed: their events are in the journal. A catalog that has lost entries
-    /// leaves files unnamed too, and then they stay.
+    /// Segment files that a crash left unnamed: their events are in the journal, or in the segments that took their
+    /// place. A catalog that has lost entries leaves files unnamed too, and then they stay.
     fn orphans(&self, known: &CatalogState) -> Result<Vec<PathBuf>> {
         let files = self.segment_files()?;
         let there: BTreeSet<Ulid> = files.iter().filter_map(|(_, id)| *id).collect();
-        let is_orphan = |id: &Option<Ulid>| id.is_none_or(|id| !known.segments.contains_key(&id));
-        let orphans: Vec<PathBuf> = files.into_iter().filter(|(_, id)| is_orphan(id)).map(|(path, _)| path).collect();
-        let missing = known.segments.keys().find(|id| !there.contains(id));
-        if let (Some(path), Some(what)) = (orphans.first(), missing.map(|id| format!("segment {id} is missing")).or_else(|| gap(known))) {
-            tracing::warn!(path = %path.display(), what, "segment files that the catalog does not name stay, since something is missing");
+        let is_here = |id: &Ulid| known.segments.contains_key(id) && !known.archived.contains_key(id);
+        let orphans: Vec<PathBuf> = files.into_iter().filter(|(_, id)| id.is_none_or(|id| !is_here(&id))).map(|(path, _)| path).collect();
+        let missing = known.segments.keys().find(|id| is_here(id) && !there.contains(id));
+        if let (Some(path), Some(id)) = (orphans.first(), missing) {
+            tracing::warn!(path = %path.display(), %id, "segment files that the catalog does not name stay, since one that it names is missing");
             return Ok(Vec::new());
         }
         Ok(orphans)
     }
-}
-
-/// The first gap between the segments of an index, or behind the last. What is missing before the first was removed.
-fn gap(known: &CatalogState) -> Option<String> {
-    let mut segments: Vec<&SegmentMeta> = known.segments.values().collect();
-    segments.sort_by_key(|meta| (&meta.index, meta.first_sequence));
-    let mut ends: BTreeMap<&str, u64> = BTreeMap::new();
-    for meta in segments {
-        let end = ends.entry(&meta.index).or_insert(meta.first_sequence);
-        if meta.first_sequence > *end {
-            return Some(format!("no segment has the events {end} to {} of index {}", meta.first_sequence - 1, meta.index));
-        }
-        *end = (*end).max(meta.first_sequence.saturating_add(meta.events));
-    }
-    let behind = |(index, next): (&Arc<str>, &u64)| ends.get(&**index).is_some_and(|end| end < next).then(|| index.clone());
-    known.next_sequences.iter().find_map(behind).map(|index| format!("no segment has the last events of index {index}"))
 }
 
 type ReadAll = (Box<dyn Catalog>, CatalogState, Vec<Replayed>);
