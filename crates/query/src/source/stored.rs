@@ -36,12 +36,20 @@ pub struct StoredSource {
     snapshot: Snapshot,
     resolver: Arc<dyn FieldResolver>,
     sequence_from: Option<SequenceFrom>,
+    tolerant: bool,
 }
 
 impl StoredSource {
     /// All of the snapshot.
     pub fn new(snapshot: Snapshot, resolver: Arc<dyn FieldResolver>) -> Self {
-        Self { snapshot, resolver, sequence_from: None }
+        Self { snapshot, resolver, sequence_from: None, tolerant: false }
+    }
+
+    /// Goes on where stored bytes are damaged; whoever asks has to tell what could not be read.
+    #[must_use]
+    pub fn tolerating_damage(mut self) -> Self {
+        self.tolerant = true;
+        self
     }
 
     /// Only what arrived since; for following live.
@@ -66,7 +74,8 @@ impl StoredSource {
             newest_first: wanted.ordered,
             limit,
         };
-        Scan::plan(&self.snapshot, request)
+        let scan = Scan::plan(&self.snapshot, request);
+        if self.tolerant { scan.tolerating_damage() } else { scan }
     }
 
     /// The columns to read, and whether the fields of the events are still to be found in their text.

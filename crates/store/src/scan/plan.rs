@@ -11,8 +11,8 @@ use arrow::datatypes::SchemaRef;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use taffrail_base::Result;
 use taffrail_base::limits::SCAN_BATCH_ROWS;
+use taffrail_base::{Error, ErrorKind, Result};
 use taffrail_event::Timestamp;
 
 /// Readers side by side at most when order does not matter.
@@ -36,6 +36,8 @@ pub(super) struct Shared {
     /// Numbers of segments, by partition, in the order they are read.
     partitions: Vec<Vec<usize>>,
     pub progress: Arc<ScanProgress>,
+    /// Whether damage is noted instead of ending the scan.
+    tolerant: bool,
 }
 
 /// Whether the time range of a segment touches the request's.
@@ -68,7 +70,17 @@ impl Scan {
         progress.bytes_total.store(metas.iter().map(|meta| meta.stored_bytes).sum(), Ordering::Relaxed);
         let schema = schema(&request.columns);
         let progress = Arc::new(progress);
-        Self { shared: Arc::new(Shared { request, filter, schema, segments, metas, partitions, progress }) }
+        Self { shared: Arc::new(Shared { request, filter, schema, segments, metas, partitions, progress, tolerant: false }) }
+    }
+
+    /// Goes on where stored bytes are damaged: what cannot be read is left out and noted in [`ScanProgress::unread`].
+    /// Without this, damage ends the scan with an error. To be called before anything is read.
+    #[must_use]
+    pub fn tolerating_damage(mut self) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.tolerant = true;
+        }
+        self
     }
 
     /// How many partitions can be read side by side; 0 when no segment can match.
@@ -163,6 +175,17 @@ impl ScanStream {
     /// The newest `limit` hits of all segments: finds them by time alone, then builds only their rows.
     /// Segments older than the hits found so far are not opened.
     fn newest(&mut self, limit: usize) -> Result<Vec<RecordBatch>> {
+        let waiting = self.waiting.clone();
+        match self.newest_once(limit, false) {
+            Err(error) if self.shared.tolerant && error.kind() == ErrorKind::Corrupt => {
+                self.waiting = waiting;
+                self.newest_once(limit, true)
+            }
+            read => read,
+        }
+    }
+
+    fn newest_once(&mut self, limit: usize, careful: bool) -> Result<Vec<RecordBatch>> {
         let mut best: Vec<(Hit, usize)> = Vec::new();
         while let Some(number) = self.waiting.pop_front() {
             let meta = &self.shared.metas[number];
@@ -171,13 +194,12 @@ impl ScanStream {
                 self.shared.skip(number);
                 continue;
             }
-            let segment = self.shared.segments[number].open()?;
-            let found = self.shared.with_scan(&segment, |scan| {
-                let selections = scan.matching(&self.shared.filter, &self.shared.request)?;
-                self.shared.done(scan, &selections);
+            let found = self.shared.on_segment(number, false, |scan, selections| {
+                // After damage was met once, rows that could not be built are not taken in the first place.
+                let selections = if careful { self.shared.salvage(scan, true)? } else { selections.to_vec() };
                 hits(scan, &selections, true, Some(limit))
             })?;
-            best.extend(found.into_iter().map(|hit| (hit, number)));
+            best.extend(found.unwrap_or_default().into_iter().map(|hit| (hit, number)));
             let arrival = |hit: &Hit, number: usize| self.shared.metas[number].first_sequence + u64::from(hit.row);
             best.sort_by_key(|(hit, number)| std::cmp::Reverse((hit.time, arrival(hit, *number))));
             best.truncate(limit);
@@ -232,8 +254,7 @@ impl Shared {
 
     /// Counts a segment as read.
     pub fn done(&self, scan: &SegmentScan<'_>, selections: &[Selection]) -> u64 {
-        let patterns = &scan.segment().footer().events.patterns;
-        let matched: usize = selections.iter().zip(patterns).map(|(s, p)| s.count(p.rows as usize)).sum();
+        let matched = matched(scan, selections);
         let add = |counter: &AtomicU64, value: u64| counter.fetch_add(value, Ordering::Relaxed);
         add(&self.progress.segments_done, 1);
         add(&self.progress.events_scanned, scan.segment().meta().events);
@@ -246,22 +267,61 @@ impl Shared {
         self.progress.events_scanned.fetch_add(self.metas[number].events, Ordering::Relaxed);
     }
 
-    fn one_segment(&self, number: usize, limit: Option<usize>) -> Result<Vec<RecordBatch>> {
-        let segment = self.segments[number].open()?;
-        self.with_scan(&segment, |scan| {
-            let selections = scan.matching(&self.filter, &self.request)?;
-            let matched = self.done(scan, &selections);
-            if self.request.columns.is_empty() && limit.is_none() {
+    /// Opens a segment and runs `work` with what matches in it; where stored bytes are damaged, once more without what
+    /// cannot be read. `whole`: the columns of matches are read too. `None` when nothing of the segment can be.
+    pub fn on_segment<T>(
+        &self,
+        number: usize,
+        whole: bool,
+        mut work: impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let mut attempt = |careful: bool| {
+            let segment = self.segments[number].open()?;
+            self.with_scan(&segment, |scan| {
+                let selections = if careful { self.salvage(scan, whole)? } else { scan.matching(&self.filter, &self.request)? };
+                let worked = work(scan, &selections);
                 self.progress.bytes_read.fetch_add(scan.blocks.bytes_read(), Ordering::Relaxed);
-                return Ok(if matched == 0 { vec![] } else { vec![empty_rows(&self.schema, matched as usize)] });
+                if worked.is_ok() {
+                    self.done(scan, &selections);
+                }
+                worked
+            })
+        };
+        let damaged = |error: &Error| self.tolerant && error.kind() == ErrorKind::Corrupt;
+        match attempt(false) {
+            Err(error) if damaged(&error) => {}
+            worked => return worked.map(Some),
+        }
+        match attempt(true) {
+            Err(error) if damaged(&error) => {
+                let meta = &self.metas[number];
+                self.note(meta, 0..u32::try_from(meta.events).unwrap_or(u32::MAX), &error);
+                self.skip(number);
+                Ok(None)
             }
-            let hits = hits(scan, &selections, self.request.newest_first, limit)?;
-            let mut builder = RowBuilder::new(scan, &self.request.columns, self.schema.clone());
-            let batches = hits.chunks(SCAN_BATCH_ROWS).map(|hits| builder.build(hits)).collect();
-            self.progress.bytes_read.fetch_add(scan.blocks.bytes_read(), Ordering::Relaxed);
-            batches
-        })
+            worked => worked.map(Some),
+        }
     }
+
+    fn one_segment(&self, number: usize, limit: Option<usize>) -> Result<Vec<RecordBatch>> {
+        let count_only = self.request.columns.is_empty() && limit.is_none();
+        let batches = self.on_segment(number, !count_only, |scan, selections| {
+            if count_only {
+                let matched = matched(scan, selections);
+                return Ok(if matched == 0 { vec![] } else { vec![empty_rows(&self.schema, matched)] });
+            }
+            let hits = hits(scan, selections, self.request.newest_first, limit)?;
+            let mut builder = RowBuilder::new(scan, &self.request.columns, self.schema.clone());
+            hits.chunks(SCAN_BATCH_ROWS).map(|hits| builder.build(hits)).collect()
+        })?;
+        Ok(batches.unwrap_or_default())
+    }
+}
+
+/// How many rows are selected.
+fn matched(scan: &SegmentScan<'_>, selections: &[Selection]) -> usize {
+    let patterns = &scan.segment().footer().events.patterns;
+    selections.iter().zip(patterns).map(|(s, p)| s.count(p.rows as usize)).sum()
 }
 
 /// The selected rows of a segment, newest first when asked (the later arrived first where times are equal).

@@ -6,7 +6,6 @@ use super::select::Selection;
 use super::{Buckets, PatternCount};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use taffrail_base::Result;
 use taffrail_event::Timestamp;
 use taffrail_pattern::Pattern;
@@ -21,17 +20,11 @@ impl Buckets {
 }
 
 impl Scan {
-    fn each(&self, mut work: impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<()>) -> Result<()> {
+    /// Calls `work` with what matches in each segment; `whole`: it reads events, not only times.
+    fn each(&self, whole: bool, mut work: impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<()>) -> Result<()> {
         let shared: &Shared = &self.shared;
-        for segment in &shared.segments {
-            let segment = segment.open()?;
-            shared.with_scan(&segment, |scan| {
-                let selections = scan.matching(&shared.filter, &shared.request)?;
-                shared.done(scan, &selections);
-                let worked = work(scan, &selections);
-                shared.progress.bytes_read.fetch_add(scan.blocks.bytes_read(), Ordering::Relaxed);
-                worked
-            })?;
+        for number in 0..shared.segments.len() {
+            shared.on_segment(number, whole, |scan, selections| work(scan, selections))?;
         }
         Ok(())
     }
@@ -39,7 +32,7 @@ impl Scan {
     /// The number of matching events; builds no rows.
     pub fn count(&self) -> Result<u64> {
         let mut total = 0;
-        self.each(|scan, selections| {
+        self.each(false, |scan, selections| {
             let patterns = &scan.segment().footer().events.patterns;
             total += selections.iter().zip(patterns).map(|(s, p)| s.count(p.rows as usize) as u64).sum::<u64>();
             Ok(())
@@ -50,7 +43,7 @@ impl Scan {
     /// Matching events per bucket; those outside of all buckets are not counted.
     pub fn histogram(&self, buckets: Buckets) -> Result<Vec<u64>> {
         let mut counts = vec![0; buckets.count];
-        self.each(|scan, selections| {
+        self.each(false, |scan, selections| {
             if selections.iter().all(|s| *s == Selection::All) {
                 // All events: the time stream alone, without the order of patterns.
                 let times = scan.blocks.times()?;
@@ -69,7 +62,7 @@ impl Scan {
     /// The earliest and latest time of matching events; `None` when nothing matches.
     pub fn time_range(&self) -> Result<Option<(Timestamp, Timestamp)>> {
         let mut range: Option<(Timestamp, Timestamp)> = None;
-        self.each(|scan, selections| {
+        self.each(false, |scan, selections| {
             let mut widen = |first: Timestamp, last: Timestamp| {
                 range = Some(range.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
             };
@@ -85,7 +78,7 @@ impl Scan {
     /// The patterns of the matching events, most frequent first.
     pub fn patterns(&self, buckets: Option<Buckets>) -> Result<Vec<PatternCount>> {
         let mut found: FxHashMap<(Arc<Pattern>, Arc<str>), PatternCount> = FxHashMap::default();
-        self.each(|scan, selections| {
+        self.each(true, |scan, selections| {
             let metas = &scan.segment().footer().events.patterns;
             let mut here: Vec<Option<PatternCount>> = vec![None; metas.len()];
             for (number, (selection, meta)) in selections.iter().zip(metas).enumerate() {
@@ -132,7 +125,9 @@ impl Scan {
     pub fn field_names(&self) -> Result<Vec<(String, u64)>> {
         let mut names: FxHashMap<String, u64> = FxHashMap::default();
         let resolver = self.shared.request.resolver.clone();
-        self.each(|scan, selections| {
+        self.each(true, |scan, selections| {
+            // Kept apart until all of the segment is read: damage makes it be read once more.
+            let mut here: FxHashMap<String, u64> = FxHashMap::default();
             for (number, (selection, meta)) in selections.iter().zip(&scan.segment().footer().events.patterns).enumerate() {
                 let sourcetype = scan.segment().sourcetype(meta.class);
                 if *selection == Selection::None {
@@ -141,7 +136,7 @@ impl Scan {
                 if !resolver.fields_vary(sourcetype, &meta.pattern) {
                     let count = selection.count(meta.rows as usize) as u64;
                     for (name, _) in resolver.fields(sourcetype, &meta.pattern) {
-                        *names.entry(name).or_default() += count;
+                        *here.entry(name).or_default() += count;
                     }
                     continue;
                 }
@@ -150,10 +145,11 @@ impl Scan {
                     line.clear();
                     scan.cursor(number).render(at, &mut line)?;
                     for (name, _) in resolver.fields_of_event(sourcetype, &line) {
-                        *names.entry(name).or_default() += 1;
+                        *here.entry(name).or_default() += 1;
                     }
                 }
             }
+            here.into_iter().for_each(|(name, count)| *names.entry(name).or_default() += count);
             Ok(())
         })?;
         let mut names: Vec<(String, u64)> = names.into_iter().collect();
