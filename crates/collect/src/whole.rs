@@ -61,7 +61,8 @@ impl Version {
     pub fn split_problem(&self, name: &str) -> Option<String> {
         let limit = EVENT_BYTES_MAX as u64;
         let parts = self.len.div_ceil(limit);
-        (parts > 1).then(|| format!("{name}: {} bytes are {parts} events, all but the first marked continued: an event holds {limit}", self.len))
+        (parts > 1)
+            .then(|| format!("{name}: {} bytes are {parts} events, all but the first marked continued: an event holds {limit}", self.len))
     }
 }
 

@@ -11,8 +11,8 @@
 mod judge;
 mod rule;
 
-pub use rule::Rule;
 pub(crate) use rule::EventText;
+pub use rule::Rule;
 
 use crate::{Frame, LineBreaker};
 use judge::{Judge, Verdict};

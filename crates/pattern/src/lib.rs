@@ -7,6 +7,7 @@
 //! - [`automaton`] decides terms and regular expressions on patterns with open slots.
 //! - [`plan`] says how a field is found in a pattern, decided once per pattern.
 //! - [`bytes`] compares short byte strings.
+//! - [`lines`] takes events of several lines apart.
 //! - [`mine`] merges patterns for people to read.
 //!
 //! Nothing here knows files, segments or queries.
@@ -14,6 +15,7 @@
 pub mod automaton;
 pub mod bytes;
 pub mod group;
+pub mod lines;
 pub mod mine;
 pub mod pattern;
 pub mod plan;

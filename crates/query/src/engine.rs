@@ -231,6 +231,7 @@ pub(crate) fn prepare(
     let wanted = Wanted {
         search: query.search.clone(),
         more: query.leading_searches().cloned().collect(),
+        regexes: query.leading_regexes(),
         earliest: from.unwrap_or(Timestamp::MIN),
         latest: to.unwrap_or(Timestamp::MAX),
         index_earliest: index_earliest.unwrap_or(Timestamp::MIN),

@@ -1,6 +1,7 @@
 //! Encodes the lines of a file into segments and prints size, speed and query times.
 //!
-//! `cargo bench -p taffrail-store --profile demo --bench segment -- FILE [TERM ...]`; FILE is plain text.
+//! `cargo bench -p taffrail-store --profile demo --bench segment -- FILE [TERM ...]`; FILE is plain text. `COLUMNS=40` prints
+//! that many of the largest columns.
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
@@ -72,7 +73,8 @@ fn main() {
         query(&segments, term);
     }
     for segment in segments.iter().take(1) {
-        for line in segment.largest(12) {
+        let most = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+        for line in segment.largest(most) {
             println!("  {line}");
         }
     }
@@ -90,7 +92,9 @@ fn encode(text: &[u8]) -> Vec<Arc<Segment>> {
     let mut segments = Vec::new();
     let mut builder = SegmentBuilder::new("main", 0);
     let mut finish = |builder: SegmentBuilder| {
-        let (bytes, meta) = builder.finish(Ulid(segments.len() as u128), 3).expect("encodes");
+        let (bytes, meta) = builder
+            .finish(Ulid(segments.len() as u128), std::env::var("LEVEL").ok().and_then(|t| t.parse().ok()).unwrap_or(3))
+            .expect("encodes");
         segments.push(Segment::from_bytes(bytes, meta).expect("opens"));
     };
     let mut time = 0;

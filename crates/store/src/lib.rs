@@ -22,7 +22,7 @@ pub mod segment;
 pub mod snapshot;
 pub mod store;
 
-pub use scan::{Column, Filter, OriginField, Scan, ScanRequest, ValueTest};
+pub use scan::{Column, CountField, Filter, OriginField, Scan, ScanRequest, ValueTest};
 pub use segment::{Segment, SegmentMeta};
 pub use snapshot::{DiskSegment, SegmentRef, Snapshot};
 pub use store::{IndexStat, Store, StoreMetrics, StoreOptions, StoreSettings, StoreSink};

@@ -1,7 +1,7 @@
 //! An immutable view of what a store holds, and the segments it is made of. Opens files, writes none.
 
 use crate::memory::MemoryPart;
-use crate::segment::{Segment, SegmentMeta};
+use crate::segment::{BlockCache, Segment, SegmentMeta};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -58,7 +58,7 @@ pub struct DiskSegment {
 
 /// Keeps the segments that were opened last open.
 #[derive(Default)]
-pub(crate) struct OpenSegments(Mutex<VecDeque<Arc<Segment>>>);
+pub(crate) struct OpenSegments(Mutex<VecDeque<Arc<Segment>>>, Arc<BlockCache>);
 
 impl OpenSegments {
     fn keep(&self, segment: &Arc<Segment>) {
@@ -86,7 +86,7 @@ impl DiskSegment {
         if let Some(segment) = opened.upgrade() {
             return Ok(segment);
         }
-        let segment = Segment::open(&self.vfs, self.path.clone(), self.meta.clone())?;
+        let segment = Segment::open_cached(&self.vfs, self.path.clone(), self.meta.clone(), Some(self.cache.1.clone()))?;
         *opened = Arc::downgrade(&segment);
         self.cache.keep(&segment);
         Ok(segment)

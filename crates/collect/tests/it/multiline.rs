@@ -18,7 +18,12 @@ use taffrail_event::{Problems, Timestamp};
 fn traces(from: usize, to: usize) -> String {
     let event = |n: usize| {
         let below = format!("com.example.Failure: no {n}\n\tat com.example.A.b(A.java:{n})\n\nCaused by: x.Y: z\n\t... {} more\n", n % 9);
-        format!("2026-03-01 00:00:{:02},{:03} ERROR [main] event {n}\n{}", n / 1_000 % 60, n % 1_000, if n % 3 == 0 { &below } else { "" })
+        format!(
+            "2026-03-01 00:00:{:02},{:03} ERROR [main] event {n}\n{}",
+            n / 1_000 % 60,
+            n % 1_000,
+            if n.is_multiple_of(3) { &below } else { "" }
+        )
     };
     (from..to).map(event).collect()
 }

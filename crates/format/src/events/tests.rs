@@ -78,7 +78,11 @@ fn limits_cut_between_lines_and_are_marked() {
     let marks: Vec<bool> = out.iter().map(|(_, problems)| problems.contains(Problems::MORE_LINES)).collect();
     assert_eq!(marks, [false, true, true, false]);
     // A line that is too long itself.
-    let out = events("text", Limits { line: 30, bytes: 40, lines: 9 }, &[b"2026-11-21 21:14:03 a\n\tb\n0123456789012345678901234567890123\n\tc\n"]);
+    let out = events(
+        "text",
+        Limits { line: 30, bytes: 40, lines: 9 },
+        &[b"2026-11-21 21:14:03 a\n\tb\n0123456789012345678901234567890123\n\tc\n"],
+    );
     let texts: Vec<&str> = out.iter().map(|(raw, _)| raw.as_str()).collect();
     assert_eq!(texts, ["2026-11-21 21:14:03 a\n\tb", "012345678901234567890123456789", "0123\n\tc"]);
     assert_eq!(out[2].1, Problems::CONTINUED);

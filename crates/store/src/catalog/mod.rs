@@ -5,6 +5,7 @@
 //! returns. A commit that failed may still have happened: the caller commits the same change again before
 //! anything else.
 
+mod digest;
 mod hot;
 mod sim;
 mod sqlite;

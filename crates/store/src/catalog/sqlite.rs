@@ -5,7 +5,7 @@
 //! neither needs nor makes a second file. The connection lives on a thread of its own, so that the catalog can
 //! be called from anywhere.
 
-use super::{Catalog, CatalogChange, CatalogState, hot};
+use super::{Catalog, CatalogChange, CatalogState, digest, hot};
 use crate::segment::SegmentMeta;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row};
@@ -160,12 +160,21 @@ fn serve(
 /// What SQLite says, as one of our errors. Primary result codes are the lowest eight bits.
 fn told(path: &Path, error: sqlx::Error) -> Error {
     let code = error.as_database_error().and_then(|e| e.code()).and_then(|code| code.parse::<u32>().ok());
+    let damaged = (ErrorKind::Corrupt, Some("restore the catalog from a copy; segments and journal are not touched"));
     let (kind, hint) = match code.map(|code| code & 0xff) {
         Some(5 | 6) => (ErrorKind::Busy, Some("another program holds the catalog; try again when it is done")),
         Some(8) => (ErrorKind::Busy, Some("a program was stopped in the middle of a change; start `taffrail serve` once to undo it")),
-        Some(11 | 26) => (ErrorKind::Corrupt, Some("restore the catalog from a copy; segments and journal are not touched")),
+        // 1 is an error of logic: our statements have none, so the tables are not those that we made.
+        Some(1 | 11 | 26) => damaged,
         Some(13) => (ErrorKind::Full, Some("make room on the disk; nothing that was acknowledged is lost")),
         Some(14) => (ErrorKind::NotFound, Some("name a data folder with --data; `taffrail serve` and `taffrail import` make one")),
+        _ if matches!(
+            error,
+            sqlx::Error::Protocol(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::RowNotFound
+        ) =>
+        {
+            damaged
+        }
         _ => (ErrorKind::Io, None),
     };
     let told = Error::new(kind, format!("{}: {error}", path.display())).with_source(error);
@@ -202,9 +211,13 @@ async fn check_layout(path: &Path, connection: &mut SqliteConnection, migrate: b
         let message = format!("{} has the older layout {version}", path.display());
         return Err(Error::new(ErrorKind::Invalid, message).with_hint("start `taffrail serve` on it once"));
     }
+    if version > 0 {
+        digest::check(connection).await.map_err(failed)?;
+    }
     for step in &MIGRATIONS[version..] {
         let mut transaction = connection.begin().await.map_err(failed)?;
         sqlx::raw_sql(*step).execute(&mut *transaction).await.map_err(failed)?;
+        digest::write(&mut transaction).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
     }
     Ok(())
@@ -243,6 +256,7 @@ async fn load(connection: &mut SqliteConnection) -> sqlx::Result<CatalogState> {
     if sqlx::query("SELECT name FROM sqlite_schema").fetch_all(&mut *transaction).await?.is_empty() {
         return Ok(state);
     }
+    digest::check(&mut transaction).await?;
     for row in sqlx::query("SELECT * FROM segments").fetch_all(&mut *transaction).await? {
         let meta = segment(&row)?;
         state.segments.insert(meta.id, meta);
@@ -302,5 +316,6 @@ async fn commit(connection: &mut SqliteConnection, change: &CatalogChange) -> sq
         .bind(signed(change.covered_sequence))
         .execute(&mut *transaction)
         .await?;
+    digest::write(&mut transaction).await?;
     transaction.commit().await
 }

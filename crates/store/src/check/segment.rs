@@ -310,7 +310,12 @@ fn wrong(blocks: &Blocks<'_>, page: &PageMeta, values: &Values) -> Result<Option
         return Ok(Some("a page has another number of values than the directory says"));
     }
     if let Some((least, greatest)) = page.range {
-        let (Body::Integer { ints, .. } | Body::Decimal { ints, .. } | Body::Ipv4 { ints } | Body::Time { ints, .. }) = &page.body else {
+        let (Body::Integer { ints, .. }
+        | Body::Decimal { ints, .. }
+        | Body::Ipv4 { ints }
+        | Body::Time { ints, .. }
+        | Body::Shared { numbers: ints, .. }) = &page.body
+        else {
             return Ok(Some("a range of numbers where none are"));
         };
         if decode::read_ints(blocks, *ints, page.rows as usize)?.iter().any(|number| !(least..=greatest).contains(number)) {
@@ -325,7 +330,7 @@ fn wrong(blocks: &Blocks<'_>, page: &PageMeta, values: &Values) -> Result<Option
     let (mut scratch, mut last) = (Vec::new(), Vec::new());
     for row in 0..values.len() {
         let value = values.read(row, &mut scratch);
-        if row > 0 && value == last {
+        if row > 0 && value == &last[..] {
             continue;
         }
         last.clear();

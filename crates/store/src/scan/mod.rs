@@ -3,6 +3,8 @@
 //! A [`Filter`] is decided per pattern first (all rows, no rows, or some), then per distinct value of a
 //! column, last per row. Only the columns that a request names are read.
 
+mod capture;
+mod counts;
 mod filter;
 mod plan;
 mod rows;
@@ -12,9 +14,11 @@ mod summary;
 mod term;
 #[cfg(test)]
 mod tests;
+mod times;
 mod values;
 mod walk;
 
+pub use counts::CountField;
 pub use plan::{Scan, ScanStream};
 pub use rows::schema;
 

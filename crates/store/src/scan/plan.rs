@@ -1,8 +1,9 @@
 //! Which segments are read, in which order, by how many readers; and the reading itself.
 
-use super::filter::{Prepared, SegmentScan};
+use super::filter::{Plans, Prepared, SegmentScan};
 use super::rows::{Hit, RowBuilder, schema};
 use super::select::Selection;
+use super::times::newest;
 use super::{ScanProgress, ScanRequest};
 use crate::segment::Blocks;
 use crate::{Segment, SegmentMeta, SegmentRef, Snapshot};
@@ -36,6 +37,7 @@ pub(super) struct Shared {
     /// Numbers of segments, by partition, in the order they are read.
     partitions: Vec<Vec<usize>>,
     pub progress: Arc<ScanProgress>,
+    plans: Plans,
     /// Whether damage is noted instead of ending the scan.
     tolerant: bool,
 }
@@ -70,7 +72,8 @@ impl Scan {
         progress.bytes_total.store(metas.iter().map(|meta| meta.stored_bytes).sum(), Ordering::Relaxed);
         let schema = schema(&request.columns);
         let progress = Arc::new(progress);
-        Self { shared: Arc::new(Shared { request, filter, schema, segments, metas, partitions, progress, tolerant: false }) }
+        let plans = Plans::default();
+        Self { shared: Arc::new(Shared { request, filter, schema, segments, metas, partitions, progress, plans, tolerant: false }) }
     }
 
     /// Goes on where stored bytes are damaged: what cannot be read is left out and noted in [`ScanProgress::unread`].
@@ -194,10 +197,11 @@ impl ScanStream {
                 self.shared.skip(number);
                 continue;
             }
+            let oldest = best.last().filter(|_| full).map(|(oldest, _)| oldest.time);
             let found = self.shared.on_segment(number, false, |scan, selections| {
                 // After damage was met once, rows that could not be built are not taken in the first place.
                 let selections = if careful { self.shared.salvage(scan, true)? } else { selections.to_vec() };
-                hits(scan, &selections, true, Some(limit))
+                newest(scan, &selections, limit, oldest)
             })?;
             best.extend(found.unwrap_or_default().into_iter().map(|hit| (hit, number)));
             let arrival = |hit: &Hit, number: usize| self.shared.metas[number].first_sequence + u64::from(hit.row);
@@ -248,7 +252,7 @@ impl Shared {
     /// Runs `work` over an opened segment.
     pub fn with_scan<T>(&self, segment: &Segment, work: impl FnOnce(&SegmentScan<'_>) -> Result<T>) -> Result<T> {
         let blocks = Blocks::new(segment);
-        let scan = SegmentScan::new(&blocks, &*self.request.resolver);
+        let scan = SegmentScan::new(&blocks, &*self.request.resolver, &self.plans);
         work(&scan)
     }
 
@@ -275,24 +279,12 @@ impl Shared {
         whole: bool,
         mut work: impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<T>,
     ) -> Result<Option<T>> {
-        let mut attempt = |careful: bool| {
-            let segment = self.segments[number].open()?;
-            self.with_scan(&segment, |scan| {
-                let selections = if careful { self.salvage(scan, whole)? } else { scan.matching(&self.filter, &self.request)? };
-                let worked = work(scan, &selections);
-                self.progress.bytes_read.fetch_add(scan.blocks.bytes_read(), Ordering::Relaxed);
-                if worked.is_ok() {
-                    self.done(scan, &selections);
-                }
-                worked
-            })
-        };
         let damaged = |error: &Error| self.tolerant && error.kind() == ErrorKind::Corrupt;
-        match attempt(false) {
+        match self.attempt(number, None, &mut work) {
             Err(error) if damaged(&error) => {}
             worked => return worked.map(Some),
         }
-        match attempt(true) {
+        match self.attempt(number, Some(whole), &mut work) {
             Err(error) if damaged(&error) => {
                 let meta = &self.metas[number];
                 self.note(meta, 0..u32::try_from(meta.events).unwrap_or(u32::MAX), &error);
@@ -301,6 +293,39 @@ impl Shared {
             }
             worked => worked.map(Some),
         }
+    }
+
+    /// One pass over a segment, `careful` when damage is to be avoided.
+    fn attempt<T>(
+        &self,
+        number: usize,
+        careful: Option<bool>,
+        work: &mut impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<T>,
+    ) -> Result<T> {
+        let segment = self.segments[number].open()?;
+        self.with_scan(&segment, |scan| {
+            let selections = match careful {
+                Some(whole) => self.salvage(scan, whole)?,
+                None => scan.matching(&self.filter, &self.request)?,
+            };
+            let worked = work(scan, &selections);
+            self.progress.bytes_read.fetch_add(scan.blocks.bytes_read(), Ordering::Relaxed);
+            if worked.is_ok() {
+                self.done(scan, &selections);
+            }
+            worked
+        })
+    }
+
+    /// Runs `work` over every segment once; `false` where damage was met and the scan is to go on in another way.
+    pub fn each_once(&self, mut work: impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<()>) -> Result<bool> {
+        for number in 0..self.segments.len() {
+            match self.attempt(number, None, &mut work) {
+                Err(error) if self.tolerant && error.kind() == ErrorKind::Corrupt => return Ok(false),
+                worked => worked?,
+            }
+        }
+        Ok(true)
     }
 
     fn one_segment(&self, number: usize, limit: Option<usize>) -> Result<Vec<RecordBatch>> {
@@ -329,6 +354,9 @@ pub(super) fn hits(scan: &SegmentScan<'_>, selections: &[Selection], newest_firs
     if selections.iter().all(|selection| *selection == Selection::None) {
         return Ok(Vec::new());
     }
+    if let (true, Some(limit)) = (newest_first, limit) {
+        return newest(scan, selections, limit, None);
+    }
     let (times, rows) = (scan.blocks.times()?, scan.blocks.rows()?);
     let mut found = Vec::new();
     for (pattern, selection) in selections.iter().enumerate() {
@@ -341,10 +369,6 @@ pub(super) fn hits(scan: &SegmentScan<'_>, selections: &[Selection], newest_firs
         }));
     }
     if newest_first {
-        if let Some(limit) = limit.filter(|limit| *limit > 0 && *limit < found.len()) {
-            found.select_nth_unstable_by(limit - 1, |a, b| b.cmp(a));
-            found.truncate(limit);
-        }
         found.sort_unstable_by(|a, b| b.cmp(a));
     } else {
         found.sort_unstable_by_key(|hit| hit.row);

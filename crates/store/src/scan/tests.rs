@@ -214,6 +214,12 @@ fn check(lines: &[Vec<u8>], terms: &[(usize, usize, usize, u8)], shape: u8) -> R
         let numbers: Vec<u64> = expected.iter().map(|(_, at)| *at).collect();
         prop_assert_eq!(&found(&snapshot, request(filter.clone())), &numbers, "{:?}", filter);
         prop_assert_eq!(Scan::plan(&snapshot, request(filter.clone())).count().unwrap(), numbers.len() as u64);
+        let mut buckets = vec![0u64; 4];
+        let spans = Buckets { start: Timestamp(5_000_000_000), span_nanos: 9_000_000_000, count: 4 };
+        expected.iter().filter_map(|(time, _)| spans.of(*time)).for_each(|bucket| buckets[bucket] += 1);
+        prop_assert_eq!(Scan::plan(&snapshot, request(filter.clone())).histogram(spans).unwrap(), buckets);
+        let range = expected.last().zip(expected.first()).map(|(first, last)| (Timestamp(first.0), Timestamp(last.0)));
+        prop_assert_eq!(Scan::plan(&snapshot, request(filter.clone())).time_range().unwrap(), range);
         let limited = ScanRequest { limit: Some(5), ..request(filter.clone()) };
         prop_assert_eq!(found(&snapshot, limited), &numbers[..numbers.len().min(5)]);
         let (earliest, latest) = (Timestamp(10_000_000_000), Timestamp(30_000_000_000));
@@ -269,6 +275,8 @@ fn histograms_patterns_and_ranges_agree_with_rows() {
         let scan = Scan::plan(&snapshot, request(filter));
         let total = scan.count().unwrap();
         assert_eq!(scan.histogram(buckets).unwrap().iter().sum::<u64>(), total);
+        let bounds: Vec<Timestamp> = (0..6).map(|at| Timestamp(at * 10_000_000_000)).collect();
+        assert_eq!(scan.histogram_between(&bounds).unwrap(), scan.histogram(buckets).unwrap());
         let patterns = scan.patterns(Some(buckets)).unwrap();
         assert_eq!(patterns.iter().map(|p| p.count).sum::<u64>(), total);
         assert_eq!(patterns.iter().flat_map(|p| &p.buckets).sum::<u64>(), total);

@@ -2,8 +2,9 @@
 
 use super::meta::{Body, ColumnMeta, NodeMeta, PageMeta, PatternMeta, Place, Run};
 use super::wire::Reader;
-use super::{Blocks, ints};
+use super::{Block, Blocks, ints};
 use std::rc::Rc;
+use std::sync::Arc;
 use taffrail_base::limits::PAGE_VALUES_BYTES_MAX;
 use taffrail_base::{Error, Result};
 use taffrail_pattern::split::time::{self, Layout};
@@ -319,6 +320,49 @@ fn padded(value: i64, width: usize, out: &mut Vec<u8>) {
     }
     let start = at.min(digits.len() - width.min(digits.len()));
     out.extend_from_slice(&digits[start..]);
+}
+
+/// The pattern number of each row of a segment, as it is stored where that is small.
+pub struct Codes {
+    block: Option<Arc<Block>>,
+    /// Where the low bytes begin in the block, and whether high bytes follow.
+    start: usize,
+    wide: bool,
+    rows: usize,
+    any: Vec<u32>,
+}
+
+impl Codes {
+    /// Of a node.
+    pub fn new(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Self> {
+        let rows = node.rows as usize;
+        if let Some(place) = node.order {
+            let block = blocks.get(place)?;
+            let bytes = block.range(place)?;
+            let mut reader = Reader::new(bytes, blocks.name());
+            if let Some((width, len)) = ints::small(&mut reader, rows)? {
+                let start = place.offset as usize + bytes.len() - len - reader.remaining();
+                return Ok(Self { block: Some(block), start, wide: width == 2, rows, any: Vec::new() });
+            }
+        }
+        Ok(Self { block: None, start: 0, wide: false, rows, any: order(blocks, node)? })
+    }
+
+    /// Calls `each` with the numbers of the rows `from` to `to`.
+    #[inline]
+    pub fn each(&self, from: usize, to: usize, mut each: impl FnMut(usize)) {
+        let Some(block) = &self.block else {
+            self.any[from..to].iter().for_each(|number| each(*number as usize));
+            return;
+        };
+        let low = &block.bytes()[self.start..][..self.rows][from..to];
+        if self.wide {
+            let high = &block.bytes()[self.start + self.rows..][from..to];
+            low.iter().zip(high).for_each(|(low, high)| each(usize::from(*low) | usize::from(*high) << 8));
+        } else {
+            low.iter().for_each(|low| each(usize::from(*low)));
+        }
+    }
 }
 
 /// The pattern number of each row of a node.

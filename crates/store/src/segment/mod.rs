@@ -3,6 +3,7 @@
 
 mod blocks;
 mod builder;
+mod cache;
 pub(crate) mod cursor;
 pub(crate) mod decode;
 mod encode;
@@ -14,6 +15,7 @@ pub(crate) mod stamp;
 pub(crate) mod wire;
 
 pub use builder::{SegmentBuilder, encode_all};
+pub use cache::BlockCache;
 pub use encode::Learned;
 
 use cursor::PatternCursor;
@@ -26,6 +28,7 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use taffrail_base::{Error, Result, Ulid, Vfs, VfsFile};
 use taffrail_event::{Origin, Timestamp};
+use wire::Reader;
 
 /// What every segment file begins with: the name and the format's version, here the newest.
 pub const MAGIC: [u8; 8] = *b"TAFSEG\x00\x02";
@@ -80,6 +83,19 @@ pub struct Segment {
     origins: Vec<Origin>,
     /// The filters, once they have been asked for.
     filters: OnceLock<Arc<Block>>,
+    /// The ranges of event times, once they have been asked for.
+    zones: OnceLock<Zones>,
+    /// Where unpacked blocks are kept.
+    cache: Option<Arc<BlockCache>>,
+}
+
+/// The range of event times in each chunk of [`meta::ZONE_ROWS`] rows, in arrival order.
+#[derive(Debug)]
+pub struct Zones {
+    /// The earliest time in each chunk.
+    pub least: Vec<i64>,
+    /// The latest time in each chunk.
+    pub greatest: Vec<i64>,
 }
 
 /// A block's uncompressed bytes.
@@ -87,6 +103,21 @@ pub struct Segment {
 pub struct Block(Vec<u8>, String);
 
 impl Block {
+    /// The block of a segment that errors call `name`.
+    fn new(bytes: Vec<u8>, name: &str) -> Self {
+        Self(bytes, name.to_owned())
+    }
+
+    /// All its bytes.
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// How many bytes it has.
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The bytes at a place.
     pub fn range(&self, place: Place) -> Result<&[u8]> {
         let end = place.offset as usize + place.len as usize;
@@ -97,19 +128,24 @@ impl Block {
 impl Segment {
     /// Opens a segment file: reads and checks its footer only.
     pub fn open(vfs: &Arc<dyn Vfs>, path: PathBuf, meta: SegmentMeta) -> Result<Arc<Self>> {
+        Self::open_cached(vfs, path, meta, None)
+    }
+
+    /// As [`Segment::open`]; unpacked blocks are kept in `cache`, where the segment's id has to be unique.
+    pub fn open_cached(vfs: &Arc<dyn Vfs>, path: PathBuf, meta: SegmentMeta, cache: Option<Arc<BlockCache>>) -> Result<Arc<Self>> {
         let name = path.display().to_string();
         let file = vfs.open_read(&path).map_err(|e| Error::io(&name, e))?;
         let len = file.metadata().map_err(|e| Error::io(&name, e))?.len;
-        Self::read(name, Source::File(file), len, meta)
+        Self::read(name, Source::File(file), len, meta, cache)
     }
 
     /// Opens a segment whose bytes are in memory.
     pub fn from_bytes(bytes: Vec<u8>, meta: SegmentMeta) -> Result<Arc<Self>> {
         let len = bytes.len() as u64;
-        Self::read(format!("segment {} in memory", meta.id), Source::Memory(bytes), len, meta)
+        Self::read(format!("segment {} in memory", meta.id), Source::Memory(bytes), len, meta, None)
     }
 
-    fn read(name: String, source: Source, len: u64, meta: SegmentMeta) -> Result<Arc<Self>> {
+    fn read(name: String, source: Source, len: u64, meta: SegmentMeta, cache: Option<Arc<BlockCache>>) -> Result<Arc<Self>> {
         let too_short = || Error::corrupt(&name, format_args!("{len} bytes are too few for a segment"));
         let trailer_at = len.checked_sub(TRAILER_BYTES as u64).filter(|at| *at >= MAGIC.len() as u64).ok_or_else(too_short)?;
         let trailer = source.read(trailer_at, TRAILER_BYTES, &name)?;
@@ -130,7 +166,7 @@ impl Segment {
             return Err(Error::corrupt(&name, format_args!("{} events where the catalog has {}", footer.events.rows, meta.events)));
         }
         let origins = origins(&footer, &meta);
-        Ok(Arc::new(Self { meta, name, source, footer, origins, filters: OnceLock::new() }))
+        Ok(Arc::new(Self { meta, name, source, footer, origins, filters: OnceLock::new(), zones: OnceLock::new(), cache }))
     }
 
     /// What the catalog knows of it.
@@ -218,7 +254,16 @@ impl Segment {
             first_sequence: 1,
         };
         let origins = origins(&footer, &meta);
-        Ok(Arc::new(Self { meta, name, source: Source::Memory(file), footer, origins, filters: OnceLock::new() }))
+        Ok(Arc::new(Self {
+            meta,
+            name,
+            source: Source::Memory(file),
+            footer,
+            origins,
+            filters: OnceLock::new(),
+            zones: OnceLock::new(),
+            cache: None,
+        }))
     }
 
     fn load(&self, number: u32) -> Result<Block> {
@@ -232,7 +277,7 @@ impl Segment {
         }
         let stored = self.source.read(block.offset, block.stored_len as usize, &self.name)?;
         let unpacked = blocks::unpack(block, &stored, &self.name)?;
-        Ok(Block(unpacked, self.name.clone()))
+        Ok(Block::new(unpacked, &self.name))
     }
 }
 
@@ -320,10 +365,52 @@ impl<'s> Blocks<'s> {
         if let Some(block) = self.loaded.borrow().get(&place.block) {
             return Ok(block.clone());
         }
-        let block = Arc::new(self.segment.load(place.block)?);
-        self.bytes_read.set(self.bytes_read.get() + u64::from(self.segment.footer.blocks[place.block as usize].stored_len));
+        let (cache, id) = (self.segment.cache.as_ref(), self.segment.meta.id);
+        let block = match cache.and_then(|cache| cache.get(id, place.block)) {
+            Some(block) => block,
+            None => {
+                let block = Arc::new(self.segment.load(place.block)?);
+                self.bytes_read.set(self.bytes_read.get() + u64::from(self.segment.footer.blocks[place.block as usize].stored_len));
+                if let Some(cache) = cache {
+                    cache.put(id, place.block, &block);
+                }
+                block
+            }
+        };
         self.loaded.borrow_mut().insert(place.block, block.clone());
         Ok(block)
+    }
+
+    /// The range of event times in each chunk of rows; it stays with the segment.
+    pub fn zones(&self) -> Result<&'s Zones> {
+        if let Some(zones) = self.segment.zones.get() {
+            return Ok(zones);
+        }
+        let zones = match self.segment.footer.zones {
+            Some((least, spans)) => {
+                let count = (self.segment.footer.events.rows as usize).div_ceil(meta::ZONE_ROWS);
+                let (least, spans) = (decode::read_ints(self, least, count)?, decode::read_ints(self, spans, count)?);
+                let greatest = least.iter().zip(spans).map(|(least, span)| least.wrapping_add(span)).collect();
+                Zones { least, greatest }
+            }
+            None => {
+                let times = self.times()?;
+                let chunks = || times.chunks(meta::ZONE_ROWS);
+                let least = chunks().filter_map(|chunk| chunk.iter().copied().min()).collect();
+                Zones { least, greatest: chunks().filter_map(|chunk| chunk.iter().copied().max()).collect() }
+            }
+        };
+        Ok(self.segment.zones.get_or_init(|| zones))
+    }
+
+    /// Event times of the rows `from` to `to`, in arrival order; the others are not decoded.
+    pub fn times_between(&self, from: usize, to: usize) -> Result<Vec<i64>> {
+        if let Some(times) = self.event_times.get() {
+            return Ok(times[from..to].to_vec());
+        }
+        let footer = &self.segment.footer;
+        let block = self.get(footer.time)?;
+        ints::decode_between(&mut Reader::new(block.range(footer.time)?, self.name()), footer.events.rows as usize, from, to)
     }
 
     /// A decoded page of the segment's footer that refers to no times; decoded once while this lives.

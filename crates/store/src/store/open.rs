@@ -6,8 +6,9 @@ use super::state::{FIRST_SEQUENCE, State, events_of};
 use super::{Ingest, Shared, StoreOptions};
 use crate::catalog::{Catalog, CatalogState, segment_path};
 use crate::journal::{self, Journal, JournalOptions, Replayed, Span};
+use crate::segment::SegmentMeta;
 use crate::snapshot::DiskSegment;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, Result, Ulid};
@@ -27,7 +28,7 @@ impl Shared {
         let lock = vfs.lock(&dir.join("lock")).map_err(|e| match e.kind() {
             std::io::ErrorKind::WouldBlock => Error::new(ErrorKind::Busy, format!("{} is in use by another process", dir.display()))
                 .with_hint("stop it, search through its address with --url, or choose another folder with --data"),
-            _ => io(e),
+            _ => Error::io(dir.join("lock").display(), e),
         })?;
         let catalog = open_catalog(&dir)?;
         vfs.sync_dir(&dir).map_err(io)?;
@@ -35,6 +36,8 @@ impl Shared {
         let shared = Self::new(options, catalog, Some(lock));
         shared.check_catalog(&known)?;
         shared.take_over(&known);
+        // Listed before the journal is replayed: what that writes may be named only later.
+        let orphans = shared.orphans(&known)?;
         let (mut journal, recovery) = Journal::open(shared.journal_options(), known.covered_sequence, known.positions_sequence)?;
         let mut next = known.next_sequences.clone();
         journal.replay(recovery, |journal, record| {
@@ -52,7 +55,11 @@ impl Shared {
         shared.newest.send_replace(journal.last_sequence());
         shared.state.lock().applied = journal.last_sequence();
         *shared.ingest.lock() = Some(Ingest { journal, next });
-        shared.remove_orphans()?;
+        for path in orphans {
+            tracing::info!(path = %path.display(), "removing an unfinished segment");
+            // Left for the next start if it fails.
+            let _ = shared.vfs.remove_file(&path);
+        }
         Ok(shared)
     }
 
@@ -167,18 +174,36 @@ impl Shared {
         Ok(files)
     }
 
-    /// Removes segment files that a crash left unnamed: their events are in the journal, and by now in memory.
-    fn remove_orphans(&self) -> Result<()> {
-        let named: Vec<Ulid> = self.state.lock().disk.iter().map(|segment| segment.meta().id).collect();
-        for (path, id) in self.segment_files()? {
-            if id.is_none_or(|id| !named.contains(&id)) {
-                tracing::info!(path = %path.display(), "removing an unfinished segment");
-                // Left for the next start if it fails.
-                let _ = self.vfs.remove_file(&path);
-            }
+    /// Segment files that a crash left unnamed: their events are in the journal. A catalog that has lost entries
+    /// leaves files unnamed too, and then they stay.
+    fn orphans(&self, known: &CatalogState) -> Result<Vec<PathBuf>> {
+        let files = self.segment_files()?;
+        let there: BTreeSet<Ulid> = files.iter().filter_map(|(_, id)| *id).collect();
+        let is_orphan = |id: &Option<Ulid>| id.is_none_or(|id| !known.segments.contains_key(&id));
+        let orphans: Vec<PathBuf> = files.into_iter().filter(|(_, id)| is_orphan(id)).map(|(path, _)| path).collect();
+        let missing = known.segments.keys().find(|id| !there.contains(id));
+        if let (Some(path), Some(what)) = (orphans.first(), missing.map(|id| format!("segment {id} is missing")).or_else(|| gap(known))) {
+            tracing::warn!(path = %path.display(), what, "segment files that the catalog does not name stay, since something is missing");
+            return Ok(Vec::new());
         }
-        Ok(())
+        Ok(orphans)
     }
+}
+
+/// The first gap between the segments of an index, or behind the last. What is missing before the first was removed.
+fn gap(known: &CatalogState) -> Option<String> {
+    let mut segments: Vec<&SegmentMeta> = known.segments.values().collect();
+    segments.sort_by_key(|meta| (&meta.index, meta.first_sequence));
+    let mut ends: BTreeMap<&str, u64> = BTreeMap::new();
+    for meta in segments {
+        let end = ends.entry(&meta.index).or_insert(meta.first_sequence);
+        if meta.first_sequence > *end {
+            return Some(format!("no segment has the events {end} to {} of index {}", meta.first_sequence - 1, meta.index));
+        }
+        *end = (*end).max(meta.first_sequence.saturating_add(meta.events));
+    }
+    let behind = |(index, next): (&Arc<str>, &u64)| ends.get(&**index).is_some_and(|end| end < next).then(|| index.clone());
+    known.next_sequences.iter().find_map(behind).map(|index| format!("no segment has the last events of index {index}"))
 }
 
 type ReadAll = (Box<dyn Catalog>, CatalogState, Vec<Replayed>);

@@ -37,7 +37,8 @@ pub struct IngestParams {
 
 /// Take lines as events.
 ///
-/// One event a line, any bytes. `Content-Encoding` may be gzip, deflate or zstd. Answered when durable.
+/// Any bytes; one event a line, or what the format of the lines says belongs together. `Content-Encoding` may be
+/// gzip, deflate or zstd. Answered when durable.
 #[utoipa::path(post, path = "/api/v1/ingest/raw", tag = "ingest", params(IngestParams),
     request_body(content = String, content_type = "text/plain", description = "Lines", example = json!("Nov 21 20:14:03 web-1 sshd[812]: session opened for user root\n")),
     responses(

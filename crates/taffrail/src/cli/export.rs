@@ -87,7 +87,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         };
         let counts = write(pieces, &mut sink).await?;
         sink.finish()?;
-        Ok(counts)
+        Ok::<_, Failure>(counts)
     };
     // Dropped when interrupted: what was written so far goes away with it.
     let counts = tokio::select! {
