@@ -72,6 +72,11 @@ pub struct Grouped<'a, 'l> {
 }
 
 impl<'l> Grouped<'_, 'l> {
+    /// The groups alone; what the values were read from is given back.
+    pub fn into_leaves(self) -> Vec<Leaf> {
+        self.leaves
+    }
+
     /// The values of all slots of a leaf's first row.
     pub fn first_row(&self, leaf: &Leaf) -> Vec<&'l [u8]> {
         let Some(row) = leaf.rows.first() else { return Vec::new() };

@@ -58,7 +58,7 @@ impl Default for StoreSettings {
 impl StoreSettings {
     /// Raw bytes in memory, those being written out included, at which appends wait.
     pub(super) fn memory_bytes_max(&self) -> usize {
-        self.flush_bytes.saturating_mul(5) / 2
+        self.flush_bytes.saturating_mul(2)
     }
 
     /// Raw bytes of all indexes in memory at which the largest of them is written out.

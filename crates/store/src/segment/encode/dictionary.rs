@@ -1,7 +1,7 @@
 //! Values of which there are few different ones: each different value once, and a number for each row.
 
 use super::put_ints;
-use crate::segment::blocks::BlockWriter;
+use crate::segment::blocks::{BlockWriter, Kind};
 use crate::segment::meta::Body;
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
@@ -67,7 +67,7 @@ pub fn as_dictionary<'v>(values: &[&'v [u8]], most: usize, out: &mut BlockWriter
     }
     let entries = numbered.entries;
     let lengths: Vec<i64> = entries.iter().map(|v| v.len() as i64).collect();
-    let (lengths, bytes) = (put_ints(&lengths, out)?, out.put(&entries.concat())?);
+    let (lengths, bytes) = (put_ints(&lengths, out)?, out.put(Kind::Text, &entries.concat())?);
     let body = Body::Dictionary { count: entries.len() as u32, lengths, bytes, numbers: put_ints(&numbers, out)? };
     Ok(Some((body, entries)))
 }

@@ -9,7 +9,7 @@ mod shared;
 
 pub use learned::Learned;
 
-use super::blocks::BlockWriter;
+use super::blocks::{BlockWriter, Kind};
 use super::ints;
 use super::meta::{ColumnMeta, NodeMeta, PageMeta, PatternMeta, Place, ZONE_ROWS};
 use learned::ColumnKey;
@@ -49,7 +49,7 @@ pub fn node(lines: &[&[u8]], class: &dyn Fn(usize) -> u32, times: Option<&[i64]>
     let grouped = group(lines, class, limits);
     let plans = plans(&grouped, depth);
     let gathered = Gathered::of(&grouped, &plans);
-    let Grouped { leaves, .. } = grouped;
+    let leaves = grouped.into_leaves();
     let columns = columns(&leaves, &plans, &gathered, times, depth, out)?;
     let (columns, shared) = columns;
     let order = if leaves.len() > 1 { Some(put_order(&leaves, lines.len(), out)?) } else { None };
@@ -218,7 +218,7 @@ fn plans(grouped: &Grouped<'_, '_>, depth: usize) -> Vec<Plan> {
 pub fn put_ints(values: &[i64], out: &mut BlockWriter) -> Result<Place> {
     let mut bytes = Vec::new();
     ints::encode(values, &mut bytes);
-    out.put(&bytes)
+    out.put(Kind::Numbers, &bytes)
 }
 
 /// Writes the range of times of each chunk of rows.

@@ -5,6 +5,7 @@ use super::dictionary::as_dictionary;
 use super::learned::ColumnKey;
 use super::numbers::as_numbers;
 use super::{Output, node, put_ints};
+use crate::segment::blocks::Kind;
 use crate::segment::meta::{Body, PageMeta};
 use crate::segment::stamp::{self, FilterKind};
 use taffrail_base::Result;
@@ -90,7 +91,7 @@ pub fn page(values: &[&[u8]], context: &Context<'_>, out: &mut Output<'_>) -> Re
 }
 
 /// Bytes of different values for which a byte of filter is spent at most.
-const FILTER_SHARE: usize = 12;
+const FILTER_SHARE: usize = 16;
 
 /// Bytes of a filter that any page may have.
 const FILTER_BYTES: usize = 256;
@@ -185,7 +186,7 @@ const FEW_NUMBERS_MIN: usize = if cfg!(test) { 16 } else { 256 };
 fn plain(values: &[&[u8]], out: &mut Output<'_>) -> Result<Body> {
     let lengths: Vec<i64> = values.iter().map(|v| v.len() as i64).collect();
     let lengths = put_ints(&lengths, &mut out.blocks)?;
-    Ok(Body::Plain { lengths, bytes: out.blocks.put(&values.concat())? })
+    Ok(Body::Plain { lengths, bytes: out.blocks.put(Kind::Text, &values.concat())? })
 }
 
 fn as_time(values: &[&[u8]], times: Option<&[i64]>, out: &mut Output<'_>) -> Result<Option<Body>> {
