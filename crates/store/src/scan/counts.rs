@@ -108,7 +108,8 @@ impl Scan {
             .collect();
         let groups: Vec<&str> = fields.iter().filter_map(CountField::group).collect();
         let (mut counts, mut decided) = (Counts::default(), true);
-        self.each(|scan, selections| {
+        // Where stored bytes are damaged, rows decide: they tell what they are without.
+        let readable = self.shared.each_once(|scan, selections| {
             for (pattern, selection) in selections.iter().enumerate().filter(|(_, selection)| **selection != Selection::None) {
                 decided &= groups.iter().all(|name| matches!(scan.plan(pattern, name), FieldPlan::Absent));
                 if decided {
@@ -117,7 +118,7 @@ impl Scan {
             }
             Ok(())
         })?;
-        Ok(decided.then(|| counts.finish(fields.len())))
+        Ok((decided && readable).then(|| counts.finish(fields.len())))
     }
 }
 
