@@ -193,8 +193,10 @@ pub fn extremes(scan: &SegmentScan<'_>, selections: &[Selection], known: Option<
     let mut range = known;
     let mut look = |chunk: usize, range: &mut Option<(i64, i64)>| -> Result<()> {
         let (from, to) = (chunk * ZONE_ROWS, ((chunk + 1) * ZONE_ROWS).min(rows));
-        if in_parts {
-            arrival.next.clone_from(&starts[chunk]);
+        // Where patterns match as a whole, the place of a row within its pattern does not matter.
+        match starts.get(chunk) {
+            Some(start) => arrival.next.clone_from(start),
+            None => arrival.next.fill(0),
         }
         let mut here: Vec<usize> = Vec::new();
         arrival.go(from, to, |row, _, _| here.push(row))?;
