@@ -299,7 +299,7 @@ impl Direct for ScanAnswers {
         self.scan.histogram(buckets)
     }
 
-    fn count_by(&self, fields: &[String]) -> Result<Option<Vec<(Vec<String>, u64)>>> {
+    fn count_by(&self, fields: &[String]) -> Result<Option<taffrail_store::scan::Counted>> {
         let Some(fields) = fields.iter().map(|name| self.field(name)).collect::<Option<Vec<_>>>() else { return Ok(None) };
         self.watched.set(self.scan.progress());
         self.scan.count_by(&fields)

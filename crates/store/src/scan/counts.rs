@@ -34,7 +34,7 @@ impl CountField {
 /// A field, ready to be found in patterns.
 enum Wanted {
     Column(Column),
-    Group { capture: Option<Capture>, regex: Regex, name: String },
+    Group { capture: Option<Box<Capture>>, regex: Regex, name: String },
 }
 
 /// Counts of values: numbers are counted as numbers as long as they can be.
@@ -93,16 +93,19 @@ fn number_kind(spelling: Spelling) -> Option<(u8, u8)> {
     }
 }
 
+/// The values of the fields, and how many events have them.
+pub type Counted = Vec<(Vec<String>, u64)>;
+
 impl Scan {
     /// The matching events counted by the values of fields, in no order; events that lack one are left out. `None`
     /// where events may have a field of the name of a group: which of the two counts is not decided here.
-    pub fn count_by(&self, fields: &[CountField]) -> Result<Option<Vec<(Vec<String>, u64)>>> {
+    pub fn count_by(&self, fields: &[CountField]) -> Result<Option<Counted>> {
         let wanted: Vec<Wanted> = fields
             .iter()
             .map(|field| match field {
                 CountField::Column(column) => Wanted::Column(column.clone()),
                 CountField::Group(regex, name) => {
-                    Wanted::Group { capture: Capture::new(regex, name), regex: regex.clone(), name: name.clone() }
+                    Wanted::Group { capture: Capture::new(regex, name).map(Box::new), regex: regex.clone(), name: name.clone() }
                 }
             })
             .collect();

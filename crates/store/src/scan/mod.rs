@@ -19,7 +19,7 @@ mod times;
 mod values;
 mod walk;
 
-pub use counts::CountField;
+pub use counts::{CountField, Counted};
 pub use missing::Missing;
 pub use plan::{Scan, ScanStream};
 pub use rows::schema;
