@@ -4,6 +4,7 @@
 //! column, last per row. Only the columns that a request names are read.
 
 mod filter;
+mod lines;
 mod plan;
 mod rows;
 mod select;

@@ -51,7 +51,11 @@ impl Numeric {
                 let spelled = (wanted.checked_ilog10().unwrap_or(0) as usize + 1).max(width as usize);
                 let wanted = wanted.unsigned_abs();
                 // A sign is a breaker.
-                Some(if spelled == len { Selection::of(numbers.len(), |row| numbers[row].unsigned_abs() == wanted) } else { Selection::None })
+                Some(if spelled == len {
+                    Selection::of(numbers.len(), |row| numbers[row].unsigned_abs() == wanted)
+                } else {
+                    Selection::None
+                })
             }
             (Spelling::Decimal(scale), Some((wanted, len)), _) => {
                 let unit = decimal_unit(scale);

@@ -43,7 +43,7 @@ impl Strings {
     }
 
     /// Adds one that `write` appends to the bytes.
-    fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+    pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.bytes);
         self.ends.push(self.bytes.len());
     }
@@ -264,6 +264,7 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
             Ok(Values::Affix(prefix.clone(), Box::new(inner), suffix.clone()))
         }
         Body::Nested(node) => nested(blocks, node).map(Values::Each),
+        Body::Lines(lines) => lines.values(blocks, rows).map(Values::Each),
         Body::Uuid { upper, bytes } => hex(blocks, 32, *upper, *bytes, rows).map(Values::Uuid),
         Body::Shared { dictionary, numbers } => {
             let entries = blocks.dictionary(*dictionary)?;
@@ -333,7 +334,8 @@ pub fn order(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Vec<u32>> {
         .collect()
 }
 
-fn nested(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Strings> {
+/// The values of a node, in order.
+pub fn nested(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Strings> {
     let columns = node
         .patterns
         .iter()

@@ -9,6 +9,7 @@ mod encode;
 mod fuse;
 mod inspect;
 mod ints;
+pub(crate) mod lines;
 pub(crate) mod meta;
 pub(crate) mod stamp;
 mod wire;
