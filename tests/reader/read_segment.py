@@ -17,7 +17,7 @@ import struct
 import sys
 
 MAGIC = b"TAFSEG\x00"
-VERSIONS = (1,)
+VERSIONS = (1, 2)
 TRAILER = struct.Struct("<QIII8s")
 BYTES_MAX = 1 << 30
 DEPTH_MAX = 8
@@ -165,6 +165,8 @@ class Footer:
         self.classes = cursor.many(cursor.text)
         self.origins = cursor.many(lambda: [cursor.text() for _ in range(5)])
         self.time, self.received, self.origin, self.problems = (cursor.place() for _ in range(4))
+        self.zones = (cursor.place(), cursor.place()) if version >= 2 and cursor.byte() else None
+        self.dictionaries = cursor.many(lambda: self.page(0)) if version >= 2 else []
         self.events = self.node(0)
         cursor.end()
 
@@ -181,27 +183,44 @@ class Footer:
             raise Damaged("nodes are nested too deep")
         cursor = self.cursor
         rows, order = cursor.varint(), cursor.optional_place()
-        patterns = cursor.many(lambda: self.pattern(depth))
+        shared = cursor.many(lambda: cursor.many(lambda: self.page(depth))) if self.version >= 2 else []
+        taken = [0] * len(shared)
+        patterns = cursor.many(lambda: self.pattern(depth, shared, taken))
+        for pages, count in zip(shared, taken):
+            if rows_of(pages) != count:
+                raise Damaged("a shared column of another length than the patterns that share it")
         if sum(pattern["rows"] for pattern in patterns) != rows:
             raise Damaged("the rows of the patterns are not those of their node")
-        return {"rows": rows, "order": order, "patterns": patterns}
+        return {"rows": rows, "order": order, "shared": shared, "patterns": patterns}
 
-    def pattern(self, depth):
+    def pattern(self, depth, shared, taken):
         cursor = self.cursor
         cursor.varint()  # its class
         pieces = pieces_of(cursor.bytes())
         rows = cursor.varint()
         slots = sum(1 for piece in pieces if isinstance(piece, int))
-        columns = [cursor.many(lambda: self.page(depth)) for _ in range(slots)]
-        for column in columns:
-            if sum(page["rows"] for page in column) != rows:
+        columns = []
+        for _ in range(slots):
+            number = cursor.varint() if self.version >= 2 else 0
+            if number > len(shared):
+                raise Damaged("a shared column that is not there")
+            if number:
+                # Its rows in the column follow those of the patterns before it.
+                columns.append({"shared": number - 1, "first": taken[number - 1]})
+                taken[number - 1] += rows
+                continue
+            pages = cursor.many(lambda: self.page(depth))
+            if rows_of(pages) != rows:
                 raise Damaged("the rows of a column's pages are not those of its pattern")
+            columns.append({"shared": None, "pages": pages})
         return {"pieces": pieces, "rows": rows, "columns": columns}
 
     def page(self, depth):
         cursor = self.cursor
         rows = cursor.varint()
         cursor.varint(), cursor.varint()  # mask, longest value
+        if self.version >= 2 and cursor.byte():
+            cursor.signed(), cursor.varint()  # range of the numbers
         if cursor.byte() != 0:
             cursor.place()  # filter
         return {"rows": rows, "body": self.body(depth + 1)}
@@ -231,7 +250,18 @@ class Footer:
             return affix, (cursor.bytes(), cursor.bytes(), self.body(depth + 1))
         if code == 9:
             return nested, (self.node(depth + 1),)
+        if code == 10 and self.version >= 2:
+            return uuid, (cursor.byte() != 0, cursor.place())
+        if code == 11 and self.version >= 2:
+            return from_dictionary, (cursor.varint(), cursor.place())
+        if code == 12 and self.version >= 2:
+            return lines, (cursor.varint(), cursor.place(), cursor.optional_place(), self.node(depth + 1))
         raise Damaged(f"encoding {code} is unknown")
+
+
+def rows_of(pages):
+    """The rows of a column's pages together."""
+    return sum(page["rows"] for page in pages)
 
 
 def pieces_of(key):
@@ -261,7 +291,8 @@ def constant(segment, rows, times, value):
 
 
 def integer(segment, rows, times, width, place):
-    return [b"%0*d" % (width, number) for number in segment.integers(place, rows)]
+    sign = lambda number: b"-" if number < 0 else b""
+    return [sign(number) + b"%0*d" % (width, abs(number)) for number in segment.integers(place, rows)]
 
 
 def decimal(segment, rows, times, scale, place):
@@ -279,6 +310,11 @@ def hexadecimal(segment, rows, times, upper, digits, place):
         raise Damaged("hexadecimal digits of another number")
     text = data.hex().upper() if upper else data.hex()
     return [text[row * digits : (row + 1) * digits].encode() for row in range(rows)]
+
+
+def uuid(segment, rows, times, upper, place):
+    values = hexadecimal(segment, rows, times, upper, 32, place)
+    return [b"-".join((v[:8], v[8:12], v[12:16], v[16:20], v[20:])) for v in values]
 
 
 MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
@@ -342,10 +378,17 @@ def split(data, lengths):
 
 def dictionary(segment, rows, times, count, lengths, data, numbers):
     entries = split(segment.bytes(data), segment.integers(lengths, count))
-    found = segment.integers(numbers, rows)
-    if any(not 0 <= number < count for number in found):
+    return choose(entries, segment.integers(numbers, rows))
+
+
+def from_dictionary(segment, rows, times, dictionary, numbers):
+    return choose(segment.dictionary(dictionary), segment.integers(numbers, rows))
+
+
+def choose(entries, numbers):
+    if any(not 0 <= number < len(entries) for number in numbers):
         raise Damaged("a number beyond the dictionary")
-    return [entries[number] for number in found]
+    return [entries[number] for number in numbers]
 
 
 def plain(segment, rows, times, lengths, data):
@@ -363,6 +406,21 @@ def nested(segment, rows, times, node):
     return segment.node(node, None)
 
 
+def lines(segment, rows, times, count, counts, numbers, node):
+    if count > 1 << 24 or rows > count:
+        raise Damaged("lines that do not fit their page")
+    known = segment.node(node, None)
+    counts = segment.integers(counts, rows)
+    numbers = segment.integers(numbers, count) if numbers else range(count)
+    if sum(counts) != count or min(counts, default=1) < 1 or (count and not 0 <= min(numbers) <= max(numbers) < len(known)):
+        raise Damaged("lines that do not fit their page")
+    values, at = [], 0
+    for value in counts:
+        values.append(b"\n".join(known[number] for number in numbers[at : at + value]))
+        at += value
+    return values
+
+
 # ---- the whole -----------------------------------------------------------------------------------------------
 
 
@@ -377,7 +435,7 @@ class Segment:
             raise Damaged("this is no segment of a version that this reader knows")
         if offset + stored + TRAILER.size != len(data) or length > BYTES_MAX:
             raise Damaged("the footer's place is wrong")
-        self.data, self.unpacked = data, {}
+        self.data, self.unpacked, self.entries = data, {}, {}
         self.footer = Footer(unpack(data[offset : offset + stored], length, crc, True, "the footer"), magic[7])
 
     def block(self, number):
@@ -411,30 +469,55 @@ class Segment:
         """The values of a node in their order; `times` are the event times of its rows."""
         rows, patterns = node["rows"], node["patterns"]
         order = [0] * rows if node["order"] is None else self.integers(node["order"], rows)
-        rows_of = [[] for _ in patterns]
+        mine_of = [[] for _ in patterns]
         for row, number in enumerate(order):
             if not 0 <= number < len(patterns):
                 raise Damaged("a row of a pattern that is not there")
-            rows_of[number].append(row)
+            mine_of[number].append(row)
+        if any(len(mine) != pattern["rows"] for pattern, mine in zip(patterns, mine_of)):
+            raise Damaged("the order does not fit the rows of the patterns")
+        shared = [self.shared(number, pages, node, mine_of, times) for number, pages in enumerate(node["shared"])]
         values = [b""] * rows
-        for pattern, mine in zip(patterns, rows_of):
-            if len(mine) != pattern["rows"]:
-                raise Damaged("the order does not fit the rows of the patterns")
-            mine_times = None if times is None else [times[row] for row in mine]
-            columns = [self.column(column, mine_times) for column in pattern["columns"]]
+        for pattern, mine in zip(patterns, mine_of):
+            columns = []
+            for column in pattern["columns"]:
+                if column["shared"] is None:
+                    columns.append(self.column(column["pages"], mine, times))
+                else:
+                    columns.append(shared[column["shared"]][column["first"] : column["first"] + len(mine)])
             for at, row in enumerate(mine):
                 slots = iter(columns)
                 values[row] = b"".join(next(slots)[at] if isinstance(piece, int) else piece for piece in pattern["pieces"])
         return values
 
-    def column(self, pages, times):
-        """The values of a column."""
+    def shared(self, number, pages, node, mine_of, times):
+        """The values of a column that several patterns share."""
+        rows = []
+        for pattern, mine in zip(node["patterns"], mine_of):
+            for column in pattern["columns"]:
+                rows += mine if column["shared"] == number else []
+        return self.column(pages, rows, times)
+
+    def column(self, pages, rows, times):
+        """The values of a column that belong to these rows, of which times are `times`."""
         values = []
         for page in pages:
             kind, details = page["body"]
-            start, end = len(values), len(values) + page["rows"]
-            values += kind(self, page["rows"], None if times is None else times[start:end], *details)
+            mine = rows[len(values) : len(values) + page["rows"]]
+            values += kind(self, page["rows"], None if times is None else [times[row] for row in mine], *details)
         return values
+
+    def dictionary(self, number):
+        """The entries of one of the segment's dictionaries."""
+        if number >= len(self.footer.dictionaries):
+            raise Damaged(f"there is no dictionary {number}")
+        if number not in self.entries:
+            page = self.footer.dictionaries[number]
+            kind, details = page["body"]
+            if kind in (nested, from_dictionary):
+                raise Damaged("a dictionary that refers elsewhere")
+            self.entries[number] = kind(self, page["rows"], None, *details)
+        return self.entries[number]
 
     def events(self):
         """Raw bytes, event time, receive time, origin number and problems of every event, in arrival order."""

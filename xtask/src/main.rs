@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
+mod crash;
 mod demo;
 mod docs;
 mod run;
@@ -31,8 +32,14 @@ cargo xtask <command>
           --binary FILE     measure this program instead of building one
           --megabytes N     size of the generated log (default 1000; the marks are for that)
           --no-yardsticks   leave out DuckDB and chdb
+          --log-only        leave out all but the generated log and its questions
           --no-write        print only
           --generate FILE   write the generated log to a file and measure nothing
+  crash   power cuts, kills and full disks, many of them; as root, on real file systems too
+          --cuts N          of a file system in a file (default 300)
+          --states N        of the simulated disk (default 200000)
+          --kills N         of a process that writes (default 1000)
+          --server-kills N  of a server under load (default 100)
   docs    write the generated parts of the manual anew
           --check           fail if one is not up to date
 ";
@@ -55,6 +62,7 @@ fn dispatch(command: &str, arguments: Arguments) -> Result<()> {
         "test" => test::run(arguments),
         "tidy" => tidy::run(arguments),
         "bench" => bench::run(arguments),
+        "crash" => crash::run(arguments),
         "docs" => docs::run(arguments),
         "" | "help" | "-h" | "--help" => {
             print!("{HELP}");

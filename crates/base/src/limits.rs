@@ -30,6 +30,26 @@ pub const MEMORY_SEGMENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Events a segment may hold: row numbers are 32 bits, and a search works on one segment at a time.
 pub const SEGMENT_EVENTS_MAX: usize = 1_000_000;
 
+/// Raw bytes of a segment that is merged from smaller ones: merging holds about three times as much in memory, and it
+/// runs beside ingest.
+pub const MERGED_SEGMENT_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Events of such a segment, for the same reason.
+pub const MERGED_SEGMENT_EVENTS_MAX: usize = 500_000;
+
+/// Segments merged into one at most: each is an open file and a directory in memory.
+pub const MERGE_INPUTS_MAX: usize = 64;
+
+/// Bytes on the disk for what was read of segments in an object store: some thousand footers and the blocks of recent
+/// searches.
+pub const ARCHIVE_CACHE_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Bytes of the file that makes room for a commit on a disk that is full to the last byte.
+pub const BALLAST_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Legal holds at once: every removal looks at all of them.
+pub const HOLDS_MAX: usize = 1_000;
+
 /// Age after which a memory segment is written out even if small, in seconds.
 pub const MEMORY_SEGMENT_AGE_SECONDS_MAX: u64 = 300;
 
@@ -160,6 +180,10 @@ pub const FOLDER_DEPTH_MAX: usize = 64;
 /// newest again and again.
 pub const OPEN_SEGMENTS_MAX: usize = 256;
 
+/// Bytes of unpacked blocks that a store keeps for searches: what the searches of one person touch, and a small
+/// part of the memory that ingest may take.
+pub const BLOCK_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// Raw bytes that wait for the journal: two full batches of a few inputs; beyond it, senders wait.
 pub const APPEND_QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -198,3 +222,13 @@ pub const JSON_DEPTH_MAX: usize = 64;
 
 /// Findings of a check that are shown; the rest is counted. Who has more restores from a copy.
 pub const CHECK_FINDINGS_MAX: usize = 1_000;
+
+/// Rows of a group of an exported Parquet file: what DuckDB reads at a time, about.
+pub const EXPORT_GROUP_ROWS_MAX: usize = 131_072;
+
+/// Bytes of events in a group of an exported Parquet file, which is held in memory until it is written.
+pub const EXPORT_GROUP_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Bytes of the values of a page that are put together from others: pages are cut at 4 MiB, or hold one event of the
+/// longest kind. More is damage: a few bytes could otherwise claim any amount.
+pub const PAGE_VALUES_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;

@@ -91,6 +91,10 @@ pub trait Vfs: Send + Sync + Debug {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
     /// Bytes that can still be written below `path`.
     fn available_bytes(&self, path: &Path) -> io::Result<u64>;
+    /// Bytes of the file system that `path` is on, used and free.
+    fn total_bytes(&self, _path: &Path) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// The whole content of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {

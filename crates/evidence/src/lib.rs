@@ -7,7 +7,7 @@
 //! - [`merkle`] the tree: leaf and interior hashes, a root that is computed as leaves arrive.
 //! - [`proof`] inclusion and consistency proofs, how they are made and how they are checked.
 //! - [`note`] signed notes, [`checkpoint`] the text that is signed.
-//! - [`seal`] the line of a segment; [`log`] the files on disk; [`verify`](mod@verify) checks them all again.
+//! - [`seal`] the line of a segment, [`removal`] the line of one that is gone; [`log`] the files on disk; [`verify`](mod@verify) checks them all again.
 //!
 //! This crate knows neither events nor the store: a segment is a file with a name. [`merkle`], [`proof`],
 //! [`note`] and [`checkpoint`] do no I/O at all; the rest reaches the disk through `base::Vfs` only.
@@ -22,6 +22,7 @@ pub mod merkle;
 pub mod note;
 pub mod proof;
 mod records;
+pub mod removal;
 pub mod seal;
 pub mod verify;
 
@@ -29,5 +30,6 @@ pub use checkpoint::Checkpoint;
 pub use log::SealLog;
 pub use merkle::{Frontier, Hash};
 pub use note::{Signer, Verifier};
+pub use removal::SegmentRemoval;
 pub use seal::{SegmentSeal, seal_segment};
 pub use verify::{Report, check_keys, verify};

@@ -6,9 +6,10 @@ use crate::merkle::{Frontier, Hash};
 use crate::note::{Signer, Verifier};
 use crate::proof;
 use crate::records::{AppendFile, Line, Lines, write_file};
+use crate::removal::SegmentRemoval;
 use crate::seal::SegmentSeal;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use taffrail_base::limits::EVIDENCE_SEALS_MAX;
@@ -29,7 +30,8 @@ pub struct SealLog {
     signer: Signer,
     leaves: Vec<Hash>,
     tree: Frontier,
-    numbers: BTreeMap<String, u64>,
+    numbers: BTreeMap<String, (u64, Hash)>,
+    removed: BTreeSet<Hash>,
     seals: AppendFile,
     checkpoints: AppendFile,
     newest: Option<String>,
@@ -76,6 +78,7 @@ impl SealLog {
             leaves: read.leaves,
             tree: read.tree,
             numbers: read.numbers,
+            removed: read.removed,
             seals: AppendFile::open(&*vfs, &folder.join(SEALS), read.len, "")?,
             checkpoints: AppendFile::open(&*vfs, &folder.join(CHECKPOINTS), checkpoints_len, &last_record)?,
             newest: note,
@@ -92,11 +95,32 @@ impl SealLog {
         self.numbers.contains_key(path)
     }
 
+    /// The root that the segment at `path` was sealed with.
+    pub fn root(&self, path: &str) -> Option<Hash> {
+        self.numbers.get(path).map(|(_, root)| *root)
+    }
+
+    /// Adds the record of a removal and signs the tree with it; both are durable on return. The same record again
+    /// adds nothing.
+    pub fn record_removal(&mut self, removal: &SegmentRemoval) -> Result<()> {
+        if !removal.is_valid() {
+            let what = format!("{removal:?} cannot be recorded: the path or the rule are not what can stand in a line");
+            return Err(Error::new(ErrorKind::Invalid, what));
+        }
+        let leaf = removal.leaf();
+        if self.removed.contains(&leaf) {
+            return Ok(());
+        }
+        self.append(&removal.line(), leaf)?;
+        self.removed.insert(leaf);
+        Ok(())
+    }
+
     /// Adds a seal and signs the tree with it; both are durable on return. The same seal again adds nothing;
     /// another seal for the same path is refused: a segment never changes.
     pub fn record(&mut self, seal: &SegmentSeal) -> Result<()> {
         let leaf = seal.leaf();
-        if let Some(&number) = self.numbers.get(&seal.path) {
+        if let Some(&(number, _)) = self.numbers.get(&seal.path) {
             if self.leaves.get(number as usize) == Some(&leaf) {
                 return Ok(());
             }
@@ -104,19 +128,26 @@ impl SealLog {
             return Err(Error::corrupt(&seal.path, what)
                 .with_hint("a segment is never changed after it was sealed: restore the file from a backup"));
         }
+        let number = self.tree.size();
+        self.append(&seal.line(), leaf)?;
+        self.numbers.insert(seal.path.clone(), (number, seal.root));
+        Ok(())
+    }
+
+    /// Adds a line and signs the tree with it.
+    fn append(&mut self, line: &str, leaf: Hash) -> Result<()> {
         if self.leaves.len() >= EVIDENCE_SEALS_MAX {
             let what = format!("the log of seals is full: EVIDENCE_SEALS_MAX is {EVIDENCE_SEALS_MAX}");
             return Err(Error::new(ErrorKind::Limit, what));
         }
         self.checkpoints.check()?;
-        self.seals.append(&format!("{}\n", seal.line()))?;
+        self.seals.append(&format!("{line}\n"))?;
         // From here on the line is durable. It counts once the tree that ends with it is signed.
         let mut tree = self.tree.clone();
         tree.push(leaf);
         let origin = self.signer.verifier().name().to_owned();
         let note = self.signer.sign(&Checkpoint { origin, size: tree.size(), root: tree.root() }.text());
         self.checkpoints.append(&format!("{note}\n"))?;
-        self.numbers.insert(seal.path.clone(), self.tree.size());
         self.leaves.push(leaf);
         self.tree = tree;
         self.newest = Some(note);
@@ -136,7 +167,7 @@ impl SealLog {
     /// The proof that `seal` is in the log, under the newest checkpoint.
     pub fn prove(&self, seal: &SegmentSeal) -> Result<SegmentProof> {
         let missing = || Error::new(ErrorKind::NotFound, format!("{}: this seal is not in the log", seal.path));
-        let index = *self.numbers.get(&seal.path).ok_or_else(missing)?;
+        let (index, _) = *self.numbers.get(&seal.path).ok_or_else(missing)?;
         let note = self.newest.clone().ok_or_else(missing)?;
         if self.leaves[index as usize] != seal.leaf() {
             return Err(missing());
@@ -260,13 +291,14 @@ fn read_newest(vfs: &dyn Vfs, path: &Path, verifier: &Verifier) -> Result<Newest
 struct Seals {
     leaves: Vec<Hash>,
     tree: Frontier,
-    numbers: BTreeMap<String, u64>,
+    numbers: BTreeMap<String, (u64, Hash)>,
+    removed: BTreeSet<Hash>,
     len: u64,
 }
 
 /// Reads the seals under the newest checkpoint; they must lead to its root. What stands behind them is left out.
 fn read_seals(vfs: &dyn Vfs, path: &Path, signed: Option<&Checkpoint>) -> Result<Seals> {
-    let mut read = Seals { leaves: Vec::new(), tree: Frontier::new(), numbers: BTreeMap::new(), len: 0 };
+    let mut read = Seals { leaves: Vec::new(), tree: Frontier::new(), numbers: BTreeMap::new(), removed: BTreeSet::new(), len: 0 };
     let Some(signed) = signed else { return Ok(read) };
     let broken = |what: String| Error::corrupt(path.display(), what).with_hint("restore the file from a backup");
     let mut lines = Lines::open(vfs, path)?;
@@ -274,10 +306,16 @@ fn read_seals(vfs: &dyn Vfs, path: &Path, signed: Option<&Checkpoint>) -> Result
         let number = read.tree.size();
         let line = lines.as_mut().map_or(Ok(None), Lines::next)?;
         let line = line.ok_or_else(|| broken(format!("it holds {number} seals, but {} were signed", signed.size)))?;
-        let seal = SegmentSeal::parse(&line.text).filter(|_| line.complete);
-        let seal = seal.ok_or_else(|| broken(format!("line {} is not a seal, but it was signed", number + 1)))?;
-        let leaf = seal.leaf();
-        read.numbers.insert(seal.path, number);
+        let leaf = Hash::of_leaf(line.text.as_bytes());
+        match (SegmentSeal::parse(&line.text), SegmentRemoval::parse(&line.text)) {
+            (Some(seal), _) if line.complete => {
+                read.numbers.insert(seal.path, (number, seal.root));
+            }
+            (_, Some(_)) if line.complete => {
+                read.removed.insert(leaf);
+            }
+            _ => return Err(broken(format!("line {} is neither a seal nor a removal, but it was signed", number + 1))),
+        }
         read.leaves.push(leaf);
         read.tree.push(leaf);
     }

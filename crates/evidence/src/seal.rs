@@ -46,7 +46,7 @@ impl SegmentSeal {
 }
 
 /// Whether `path` stays inside the folder that it is relative to, and stays on its line.
-fn check_path(path: &str) -> bool {
+pub(crate) fn check_path(path: &str) -> bool {
     !path.is_empty()
         && path.len() <= 1024
         && !path.contains(|c: char| c.is_control() || c == '\\')

@@ -6,7 +6,9 @@ use crate::log::{CHECKPOINTS, KEY, Notes, PUBLIC_KEY, SEALS, read_private_key};
 use crate::merkle::{Frontier, Hash};
 use crate::note::Verifier;
 use crate::records::Lines;
+use crate::removal::SegmentRemoval;
 use crate::seal::{SegmentSeal, hash_file};
+use std::collections::BTreeMap;
 use std::path::Path;
 use taffrail_base::limits::EVIDENCE_FINDINGS_MAX;
 use taffrail_base::{Error, ErrorKind, Result, Vfs};
@@ -46,6 +48,10 @@ pub struct Report {
     pub files_intact: u64,
     /// Bytes of these.
     pub bytes_intact: u64,
+    /// Sealed files that were removed by a recorded rule.
+    pub files_removed: u64,
+    /// Sealed files that are in an object store: they are not read here.
+    pub files_archived: u64,
     /// The broken places in the order they were met, the first `EVIDENCE_FINDINGS_MAX` of them.
     pub findings: Vec<Finding>,
     /// All broken places.
@@ -153,6 +159,7 @@ fn check_seals(vfs: &dyn Vfs, data: &Path, folder: &Path, claims: &[Claim], skip
     let mut claims = claims.iter().peekable();
     let mut tree = Frontier::new();
     let mut lines = Lines::open(vfs, &path)?;
+    let mut files: BTreeMap<String, (SegmentSeal, Place)> = BTreeMap::new();
     loop {
         let root = claims.peek().filter(|claim| claim.size == tree.size()).map(|_| tree.root());
         while let Some(claim) = claims.next_if(|claim| claim.size == tree.size()) {
@@ -174,10 +181,20 @@ fn check_seals(vfs: &dyn Vfs, data: &Path, folder: &Path, claims: &[Claim], skip
         // The leaf is the bytes of the line, whether they make sense or not: the root tells what was signed.
         tree.push(Hash::of_leaf(line.text.as_bytes()));
         report.seals += 1;
-        match SegmentSeal::parse(&line.text).filter(|_| line.complete) {
-            None => report.note(place, "the line is not a seal", !line.complete),
-            Some(seal) if !skip_files => check_file(vfs, data, &seal, report)?,
-            Some(_) => {}
+        match (SegmentSeal::parse(&line.text), SegmentRemoval::parse(&line.text)) {
+            (Some(seal), _) if line.complete => {
+                files.insert(seal.path.clone(), (seal, Place::Here));
+            }
+            (_, Some(removal)) if line.complete => remove(&mut files, &removal, place, report),
+            _ => report.note(place, "the line is neither a seal nor a removal", !line.complete),
+        }
+    }
+    for (seal, place) in files.values() {
+        match place {
+            Place::Gone => report.files_removed += 1,
+            Place::Elsewhere => report.files_archived += 1,
+            Place::Here if skip_files => {}
+            Place::Here => check_file(vfs, data, seal, report)?,
         }
     }
     for claim in claims {
@@ -191,6 +208,27 @@ fn check_seals(vfs: &dyn Vfs, data: &Path, folder: &Path, claims: &[Claim], skip
         report.note(path.display().to_string(), what, true);
     }
     Ok(())
+}
+
+/// Where a sealed file has to be.
+#[derive(Clone, Copy)]
+enum Place {
+    Here,
+    Elsewhere,
+    Gone,
+}
+
+/// Takes a removal into account; it has to be of the very file that was sealed.
+fn remove(files: &mut BTreeMap<String, (SegmentSeal, Place)>, removal: &SegmentRemoval, place: String, report: &mut Report) {
+    match files.get_mut(&removal.path) {
+        Some((seal, _)) if Some(seal.root) != removal.root || seal.bytes != removal.bytes || seal.events != removal.events => {
+            report.add(place, format!("what it says of {} is not what was sealed", removal.path));
+        }
+        Some((_, at)) => *at = if removal.is_moved() { Place::Elsewhere } else { Place::Gone },
+        None if removal.root.is_some() => report.add(place, format!("{} was removed before it was sealed, with a root", removal.path)),
+        // Removed before it could be sealed.
+        None => {}
+    }
 }
 
 /// Looks at the two key files: what they hold must be keys, and belong together. Gives what is wrong.

@@ -63,6 +63,13 @@ pub struct Leaf {
     positions: Vec<u32>,
 }
 
+impl Leaf {
+    /// Lines whose pattern is known already; where their values are is known to who says so.
+    pub fn given(class: u32, pattern: Pattern, rows: Vec<u32>) -> Self {
+        Self { class, pattern, rows, shape: None, places: Vec::new(), positions: Vec::new() }
+    }
+}
+
 /// Lines, grouped.
 #[derive(Debug)]
 pub struct Grouped<'a, 'l> {
@@ -73,6 +80,11 @@ pub struct Grouped<'a, 'l> {
 }
 
 impl<'l> Grouped<'_, 'l> {
+    /// The groups alone; what the values were read from is given back.
+    pub fn into_leaves(self) -> Vec<Leaf> {
+        self.leaves
+    }
+
     /// The values of all slots of a leaf's first row.
     pub fn first_row(&self, leaf: &Leaf) -> Vec<&'l [u8]> {
         let Some(row) = leaf.rows.first() else { return Vec::new() };

@@ -1,11 +1,13 @@
 //! Searches over a store: the one door for the server and the command line.
 
+mod export;
 mod message;
 mod over;
 mod preview;
 mod run;
 mod tail;
 
+pub use export::ExportOrder;
 pub use message::{SearchMessage, SearchRequest};
 pub use over::{Outcome, over};
 pub use run::Batches;
@@ -112,6 +114,11 @@ impl Engine {
     /// (and what the query's commands use); a query that makes a table has no such column.
     pub async fn batches(&self, request: SearchRequest, raw_bytes: bool) -> Result<Batches, QueryError> {
         run::batches(self.clone(), request, raw_bytes).await
+    }
+
+    /// The events of a search, oldest first, with the named columns; the search must be one without commands.
+    pub async fn export(&self, request: SearchRequest, columns: &[String], order: ExportOrder) -> Result<Batches, QueryError> {
+        export::export(self.clone(), request, columns, order).await
     }
 
     /// Counts the events over time that the base search and the row-by-row commands after it let through.
@@ -224,6 +231,7 @@ pub(crate) fn prepare(
     let wanted = Wanted {
         search: query.search.clone(),
         more: query.leading_searches().cloned().collect(),
+        regexes: query.leading_regexes(),
         earliest: from.unwrap_or(Timestamp::MIN),
         latest: to.unwrap_or(Timestamp::MAX),
         index_earliest: index_earliest.unwrap_or(Timestamp::MIN),

@@ -26,11 +26,21 @@ pub struct Message {
 }
 
 /// Collects the messages of one search; cheap to clone, the clones share what is collected.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Messages(Arc<Mutex<Inner>>);
 
-#[derive(Debug, Default)]
+impl std::fmt::Debug for Messages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(&self.0.lock().all).finish()
+    }
+}
+
+/// Tells what is missing from an answer, now that it is asked.
+type Watch = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
+#[derive(Default)]
 struct Inner {
+    watches: Vec<Watch>,
     all: Vec<Message>,
     taken: usize,
     inexact: bool,
@@ -59,13 +69,28 @@ impl Messages {
         self.add(Severity::Warn, text);
     }
 
+    /// Has `watch` asked at the end, when somebody wants to know whether the answer is exact: what it says is missing.
+    pub fn watch(&self, watch: impl Fn() -> Vec<String> + Send + Sync + 'static) {
+        self.0.lock().watches.push(Arc::new(watch));
+    }
+
+    fn look(&self) {
+        let watches = self.0.lock().watches.clone();
+        for sentence in watches.iter().flat_map(|watch| watch()) {
+            self.0.lock().inexact = true;
+            self.truncated(sentence);
+        }
+    }
+
     /// Whether every value is exact.
     pub fn is_exact(&self) -> bool {
+        self.look();
         !self.0.lock().inexact
     }
 
     /// Whether rows were left out.
     pub fn is_truncated(&self) -> bool {
+        self.look();
         self.0.lock().truncated
     }
 

@@ -3,6 +3,7 @@
 use crate::commands::{self, Command, Planned, Planner, Required};
 use crate::exec::Flow;
 use crate::language::{Pipeline, QueryError, SearchExpr, Span, TimeBounds};
+use regex::Regex;
 use std::fmt;
 use std::sync::Arc;
 use taffrail_base::limits::QUERY_BYTES_MAX;
@@ -46,12 +47,25 @@ impl Query {
 
     /// The searches that directly follow the base search: the store can evaluate them with it.
     pub fn leading_searches(&self) -> impl Iterator<Item = &SearchExpr> {
-        self.commands.iter().map_while(|(command, _)| command.as_search())
+        self.commands[..self.leading()].iter().filter_map(|(command, _)| command.as_search())
+    }
+
+    /// How many commands at the beginning the store can evaluate with the base search.
+    fn leading(&self) -> usize {
+        let whole = |command: &dyn Command| command.as_search().is_some() || command.text_filter().is_some_and(|text| text.complete);
+        self.commands.iter().take_while(|(command, _)| whole(&**command)).count()
+    }
+
+    /// The expressions that the text of events has to match: those of the commands that the store evaluates, and of
+    /// the one after them, which looks at the rest of its conditions itself.
+    pub fn leading_regexes(&self) -> Vec<Regex> {
+        let filters = self.commands.iter().take(self.leading() + 1).filter_map(|(command, _)| command.text_filter());
+        filters.flat_map(|filter| filter.regexes.iter().cloned()).collect()
     }
 
     /// The commands that are left when the store has evaluated the leading searches.
     pub fn rest(&self) -> &[(Arc<dyn Command>, Span)] {
-        &self.commands[self.leading_searches().count()..]
+        &self.commands[self.leading()..]
     }
 
     /// Whether the outcome is a table.
@@ -127,8 +141,8 @@ pub async fn plan(mut input: Flow, commands: &[(Arc<dyn Command>, Span)], planne
             Planned::Flow(flow) => flow,
             Planned::Later(work) => work.await.map_err(|error| error.or_at(*span))?,
         };
-        // What the store can count is what the first command gets, not what it gives.
-        planner.direct = None;
+        // What the store can count is what the first command gets; seldom also what it gives.
+        planner.direct = planner.direct.as_ref().and_then(|direct| command.direct(direct));
     }
     Ok(input)
 }

@@ -11,6 +11,7 @@ use crate::exec::Flow;
 use crate::language::{QueryError, SearchExpr};
 use crate::messages::Messages;
 use futures::future::BoxFuture;
+use regex::Regex;
 use std::sync::Arc;
 use taffrail_event::Timestamp;
 use taffrail_store::scan::ScanProgress;
@@ -22,6 +23,8 @@ pub struct Wanted {
     pub search: SearchExpr,
     /// Searches that directly follow; events have to match these too.
     pub more: Vec<SearchExpr>,
+    /// Expressions that the text of the events has to match too.
+    pub regexes: Vec<Regex>,
     /// From this time on.
     pub earliest: Timestamp,
     /// Up to but not at this time; [`Timestamp::MAX`] when there is no bound.

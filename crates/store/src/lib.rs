@@ -10,9 +10,12 @@
 //!
 //! This crate knows no query language and no formats; fields come from a [`taffrail_pattern::FieldResolver`].
 
+pub mod archive;
 pub mod catalog;
 pub mod check;
 mod codec;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod journal;
 pub mod memory;
 pub mod scan;
@@ -20,7 +23,9 @@ pub mod segment;
 pub mod snapshot;
 pub mod store;
 
-pub use scan::{Column, Filter, OriginField, Scan, ScanRequest, ValueTest};
+pub use scan::{Column, CountField, Filter, OriginField, Scan, ScanRequest, ValueTest};
 pub use segment::{Segment, SegmentMeta};
 pub use snapshot::{DiskSegment, SegmentRef, Snapshot};
-pub use store::{IndexStat, Store, StoreMetrics, StoreOptions, StoreSettings, StoreSink};
+pub use store::{
+    ArchiveRule, Archives, Deletion, DiskLimit, IndexRules, IndexStat, Rules, Store, StoreMetrics, StoreOptions, StoreSettings, StoreSink,
+};

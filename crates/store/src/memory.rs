@@ -3,11 +3,11 @@
 //! Appending only copies. Searching encodes what is there, in parts of bounded size and each part once, so
 //! that one reader serves memory and disk alike and ingest without searches pays nothing.
 
-use crate::segment::{Learned, Segment, SegmentBuilder, SegmentMeta, encode_all};
+use crate::segment::{Keep, Learned, Segment, SegmentBuilder, SegmentMeta, encode_all, encode_some};
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use taffrail_base::{Error, Result, Ulid};
-use taffrail_event::EventRef;
+use taffrail_event::{EventRef, Timestamp};
 
 /// Events after which a part is closed: bounds what a search encodes again while events arrive.
 const PART_EVENTS_MAX: usize = 16_384;
@@ -115,6 +115,17 @@ impl MemoryBuilder {
         self.0.iter().map(|part| part.0.builder.events()).sum()
     }
 
+    /// Their times.
+    pub fn times(&self) -> impl Iterator<Item = Timestamp> + '_ {
+        self.0.iter().flat_map(|part| part.0.builder.times())
+    }
+
+    /// Encodes the events that `keep` takes. Gives the file's bytes and what the catalog needs.
+    pub fn finish_some(&self, keep: Keep<'_>, id: Ulid, zstd_level: i32, learned: &mut Learned) -> Result<(Vec<u8>, SegmentMeta)> {
+        let parts: Vec<&SegmentBuilder> = self.0.iter().map(|part| &part.0.builder).collect();
+        encode_some(&parts, keep, id, zstd_level, learned)
+    }
+
     /// Encodes. Gives the file's bytes and what the catalog needs.
     pub fn finish(self, id: Ulid, zstd_level: i32, learned: &mut Learned) -> Result<(Vec<u8>, SegmentMeta)> {
         let parts: Vec<&SegmentBuilder> = self.0.iter().map(|part| &part.0.builder).collect();
@@ -146,6 +157,8 @@ impl MemoryPart {
             min_time,
             max_time,
             first_sequence: builder.first_sequence(),
+            end_sequence: builder.first_sequence() + builder.events() as u64,
+            summary: Arc::default(),
         };
         Self(Arc::new(Part { builder, meta, encoded: OnceLock::new() }))
     }

@@ -1,13 +1,16 @@
 //! An immutable view of what a store holds, and the segments it is made of. Opens files, writes none.
 
+use crate::archive::{Archive, RemoteFile};
+use crate::catalog::Archived;
 use crate::memory::MemoryPart;
-use crate::segment::{Segment, SegmentMeta};
+use crate::segment::{BlockCache, Segment, SegmentMeta};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use taffrail_base::limits::OPEN_SEGMENTS_MAX;
-use taffrail_base::{Result, Vfs};
+use taffrail_base::{Result, Ulid, Vfs};
 
 /// An immutable view of what the store holds.
 #[derive(Clone, Default)]
@@ -47,18 +50,27 @@ impl SegmentRef {
     }
 }
 
-/// A segment file; opened when first needed.
+/// A segment file; opened when first needed. One that the catalog no longer has loses its file when nobody reads it
+/// any more.
 pub struct DiskSegment {
+    condemned: AtomicBool,
     meta: SegmentMeta,
-    path: PathBuf,
-    vfs: Arc<dyn Vfs>,
+    place: Place,
     opened: Mutex<Weak<Segment>>,
     cache: Arc<OpenSegments>,
 }
 
+/// Where a segment is.
+pub(crate) enum Place {
+    /// A file of the data folder.
+    File(Arc<dyn Vfs>, PathBuf),
+    /// An object of an object store.
+    Remote(Arc<Archive>, Archived),
+}
+
 /// Keeps the segments that were opened last open.
 #[derive(Default)]
-pub(crate) struct OpenSegments(Mutex<VecDeque<Arc<Segment>>>);
+pub(crate) struct OpenSegments(Mutex<VecDeque<Arc<Segment>>>, Arc<BlockCache>);
 
 impl OpenSegments {
     fn keep(&self, segment: &Arc<Segment>) {
@@ -68,16 +80,71 @@ impl OpenSegments {
         }
         kept.push_back(segment.clone());
     }
+
+    fn forget(&self, id: Ulid) {
+        let mut kept = self.0.lock();
+        // Closed after the lock is given up.
+        let gone: Vec<_> = kept.iter().filter(|segment| segment.meta().id == id).cloned().collect();
+        kept.retain(|segment| segment.meta().id != id);
+        drop((kept, gone));
+    }
+}
+
+impl Drop for DiskSegment {
+    fn drop(&mut self) {
+        if *self.condemned.get_mut() {
+            // What cannot be removed now is at the next start: the catalog does not name it.
+            match &self.place {
+                Place::File(vfs, path) => drop(vfs.remove_file(path)),
+                // The object is deleted by who may wait for it.
+                Place::Remote(archive, _) => archive.cache.forget(self.meta.id),
+            }
+        }
+    }
 }
 
 impl DiskSegment {
-    pub(crate) fn new(vfs: Arc<dyn Vfs>, path: PathBuf, meta: SegmentMeta, cache: Arc<OpenSegments>) -> Self {
-        Self { meta, path, vfs, opened: Mutex::new(Weak::new()), cache }
+    pub(crate) fn new(place: Place, meta: SegmentMeta, cache: Arc<OpenSegments>) -> Self {
+        Self { condemned: AtomicBool::new(false), meta, place, opened: Mutex::new(Weak::new()), cache }
+    }
+
+    pub(crate) fn archived(&self) -> Option<&Archived> {
+        match &self.place {
+            Place::File(..) => None,
+            Place::Remote(_, archived) => Some(archived),
+        }
+    }
+
+    /// Where it is when it is not in the data folder: the address of the object store.
+    pub fn archived_at(&self) -> Option<&str> {
+        self.archived().map(|archived| &*archived.url)
     }
 
     /// What the catalog knows of it.
     pub fn meta(&self) -> &SegmentMeta {
         &self.meta
+    }
+
+    /// Has the file removed once nobody reads it. Only for what the catalog durably no longer names.
+    pub(crate) fn condemn(&self) {
+        self.condemned.store(true, Ordering::Relaxed);
+        self.cache.forget(self.meta.id);
+    }
+
+    /// Opens the segment for one pass over all of it: it does not displace what searches keep open.
+    pub(crate) fn open_apart(&self) -> Result<Arc<Segment>> {
+        self.open_with(None)
+    }
+
+    fn open_with(&self, blocks: Option<Arc<BlockCache>>) -> Result<Arc<Segment>> {
+        match &self.place {
+            Place::File(vfs, path) => Segment::open_cached(vfs, path.clone(), self.meta.clone(), blocks),
+            Place::Remote(archive, archived) => {
+                let file = RemoteFile::new(archive.clone(), archived.clone(), self.meta.id, self.meta.stored_bytes);
+                let name = format!("segment {} of index {} in {}", self.meta.id, self.meta.index, archived.url);
+                Segment::open_file(name, Box::new(file), self.meta.clone(), blocks)
+            }
+        }
     }
 
     /// The opened segment; the ones opened last stay open.
@@ -86,7 +153,7 @@ impl DiskSegment {
         if let Some(segment) = opened.upgrade() {
             return Ok(segment);
         }
-        let segment = Segment::open(&self.vfs, self.path.clone(), self.meta.clone())?;
+        let segment = self.open_with(Some(self.cache.1.clone()))?;
         *opened = Arc::downgrade(&segment);
         self.cache.keep(&segment);
         Ok(segment)

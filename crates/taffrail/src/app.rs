@@ -105,8 +105,12 @@ pub fn require_folder(vfs: &dyn Vfs, data: &Path) -> Result<()> {
     }
 }
 
-/// Opens the store of a data folder.
+/// Opens the store of a data folder for a command that works on it once.
 pub fn open_store(world: &World, data: PathBuf, settings: &Settings, read_only: bool) -> Result<Arc<Store>> {
+    open_store_with(world, data, settings, read_only, false)
+}
+
+fn open_store_with(world: &World, data: PathBuf, settings: &Settings, read_only: bool, upkeep: bool) -> Result<Arc<Store>> {
     let knobs = &settings.store;
     Store::open(StoreOptions {
         dir: data,
@@ -119,6 +123,10 @@ pub fn open_store(world: &World, data: PathBuf, settings: &Settings, read_only: 
             flush_events: knobs.flush_events,
             flush_age_seconds: knobs.flush_age_seconds,
             zstd_level: knobs.zstd_level,
+            rules: settings.rules(),
+            upkeep,
+            merge: knobs.merge,
+            cache_bytes: knobs.cache_size.bytes,
             ..StoreSettings::default()
         },
     })
@@ -126,7 +134,10 @@ pub fn open_store(world: &World, data: PathBuf, settings: &Settings, read_only: 
 
 /// Opens the store of a data folder, and an engine over it.
 pub fn open(world: &World, data: PathBuf, settings: &Settings, read_only: bool) -> Result<Opened> {
-    let store = open_store(world, data, settings, read_only)?;
+    opened(world, open_store(world, data, settings, read_only)?, settings)
+}
+
+fn opened(world: &World, store: Arc<Store>, settings: &Settings) -> Result<Opened> {
     let formats = Arc::new(Formats::new());
     let engine = Engine::new(EngineOptions {
         store: Arc::clone(&store),
@@ -140,7 +151,8 @@ pub fn open(world: &World, data: PathBuf, settings: &Settings, read_only: bool) 
 impl App {
     /// Opens the data folder for a server; must be called within a tokio runtime.
     pub fn open(world: &World, data: PathBuf, settings: Settings) -> Result<Arc<Self>> {
-        let Opened { store, formats, engine } = open(world, data, &settings, false)?;
+        let store = open_store_with(world, data, &settings, false, true)?;
+        let Opened { store, formats, engine } = opened(world, store, &settings)?;
         let meters = Arc::new(Meters::default());
         let host: Arc<str> = Arc::from(host_name(&*world.vfs));
         let sink: Arc<dyn EventSink> = Arc::new(CountingSink::new(Arc::new(StoreSink(Arc::clone(&store))), Arc::clone(&meters)));

@@ -7,6 +7,7 @@
 //! - [`forwarding`]: batches from one Taffrail to another.
 //! - [`rawbytes`]: the bytes of found events as they arrived.
 //! - [`sealing`]: segments to the evidence log.
+//! - [`export`]: events as files for other programs.
 //! - [`output`]: results as tables, JSON lines, CSV and raw bytes.
 //!
 //! Only this crate prints, reads settings and the environment. Logic belongs to the crates below it.
@@ -15,6 +16,7 @@ pub mod api;
 pub mod app;
 pub mod audit;
 pub mod cli;
+pub mod export;
 pub mod forwarding;
 pub mod meters;
 pub mod output;

@@ -3,13 +3,19 @@
 //!
 //! Knobs only: what is handed to components is made in `app` and `serve`.
 
+mod units;
+
+pub use units::{Age, DiskUsage, Secret, Size};
+
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use taffrail_base::{Error, ErrorKind, Result, Vfs, limits};
 use taffrail_collect::InputSettings;
 use taffrail_collect::syslog::{tcp::TcpSettings, udp::UdpSettings};
 use taffrail_event::Origin;
+use taffrail_store::{ArchiveRule, IndexRules, Rules};
 
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,6 +32,8 @@ pub struct Settings {
     pub input: Vec<InputSettings>,
     /// The store.
     pub store: StoreKnobs,
+    /// What is kept, for each index that has rules of its own: a table `[indexes.NAME]`. None by default.
+    pub indexes: BTreeMap<String, IndexKnobs>,
     /// Searches.
     pub search: Search,
     /// The server's own audit events.
@@ -141,6 +149,59 @@ pub struct StoreKnobs {
     pub flush_age_seconds: u64,
     /// zstd level of segments, 1 to 19. Default 3.
     pub zstd_level: i32,
+    /// Whether small segments are merged into large ones in the background. Default `true`.
+    pub merge: bool,
+    /// Age at which events of indexes without a table of their own are removed, such as `"400d"`. Default: never.
+    pub retention: Option<Age>,
+    /// Size at which the oldest events of an index without a table of its own are removed, such as `"50GB"`.
+    /// Default: never.
+    pub max_size: Option<Size>,
+    /// Use of the disk at which the oldest events of all indexes are removed, such as `"90%"` or `"500GB"`.
+    /// Default: never; a full disk refuses new events and keeps the old ones.
+    pub max_disk_usage: Option<DiskUsage>,
+    /// Object store that old segments of indexes without a table of their own are moved to. Default: none.
+    pub archive: Option<ArchiveKnobs>,
+    /// Bytes on the disk for what was read of archived segments, such as `"1GiB"`. Default `"1GiB"`.
+    pub cache_size: Size,
+}
+
+/// An object store, and when segments go there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArchiveKnobs {
+    /// Its address: `s3://bucket/prefix`, or `file:///folder`.
+    pub url: String,
+    /// Age at which segments are moved, such as `"7d"`.
+    pub after: Age,
+    /// Address of a service that speaks like S3. Default: AWS.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// Its region. Default: the variable `AWS_REGION`.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// Name of the key. Default: the variable `AWS_ACCESS_KEY_ID`.
+    #[serde(default)]
+    pub access_key: Option<Secret>,
+    /// The key. Default: the variable `AWS_SECRET_ACCESS_KEY`.
+    #[serde(default)]
+    pub secret_key: Option<Secret>,
+}
+
+/// What is kept of an index.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IndexKnobs {
+    /// Age at which events are removed. Default: never, whatever `store.retention` says.
+    pub retention: Option<Age>,
+    /// Size of the index's files at which the oldest events are removed. Default: never.
+    pub max_size: Option<Size>,
+    /// Object store that old segments are moved to. Default: none, whatever `store.archive` says.
+    pub archive: Option<ArchiveKnobs>,
+}
+
+fn rules_of(retention: Option<&Age>, max_size: Option<&Size>, archive: Option<&ArchiveKnobs>) -> IndexRules {
+    let archive = archive.map(|knobs| ArchiveRule { url: knobs.url.trim_end_matches('/').into(), after_seconds: knobs.after.seconds });
+    IndexRules { retention_seconds: retention.map(|age| age.seconds), max_bytes: max_size.map(|size| size.bytes), archive }
 }
 
 impl Default for StoreKnobs {
@@ -150,6 +211,12 @@ impl Default for StoreKnobs {
             flush_events: limits::SEGMENT_EVENTS_MAX,
             flush_age_seconds: limits::MEMORY_SEGMENT_AGE_SECONDS_MAX,
             zstd_level: 3,
+            merge: true,
+            retention: None,
+            max_size: None,
+            max_disk_usage: None,
+            archive: None,
+            cache_size: Size::of(limits::ARCHIVE_CACHE_BYTES),
         }
     }
 }
@@ -220,11 +287,38 @@ impl Settings {
             }
             input.build().map_err(|e| named(&setting, &e))?;
         }
+        for name in self.indexes.keys() {
+            index("indexes", name)?;
+        }
+        for archive in self.archives() {
+            let url = &archive.url;
+            let known =
+                url.len() <= 150 && url.bytes().all(|b| b.is_ascii_graphic()) && (url.starts_with("s3://") || url.starts_with("file:///"));
+            if !known {
+                let error = Error::new(ErrorKind::Invalid, format!("archive.url: {url:?} is not the address of an object store"));
+                return Err(error.with_hint("use s3://bucket/prefix or file:///folder, without credentials"));
+            }
+        }
         range("store.zstd_level", i64::from(self.store.zstd_level), 1, 19)?;
         range("store.flush_bytes", self.store.flush_bytes as i64, 64 * 1024, limits::MEMORY_SEGMENT_BYTES_MAX as i64)?;
         range("store.flush_events", self.store.flush_events as i64, 1, limits::SEGMENT_EVENTS_MAX as i64)?;
         range("store.flush_age_seconds", i64::try_from(self.store.flush_age_seconds).unwrap_or(i64::MAX), 1, 86_400)?;
         range("search.memory_bytes", i64::try_from(self.search.memory_bytes).unwrap_or(i64::MAX), 16 << 20, 1 << 40)
+    }
+
+    /// All object stores that are named.
+    pub fn archives(&self) -> impl Iterator<Item = &ArchiveKnobs> {
+        self.store.archive.iter().chain(self.indexes.values().filter_map(|knobs| knobs.archive.as_ref()))
+    }
+
+    /// The rules by which segments are removed and moved.
+    pub fn rules(&self) -> Rules {
+        let of = |knobs: &IndexKnobs| rules_of(knobs.retention.as_ref(), knobs.max_size.as_ref(), knobs.archive.as_ref());
+        Rules {
+            default: rules_of(self.store.retention.as_ref(), self.store.max_size.as_ref(), self.store.archive.as_ref()),
+            indexes: self.indexes.iter().map(|(name, knobs)| (name.clone(), of(knobs))).collect(),
+            max_disk_usage: self.store.max_disk_usage.as_ref().map(|usage| usage.limit),
+        }
     }
 
     /// Adds what a machine keeps of itself: text logs below `/var/log`, their compressed rotations, and the
@@ -334,13 +428,61 @@ mod tests {
     }
 
     #[test]
+    fn rules_are_read_per_index() {
+        let text = "store.retention = \"400d\"\nstore.max_disk_usage = \"90%\"\n[indexes.web]\nretention = \"36h\"\nmax_size = \"50GB\"\n[indexes.x]";
+        let settings = Settings::parse(text, "t").expect("is valid");
+        settings.check().expect("is accepted");
+        let rules = settings.rules();
+        assert_eq!(rules.of("main").retention_seconds, Some(400 * 86_400));
+        assert_eq!(*rules.of("web"), IndexRules { retention_seconds: Some(36 * 3_600), max_bytes: Some(50_000_000_000), archive: None });
+        assert_eq!(*rules.of("x"), IndexRules::default());
+        assert_eq!(*rules.of("_audit"), IndexRules::default(), "goes by a table of its own only");
+        let error = Settings::parse("[indexes.web]\nretention = \"long\"", "t").expect_err("is no age");
+        assert!(error.message().contains("t:2") && error.message().contains("400d"), "{error}");
+        let error = Settings::parse("[indexes.\"../x\"]", "t").expect("is TOML").check().expect_err("is no index");
+        assert!(error.message().contains("../x"), "{error}");
+    }
+
+    fn names(section: &str, table: &toml::Table) -> Vec<String> {
+        let inner = |(key, value): (&String, &toml::Value)| match value {
+            // Described once, under a name of its own.
+            toml::Value::Table(inner) if key == "archive" => inner.keys().map(|k| format!("archive.{k}")).collect(),
+            toml::Value::Table(inner) => names(&format!("{section}.{key}"), inner),
+            _ => vec![format!("{section}.{key}")],
+        };
+        table.iter().flat_map(inner).collect()
+    }
+
+    #[test]
+    fn secrets_are_in_nothing_that_is_shown() {
+        let text =
+            "[indexes.web.archive]\nurl = \"s3://logs/web\"\nafter = \"7d\"\naccess_key = \"hidden-name\"\nsecret_key = \"hidden-key\"";
+        let settings = Settings::parse(text, "t").expect("is valid");
+        settings.check().expect("is accepted");
+        assert_eq!(settings.archives().next().and_then(|archive| archive.secret_key.as_ref()).map(Secret::reveal), Some("hidden-key"));
+        for shown in [format!("{settings:?}"), serde_json::to_string(&settings).expect("serialises")] {
+            assert!(!shown.contains("hidden-"), "{shown}");
+        }
+        let wrong = text.replace("s3://logs/web", "s3 logs");
+        assert!(Settings::parse(&wrong, "t").expect("is TOML").check().is_err());
+    }
+
+    #[test]
     fn the_manual_names_every_setting() {
         let manual = include_str!("../../../docs/manual/configuration.md");
-        let all = Settings { data: Some("data".into()), ..Settings::default() };
+        let age = || Some("1d".parse().expect("is an age"));
+        let size = || Some("1GB".parse().expect("is a size"));
+        let usage = Some("90%".parse().expect("is a share"));
+        let archive: fn() -> Option<ArchiveKnobs> =
+            || toml::from_str("url = 's3://b'\nafter = '7d'\nendpoint = 'x'\nregion = 'x'\naccess_key = 'x'\nsecret_key = 'x'").ok();
+        assert!(archive().is_some());
+        let store = StoreKnobs { retention: age(), max_size: size(), max_disk_usage: usage, archive: archive(), ..StoreKnobs::default() };
+        let name = BTreeMap::from([("NAME".to_owned(), IndexKnobs { retention: age(), max_size: size(), archive: archive() })]);
+        let all = Settings { data: Some("data".into()), store, indexes: name, ..Settings::default() };
         let value = toml::Value::try_from(&all).expect("serialises");
         for (section, value) in value.as_table().expect("is a table") {
             let keys = match value {
-                toml::Value::Table(table) => table.keys().map(|k| format!("{section}.{k}")).collect(),
+                toml::Value::Table(table) => names(section, table),
                 _ => vec![section.clone()],
             };
             for key in keys {

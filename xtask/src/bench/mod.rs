@@ -36,6 +36,13 @@ struct Scale {
 const FULL: Scale = Scale { megabytes: 1_000, noise: 64_000_000, corpus: u64::MAX, segments: 10_000 };
 const QUICK: Scale = Scale { megabytes: 100, noise: 16_000_000, corpus: 32_000_000, segments: 1_000 };
 
+/// What is measured beside the generated log.
+struct Parts {
+    yardsticks: bool,
+    /// Noise, the corpus, a store of many segments.
+    others: bool,
+}
+
 /// So often the log is imported and read back; medians count.
 const REPEATS: usize = 3;
 
@@ -60,7 +67,7 @@ struct Outcome {
     yardsticks: Vec<Yardstick>,
     noise: Vec<Size>,
     corpus: Vec<Size>,
-    opened: Opened,
+    opened: Option<Opened>,
     /// What was left out, and why.
     notes: Vec<String>,
 }
@@ -75,11 +82,13 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
     }
     let generate = arguments.value("--generate")?;
     let no_write = arguments.flag("--no-write");
-    let no_yardsticks = arguments.flag("--no-yardsticks");
+    let log_only = arguments.flag("--log-only");
+    let parts = Parts { yardsticks: !arguments.flag("--no-yardsticks") && !log_only, others: !log_only };
     arguments.finish()?;
     if let Some(file) = generate {
         return generated(Path::new(&file), scale.megabytes).map(|_| ());
     }
+    let built = given.is_none();
     let program = match given {
         Some(program) => std::path::absolute(program)?,
         None => {
@@ -88,11 +97,20 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
         }
     };
     let mut command = format!("cargo xtask bench{}", if quick { " --quick" } else { "" });
+    if log_only {
+        command += " --log-only";
+    } else if !parts.yardsticks {
+        command += " --no-yardsticks";
+    }
+    if !built {
+        command += " --binary TAFFRAIL";
+    }
     if scale.megabytes != if quick { QUICK } else { FULL }.megabytes {
         command += &format!(" --megabytes {}", scale.megabytes);
     }
-    let outcome = measure_all(&Product(program), scale, !no_yardsticks, command)?;
-    let text = report::text(&outcome)?;
+    let load = report::load();
+    let outcome = measure_all(&Product(program), scale, parts, command)?;
+    let text = report::text(&outcome, &load, built)?;
     println!("\n{text}");
     if !no_write {
         let path = root().join("benches/runs").join(report::file_name(&outcome)?);
@@ -110,7 +128,7 @@ fn generated(file: &Path, megabytes: u64) -> Result<logs::syslog::Written> {
 }
 
 /// One thing after the other: never do two programs work at the same time.
-fn measure_all(product: &Product, scale: Scale, with_yardsticks: bool, command: String) -> Result<Outcome> {
+fn measure_all(product: &Product, scale: Scale, parts: Parts, command: String) -> Result<Outcome> {
     let folder = Folder::new()?;
     let (file, data) = (folder.0.join("estate.log"), folder.0.join("taffrail-data"));
     let questions = questions::read(&questions::path())?;
@@ -130,27 +148,30 @@ fn measure_all(product: &Product, scale: Scale, with_yardsticks: bool, command: 
         println!("  {:9.3} ms CPU {:9.3} ms  {}: {}", asked.cpu, asked.wall, question.name, asked.answer.brief());
     }
     std::fs::remove_dir_all(&data)?;
-    let yardsticks = if with_yardsticks {
+    let yardsticks = if parts.yardsticks {
         all_yardsticks(&file, &folder.0, &questions, &mut notes)
     } else {
-        notes.push("DuckDB and chdb were left out (--no-yardsticks).".into());
+        notes.push("DuckDB and chdb were left out.".into());
         Vec::new()
     };
     std::fs::remove_file(&file)?;
     let (mut noise, mut corpus) = (Vec::new(), Vec::new());
-    if zstd.is_some() {
+    if zstd.is_none() {
+        notes.push("zstd is not here: nothing is compared with it.".into());
+    } else if parts.others {
         noise = sizes::noise(product, &folder.0, scale.noise)?;
         corpus = sizes::corpus(product, &folder.0, scale.corpus)?;
-    } else {
-        notes.push("zstd is not here: nothing is compared with it.".into());
-    }
-    if corpus.is_empty() {
-        notes.push("No logs of the corpus: TAFFRAIL_CORPUS names none.".into());
+        if corpus.is_empty() {
+            notes.push("No logs of the corpus: TAFFRAIL_CORPUS names none.".into());
+        }
     }
     if grep.iter().all(Option::is_none) {
         notes.push("ripgrep is not here: the answers are not checked against it.".into());
     }
-    let opened = product::open_many(product, &folder.0, scale.segments)?;
+    let opened = parts.others.then(|| product::open_many(product, &folder.0, scale.segments)).transpose()?;
+    if opened.is_none() {
+        notes.push("Noise, the corpus and opening many segments were left out.".into());
+    }
     let version = product.version()?;
     Ok(Outcome {
         command,

@@ -78,7 +78,10 @@ impl Product {
     pub fn held(&self, data: &Path) -> Result<Held> {
         let (_, stat) = self.run(&["stat", "--data", text(data)?, "--output", "json"])?;
         let stat: serde_json::Value = serde_json::from_slice(&stat).context("taffrail stat --output json gives no JSON")?;
-        let sum = |key: &str| stat.as_array().map_or(&[][..], Vec::as_slice).iter().filter_map(|index| index[key].as_u64()).sum();
+        // Indexes of the server's own, such as that of the audit, are not what was imported.
+        let own = |index: &&serde_json::Value| index["index"].as_str().is_some_and(|name| name.starts_with('_'));
+        let indexes: Vec<_> = stat.as_array().map_or(&[][..], Vec::as_slice).iter().filter(|index| !own(index)).collect();
+        let sum = |key: &str| indexes.iter().filter_map(|index| index[key].as_u64()).sum();
         let folder = bytes_below(data)?;
         Ok(Held { events: sum("events"), stored: sum("stored_bytes"), segments: sum("segments"), patterns: sum("patterns"), folder })
     }
@@ -86,7 +89,7 @@ impl Product {
     /// Writes everything out again and compares it with the file as it comes.
     pub fn read_back(&self, data: &Path, file: &Path) -> Result<ReadBack> {
         let data = text(data)?;
-        let export: &[&str] = &["export", "--data", data];
+        let export: &[&str] = &["export", "--data", data, "--index", "main", "--format", "raw"];
         let search: &[&str] = &["search", "--data", data, "* | reverse", "--output", "raw"];
         let arguments = if self.run(&["export", "--help"]).is_ok() { export } else { search };
         let mut same = false;

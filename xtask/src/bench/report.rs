@@ -10,10 +10,17 @@ use std::process::Command;
 
 const MIB: f64 = 1_048_576.0;
 
-/// The report as Markdown.
-pub fn text(outcome: &Outcome) -> Result<String> {
+/// The report as Markdown. `load` is what the machine did before; `built`, whether the program is of this source.
+pub fn text(outcome: &Outcome, load: &str, built: bool) -> Result<String> {
     let mut text = format!("# Benchmark of {}, {}\n\n", date()?, machine_name());
-    writeln!(text, "{}, {}.\n\n{}\n", outcome.version, commit(), machine())?;
+    let of = if built { "built from" } else { "a program that was given; the benchmark is" };
+    writeln!(text, "{}, {of} {}.\n\n{}", outcome.version, commit(), machine())?;
+    writeln!(
+        text,
+        "Load of the machine: {load} before, {} after{}.\n",
+        self::load(),
+        if busy(load) { ": **other work shared it**" } else { "" }
+    )?;
     writeln!(
         text,
         "The log: {} bytes, {} lines of 22 applications on 200 hosts in 72 hours, made by `cargo xtask bench --generate`.\n",
@@ -44,6 +51,12 @@ impl Mark {
     fn most(what: &str, most: f64, measured: f64, unit: &str, digits: usize) -> Self {
         Self { what: what.into(), reach: format!("<= {most}{unit}"), measured: format!("{measured:.digits$}{unit}"), met: measured <= most }
     }
+
+    /// What is quick and wrong has reached nothing.
+    fn if_right(self, right: bool) -> Self {
+        let measured = if right { self.measured } else { format!("{}, wrong", self.measured) };
+        Self { measured, met: self.met && right, ..self }
+    }
 }
 
 fn all_marks(outcome: &Outcome) -> Vec<Mark> {
@@ -58,8 +71,16 @@ fn all_marks(outcome: &Outcome) -> Vec<Mark> {
     if let Some((zstd, _)) = outcome.zstd {
         marks.push(most("the same, part of zstd -3", 0.42, outcome.held.folder as f64 / zstd as f64, "", 3));
     }
-    marks.push(Mark::least("full read-back, text per CPU-s", 400.0, megabytes / outcome.read_back.cost.cpu, " MB"));
-    marks.push(most(&format!("opening a store of {} segments", outcome.opened.segments), 1.0, outcome.opened.wall, " s", 2));
+    let read_back = Mark::least("full read-back, text per CPU-s", 400.0, megabytes / outcome.read_back.cost.cpu, " MB");
+    marks.push(read_back.if_right(outcome.read_back.same));
+    if let Some(opened) = &outcome.opened {
+        marks.push(most(&format!("opening a store of {} segments", opened.segments), 1.0, opened.wall, " s", 2));
+    }
+    if !outcome.noise.is_empty() {
+        let sizes = outcome.noise.iter().chain(&outcome.corpus);
+        let memory = sizes.map(|size| size.memory).fold(outcome.import.memory, u64::max);
+        marks.push(most("peak memory of the import of any input here", 256.0, memory as f64 / MIB, " MiB", 0));
+    }
     for size in &outcome.noise {
         marks.push(most(&format!("{}, part of zstd -3", size.name), 1.05, size.ratio(), "", 3));
     }
@@ -67,9 +88,10 @@ fn all_marks(outcome: &Outcome) -> Vec<Mark> {
         let ratios: Vec<f64> = outcome.corpus.iter().map(Size::ratio).collect();
         marks.push(most("logs of the corpus, median part of zstd -3", 0.5, median(&ratios), "", 3));
     }
-    for (question, asked) in outcome.questions.iter().zip(&outcome.asked) {
+    for ((question, asked), grep) in outcome.questions.iter().zip(&outcome.asked).zip(&outcome.grep) {
         if let Some(reach) = question.reach {
-            marks.push(most(&format!("CPU: {}", question.name), reach, asked.cpu, " ms", 2));
+            let right = grep.as_ref().is_none_or(|(answer, _)| asked.answer.agrees(answer, false));
+            marks.push(most(&format!("CPU: {}", question.name), reach, asked.cpu, " ms", 2).if_right(right));
         }
     }
     marks
@@ -166,9 +188,10 @@ fn others(text: &mut String, outcome: &Outcome) -> Result<()> {
     let held = &outcome.held;
     writeln!(
         text,
-        "\nTaffrail: {} events in {} segments of {:.1} MB with {} patterns; the whole folder is counted. Read back by `{}` in {:.1} s, {}; \
+        "\nTaffrail: {} events of {} lines in {} segments of {:.1} MB with {} patterns; the whole folder is counted. Read back by `{}` in {:.1} s, {}; \
          the server that answered all questions held at most {:.0} MiB.\n",
         held.events,
+        outcome.log.lines,
         held.segments,
         held.stored as f64 / 1e6,
         held.patterns,
@@ -178,12 +201,13 @@ fn others(text: &mut String, outcome: &Outcome) -> Result<()> {
         outcome.server_memory as f64 / MIB,
     )?;
     writeln!(text, "After an import a server used {:.2} s of CPU on the folder before it rested.\n", outcome.later)?;
-    let opened = &outcome.opened;
-    writeln!(
-        text,
-        "A server over {} segments answers {:.3} s after its start, with {:.3} s of CPU; over an empty folder {:.3} s and {:.3} s.\n",
-        opened.segments, opened.wall, opened.cpu, opened.empty_wall, opened.empty_cpu
-    )?;
+    if let Some(opened) = &outcome.opened {
+        writeln!(
+            text,
+            "A server over {} segments answers {:.3} s after its start, with {:.3} s of CPU; over an empty folder {:.3} s and {:.3} s.\n",
+            opened.segments, opened.wall, opened.cpu, opened.empty_wall, opened.empty_cpu
+        )?;
+    }
     Ok(())
 }
 
@@ -280,8 +304,18 @@ fn machine() -> String {
     let kernel = read("/proc/sys/kernel/osrelease");
     let kernel = kernel.split('-').next().unwrap_or_default().trim();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let load = read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned();
-    format!("{model}, {cores} cores, {memory} memory, kernel {kernel}; load {load} at the end, so other work may have shared the machine.")
+    format!("{model}, {cores} cores, {memory} memory, kernel {kernel}.")
+}
+
+/// How many processes wanted to run in the last minute.
+pub fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// Whether there was other work before; what comes after is our own.
+fn busy(load: &str) -> bool {
+    load.parse::<f64>().is_ok_and(|load| load > 0.5)
 }
 
 /// Which source this is, as far as git knows.
@@ -300,4 +334,17 @@ fn commit() -> String {
 fn date() -> Result<String> {
     let output = Command::new("date").args(["-u", "+%F"]).output().context("the command date cannot be started")?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Mark;
+
+    #[test]
+    fn marks_are_met_or_missed() {
+        assert!(Mark::least("x", 100.0, 100.0, " MB").met && !Mark::least("x", 100.0, 99.9, " MB").met);
+        assert!(Mark::most("x", 1.05, 1.05, "", 3).met && !Mark::most("x", 1.05, 1.051, "", 3).met);
+        let wrong = Mark::most("x", 3.0, 1.0, " ms", 2).if_right(false);
+        assert!(!wrong.met && wrong.measured == "1.00 ms, wrong");
+    }
 }

@@ -107,6 +107,13 @@ impl Vfs for RealVfs {
         let stat = rustix::fs::statvfs(path)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
+
+    fn total_bytes(&self, path: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(path)?;
+        // Without what is kept for the superuser, as `df` counts it.
+        let used = stat.f_blocks.saturating_sub(stat.f_bfree);
+        Ok(used.saturating_add(stat.f_bavail).saturating_mul(stat.f_frsize))
+    }
 }
 
 fn parent_of(path: &Path) -> &Path {

@@ -449,6 +449,10 @@ impl Vfs for SimVfs {
     fn available_bytes(&self, path: &Path) -> io::Result<u64> {
         self.call(Op::AvailableBytes, path, |m| Ok(m.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(m.disk.used()))))
     }
+
+    fn total_bytes(&self, path: &Path) -> io::Result<u64> {
+        self.call(Op::AvailableBytes, path, |m| Ok(m.capacity.unwrap_or(u64::MAX)))
+    }
 }
 
 impl Drop for SimLock {

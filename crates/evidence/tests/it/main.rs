@@ -4,4 +4,5 @@
 mod log;
 mod merkle;
 mod note;
+mod removal;
 mod verify;

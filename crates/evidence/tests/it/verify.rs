@@ -63,7 +63,7 @@ fn changed_seals_are_found() {
     let middle = |bytes: &mut Vec<u8>| *bytes = text(bytes).lines().skip(1).map(|line| format!("{line}\n")).collect::<String>().into();
     assert!(first_broken("evidence/seals", middle).contains("are not those that were signed here"));
     let garbage = |bytes: &mut Vec<u8>| bytes.extend_from_slice(b"\xff\0\n");
-    assert_eq!(first_broken("evidence/seals", garbage), format!("{DATA}/evidence/seals, line 5: the line is not a seal"));
+    assert_eq!(first_broken("evidence/seals", garbage), format!("{DATA}/evidence/seals, line 5: the line is neither a seal nor a removal"));
     assert!(first_broken("evidence/seals", |bytes| bytes.resize(20_000, b'x')).contains("a line longer than"));
     assert!(first_broken("evidence/seals", Vec::clear).contains("1 seals were signed, but the log holds 0"));
 }

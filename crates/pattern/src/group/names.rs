@@ -111,7 +111,8 @@ impl Reader {
         self.word = None;
         let name = match &self.pending {
             Pending::Key(key) => Some([&self.path[..], key].concat()),
-            _ if self.open.last().is_some_and(|(_, array)| *array) => Some([&self.path[..], b"[]"].concat()),
+            // An element of an array that a key names; brackets around a process number name nothing.
+            _ if self.open.last().is_some_and(|(_, array)| *array) && !self.path.is_empty() => Some([&self.path[..], b"[]"].concat()),
             _ => None,
         };
         if kind != SlotKind::Quoted {

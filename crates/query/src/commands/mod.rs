@@ -31,10 +31,12 @@ use crate::eval::EvalContext;
 use crate::exec::Flow;
 use crate::language::{Args, QueryError};
 use crate::messages::Messages;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 use futures::future::BoxFuture;
+use regex::Regex;
 use std::fmt;
 use std::sync::Arc;
 use taffrail_event::Timestamp;
@@ -145,8 +147,27 @@ pub trait Command: fmt::Debug + fmt::Display + Send + Sync {
         None
     }
 
+    /// Expressions that the text of every event that it keeps matches, when there are any.
+    fn text_filter(&self) -> Option<&TextFilter> {
+        None
+    }
+
+    /// Quick answers about its output, from those about its input.
+    fn direct(&self, _input: &Arc<dyn Direct>) -> Option<Arc<dyn Direct>> {
+        None
+    }
+
     /// Continues the pipeline.
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError>;
+}
+
+/// What a command asks of the text of events.
+#[derive(Clone, Debug)]
+pub struct TextFilter {
+    /// Expressions that all have to match.
+    pub regexes: Vec<Regex>,
+    /// Whether it asks nothing else.
+    pub complete: bool,
 }
 
 /// The earliest and latest time of the events that a search reads; may read to find out.
@@ -158,6 +179,34 @@ pub trait Direct: Send + Sync {
     fn count(&self) -> taffrail_base::Result<u64>;
     /// How many in each bucket.
     fn histogram(&self, buckets: taffrail_store::scan::Buckets) -> taffrail_base::Result<Vec<u64>>;
+    /// How many for each combination of values of fields, in no order, without the events that lack one; `None` where
+    /// only rows can tell.
+    fn count_by(&self, _fields: &[String]) -> taffrail_base::Result<Option<Vec<(Vec<String>, u64)>>> {
+        Ok(None)
+    }
+    /// The same for the events with the named groups of an expression (of its first match in `_raw`) as fields.
+    fn with_groups(&self, _regex: &Regex) -> Option<Arc<dyn Direct>> {
+        None
+    }
+}
+
+/// The events counted by the values of fields, in no order, where the quick way has the same answer: the fields as
+/// text, then the count.
+pub async fn counted(direct: Option<Arc<dyn Direct>>, fields: &[String], count: &str) -> Result<Option<Flow>, QueryError> {
+    let Some(direct) = direct else { return Ok(None) };
+    let asked = fields.to_vec();
+    let Some(rows) = blocking(move || direct.count_by(&asked)).await? else { return Ok(None) };
+    let mut columns: Vec<(Field, ArrayRef)> = Vec::new();
+    for (at, name) in fields.iter().enumerate() {
+        let values = StringArray::from_iter_values(rows.iter().map(|(values, _)| &values[at]));
+        columns.push((Field::new(name, DataType::Utf8, true), Arc::new(values)));
+    }
+    let counts = Int64Array::from_iter_values(rows.iter().map(|(_, count)| *count as i64));
+    columns.push((Field::new(count, DataType::Int64, true), Arc::new(counts)));
+    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
+    let schema = Arc::new(Schema::new(fields));
+    let batch = RecordBatch::try_new(schema.clone(), arrays)?;
+    Ok(Some(Flow { ordered: false, ..Flow::of_batches(schema, vec![batch], true) }))
 }
 
 /// Runs what blocks on a thread that may.

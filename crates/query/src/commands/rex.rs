@@ -2,7 +2,7 @@
 
 use super::eval::{with_column, with_field};
 use super::words::{quote, quote_field};
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Direct, Planned, Planner, Required, column_index};
 use crate::columns::{Values, list_type, lists};
 use crate::exec::{Flow, transform};
 use crate::language::{Args, QueryError, Span};
@@ -122,6 +122,11 @@ impl Command for Rex {
 
     fn keeps_rows(&self) -> bool {
         true
+    }
+
+    fn direct(&self, input: &Arc<dyn Direct>) -> Option<Arc<dyn Direct>> {
+        let plain = self.field == "_raw" && self.max_match == 1 && self.offset_field.is_none();
+        self.regex.as_ref().filter(|_| plain).and_then(|regex| input.with_groups(regex))
     }
 
     fn plan(&self, input: Flow, _: &Planner) -> Result<Planned, QueryError> {

@@ -3,6 +3,7 @@
 use super::{Command, CommandInfo, Planned, Planner, Required};
 use crate::exec::Flow;
 use crate::exec::aggregate::aggregate;
+use crate::exec::order::{Key, sort};
 use crate::functions::{Argument, Call, parse_calls, parse_groups, write_calls};
 use crate::language::{Args, QueryError};
 use arrow::array::{Int64Array, RecordBatch};
@@ -20,7 +21,7 @@ pub const INFO: CommandInfo = CommandInfo {
     parse,
 };
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Stats {
     calls: Vec<Call>,
     groups: Vec<String>,
@@ -98,6 +99,25 @@ impl Command for Stats {
                 Ok(Flow::of_batches(schema, vec![batch], true))
             })));
         }
+        if let ([only], false, Some(direct)) = (&self.calls[..], self.groups.is_empty(), &planner.direct)
+            && only.function.name == "count"
+            && only.argument == Argument::Rows
+        {
+            // Counting by fields needs no rows either, where the store has them in columns.
+            let (this, direct, planner) = (self.clone(), direct.clone(), planner.clone());
+            return Ok(Planned::Later(Box::pin(async move {
+                match super::counted(Some(direct), &this.groups, &this.calls[0].name).await? {
+                    Some(flow) => Ok(sort(flow, &this.groups.iter().map(Key::ascending).collect::<Vec<_>>(), None)?),
+                    None => this.aggregated(input, &planner),
+                }
+            })));
+        }
+        Ok(self.aggregated(input, planner)?.into())
+    }
+}
+
+impl Stats {
+    fn aggregated(&self, input: Flow, planner: &Planner) -> Result<Flow, QueryError> {
         let columns = input.names();
         let mut calls: Vec<Call> = Vec::new();
         for call in self.calls.iter().flat_map(|call| call.expand(&columns)) {
@@ -110,6 +130,6 @@ impl Command for Stats {
             }
         }
         some_calls(&calls)?;
-        Ok(aggregate(input, &self.groups, &calls, planner)?.into())
+        aggregate(input, &self.groups, &calls, planner)
     }
 }

@@ -141,7 +141,23 @@ impl Command for Top {
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {
         let all: Vec<String> = self.groups.iter().chain(&self.fields).cloned().collect();
-        let counted = aggregate_unsorted(input, &all, &[Call { name: COUNT.into(), ..Call::count() }], planner)?.single();
+        let count = [Call { name: COUNT.into(), ..Call::count() }];
+        let Some(direct) = planner.direct.clone() else {
+            return Ok(self.shares(aggregate_unsorted(input, &all, &count, planner)?.single())?.into());
+        };
+        let (this, planner) = (self.clone(), planner.clone());
+        Ok(Planned::Later(Box::pin(async move {
+            match super::counted(Some(direct), &all, COUNT).await? {
+                Some(counted) => this.shares(counted),
+                None => this.shares(aggregate_unsorted(input, &all, &count, &planner)?.single()),
+            }
+        })))
+    }
+}
+
+impl Top {
+    /// The most frequent, or the rarest, of what was counted.
+    fn shares(&self, counted: Flow) -> Result<Flow, QueryError> {
         let counted = self.as_text(counted);
         let totals: Arc<Mutex<FxHashMap<String, i64>>> = Arc::default();
         let groups = self.groups.len();
@@ -166,7 +182,7 @@ impl Command for Top {
             let shape = made.clone();
             Ok(Box::new(Shares { settings: settings.clone(), shape, totals: totals.clone(), group: None, rows: 0, shown: 0, sample: None }))
         });
-        Ok(sorted.map("shares", shape, make).into())
+        Ok(sorted.map("shares", shape, make))
     }
 }
 

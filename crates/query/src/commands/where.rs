@@ -1,10 +1,11 @@
 //! `where`: keeps the rows for which an expression is true; null is not true.
 
 use super::search::keep;
-use super::{Command, CommandInfo, Planned, Planner, Required};
-use crate::eval::Expr;
+use super::{Command, CommandInfo, Planned, Planner, Required, TextFilter};
+use crate::eval::{Expr, ExprKind};
 use crate::exec::Flow;
 use crate::language::{Args, QueryError};
+use regex::Regex;
 use std::fmt;
 
 /// What `where` is.
@@ -18,17 +19,39 @@ pub const INFO: CommandInfo = CommandInfo {
 };
 
 #[derive(Debug)]
-struct Where(Expr);
+struct Where {
+    expression: Expr,
+    text: Option<TextFilter>,
+}
 
 fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
     let expression = args.expression()?;
     args.finish()?;
-    Ok(Box::new(Where(expression)))
+    let text = text_filter(&expression);
+    Ok(Box::new(Where { expression, text }))
+}
+
+/// What of the expression is `match(_raw, "...")`, alone or beside other conditions.
+fn text_filter(expression: &Expr) -> Option<TextFilter> {
+    let parts = match &expression.kind {
+        ExprKind::And(parts) => &parts[..],
+        _ => std::slice::from_ref(expression),
+    };
+    let regex = |part: &Expr| match &part.kind {
+        ExprKind::Call(name, args) if name == "match" => match &args[..] {
+            [text, pattern] if text.as_field() == Some("_raw") => Regex::new(pattern.as_text()?).ok(),
+            _ => None,
+        },
+        _ => None,
+    };
+    let regexes: Vec<Regex> = parts.iter().filter_map(regex).collect();
+    let complete = regexes.len() == parts.len();
+    (!regexes.is_empty()).then_some(TextFilter { regexes, complete })
 }
 
 impl fmt::Display for Where {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "where {}", self.0)
+        write!(f, "where {}", self.expression)
     }
 }
 
@@ -38,7 +61,7 @@ impl Command for Where {
     }
 
     fn required(&self, needed: Required) -> Required {
-        needed.with(self.0.required_fields())
+        needed.with(self.expression.required_fields())
     }
 
     fn streaming(&self) -> bool {
@@ -49,7 +72,11 @@ impl Command for Where {
         false
     }
 
+    fn text_filter(&self) -> Option<&TextFilter> {
+        self.text.as_ref()
+    }
+
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {
-        keep("where", &self.0, input, planner)
+        keep("where", &self.expression, input, planner)
     }
 }

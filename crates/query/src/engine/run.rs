@@ -147,7 +147,7 @@ async fn run(
     sender: &mpsc::Sender<SearchMessage>,
 ) -> Result<Option<SearchMessage>, QueryError> {
     let limit = request.limit.filter(|limit| *limit > 0).map(|limit| usize::try_from(limit).unwrap_or(usize::MAX - 1));
-    let source = engine.source();
+    let source = engine.source().telling();
     // One more than asked for tells whether there are more.
     let fetch = limit.map(|limit| limit.saturating_add(1));
     let opened = prepared.open(&source, Required::all(), fetch).await?;

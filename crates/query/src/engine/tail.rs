@@ -61,7 +61,7 @@ fn ends(snapshot: &Snapshot) -> FxHashMap<Arc<str>, u64> {
     for segment in &snapshot.segments {
         let meta = segment.meta();
         let end = ends.entry(meta.index.clone()).or_insert(0);
-        *end = (*end).max(meta.first_sequence + meta.events);
+        *end = (*end).max(meta.end_sequence);
     }
     ends
 }

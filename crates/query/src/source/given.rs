@@ -96,6 +96,15 @@ impl Source for GivenSource {
                     batch = filter_record_batch(&batch, &compiled.evaluate_predicate(&batch))?;
                 }
             }
+            if !wanted.regexes.is_empty() {
+                let text = match column_index(&schema, "_raw") {
+                    Some(at) => crate::columns::to_text(batch.column(at))?,
+                    None => StringArray::new_null(batch.num_rows()),
+                };
+                let matches = |text: Option<&str>| text.map(|text| wanted.regexes.iter().all(|regex| regex.is_match(text)));
+                let keep: BooleanArray = text.iter().map(matches).collect();
+                batch = filter_record_batch(&batch, &keep)?;
+            }
             let mut range: Option<(Timestamp, Timestamp)> = None;
             if let Some(at) = column_index(&schema, "_time")
                 && *schema.field(at).data_type() == time_type()

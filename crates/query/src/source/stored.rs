@@ -13,14 +13,15 @@ use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, TimestampNanosecondType};
 use futures::future::BoxFuture;
+use regex::Regex;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use taffrail_base::Result;
 use taffrail_base::limits::SEARCH_COLUMNS_MAX;
 use taffrail_event::Timestamp;
 use taffrail_pattern::FieldResolver;
-use taffrail_store::scan::Buckets;
-use taffrail_store::{Column, Filter, Scan, ScanRequest, Snapshot};
+use taffrail_store::scan::{Buckets, Missing};
+use taffrail_store::{Column, CountField, Filter, Scan, ScanRequest, Snapshot};
 
 /// Rows up to which the fields of each event are read from it, instead of asking first which there are.
 const DISCOVERED_ROWS_MAX: usize = 10_000;
@@ -36,12 +37,13 @@ pub struct StoredSource {
     snapshot: Snapshot,
     resolver: Arc<dyn FieldResolver>,
     sequence_from: Option<SequenceFrom>,
+    missing: Option<Arc<Missing>>,
 }
 
 impl StoredSource {
     /// All of the snapshot.
     pub fn new(snapshot: Snapshot, resolver: Arc<dyn FieldResolver>) -> Self {
-        Self { snapshot, resolver, sequence_from: None }
+        Self { snapshot, resolver, sequence_from: None, missing: None }
     }
 
     /// Only what arrived since; for following live.
@@ -51,10 +53,18 @@ impl StoredSource {
         self
     }
 
+    /// Goes on without archived segments that cannot be read, and says so among the messages. For who passes these on.
+    #[must_use]
+    pub fn telling(mut self) -> Self {
+        self.missing = Some(Arc::default());
+        self
+    }
+
     /// The scan for what is wanted, with these columns.
     pub fn scan(&self, wanted: &Wanted, columns: Vec<Column>, limit: Option<usize>) -> Scan {
         let mut filters = vec![to_filter(&wanted.search)];
         filters.extend(wanted.more.iter().map(crate::language::SearchExpr::filter));
+        filters.extend(wanted.regexes.iter().cloned().map(Filter::Regex));
         let filter = if filters.len() == 1 { filters.remove(0) } else { Filter::And(filters) };
         let request = ScanRequest {
             filter,
@@ -66,7 +76,11 @@ impl StoredSource {
             newest_first: wanted.ordered,
             limit,
         };
-        Scan::plan(&self.snapshot, request)
+        let scan = Scan::plan(&self.snapshot, request);
+        match &self.missing {
+            Some(missing) => scan.without_unreachable(missing.clone()),
+            None => scan,
+        }
     }
 
     /// The columns to read, and whether the fields of the events are still to be found in their text.
@@ -107,6 +121,9 @@ fn tell_left_out(fields: usize, messages: &Messages) {
 impl Source for StoredSource {
     fn open(&self, wanted: Wanted, messages: Messages) -> BoxFuture<'_, Result<Opened, QueryError>> {
         Box::pin(async move {
+            if let Some(missing) = self.missing.clone() {
+                messages.watch(move || missing.sentences());
+            }
             let by_receipt = wanted.index_earliest > Timestamp::MIN || wanted.index_latest < Timestamp::MAX;
             // A filter after the scan needs more rows than come out of it.
             let limit = if by_receipt { None } else { wanted.limit };
@@ -127,7 +144,7 @@ impl Source for StoredSource {
             wanted.watched.set(scan.progress());
             // What is asked beside the rows must not count twice in the progress.
             let side = self.scan(&wanted, Vec::new(), None);
-            let answers = ScanAnswers { scan: self.scan(&wanted, Vec::new(), None), watched: wanted.watched.clone() };
+            let answers = ScanAnswers { scan: self.scan(&wanted, Vec::new(), None), watched: wanted.watched.clone(), groups: Vec::new() };
             let mut flow = scan_flow(scan, wanted.ordered);
             if by_receipt {
                 flow = received_between(flow, wanted.index_earliest, wanted.index_latest);
@@ -240,6 +257,26 @@ fn received_between(flow: Flow, from: Timestamp, to: Timestamp) -> Flow {
 struct ScanAnswers {
     scan: Scan,
     watched: Watched,
+    /// Expressions whose named groups are fields; of two with one name the later one goes first.
+    groups: Vec<Regex>,
+}
+
+impl ScanAnswers {
+    /// The field of a name; `None` where only rows have it.
+    fn field(&self, name: &str) -> Option<CountField> {
+        let mut with_group = self.groups.iter().filter(|regex| regex.capture_names().flatten().any(|group| group == name));
+        match (with_group.next(), with_group.next()) {
+            (Some(regex), None) if !CORE.contains(&name) => Some(CountField::Group(regex.clone(), name.to_owned())),
+            (None, _) => match Column::named(name) {
+                column @ (Column::Field(_) | Column::Index | Column::Host | Column::Source | Column::Sourcetype) => {
+                    Some(CountField::Column(column))
+                }
+                _ => None,
+            },
+            // Where the later one finds nothing, what the earlier one found stays.
+            _ => None,
+        }
+    }
 }
 
 impl Direct for ScanAnswers {
@@ -251,5 +288,16 @@ impl Direct for ScanAnswers {
     fn histogram(&self, buckets: Buckets) -> Result<Vec<u64>> {
         self.watched.set(self.scan.progress());
         self.scan.histogram(buckets)
+    }
+
+    fn count_by(&self, fields: &[String]) -> Result<Option<Vec<(Vec<String>, u64)>>> {
+        let Some(fields) = fields.iter().map(|name| self.field(name)).collect::<Option<Vec<_>>>() else { return Ok(None) };
+        self.watched.set(self.scan.progress());
+        self.scan.count_by(&fields)
+    }
+
+    fn with_groups(&self, regex: &Regex) -> Option<Arc<dyn Direct>> {
+        let groups = self.groups.iter().chain([regex]).cloned().collect();
+        Some(Arc::new(Self { scan: self.scan.clone(), watched: self.watched.clone(), groups }))
     }
 }

@@ -140,6 +140,29 @@ async fn the_quick_ways_give_what_the_slow_ones_give() {
         let quick = place.rows(&format!("{search} | timechart span=2s count"), None).await;
         let slow = place.rows(&format!("{search} | eval one=1 | timechart span=2s count(one) AS count"), None).await;
         assert_eq!(quick, slow, "{search}");
+        for (fields, before) in [
+            ("host", ""),
+            ("user, host", ""),
+            ("user", ""),
+            ("pid", ""),
+            ("who", r#"| rex "for user (?<who>\w+)" "#),
+            ("who", r#"| rex "for user (?<who>\S+) by" "#),
+            ("who", r#"| rex "user (?<who>[^ ]+)" "#),
+            ("user", r#"| rex "for user (?<user>\w+)" "#),
+            ("id, source", r#"| rex "\[(?<id>[0-9]+)\]" "#),
+        ] {
+            for count in [format!("stats count BY {fields}"), format!("top showperc=false limit=0 {fields}"), format!("rare {fields}")] {
+                let quick = place.rows(&format!("{search} {before}| {count}"), None).await;
+                let slow = place.rows(&format!("{search} {before}| eval one=1 | {count}"), None).await;
+                assert_eq!(quick, slow, "{search} {before}| {count}");
+            }
+        }
+        for regex in ["session .* user (root|guest)", "^.{40}", "[a-m]+=", "(?i)ROOT$"] {
+            let quick = place.rows(&format!("{search} | where match(_raw, \"{regex}\") | stats count"), None).await;
+            let both = place.rows(&format!("{search} | where match(_raw, \"{regex}\") AND len(_raw)>0 | stats count"), None).await;
+            let slow = place.rows(&format!("{search} | eval one=1 | where match(_raw, \"{regex}\") | stats count"), None).await;
+            assert_eq!((&quick, &both), (&slow, &slow), "{search} {regex}");
+        }
     }
 }
 

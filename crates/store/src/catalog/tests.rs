@@ -16,7 +16,18 @@ fn meta(number: u128) -> SegmentMeta {
         min_time: Timestamp(-5),
         max_time: Timestamp(7),
         first_sequence: 1,
+        end_sequence: 9,
+        summary: [1, 2].into(),
     }
+}
+
+fn hold() -> Hold {
+    let (earliest, latest, since) = (Timestamp(-3), Timestamp::MAX, Timestamp(5));
+    Hold { index: Some("main".into()), earliest, latest, reason: "why".into(), since }
+}
+
+fn archived() -> Archived {
+    Archived { url: "file:///a".into(), key: "main/2.seg".into(), blake3: [9; 32], at: Timestamp(4) }
 }
 
 fn first() -> CatalogChange {
@@ -26,13 +37,17 @@ fn first() -> CatalogChange {
         positions: vec![("a".into(), Some(vec![0, 255])), ("b".into(), Some(vec![]))],
         positions_sequence: 9,
         covered_sequence: 8,
+        holds: vec![("case 7".into(), Some(Hold { index: None, ..hold() }))],
         ..CatalogChange::default()
     }
 }
 
 fn second() -> CatalogChange {
     CatalogChange {
-        removed: vec![Ulid(1)],
+        removed: vec![Removal::of(&meta(1), "retention:400d", Timestamp(99), Some([7; 32]))],
+        archived: vec![(Removal::of(&meta(2), "archived:file:///a", Timestamp(98), None), archived())],
+        forgotten: vec![Ulid(1)],
+        holds: vec![("case 7".into(), None), ("case 8".into(), Some(hold()))],
         next_sequences: vec![("main".into(), 9), ("other".into(), 2)],
         positions: vec![("a".into(), None), ("c".into(), Some(vec![1]))],
         positions_sequence: 12,
@@ -48,6 +63,31 @@ fn check(open: impl Fn() -> Box<dyn Catalog>) {
         expected.apply(&change);
         assert_eq!(open().load().unwrap(), expected);
     }
+    let recorded: Vec<Removal> = second().archived.into_iter().map(|(removal, _)| removal).chain(second().removed).collect();
+    assert_eq!(open().removals().unwrap(), recorded, "once, however often it is committed");
+}
+
+#[test]
+fn the_first_layout_is_read_as_it_is_and_migrated_by_a_writer() {
+    use sqlx::{Connection, SqliteConnection};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("catalog.db");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let mut connection = SqliteConnection::connect(&format!("sqlite://{}?mode=rwc", path.display())).await.unwrap();
+        sqlx::raw_sql(sqlite::MIGRATIONS[0]).execute(&mut connection).await.unwrap();
+        let row = "INSERT INTO segments VALUES ('00000000000000000000000001', 'main', 3, 100, 50, 2, -5, 7, 1)";
+        sqlx::raw_sql(row).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    });
+    let old = SegmentMeta { end_sequence: 4, summary: Arc::default(), ..meta(1) };
+    let expected = CatalogState { segments: BTreeMap::from([(Ulid(1), old)]), ..CatalogState::default() };
+    let before = std::fs::read(&path).unwrap();
+    let reader = SqliteCatalog::open_read_only(&path).unwrap();
+    assert_eq!((reader.load().unwrap(), reader.removals().unwrap()), (expected.clone(), Vec::new()));
+    drop(reader);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(SqliteCatalog::open(&path).unwrap().load().unwrap(), expected);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The folder as a whole: its lock, its catalog, which files there are and which there should be.
 
 use super::{Check, EventRange, OpenCatalog, Severity};
-use crate::catalog::{CatalogState, segment_path};
+use crate::catalog::{CatalogState, Removal, segment_path};
 use crate::segment::SegmentMeta;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -17,7 +17,9 @@ const RESTORE_SEGMENT: &str = "restore the file from a copy; its seal in evidenc
 const ATTEMPTS: usize = 5;
 
 /// What stands at the top of a data folder and is checked, or is nobody's concern here.
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 12] = [
+    "ballast",
+    "cache",
     "journal",
     "segments",
     "catalog.db",
@@ -50,7 +52,8 @@ impl Check<'_> {
         self.ranges(&known);
         let total: u64 = metas.iter().map(|meta| meta.stored_bytes).sum();
         let mut done = 0;
-        for meta in &metas {
+        // What is in an object store is read by who searches it.
+        for meta in metas.iter().filter(|meta| !known.archived.contains_key(&meta.id)) {
             let path = self.dir.join(segment_path(meta));
             match self.segment(&path, meta) {
                 Err(error) if error.kind() == ErrorKind::NotFound => self.missing(&path, meta, open_catalog),
@@ -111,6 +114,7 @@ impl Check<'_> {
             for line in catalog.integrity()? {
                 self.tell(Severity::Damage, &path, line, RESTORE_CATALOG);
             }
+            self.removals = catalog.removals()?;
             self.coverage(&journal, &known);
             return Ok(Some(known));
         }
@@ -140,6 +144,8 @@ impl Check<'_> {
                 min_time: taffrail_event::Timestamp::MIN,
                 max_time: taffrail_event::Timestamp::MAX,
                 first_sequence: 0,
+                end_sequence: 0,
+                summary: Arc::default(),
             };
             state.segments.insert(id, meta);
         }
@@ -170,7 +176,10 @@ impl Check<'_> {
 
     /// Files that nobody lists. A writer may have made them just now, or removed them.
     fn strangers(&mut self, known: &CatalogState, files: &BTreeMap<PathBuf, Option<Ulid>>, open_catalog: OpenCatalog<'_>) -> Result<()> {
-        let listed = |known: &CatalogState| known.segments.values().map(|meta| self.dir.join(segment_path(meta))).collect::<BTreeSet<_>>();
+        let listed = |known: &CatalogState| {
+            let local = known.segments.values().filter(|meta| !known.archived.contains_key(&meta.id));
+            local.map(|meta| self.dir.join(segment_path(meta))).collect::<BTreeSet<_>>()
+        };
         let before = listed(known);
         let mut strangers: Vec<(PathBuf, Option<Ulid>)> =
             files.iter().filter(|(path, _)| !before.contains(*path)).map(|(path, id)| (path.clone(), *id)).collect();
@@ -187,6 +196,9 @@ impl Check<'_> {
         for (path, id) in strangers {
             let unfinished = path.extension().is_some_and(|suffix| suffix == "tmp");
             match id {
+                Some(id) if known.archived.contains_key(&id) || self.removals.iter().any(|removal| removal.id == id) => {
+                    self.tell(Severity::Note, &path, "a segment that was removed or archived", "nothing: the next start removes it");
+                }
                 Some(id) if known.segments.contains_key(&id) => {
                     let what = "the same segment is listed at another place: this file is a copy of it, or was moved";
                     self.tell(
@@ -214,7 +226,7 @@ impl Check<'_> {
     /// A listed file is not there: a writer may just have replaced it.
     fn missing(&mut self, path: &Path, meta: &SegmentMeta, open_catalog: OpenCatalog<'_>) {
         let still = open_catalog(&self.dir).and_then(|catalog| catalog.load());
-        if still.is_ok_and(|known| !known.segments.contains_key(&meta.id)) {
+        if still.is_ok_and(|known| !known.segments.contains_key(&meta.id) || known.archived.contains_key(&meta.id)) {
             return;
         }
         self.tell_range(
@@ -238,6 +250,17 @@ impl Check<'_> {
             if self.options.index.as_deref().is_some_and(|only| only != &*index) {
                 continue;
             }
+            let of_index = |removal: &&Removal| removal.index == index && removal.took_events();
+            let removed: Vec<u64> = self.removals.iter().filter(of_index).map(|removal| removal.events).collect();
+            let sparse = metas.iter().any(|meta| meta.first_sequence.checked_add(meta.events) != Some(meta.end_sequence));
+            if sparse || !removed.is_empty() {
+                let there: u64 = metas.iter().map(|meta| meta.events).sum();
+                let gone: u64 = removed.iter().sum();
+                self.counts(known, &index, there, gone);
+                // Of those without gaps none may have another's events.
+                metas.retain(|meta| meta.first_sequence.checked_add(meta.events) == Some(meta.end_sequence));
+            }
+            let whole = !sparse && removed.is_empty();
             metas.sort_by_key(|meta| meta.first_sequence);
             let mut next = 1;
             for meta in metas {
@@ -252,7 +275,7 @@ impl Check<'_> {
                     };
                     let what = format!("segment {} has events that another segment has too", meta.id);
                     self.tell_range(Severity::Damage, &path, None, Some(events), what, RESTORE_CATALOG);
-                } else if meta.first_sequence > next {
+                } else if whole && meta.first_sequence > next {
                     let events = EventRange {
                         index: index.to_string(),
                         first: next,
@@ -265,10 +288,21 @@ impl Check<'_> {
                 next = next.max(end);
             }
             let said = known.next_sequences.get(&index).copied().unwrap_or(1);
-            if said != next {
+            if whole && said != next {
                 let what = format!("events of index {index} in segments end before {next}, but the catalog says before {said}");
                 self.tell(Severity::Damage, &path, what, RESTORE_CATALOG);
             }
+        }
+    }
+
+    /// Where arrival numbers have gaps by right, the events that are there and those that were removed are all.
+    fn counts(&mut self, known: &CatalogState, index: &Arc<str>, there: u64, gone: u64) {
+        let said = known.next_sequences.get(index).map_or(0, |next| next - 1);
+        if there.saturating_add(gone) != said {
+            let what = format!(
+                "index {index} had {said} events in segments; {there} are in segments that are listed and {gone} in segments that were removed"
+            );
+            self.tell(Severity::Damage, &self.dir.join("catalog.db"), what, RESTORE_CATALOG);
         }
     }
 

@@ -9,7 +9,7 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Removal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use taffrail_base::{Result, Vfs};
@@ -112,6 +112,8 @@ struct Check<'a> {
     options: CheckOptions,
     watch: &'a mut dyn Watch,
     checked: Checked,
+    /// What the catalog says was removed.
+    removals: Vec<Removal>,
 }
 
 /// Opens the catalog for reading.
@@ -126,7 +128,7 @@ pub fn check(
     open_catalog: OpenCatalog<'_>,
     watch: &mut dyn Watch,
 ) -> Result<Checked> {
-    let mut check = Check { vfs, dir: dir.to_owned(), options, watch, checked: Checked::default() };
+    let mut check = Check { vfs, dir: dir.to_owned(), options, watch, checked: Checked::default(), removals: Vec::new() };
     check.run(open_catalog)?;
     Ok(check.checked)
 }

@@ -48,7 +48,10 @@ impl Check<'_> {
             look.tell(Severity::Damage, None, None, what, CATALOG);
         }
         look.meta.events = rows.into();
-        let segment = Segment::open(&vfs, path, look.meta.clone())?;
+        let segment = match Segment::open(&vfs, path, look.meta.clone()) {
+            Ok(segment) => segment,
+            Err(error) => return look.unreadable(error),
+        };
         look.check.checked.events += u64::from(rows);
         look.blocks(&segment, len)?;
         if !look.check.options.quick {
@@ -215,6 +218,12 @@ impl Look<'_, '_> {
                 (Err(error), _) | (_, Err(error)) => self.damage(error, None)?,
             }
         }
+        // Where the catalog says nothing, the numbers have nothing to fit to.
+        if let Err(error) = blocks.arrival()
+            && listed
+        {
+            self.damage(error, Some(all.clone()))?;
+        }
         let origins = segment.origins().len();
         let streams: [(&str, _, &dyn Fn(i64) -> bool); 3] = [
             ("receive times", footer.received, &|_| true),
@@ -249,8 +258,8 @@ impl Look<'_, '_> {
             match decode::page(blocks, page, &times) {
                 Ok(values) => {
                     let mut scratch = Vec::new();
-                    let mut len = |row: usize| values.read(row, &mut scratch).len() as u64;
-                    bytes = bytes.map(|bytes: u64| bytes + (0..values.len()).map(&mut len).sum::<u64>());
+                    let sum: u64 = (0..values.len()).map(|row| values.read(row, &mut scratch).len() as u64).sum();
+                    bytes = bytes.map(|bytes: u64| bytes + sum);
                     let what = wrong(blocks, page, &values)?;
                     what.into_iter().for_each(|what| self.tell(Severity::Damage, None, events.clone(), what, BUG));
                 }
@@ -327,10 +336,10 @@ fn wrong(blocks: &Blocks<'_>, page: &PageMeta, values: &Values) -> Result<Option
         Some((kind, place)) => blocks.filters(*place).ok().map(|block| (*kind, block, *place)),
         None => None,
     };
-    let (mut last, mut scratch) = (Vec::new(), Vec::new());
+    let (mut scratch, mut last) = (Vec::new(), Vec::new());
     for row in 0..values.len() {
         let value = values.read(row, &mut scratch);
-        if row > 0 && value == last {
+        if row > 0 && value == &last[..] {
             continue;
         }
         last.clear();

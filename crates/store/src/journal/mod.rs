@@ -5,9 +5,9 @@
 //! knows of segments; whoever does says from which record on the journal is still needed.
 
 pub(crate) mod examine;
-mod payload;
-mod record;
-mod recover;
+pub(crate) mod payload;
+pub(crate) mod record;
+pub(crate) mod recover;
 #[cfg(test)]
 mod tests;
 

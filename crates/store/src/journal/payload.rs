@@ -73,7 +73,7 @@ fn parts(origin: &Origin) -> [&Arc<str>; 6] {
 }
 
 /// The batch and its arrival numbers, or `None` if the bytes are not a payload.
-pub(super) fn decode(payload: &[u8], received: Timestamp) -> Option<(EventBatch, Vec<Span>)> {
+pub(crate) fn decode(payload: &[u8], received: Timestamp) -> Option<(EventBatch, Vec<Span>)> {
     let mut reader = Reader::new(payload);
     if reader.take(1)? != [VERSION] {
         return None;

@@ -128,6 +128,31 @@ pub(super) fn encode(out: &mut Vec<u8>, nonce: u64, sequence: u64, horizon: u64,
     head[8..12].copy_from_slice(&crc.to_le_bytes());
 }
 
+/// A file of a right header and any bytes behind it, for fuzzing; with `mend`, heads that can be records get the
+/// sequence numbers and checksums of some. File 2 follows file 1, of which `first_len` bytes behind the header count.
+pub(crate) fn fuzzed_file(number: u64, body: &[u8], mend: bool, first_len: u64) -> Vec<u8> {
+    let nonce = 77;
+    let second = number == 2;
+    let (previous, previous_len) = if second { (1, HEADER_LEN + first_len) } else { (0, 0) };
+    let header = Header { number, nonce, first_sequence: if second { 3 } else { 1 }, previous, previous_len, created: 0 };
+    let mut out = header.encode().to_vec();
+    out.extend_from_slice(body);
+    let (mut at, mut sequence) = (HEADER_LEN as usize, header.first_sequence);
+    while mend && let Some(bytes) = out.get(at..at + HEAD_LEN) {
+        let len = u32_at(bytes, 4) as usize % 4_096;
+        let Some(record) = out.get_mut(at..at + HEAD_LEN + len) else { break };
+        let (head, payload) = record.split_first_chunk_mut::<HEAD_LEN>().expect("as long as a head");
+        head[..4].copy_from_slice(&RECORD_MAGIC);
+        head[4..8].copy_from_slice(&(len as u32).to_le_bytes());
+        head[12..20].copy_from_slice(&sequence.to_le_bytes());
+        let crc = checksum(nonce, head, payload);
+        head[8..12].copy_from_slice(&crc.to_le_bytes());
+        at += HEAD_LEN + len;
+        sequence += 1;
+    }
+    out
+}
+
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
 }

@@ -6,12 +6,15 @@ use super::{Filter, OriginField, ScanRequest, ValueTest};
 use crate::segment::cursor::PatternCursor;
 use crate::segment::decode::Values;
 use crate::segment::meta::Run;
+use crate::segment::summary::{self, Part};
 use crate::segment::{Blocks, Segment, SegmentMeta};
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use std::cell::OnceCell;
 use std::sync::Arc;
 use taffrail_base::Result;
 use taffrail_event::{Origin, Timestamp};
-use taffrail_pattern::{FieldPlan, FieldResolver, PlanPiece};
+use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, PatternId, PlanPiece};
 
 /// A filter with its terms prepared, shared by all threads of a scan.
 #[derive(Debug)]
@@ -43,20 +46,31 @@ impl Prepared {
         }
     }
 
-    /// Whether an index can hold matching events: decided before any segment is opened.
+    /// Whether a segment can hold matching events: decided before it is opened.
     pub fn may_be_in(&self, meta: &SegmentMeta) -> bool {
         match self {
             Self::Nothing => false,
-            Self::Origin(OriginField::Index, test) => test.0(Some(&meta.index)),
+            Self::Origin(field, test) => origin_may(*field, meta, |value| test.0(Some(value))),
             Self::And(all) => all.iter().all(|one| one.may_be_in(meta)),
             Self::Or(any) => any.iter().any(|one| one.may_be_in(meta)),
             Self::Not(one) => match &**one {
-                Self::Origin(OriginField::Index, test) => !test.0(Some(&meta.index)),
+                Self::Origin(field, test) => origin_may(*field, meta, |value| !test.0(Some(value))),
                 _ => true,
             },
             _ => true,
         }
     }
+}
+
+/// Whether a segment may have an event whose origin passes.
+fn origin_may(field: OriginField, meta: &SegmentMeta, mut test: impl FnMut(&str) -> bool) -> bool {
+    let part = match field {
+        OriginField::Index => return test(&meta.index),
+        OriginField::Host => Part::Host,
+        OriginField::Source => Part::Source,
+        OriginField::Sourcetype => Part::Sourcetype,
+    };
+    summary::any(&meta.summary, part, test)
 }
 
 /// A part of an origin.
@@ -69,10 +83,22 @@ pub fn origin_part(origin: &Origin, field: OriginField) -> &Arc<str> {
     }
 }
 
+/// Where fields are in the patterns met so far, for all segments of a scan.
+#[derive(Default)]
+pub struct Plans(Mutex<FxHashMap<PatternId, Vec<KnownPlan>>>);
+
+struct KnownPlan {
+    pattern: Arc<Pattern>,
+    sourcetype: Arc<str>,
+    field: String,
+    plan: FieldPlan,
+}
+
 /// A segment being scanned: what has been read of it so far. One thread's.
 pub struct SegmentScan<'b> {
     pub blocks: &'b Blocks<'b>,
     resolver: &'b dyn FieldResolver,
+    plans: &'b Plans,
     origins: OnceCell<Vec<i64>>,
     cursors: Vec<OnceCell<PatternCursor<'b>>>,
     reading: Reading<'b, 'b>,
@@ -80,10 +106,10 @@ pub struct SegmentScan<'b> {
 
 impl<'b> SegmentScan<'b> {
     /// Nothing read yet.
-    pub fn new(blocks: &'b Blocks<'b>, resolver: &'b dyn FieldResolver) -> Self {
+    pub fn new(blocks: &'b Blocks<'b>, resolver: &'b dyn FieldResolver, plans: &'b Plans) -> Self {
         let patterns = blocks.segment().footer().events.patterns.len();
         let cursors = std::iter::repeat_with(OnceCell::new).take(patterns).collect();
-        Self { blocks, resolver, origins: OnceCell::new(), cursors, reading: Reading::new(blocks) }
+        Self { blocks, resolver, plans, origins: OnceCell::new(), cursors, reading: Reading::new(blocks) }
     }
 
     /// The segment.
@@ -114,10 +140,19 @@ impl<'b> SegmentScan<'b> {
         self.cursors[pattern].get_or_init(|| PatternCursor::new(self.blocks, pattern))
     }
 
-    /// Where a field is in a pattern's events.
+    /// Where a field is in a pattern's events; the resolver is asked once for all segments.
     pub fn plan(&self, pattern: usize, field: &str) -> FieldPlan {
         let meta = &self.segment().footer().events.patterns[pattern];
-        self.resolver.resolve(self.segment().sourcetype(meta.class), &meta.pattern, field)
+        let sourcetype = self.segment().sourcetype(meta.class);
+        let mut known = self.plans.0.lock();
+        let same = |known: &&KnownPlan| *known.sourcetype == **sourcetype && known.field == field && known.pattern == meta.pattern;
+        if let Some(known) = known.get(&meta.id).and_then(|plans| plans.iter().find(same)) {
+            return known.plan.clone();
+        }
+        let plan = self.resolver.resolve(sourcetype, &meta.pattern, field);
+        let made = KnownPlan { pattern: meta.pattern.clone(), sourcetype: sourcetype.clone(), field: field.to_owned(), plan: plan.clone() };
+        known.entry(meta.id).or_default().push(made);
+        plan
     }
 
     /// The rows of a pattern that pass a filter.
@@ -270,7 +305,10 @@ impl<'b> SegmentScan<'b> {
     pub fn matching(&self, filter: &Prepared, request: &ScanRequest) -> Result<Vec<Selection>> {
         let meta = self.segment().meta();
         let whole = request.earliest <= meta.min_time && (meta.max_time < request.latest || request.latest == Timestamp::MAX);
-        let sequence_from = request.sequence_from.as_ref().map_or(0, |from| from(&meta.index)).saturating_sub(meta.first_sequence);
+        let sequence_from = match request.sequence_from.as_ref().map_or(0, |from| from(&meta.index)) {
+            from if from <= meta.first_sequence => 0,
+            from => self.blocks.arrival()?.first_row(from),
+        };
         let mut selections = Vec::with_capacity(self.patterns());
         for pattern in 0..self.patterns() {
             let mut found = self.select(filter, pattern)?;

@@ -3,8 +3,11 @@
 //! A [`Filter`] is decided per pattern first (all rows, no rows, or some), then per distinct value of a
 //! column, last per row. Only the columns that a request names are read.
 
+mod capture;
+mod counts;
 mod filter;
 mod lines;
+mod missing;
 mod plan;
 mod rows;
 mod select;
@@ -12,9 +15,12 @@ mod summary;
 mod term;
 #[cfg(test)]
 mod tests;
+mod times;
 mod values;
 mod walk;
 
+pub use counts::CountField;
+pub use missing::Missing;
 pub use plan::{Scan, ScanStream};
 pub use rows::schema;
 

@@ -1,9 +1,10 @@
 //! Which segments are read, in which order, by how many readers; and the reading itself.
 
-use super::filter::{Prepared, SegmentScan};
+use super::filter::{Plans, Prepared, SegmentScan};
 use super::rows::{Hit, RowBuilder, schema};
 use super::select::Selection;
-use super::{ScanProgress, ScanRequest};
+use super::times::newest;
+use super::{Missing, ScanProgress, ScanRequest};
 use crate::segment::Blocks;
 use crate::{Segment, SegmentMeta, SegmentRef, Snapshot};
 use arrow::array::RecordBatch;
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     /// Numbers of segments, by partition, in the order they are read.
     partitions: Vec<Vec<usize>>,
     pub progress: Arc<ScanProgress>,
+    plans: Plans,
+    missing: Option<Arc<Missing>>,
 }
 
 /// Whether the time range of a segment touches the request's.
@@ -48,8 +51,7 @@ impl Scan {
     /// where order matters, those of a partition do not overlap in time and come newest first.
     pub fn plan(snapshot: &Snapshot, request: ScanRequest) -> Self {
         let filter = Prepared::new(&request.filter);
-        let new_enough =
-            |meta: &SegmentMeta| request.sequence_from.as_ref().is_none_or(|from| meta.first_sequence + meta.events > from(&meta.index));
+        let new_enough = |meta: &SegmentMeta| request.sequence_from.as_ref().is_none_or(|from| meta.end_sequence > from(&meta.index));
         let wanted = |segment: &&SegmentRef| {
             let meta = segment.meta();
             meta.events > 0 && overlaps(meta, &request) && filter.may_be_in(meta) && new_enough(meta)
@@ -68,7 +70,28 @@ impl Scan {
         progress.bytes_total.store(metas.iter().map(|meta| meta.stored_bytes).sum(), Ordering::Relaxed);
         let schema = schema(&request.columns);
         let progress = Arc::new(progress);
-        Self { shared: Arc::new(Shared { request, filter, schema, segments, metas, partitions, progress }) }
+        Self {
+            shared: Arc::new(Shared {
+                request,
+                filter,
+                schema,
+                segments,
+                metas,
+                partitions,
+                progress,
+                plans: Plans::default(),
+                missing: None,
+            }),
+        }
+    }
+
+    /// Goes on where archived segments cannot be read, and says so in `missing`. Right after [`Scan::plan`].
+    #[must_use]
+    pub fn without_unreachable(mut self, missing: Arc<Missing>) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.missing = Some(missing);
+        }
+        self
     }
 
     /// How many partitions can be read side by side; 0 when no segment can match.
@@ -163,25 +186,30 @@ impl ScanStream {
     /// The newest `limit` hits of all segments: finds them by time alone, then builds only their rows.
     /// Segments older than the hits found so far are not opened.
     fn newest(&mut self, limit: usize) -> Result<Vec<RecordBatch>> {
-        let mut best: Vec<(Hit, usize)> = Vec::new();
+        let mut best: Vec<(Hit, usize, u64)> = Vec::new();
         while let Some(number) = self.waiting.pop_front() {
             let meta = &self.shared.metas[number];
             let full = best.len() >= limit;
-            if full && best.last().is_some_and(|(oldest, _)| meta.max_time.nanos() < oldest.time) {
+            if full && best.last().is_some_and(|(oldest, _, _)| meta.max_time.nanos() < oldest.time) {
                 self.shared.skip(number);
                 continue;
             }
-            let segment = self.shared.segments[number].open()?;
-            let found = self.shared.with_scan(&segment, |scan| {
+            let found = self.shared.reach(number, |scan| {
                 let selections = scan.matching(&self.shared.filter, &self.shared.request)?;
                 self.shared.done(scan, &selections);
-                hits(scan, &selections, true, Some(limit))
+                let oldest = best.last().filter(|_| full).map(|(oldest, _, _)| oldest.time);
+                let found = newest(scan, &selections, limit, oldest)?;
+                if found.is_empty() {
+                    return Ok(Vec::new());
+                }
+                let arrival = scan.blocks.arrival()?;
+                Ok(found.into_iter().map(|hit| (hit, number, arrival.of(hit.row))).collect::<Vec<_>>())
             })?;
-            best.extend(found.into_iter().map(|hit| (hit, number)));
-            let arrival = |hit: &Hit, number: usize| self.shared.metas[number].first_sequence + u64::from(hit.row);
-            best.sort_by_key(|(hit, number)| std::cmp::Reverse((hit.time, arrival(hit, *number))));
+            best.extend(found.into_iter().flatten());
+            best.sort_by_key(|(hit, _, arrival)| std::cmp::Reverse((hit.time, *arrival)));
             best.truncate(limit);
         }
+        let best: Vec<(Hit, usize)> = best.into_iter().map(|(hit, number, _)| (hit, number)).collect();
         self.materialise(&best)
     }
 
@@ -226,8 +254,19 @@ impl Shared {
     /// Runs `work` over an opened segment.
     pub fn with_scan<T>(&self, segment: &Segment, work: impl FnOnce(&SegmentScan<'_>) -> Result<T>) -> Result<T> {
         let blocks = Blocks::new(segment);
-        let scan = SegmentScan::new(&blocks, &*self.request.resolver);
+        let scan = SegmentScan::new(&blocks, &*self.request.resolver, &self.plans);
         work(&scan)
+    }
+
+    /// Runs `work` over a segment; nothing where it is archived and cannot be read, and somebody wants to know what
+    /// is missing.
+    pub fn reach<T>(&self, number: usize, work: impl FnOnce(&SegmentScan<'_>) -> Result<T>) -> Result<Option<T>> {
+        let segment = &self.segments[number];
+        let done = segment.open().and_then(|opened| self.with_scan(&opened, work));
+        match &self.missing {
+            Some(missing) => missing.take(segment, done),
+            None => done.map(Some),
+        }
     }
 
     /// Counts a segment as read.
@@ -247,8 +286,7 @@ impl Shared {
     }
 
     fn one_segment(&self, number: usize, limit: Option<usize>) -> Result<Vec<RecordBatch>> {
-        let segment = self.segments[number].open()?;
-        self.with_scan(&segment, |scan| {
+        let batches = self.reach(number, |scan| {
             let selections = scan.matching(&self.filter, &self.request)?;
             let matched = self.done(scan, &selections);
             if self.request.columns.is_empty() && limit.is_none() {
@@ -260,7 +298,8 @@ impl Shared {
             let batches = hits.chunks(SCAN_BATCH_ROWS).map(|hits| builder.build(hits)).collect();
             self.progress.bytes_read.fetch_add(scan.blocks.bytes_read(), Ordering::Relaxed);
             batches
-        })
+        })?;
+        Ok(batches.unwrap_or_default())
     }
 }
 
@@ -268,6 +307,9 @@ impl Shared {
 pub(super) fn hits(scan: &SegmentScan<'_>, selections: &[Selection], newest_first: bool, limit: Option<usize>) -> Result<Vec<Hit>> {
     if selections.iter().all(|selection| *selection == Selection::None) {
         return Ok(Vec::new());
+    }
+    if let (true, Some(limit)) = (newest_first, limit) {
+        return newest(scan, selections, limit, None);
     }
     let (times, rows) = (scan.blocks.times()?, scan.blocks.rows()?);
     let mut found = Vec::new();
@@ -281,10 +323,6 @@ pub(super) fn hits(scan: &SegmentScan<'_>, selections: &[Selection], newest_firs
         }));
     }
     if newest_first {
-        if let Some(limit) = limit.filter(|limit| *limit > 0 && *limit < found.len()) {
-            found.select_nth_unstable_by(limit - 1, |a, b| b.cmp(a));
-            found.truncate(limit);
-        }
         found.sort_unstable_by(|a, b| b.cmp(a));
     } else {
         found.sort_unstable_by_key(|hit| hit.row);

@@ -1,13 +1,17 @@
 //! Matching rows as record batches: only the named columns, each field's place decided once per pattern.
 
-use super::Column;
-use super::filter::SegmentScan;
+use super::filter::{SegmentScan, origin_part};
+use super::{Column, OriginField};
+use crate::segment::Arrival;
 use arrow::array::{ArrayRef, BinaryBuilder, RecordBatch, RecordBatchOptions, StringBuilder, TimestampNanosecondArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, Result};
 use taffrail_event::Problems;
 use taffrail_pattern::{FieldPlan, PlanPiece};
+
+/// Rows below which values are read one by one at first.
+const FEW_ROWS: usize = 1_024;
 
 /// A matching event: where it stands in its segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +56,7 @@ pub struct RowBuilder<'s, 'b> {
 struct Streams {
     received: Option<Vec<i64>>,
     problems: Option<Vec<i64>>,
+    arrival: Option<Arrival>,
 }
 
 impl<'s, 'b> RowBuilder<'s, 'b> {
@@ -85,8 +90,11 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
                 utc(hits.iter().map(|hit| received[hit.row as usize]).collect())
             }
             Column::Sequence => {
-                let first = segment.meta().first_sequence;
-                Arc::new(UInt64Array::from_iter_values(hits.iter().map(|hit| first + u64::from(hit.row))))
+                if self.streams.arrival.is_none() {
+                    self.streams.arrival = Some(self.scan.blocks.arrival()?);
+                }
+                let arrival = self.streams.arrival.as_ref().expect("just read");
+                Arc::new(UInt64Array::from_iter_values(hits.iter().map(|hit| arrival.of(hit.row))))
             }
             Column::Problems => self.problems(hits)?,
             Column::Raw => self.raw(hits)?,
@@ -124,7 +132,11 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
         let mut line = Vec::new();
         for hit in hits {
             line.clear();
-            self.scan.cursor(hit.pattern as usize).render(hit.at as usize, &mut line)?;
+            let cursor = self.scan.cursor(hit.pattern as usize);
+            match hits.len() {
+                0..FEW_ROWS => cursor.render_one(hit.at as usize, hit.time, &mut line)?,
+                _ => cursor.render(hit.at as usize, &mut line)?,
+            }
             each(&line);
         }
         Ok(())
@@ -161,6 +173,23 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
         }
         Ok(Arc::new(builder.finish()))
     }
+}
+
+/// A part of the origin, the pattern or the index of a pattern's row, as text; `None` for columns that are none.
+pub fn origin_of<'s>(scan: &'s SegmentScan<'_>, pattern: usize, row: usize, column: &Column) -> Result<Option<&'s str>> {
+    let segment = scan.segment();
+    let field = match column {
+        Column::Index => return Ok(Some(&segment.meta().index)),
+        Column::Sourcetype => return Ok(Some(segment.sourcetype(segment.footer().events.patterns[pattern].class))),
+        Column::Host => OriginField::Host,
+        Column::Source => OriginField::Source,
+        _ => return Ok(None),
+    };
+    let number = match segment.origins() {
+        [_] => 0,
+        _ => scan.event_origins()?[scan.blocks.rows()?[pattern][row] as usize] as usize,
+    };
+    Ok(Some(origin_part(&segment.origins()[number], field)))
 }
 
 fn texts<'t>(hits: &[Hit], text: impl Fn(&Hit) -> Option<&'t str>) -> ArrayRef {

@@ -1,10 +1,12 @@
 //! Answers that need no rows: counts, histograms, patterns, names of fields.
 
 use super::filter::SegmentScan;
-use super::plan::{Scan, Shared, hits};
+use super::plan::{Scan, Shared};
 use super::select::Selection;
+use super::times::{Found, Wanted, chunks, extremes};
 use super::{Buckets, PatternCount};
 use rustc_hash::FxHashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use taffrail_base::Result;
@@ -14,18 +16,17 @@ use taffrail_pattern::Pattern;
 impl Buckets {
     /// The bucket of a time, if it lies in one.
     pub fn of(&self, time: i64) -> Option<usize> {
-        let offset = i128::from(time) - i128::from(self.start.nanos());
-        let bucket = offset.div_euclid(i128::from(self.span_nanos.max(1)));
-        usize::try_from(bucket).ok().filter(|bucket| *bucket < self.count)
+        let offset = u64::try_from(i128::from(time) - i128::from(self.start.nanos())).ok()?;
+        usize::try_from(offset / self.span_nanos.max(1).unsigned_abs()).ok().filter(|bucket| *bucket < self.count)
     }
 }
 
 impl Scan {
-    fn each(&self, mut work: impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<()>) -> Result<()> {
+    /// Calls `work` with each segment and what matches in it.
+    pub(super) fn each(&self, mut work: impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<()>) -> Result<()> {
         let shared: &Shared = &self.shared;
-        for segment in &shared.segments {
-            let segment = segment.open()?;
-            shared.with_scan(&segment, |scan| {
+        for number in 0..shared.segments.len() {
+            shared.reach(number, |scan| {
                 let selections = scan.matching(&shared.filter, &shared.request)?;
                 shared.done(scan, &selections);
                 let worked = work(scan, &selections);
@@ -49,17 +50,36 @@ impl Scan {
 
     /// Matching events per bucket; those outside of all buckets are not counted.
     pub fn histogram(&self, buckets: Buckets) -> Result<Vec<u64>> {
-        let mut counts = vec![0; buckets.count];
+        let end = i128::from(buckets.start.nanos()) + i128::from(buckets.span_nanos.max(1)) * buckets.count as i128;
+        self.histogram_by(buckets.count, i128::from(buckets.start.nanos())..end, &|time| buckets.of(time))
+    }
+
+    /// Matching events between each bound and the next; the bounds ascend.
+    pub fn histogram_between(&self, bounds: &[Timestamp]) -> Result<Vec<u64>> {
+        let count = bounds.len().saturating_sub(1);
+        let of = |time: i64| bounds.partition_point(|bound| bound.nanos() <= time).checked_sub(1).filter(|at| *at < count);
+        let range = bounds.first().zip(bounds.last()).map_or(0..0, |(first, last)| first.nanos().into()..last.nanos().into());
+        self.histogram_by(count, range, &of)
+    }
+
+    /// `of` puts later times into later buckets: a chunk of rows whose first and last time are in one bucket is.
+    fn histogram_by(&self, count: usize, range: Range<i128>, of: &dyn Fn(i64) -> Option<usize>) -> Result<Vec<u64>> {
+        let mut counts = vec![0; count];
+        if count == 0 {
+            return Ok(counts);
+        }
         self.each(|scan, selections| {
-            if selections.iter().all(|s| *s == Selection::All) {
-                // All events: the time stream alone, without the order of patterns.
-                let times = scan.blocks.times()?;
-                times.iter().filter_map(|time| buckets.of(*time)).for_each(|bucket| counts[bucket] += 1);
-                return Ok(());
-            }
-            each_time(scan, selections, |_, time| {
-                if let Some(bucket) = buckets.of(time) {
-                    counts[bucket] += 1;
+            let mut want = |least: i64, greatest: i64| match (of(least), of(greatest)) {
+                (Some(a), Some(b)) if a == b => Wanted::Number,
+                _ if i128::from(greatest) < range.start || i128::from(least) >= range.end => Wanted::Nothing,
+                _ => Wanted::Times,
+            };
+            chunks(scan, selections, &mut want, &mut |(least, _), found| match found {
+                Found::Number(rows) => counts[of(least).unwrap_or(0)] += rows,
+                Found::Row { time, .. } => {
+                    if let Some(bucket) = of(time) {
+                        counts[bucket] += 1;
+                    }
                 }
             })
         })?;
@@ -68,18 +88,19 @@ impl Scan {
 
     /// The earliest and latest time of matching events; `None` when nothing matches.
     pub fn time_range(&self) -> Result<Option<(Timestamp, Timestamp)>> {
-        let mut range: Option<(Timestamp, Timestamp)> = None;
+        let mut range: Option<(i64, i64)> = None;
         self.each(|scan, selections| {
-            let mut widen = |first: Timestamp, last: Timestamp| {
-                range = Some(range.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
-            };
+            let widened =
+                |range: Option<(i64, i64)>, first: i64, last: i64| Some(range.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
+            let meta = scan.segment().meta();
             if selections.iter().all(|s| *s == Selection::All) {
-                widen(scan.segment().meta().min_time, scan.segment().meta().max_time);
+                range = widened(range, meta.min_time.nanos(), meta.max_time.nanos());
                 return Ok(());
             }
-            each_time(scan, selections, |_, time| widen(Timestamp(time), Timestamp(time)))
+            range = extremes(scan, selections, range)?;
+            Ok(())
         })?;
-        Ok(range)
+        Ok(range.map(|(first, last)| (Timestamp(first), Timestamp(last))))
     }
 
     /// The patterns of the matching events, most frequent first.
@@ -173,8 +194,9 @@ impl PatternCount {
 
 /// Calls `each` with pattern and time of every selected event.
 fn each_time(scan: &SegmentScan<'_>, selections: &[Selection], mut each: impl FnMut(usize, i64)) -> Result<()> {
-    for hit in hits(scan, selections, false, None)? {
-        each(hit.pattern as usize, hit.time);
-    }
-    Ok(())
+    chunks(scan, selections, &mut |_, _| Wanted::Times, &mut |_, found| {
+        if let Found::Row { pattern, time } = found {
+            each(pattern, time);
+        }
+    })
 }

@@ -10,6 +10,7 @@ use crate::segment::meta::{Body, NodeMeta, PageMeta, PatternMeta, Run};
 use crate::segment::{Blocks, stamp};
 use parking_lot::Mutex;
 use regex::Regex;
+use regex_syntax::hir::{Hir, HirKind};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -33,6 +34,8 @@ pub struct PreparedTerm {
     /// Whether a match lies within one token of the splitter.
     within_token: bool,
     numeric: Option<Numeric>,
+    /// The longest run of digits that every match has.
+    digits: usize,
     /// Terms within one token of which every match of this one holds all.
     parts: Vec<PreparedTerm>,
     /// Decides terms that cross tokens.
@@ -56,6 +59,7 @@ impl PreparedTerm {
             len,
             tokens: if ascii { whole_tokens(term) } else { Vec::new() },
             within_token,
+            digits: if ascii { longest_digits(&literals) } else { 0 },
             numeric: if within_token { Numeric::of(term) } else { None },
             parts: if within_token || !ascii { Vec::new() } else { parts(term) },
             walker: if within_token { None } else { Automaton::of_term(term).map(|automaton| Walker::new(automaton, false)) },
@@ -85,8 +89,11 @@ impl PreparedTerm {
         if self.mask & !page.mask != 0 || self.len > page.max_len as usize {
             return Ok(false);
         }
-        if let (Some(numeric), Some(range)) = (&self.numeric, page.range)
-            && !numeric.may_be_within(&page.body, range)
+        if self.numeric.as_ref().is_some_and(|numeric| !numeric.may_be_in(&page.body, page.range)) {
+            return Ok(false);
+        }
+        if let Body::Time { layout, .. } = &page.body
+            && self.digits > values::digits_of_times(*layout)
         {
             return Ok(false);
         }
@@ -145,18 +152,44 @@ impl<'a, 'b> Reading<'a, 'b> {
     }
 }
 
+/// Texts of ASCII that stand in every match of an expression.
+fn literals(regex: &Regex) -> Vec<String> {
+    fn collect(hir: &Hir, found: &mut Vec<String>) {
+        match hir.kind() {
+            HirKind::Literal(literal) => {
+                found.extend(std::str::from_utf8(&literal.0).ok().filter(|text| text.is_ascii()).map(str::to_owned))
+            }
+            HirKind::Concat(parts) => parts.iter().for_each(|part| collect(part, found)),
+            HirKind::Capture(capture) => collect(&capture.sub, found),
+            HirKind::Repetition(repetition) if repetition.min > 0 => collect(&repetition.sub, found),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    if let Ok(hir) = regex_syntax::parse(regex.as_str()) {
+        collect(&hir, &mut found);
+    }
+    found
+}
+
 /// A regular expression with all that is known of it before any segment is looked at.
 #[derive(Debug)]
 pub struct PreparedRegex {
     regex: Regex,
     walker: Option<Walker>,
+    /// Texts within one token of which every match holds all.
+    parts: Vec<PreparedTerm>,
 }
 
 impl PreparedRegex {
     /// Prepares an expression.
     pub fn new(regex: &Regex) -> Self {
         let walker = Automaton::of_regex(regex.as_str()).map(|automaton| Walker::new(automaton, true));
-        Self { regex: regex.clone(), walker }
+        let pieces = literals(regex).into_iter().flat_map(|literal| {
+            let pieces = literal.split(|c: char| u8::try_from(c).is_ok_and(is_delimiter)).map(str::to_owned);
+            pieces.filter(|piece| piece.len() > 1).collect::<Vec<_>>()
+        });
+        Self { regex: regex.clone(), walker, parts: pieces.map(|piece| PreparedTerm::new(&Term::substring(piece, false))).collect() }
     }
 
     /// The rows of a segment's pattern whose events match.
@@ -166,6 +199,11 @@ impl PreparedRegex {
         blocks: &Blocks<'_>,
         cursor: &dyn Fn() -> &'c PatternCursor<'b>,
     ) -> Result<Selection> {
+        for part in &self.parts {
+            if !part.is_possible(meta, blocks)? {
+                return Ok(Selection::None);
+            }
+        }
         let render_row = |row: usize| -> Result<bool> {
             let mut line = Vec::new();
             cursor().render(row, &mut line)?;
@@ -186,6 +224,11 @@ impl PreparedRegex {
             Verdict::Some => walker.rows(meta, blocks, &|slot, number, _| cursor().shared(slot, number), &mut |row| render_row(row)),
         }
     }
+}
+
+fn longest_digits(literals: &[&str]) -> usize {
+    let runs = literals.iter().flat_map(|literal| literal.split(|c: char| !c.is_ascii_digit()));
+    runs.map(str::len).max().unwrap_or(0)
 }
 
 /// The tokens that are whole in every match of `term`.
@@ -334,15 +377,15 @@ fn decide(term: &PreparedTerm, meta: &PatternMeta, reading: &Reading<'_, '_>, ac
         }
         return Ok(found);
     }
-    match term.walker.as_ref().map(|walker| walker.decided(meta)) {
-        Some(Verdict::None) => return Ok(Selection::None),
-        Some(Verdict::All) => return Ok(Selection::All),
-        _ => {}
-    }
     for part in &term.parts {
         if !part.is_possible(meta, blocks)? {
             return Ok(Selection::None);
         }
+    }
+    match term.walker.as_ref().map(|walker| walker.decided(meta)) {
+        Some(Verdict::None) => return Ok(Selection::None),
+        Some(Verdict::All) => return Ok(Selection::All),
+        _ => {}
     }
     let mut line = Vec::new();
     let mut exact = |row: usize| {

@@ -197,6 +197,36 @@ fn brute(filter: &Filter, raw: &[u8], host: &str) -> bool {
     }
 }
 
+/// Expressions with a group: some that are found on patterns, some that are not.
+const GROUPS: [&str; 10] = [
+    r"for user (?<x>\S+) by",
+    r"user=(?<x>[^ ]+)",
+    r"uid=(?<x>[0-9]+)",
+    r"^(?<x>\d+\.\d+)",
+    r" (?<x>\w+)",
+    r"blk_(?<x>\d+)",
+    r"took (?<x>[0-9]+) us",
+    r"GET (?<x>[^ ]+) HTTP",
+    r"sshd\[(?<x>[0-9]+)\]: session",
+    r"from (?<x>[0-9.]+)",
+];
+
+/// The same counts by a plain look at each event.
+fn counts_of(batch: &EventBatch, filter: &Filter, fields: &[CountField]) -> Vec<(Vec<String>, u64)> {
+    let mut counts: BTreeMap<Vec<String>, u64> = BTreeMap::new();
+    for event in batch.iter().filter(|event| brute(filter, event.raw, &event.origin.host)) {
+        let text = String::from_utf8_lossy(event.raw);
+        let value = |field: &CountField| match field {
+            CountField::Group(regex, name) => regex.captures(&text)?.name(name).map(|found| found.as_str().to_owned()),
+            CountField::Column(_) => Some(event.origin.host.to_string()),
+        };
+        if let Some(values) = fields.iter().map(value).collect::<Option<Vec<_>>>() {
+            *counts.entry(values).or_default() += 1;
+        }
+    }
+    counts.into_iter().collect()
+}
+
 fn check(lines: &[Vec<u8>], terms: &[(usize, usize, usize, u8)], shape: u8) -> Result<(), TestCaseError> {
     let batch = batch(lines);
     let segment = segment_of(&batch);
@@ -225,6 +255,18 @@ fn check(lines: &[Vec<u8>], terms: &[(usize, usize, usize, u8)], shape: u8) -> R
         let numbers: Vec<u64> = expected.iter().map(|(_, at)| *at).collect();
         prop_assert_eq!(&found(&snapshot, request(filter.clone())), &numbers, "{:?}", filter);
         prop_assert_eq!(Scan::plan(&snapshot, request(filter.clone())).count().unwrap(), numbers.len() as u64);
+        let mut buckets = vec![0u64; 4];
+        let spans = Buckets { start: Timestamp(5_000_000_000), span_nanos: 9_000_000_000, count: 4 };
+        expected.iter().filter_map(|(time, _)| spans.of(*time)).for_each(|bucket| buckets[bucket] += 1);
+        prop_assert_eq!(Scan::plan(&snapshot, request(filter.clone())).histogram(spans).unwrap(), buckets);
+        let range = expected.last().zip(expected.first()).map(|(first, last)| (Timestamp(first.0), Timestamp(last.0)));
+        prop_assert_eq!(Scan::plan(&snapshot, request(filter.clone())).time_range().unwrap(), range);
+        let (expression, host) = (GROUPS[shape as usize % GROUPS.len()], Column::Host);
+        let fields = [CountField::Group(regex::Regex::new(expression).unwrap(), "x".into()), CountField::Column(host)];
+        let fields = if shape.is_multiple_of(2) { &fields[..1] } else { &fields[..] };
+        let mut counted = Scan::plan(&snapshot, request(filter.clone())).count_by(fields).unwrap().unwrap();
+        counted.sort_unstable();
+        prop_assert_eq!(counted, counts_of(&batch, filter, fields), "{} {:?}", expression, filter);
         let limited = ScanRequest { limit: Some(5), ..request(filter.clone()) };
         prop_assert_eq!(found(&snapshot, limited), &numbers[..numbers.len().min(5)]);
         let (earliest, latest) = (Timestamp(10_000_000_000), Timestamp(30_000_000_000));
@@ -280,6 +322,8 @@ fn histograms_patterns_and_ranges_agree_with_rows() {
         let scan = Scan::plan(&snapshot, request(filter));
         let total = scan.count().unwrap();
         assert_eq!(scan.histogram(buckets).unwrap().iter().sum::<u64>(), total);
+        let bounds: Vec<Timestamp> = (0..6).map(|at| Timestamp(at * 10_000_000_000)).collect();
+        assert_eq!(scan.histogram_between(&bounds).unwrap(), scan.histogram(buckets).unwrap());
         let patterns = scan.patterns(Some(buckets)).unwrap();
         assert_eq!(patterns.iter().map(|p| p.count).sum::<u64>(), total);
         assert_eq!(patterns.iter().flat_map(|p| &p.buckets).sum::<u64>(), total);

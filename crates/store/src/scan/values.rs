@@ -5,6 +5,7 @@ use super::select::{Bits, Selection};
 use crate::segment::decode::{HexValues, Spelling, Strings, UUID_PARTS, Values, decimal_unit};
 use crate::segment::meta::Body;
 use std::rc::Rc;
+use taffrail_pattern::split::time::Layout;
 use taffrail_pattern::{Term, TermMatcher};
 
 /// A term as the numbers that it can be.
@@ -110,15 +111,23 @@ impl Numeric {
         })
     }
 
-    /// Whether a page of numbers within a range can hold the term.
-    pub fn may_be_within(&self, body: &Body, (least, greatest): (i64, i64)) -> bool {
-        let within = |number: i64| (least..=greatest).contains(&number);
+    /// Whether a page can hold the term, by how its values are stored and the range of its numbers.
+    pub fn may_be_in(&self, body: &Body, range: Option<(i64, i64)>) -> bool {
+        let within = |number: i64| range.is_none_or(|(least, greatest)| (least..=greatest).contains(&number));
         match (body, self.digits, self.octets.as_deref()) {
             (Body::Integer { .. }, Some((wanted, _)), _) => within(wanted) || within(-wanted),
             (Body::Ipv4 { .. }, _, Some([a, b, c, d])) => within(u32::from_be_bytes([*a, *b, *c, *d]).into()),
+            (Body::Hex { len, .. }, ..) => self.hyphens.is_empty() && self.hex.as_ref().is_some_and(|hex| hex.len() * 2 == *len as usize),
+            (Body::Time { layout, .. }, Some((_, len)), _) => len <= digits_of_times(*layout),
             _ => true,
         }
     }
+}
+
+/// The longest run of digits in times of a layout.
+pub fn digits_of_times(layout: [u8; 6]) -> usize {
+    // A year or a zone has four; a fraction may have more.
+    Layout::from_code(layout).map_or(usize::MAX, |layout| usize::from(layout.fraction).max(4))
 }
 
 /// The rows of a page whose values match; `entries` gives the matching entries of a dictionary.

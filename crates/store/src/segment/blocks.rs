@@ -13,11 +13,34 @@ pub struct BlockWriter {
     pub file: Vec<u8>,
     /// The blocks so far.
     pub blocks: Vec<BlockMeta>,
-    open: Vec<u8>,
+    /// Blocks that are being filled: numbers, and text.
+    open: [Open; 2],
     filters: Vec<u8>,
     filter_places: u32,
-    compressor: zstd::bulk::Compressor<'static>,
+    compressors: [zstd::bulk::Compressor<'static>; 2],
 }
+
+/// A block that is being filled; it has its number from its first bytes on.
+#[derive(Default)]
+struct Open {
+    number: u32,
+    bytes: Vec<u8>,
+}
+
+/// What bytes are, and so which block they go to: like compresses well beside like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Planes of numbers, whose order holds little that could be found by looking longer.
+    Numbers = 0,
+    /// Text, where looking longer pays.
+    Text = 1,
+}
+
+/// How many levels text is compressed above numbers.
+const TEXT_LEVELS: i32 = 4;
+
+/// Stands for a block until it is written.
+const UNWRITTEN: BlockMeta = BlockMeta { offset: 0, stored_len: 0, len: 0, crc32c: 0, compressed: false };
 
 /// Block number that stands for the filters' block until it is written.
 const FILTERS: u32 = 0;
@@ -26,18 +49,25 @@ impl BlockWriter {
     /// A writer that continues `file`; block 0 is kept for the filters.
     pub fn new(file: Vec<u8>, zstd_level: i32) -> Result<Self> {
         let compressor =
-            zstd::bulk::Compressor::new(zstd_level).map_err(|e| Error::new(ErrorKind::Bug, format!("zstd level {zstd_level}: {e}")))?;
-        let reserved = BlockMeta { offset: 0, stored_len: 0, len: 0, crc32c: 0, compressed: false };
-        Ok(Self { file, blocks: vec![reserved], open: Vec::new(), filters: Vec::new(), filter_places: 0, compressor })
+            |level: i32| zstd::bulk::Compressor::new(level).map_err(|e| Error::new(ErrorKind::Bug, format!("zstd level {level}: {e}")));
+        let compressors = [compressor(zstd_level)?, compressor(zstd_level + TEXT_LEVELS)?];
+        let open = Default::default();
+        Ok(Self { file, blocks: vec![UNWRITTEN], open, filters: Vec::new(), filter_places: 0, compressors })
     }
 
     /// Adds bytes and tells where they will be.
-    pub fn put(&mut self, bytes: &[u8]) -> Result<Place> {
-        if !self.open.is_empty() && self.open.len() + bytes.len() > BLOCK_BYTES {
-            self.close()?;
+    pub fn put(&mut self, kind: Kind, bytes: &[u8]) -> Result<Place> {
+        let open = &self.open[kind as usize].bytes;
+        if !open.is_empty() && open.len() + bytes.len() > BLOCK_BYTES {
+            self.close(kind)?;
         }
-        let place = Place { block: self.blocks.len() as u32, offset: self.open.len() as u32, len: length(bytes)? };
-        self.open.extend_from_slice(bytes);
+        let open = &mut self.open[kind as usize];
+        if open.bytes.is_empty() {
+            open.number = self.blocks.len() as u32;
+            self.blocks.push(UNWRITTEN);
+        }
+        let place = Place { block: open.number, offset: open.bytes.len() as u32, len: length(bytes)? };
+        open.bytes.extend_from_slice(bytes);
         Ok(place)
     }
 
@@ -49,18 +79,18 @@ impl BlockWriter {
         Ok(place)
     }
 
-    fn close(&mut self) -> Result<()> {
-        let open = std::mem::take(&mut self.open);
-        let block = self.write(&open)?;
-        self.blocks.push(block);
-        self.open = open;
-        self.open.clear();
+    fn close(&mut self, kind: Kind) -> Result<()> {
+        let Open { number, mut bytes } = std::mem::take(&mut self.open[kind as usize]);
+        if !bytes.is_empty() {
+            self.blocks[number as usize] = self.write(kind, &bytes)?;
+            bytes.clear();
+        }
+        self.open[kind as usize].bytes = bytes;
         Ok(())
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<BlockMeta> {
-        let packed = self
-            .compressor
+    fn write(&mut self, kind: Kind, bytes: &[u8]) -> Result<BlockMeta> {
+        let packed = self.compressors[kind as usize]
             .compress(bytes)
             .map_err(|e| Error::new(ErrorKind::Bug, format!("zstd refused a block of {} bytes: {e}", bytes.len())))?;
         let compressed = packed.len() < bytes.len();
@@ -72,12 +102,11 @@ impl BlockWriter {
 
     /// Writes what is open, and the filters.
     pub fn finish(mut self) -> Result<(Vec<u8>, Vec<BlockMeta>)> {
-        if !self.open.is_empty() {
-            self.close()?;
-        }
+        self.close(Kind::Numbers)?;
+        self.close(Kind::Text)?;
         if self.filter_places > 0 {
             let filters = std::mem::take(&mut self.filters);
-            self.blocks[FILTERS as usize] = self.write(&filters)?;
+            self.blocks[FILTERS as usize] = self.write(Kind::Numbers, &filters)?;
         }
         Ok((self.file, self.blocks))
     }
@@ -97,6 +126,13 @@ pub fn unpack(meta: &BlockMeta, stored: &[u8], place: &str) -> Result<Vec<u8>> {
     }
     if !meta.compressed {
         return Ok(stored.to_vec());
+    }
+    // Nothing is allocated for a length that the compressed bytes do not claim too.
+    if !matches!(zstd::zstd_safe::get_frame_content_size(stored), Ok(Some(len)) if len == u64::from(meta.len)) {
+        return Err(Error::corrupt(
+            format_args!("{place}, block at byte {}", meta.offset),
+            "claims another length than its compressed bytes",
+        ));
     }
     let bytes = zstd::bulk::decompress(stored, meta.len as usize)
         .map_err(|e| Error::corrupt(format_args!("{place}, block at byte {}", meta.offset), e))?;

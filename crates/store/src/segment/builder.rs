@@ -3,7 +3,7 @@
 use super::blocks::BlockWriter;
 use super::encode::{self, Learned, Output};
 use super::meta::Footer;
-use super::{MAGIC, SegmentMeta};
+use super::{MAGIC, SegmentMeta, summary};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, Result, Ulid};
@@ -86,6 +86,11 @@ impl SegmentBuilder {
         (Timestamp(least), Timestamp(most))
     }
 
+    /// The event times in arrival order.
+    pub fn times(&self) -> impl Iterator<Item = Timestamp> + '_ {
+        self.times.iter().map(|time| Timestamp(*time))
+    }
+
     /// The arrival number of its first event.
     pub fn first_sequence(&self) -> u64 {
         self.first_sequence
@@ -102,6 +107,9 @@ impl SegmentBuilder {
     }
 }
 
+/// Which events of a builder are taken, by their time.
+pub type Keep<'k> = &'k dyn Fn(Timestamp) -> bool;
+
 /// The streams of several builders as one, origins numbered anew.
 struct Joined<'b> {
     lines: Vec<&'b [u8]>,
@@ -110,9 +118,35 @@ struct Joined<'b> {
     received: Vec<i64>,
     event_origins: Vec<i64>,
     problems: Vec<i64>,
+    /// Where these do not follow each other.
+    sequences: Option<Vec<i64>>,
 }
 
 impl<'b> Joined<'b> {
+    /// The events of all parts that `keep` takes.
+    fn some(parts: &[&'b SegmentBuilder], keep: Keep<'_>) -> Self {
+        let mut all = Self::new(parts);
+        let kept: Vec<bool> = all.times.iter().map(|time| keep(Timestamp(*time))).collect();
+        if !kept.contains(&false) {
+            return all;
+        }
+        fn thin<T: Copy>(values: &mut Vec<T>, kept: &[bool]) {
+            let mut row = 0;
+            values.retain(|_| {
+                row += 1;
+                kept[row - 1]
+            });
+        }
+        let numbers = parts.iter().flat_map(|part| (part.first_sequence..).take(part.ends.len()));
+        let mut sequences: Vec<i64> = numbers.map(|number| number as i64).collect();
+        thin(&mut all.lines, &kept);
+        for stream in [&mut all.times, &mut all.received, &mut all.event_origins, &mut all.problems, &mut sequences] {
+            thin(stream, &kept);
+        }
+        all.sequences = Some(sequences);
+        all
+    }
+
     fn new(parts: &[&'b SegmentBuilder]) -> Self {
         let mut numbers: FxHashMap<&Origin, i64> = FxHashMap::default();
         let mut origins = Vec::new();
@@ -138,6 +172,7 @@ impl<'b> Joined<'b> {
             received: join(|part| &part.received),
             event_origins,
             problems: join(|part| &part.problems),
+            sequences: None,
         }
     }
 
@@ -159,8 +194,28 @@ impl<'b> Joined<'b> {
 /// Encodes the events of builders whose arrival numbers follow each other as one segment. Gives the file's
 /// bytes and what the catalog needs.
 pub fn encode_all(parts: &[&SegmentBuilder], id: Ulid, zstd_level: i32, learned: &mut Learned) -> Result<(Vec<u8>, SegmentMeta)> {
-    let all = Joined::new(parts);
-    let (Some(first), Ok(rows)) = (parts.first(), u32::try_from(all.lines.len())) else {
+    encode_joined(parts, Joined::new(parts), id, zstd_level, learned)
+}
+
+/// The same with the events that `keep` takes only, which keep their arrival numbers.
+pub fn encode_some(
+    parts: &[&SegmentBuilder],
+    keep: Keep<'_>,
+    id: Ulid,
+    zstd_level: i32,
+    learned: &mut Learned,
+) -> Result<(Vec<u8>, SegmentMeta)> {
+    encode_joined(parts, Joined::some(parts, keep), id, zstd_level, learned)
+}
+
+fn encode_joined(
+    parts: &[&SegmentBuilder],
+    all: Joined<'_>,
+    id: Ulid,
+    zstd_level: i32,
+    learned: &mut Learned,
+) -> Result<(Vec<u8>, SegmentMeta)> {
+    let (Some(first), Ok(rows @ 1..)) = (parts.first(), u32::try_from(all.lines.len())) else {
         return Err(Error::new(ErrorKind::Limit, "a segment holds 1 to 2^32 - 1 events"));
     };
     let mut out = Output { blocks: BlockWriter::new(MAGIC.to_vec(), zstd_level)?, learned, dictionaries: Vec::new() };
@@ -170,29 +225,35 @@ pub fn encode_all(parts: &[&SegmentBuilder], id: Ulid, zstd_level: i32, learned:
     let Output { blocks: mut out, dictionaries, .. } = out;
     let (time, received) = (encode::put_ints(&all.times, &mut out)?, encode::put_ints(&all.received, &mut out)?);
     let (origin, problems) = (encode::put_ints(&all.event_origins, &mut out)?, encode::put_ints(&all.problems, &mut out)?);
+    let sequence = all.sequences.as_ref().map(|numbers| encode::put_ints(numbers, &mut out)).transpose()?;
     let zones = Some(encode::put_zones(&all.times, &mut out)?);
     let (mut file, blocks) = out.finish()?;
     let five = |o: &Origin| [o.host.clone(), o.source.clone(), o.sourcetype.clone(), o.transport.clone(), o.peer.clone()];
     let patterns = events.patterns.len() as u64;
     let origins = all.origins.iter().map(five).collect();
     let version = MAGIC[7];
-    let footer = Footer { version, blocks, classes, origins, time, received, origin, problems, zones, dictionaries, events };
+    let footer = Footer { version, blocks, classes, origins, time, received, origin, problems, zones, dictionaries, events, sequence };
     put_footer(&footer, zstd_level, &mut file)?;
+    let ends = all.sequences.as_ref().and_then(|numbers| Some((*numbers.first()? as u64, *numbers.last()? as u64 + 1)));
+    let (first_sequence, end_sequence) = ends.unwrap_or((first.first_sequence, first.first_sequence + u64::from(rows)));
     let meta = SegmentMeta {
         id,
         index: first.index.clone(),
         events: rows.into(),
-        raw_bytes: parts.iter().map(|part| part.raw.len() as u64).sum(),
+        raw_bytes: all.lines.iter().map(|line| line.len() as u64).sum(),
         stored_bytes: file.len() as u64,
         patterns,
         min_time: Timestamp(all.times.iter().copied().min().unwrap_or(0)),
         max_time: Timestamp(all.times.iter().copied().max().unwrap_or(0)),
-        first_sequence: first.first_sequence,
+        first_sequence,
+        end_sequence,
+        summary: summary::of(&all.origins),
     };
     Ok((file, meta))
 }
 
-fn put_footer(footer: &Footer, zstd_level: i32, file: &mut Vec<u8>) -> Result<()> {
+/// Appends the footer and the trailer to a file's blocks.
+pub(super) fn put_footer(footer: &Footer, zstd_level: i32, file: &mut Vec<u8>) -> Result<()> {
     let plain = footer.encode();
     let packed = zstd::bulk::compress(&plain, zstd_level)
         .map_err(|e| Error::new(ErrorKind::Bug, format!("zstd refused a footer of {} bytes: {e}", plain.len())))?;

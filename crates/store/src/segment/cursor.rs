@@ -20,7 +20,12 @@ struct Column {
     runs: Vec<Run>,
     pages: Vec<OnceCell<Rc<Values>>>,
     last: Cell<usize>,
+    /// Single values read so far.
+    asked: Cell<usize>,
 }
+
+/// Values of a column that are read one by one before whole pages are decoded.
+const SINGLE_READS_MAX: usize = 24;
 
 impl<'b> PatternCursor<'b> {
     /// A cursor over pattern `number`; nothing is read yet.
@@ -40,7 +45,7 @@ impl<'b> PatternCursor<'b> {
         self.columns[slot].get_or_init(|| {
             let runs = self.meta.columns[slot].runs(self.meta.rows as usize);
             let pages = runs.iter().map(|_| OnceCell::new()).collect();
-            Column { runs, pages, last: Cell::new(0) }
+            Column { runs, pages, last: Cell::new(0), asked: Cell::new(0) }
         })
     }
 
@@ -98,6 +103,34 @@ impl<'b> PatternCursor<'b> {
         let (values, at) = self.place(slot, row)?;
         values.write(at, out);
         Ok(())
+    }
+
+    /// As [`PatternCursor::render`] for a few rows of many: pages are decoded as a whole when they are asked for
+    /// again and again only. `time` is the event's.
+    pub fn render_one(&self, row: usize, time: i64, out: &mut Vec<u8>) -> Result<()> {
+        let mut slots = 0..;
+        for piece in self.meta.pattern.pieces() {
+            match piece {
+                taffrail_pattern::Piece::Text(text) => out.extend_from_slice(text),
+                taffrail_pattern::Piece::Slot(_) => self.write_one(slots.next().unwrap_or(0), row, time, out)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn write_one(&self, slot: usize, row: usize, time: i64, out: &mut Vec<u8>) -> Result<()> {
+        let column = self.column(slot);
+        let run = column.runs.partition_point(|run| run.start <= row) - 1;
+        let place = column.runs[run];
+        let page = &self.meta.columns[slot].pages[place.page];
+        let asked = column.asked.get();
+        column.asked.set(asked + 1);
+        let few = asked < SINGLE_READS_MAX && column.pages[run].get().is_none();
+        let at = row - place.start + place.skip;
+        if few && decode::one(self.blocks, &page.body, page.rows as usize, at, Some(time), out)? {
+            return Ok(());
+        }
+        self.write(slot, row, out)
     }
 
     /// The value of a slot in the pattern's row `row`; `scratch` is overwritten.

@@ -2,8 +2,10 @@
 
 use super::meta::{Body, ColumnMeta, NodeMeta, PageMeta, PatternMeta, Place, Run};
 use super::wire::Reader;
-use super::{Blocks, ints};
+use super::{Block, Blocks, ints};
 use std::rc::Rc;
+use std::sync::Arc;
+use taffrail_base::limits::PAGE_VALUES_BYTES_MAX;
 use taffrail_base::{Error, Result};
 use taffrail_pattern::split::time::{self, Layout};
 use taffrail_pattern::{Pattern, Piece};
@@ -136,6 +138,11 @@ impl HexValues {
         out.extend(bytes.iter().flat_map(|byte| [digits[(byte >> 4) as usize], digits[(byte & 15) as usize]]));
     }
 
+    /// Appends the first value.
+    fn spell_only(&self, out: &mut Vec<u8>) {
+        self.spell(self.get(0), out);
+    }
+
     fn spell_uuid(&self, at: usize, out: &mut Vec<u8>) {
         for (number, range) in UUID_PARTS.into_iter().enumerate() {
             if number > 0 {
@@ -248,6 +255,10 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
             Ok(Values::Numbers(Spelling::Time(layout), nanos))
         }
         Body::Dictionary { count, lengths, bytes, numbers } => {
+            // Entries without bytes would otherwise cost memory that nothing in the file pays for.
+            if *count as usize > rows {
+                return Err(damaged("a dictionary of more entries than rows"));
+            }
             let lengths = read_ints(blocks, *lengths, *count as usize)?;
             let block = blocks.get(*bytes)?;
             let entries = Strings::split(block.range(*bytes)?, &lengths, blocks.name())?;
@@ -274,6 +285,67 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
     }
 }
 
+/// Appends the value in row `at` of a page without decoding the others; `time` is the event's, where it is known.
+/// `false` where the page has to be decoded as a whole.
+pub fn one(blocks: &Blocks<'_>, body: &Body, rows: usize, at: usize, time: Option<i64>, out: &mut Vec<u8>) -> Result<bool> {
+    let number = |place: Place, count: usize, at: usize| -> Result<i64> {
+        let block = blocks.get(place)?;
+        let mut reader = Reader::new(block.range(place)?, blocks.name());
+        let found = ints::decode_between(&mut reader, count, at, at + 1, None)?;
+        found.first().copied().ok_or_else(|| Error::corrupt(blocks.name(), "a row beyond the page"))
+    };
+    // The bytes of number `at` of strings.
+    let string = |lengths: Place, bytes: Place, count: usize, at: usize, out: &mut Vec<u8>| -> Result<()> {
+        let block = blocks.get(lengths)?;
+        let lengths = ints::decode_between(&mut Reader::new(block.range(lengths)?, blocks.name()), count, 0, at + 1, None)?;
+        let end = lengths.iter().fold(0usize, |sum, len| sum.saturating_add(usize::try_from(*len).unwrap_or(usize::MAX)));
+        let start = end.saturating_sub(lengths.last().map_or(0, |len| usize::try_from(*len).unwrap_or(usize::MAX)));
+        let block = blocks.get(bytes)?;
+        let bytes = block.range(bytes)?.get(start..end).ok_or_else(|| Error::corrupt(blocks.name(), "a value beyond the page"))?;
+        out.extend_from_slice(bytes);
+        Ok(())
+    };
+    match body {
+        Body::Constant(value) => out.extend_from_slice(value),
+        Body::Integer { width, ints } => Spelling::Integer(*width).spell(number(*ints, rows, at)?, out),
+        Body::Decimal { scale, ints } => Spelling::Decimal(*scale).spell(number(*ints, rows, at)?, out),
+        Body::Ipv4 { ints } => Spelling::Ipv4.spell(number(*ints, rows, at)?, out),
+        Body::Time { layout, relative, ints } => {
+            let layout = Layout::from_code(*layout).ok_or_else(|| Error::corrupt(blocks.name(), "unknown time layout"))?;
+            let base = match (relative, time) {
+                (false, _) => 0,
+                (true, Some(time)) => time,
+                (true, None) => return Ok(false),
+            };
+            Spelling::Time(layout).spell(number(*ints, rows, at)?.wrapping_add(base), out);
+        }
+        Body::Dictionary { count, lengths, bytes, numbers } => {
+            let entry = usize::try_from(number(*numbers, rows, at)?).ok().filter(|entry| *entry < *count as usize);
+            let entry = entry.ok_or_else(|| Error::corrupt(blocks.name(), "a number beyond the dictionary"))?;
+            string(*lengths, *bytes, *count as usize, entry, out)?;
+        }
+        Body::Shared { dictionary, numbers } => {
+            let page = &blocks.segment().footer().dictionaries[*dictionary as usize];
+            let entry = usize::try_from(number(*numbers, rows, at)?).ok().filter(|entry| *entry < page.rows as usize);
+            let entry = entry.ok_or_else(|| Error::corrupt(blocks.name(), "a number beyond the dictionary"))?;
+            return one(blocks, &page.body, page.rows as usize, entry, None, out);
+        }
+        Body::Plain { lengths, bytes } => string(*lengths, *bytes, rows, at, out)?,
+        Body::Affix { prefix, suffix, inner } => {
+            out.extend_from_slice(prefix);
+            if !one(blocks, inner, rows, at, time, out)? {
+                out.truncate(out.len() - prefix.len());
+                return Ok(false);
+            }
+            out.extend_from_slice(suffix);
+        }
+        Body::Hex { len, upper, bytes } => hex_one(blocks, *len as usize / 2, *upper, *bytes, at)?.spell_only(out),
+        Body::Uuid { upper, bytes } => hex_one(blocks, 16, *upper, *bytes, at)?.spell_uuid(0, out),
+        Body::Nested(_) | Body::Lines(_) => return Ok(false),
+    }
+    Ok(true)
+}
+
 fn dictionary_numbers(blocks: &Blocks<'_>, place: Place, rows: usize, entries: usize) -> Result<Vec<u32>> {
     let number = |n: i64| usize::try_from(n).ok().filter(|n| *n < entries).map(|n| n as u32);
     let beyond = || Error::corrupt(blocks.name(), "a number beyond the dictionary");
@@ -290,6 +362,13 @@ pub fn strings(values: Values) -> Strings {
             strings
         }
     }
+}
+
+fn hex_one(blocks: &Blocks<'_>, width: usize, upper: bool, place: Place, at: usize) -> Result<HexValues> {
+    let block = blocks.get(place)?;
+    let bytes = block.range(place)?.get(at * width..(at + 1) * width);
+    let bytes = bytes.ok_or_else(|| Error::corrupt(blocks.name(), "hexadecimal digits of another number"))?.to_vec();
+    Ok(HexValues { bytes, width, upper, rows: 1 })
 }
 
 fn hex(blocks: &Blocks<'_>, len: usize, upper: bool, place: Place, rows: usize) -> Result<HexValues> {
@@ -315,6 +394,49 @@ fn padded(value: i64, width: usize, out: &mut Vec<u8>) {
     }
     let start = at.min(digits.len() - width.min(digits.len()));
     out.extend_from_slice(&digits[start..]);
+}
+
+/// The pattern number of each row of a segment, as it is stored where that is small.
+pub struct Codes {
+    block: Option<Arc<Block>>,
+    /// Where the low bytes begin in the block, and whether high bytes follow.
+    start: usize,
+    wide: bool,
+    rows: usize,
+    any: Vec<u32>,
+}
+
+impl Codes {
+    /// Of a node.
+    pub fn new(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Self> {
+        let rows = node.rows as usize;
+        if let Some(place) = node.order {
+            let block = blocks.get(place)?;
+            let bytes = block.range(place)?;
+            let mut reader = Reader::new(bytes, blocks.name());
+            if let Some((width, len)) = ints::small(&mut reader, rows)? {
+                let start = place.offset as usize + bytes.len() - len - reader.remaining();
+                return Ok(Self { block: Some(block), start, wide: width == 2, rows, any: Vec::new() });
+            }
+        }
+        Ok(Self { block: None, start: 0, wide: false, rows, any: order(blocks, node)? })
+    }
+
+    /// Calls `each` with the numbers of the rows `from` to `to`.
+    #[inline]
+    pub fn each(&self, from: usize, to: usize, mut each: impl FnMut(usize)) {
+        let Some(block) = &self.block else {
+            self.any[from..to].iter().for_each(|number| each(*number as usize));
+            return;
+        };
+        let low = &block.bytes()[self.start..][..self.rows][from..to];
+        if self.wide {
+            let high = &block.bytes()[self.start + self.rows..][from..to];
+            low.iter().zip(high).for_each(|(low, high)| each(usize::from(*low) | usize::from(*high) << 8));
+        } else {
+            low.iter().for_each(|low| each(usize::from(*low)));
+        }
+    }
 }
 
 /// The pattern number of each row of a node.
@@ -350,6 +472,9 @@ pub fn nested(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Strings> {
         let row = next[number];
         next[number] += 1;
         lines.push_with(|out| render(&node.patterns[number].pattern, out, |slot, out| columns[number][slot].write(row, out)));
+        if lines.bytes.len() > PAGE_VALUES_BYTES_MAX {
+            return Err(Error::corrupt(blocks.name(), format_args!("a page of more than {PAGE_VALUES_BYTES_MAX} bytes of values")));
+        }
     }
     Ok(lines)
 }

@@ -102,21 +102,89 @@ pub fn decode(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>> {
     }
 }
 
-fn read_planes(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>> {
-    let base = reader.signed()?;
-    let unit = reader.varint()?;
-    let width = reader.byte()? as usize;
-    if width > 8 {
-        return Err(reader.damaged(format!("integer width {width}")));
+/// Reads the integers `from` to `to` of `count`. Where they are stored as differences, all before them are added
+/// up, unless one of these is `known` with its number.
+pub fn decode_between(reader: &mut Reader<'_>, count: usize, from: usize, to: usize, known: Option<(usize, i64)>) -> Result<Vec<i64>> {
+    if from > to || to > count {
+        return Err(reader.damaged("integers beyond the last"));
     }
-    let bytes = reader.take(count.checked_mul(width).ok_or_else(|| reader.damaged("integer count"))?)?;
-    let mut values = vec![0u64; count];
-    for plane in 0..width {
-        for (value, byte) in values.iter_mut().zip(&bytes[plane * count..(plane + 1) * count]) {
-            *value |= u64::from(*byte) << (8 * plane);
+    match reader.byte()? {
+        CONSTANT => Ok(vec![reader.signed()?; to - from]),
+        OFFSETS => Ok(Planes::read(reader, count)?.between(from, to)),
+        DIFFERENCES => {
+            let first = reader.signed()?;
+            let steps = Planes::read(reader, count.saturating_sub(1))?;
+            let (start, value) = known.filter(|(start, _)| *start <= from).unwrap_or((0, first));
+            let mut value = value.wrapping_add(steps.sum(start.min(steps.count), from.min(steps.count)));
+            let mut values = Vec::with_capacity(to - from);
+            for step in steps.between(from.min(steps.count), to.min(steps.count)) {
+                values.push(value);
+                value = value.wrapping_add(step);
+            }
+            if values.len() < to - from {
+                values.push(value);
+            }
+            Ok(values)
         }
+        other => Err(reader.damaged(format_args!("integer mode {other}"))),
     }
-    Ok(values.into_iter().map(|v| base.wrapping_add(v.wrapping_mul(unit) as i64)).collect())
+}
+
+/// The bytes of small integers from zero on, as they are stored: the low bytes of all, then the high ones.
+pub fn small(reader: &mut Reader<'_>, count: usize) -> Result<Option<(usize, usize)>> {
+    if reader.byte()? != OFFSETS {
+        return Ok(None);
+    }
+    let planes = Planes::read(reader, count)?;
+    Ok((planes.base == 0 && planes.unit == 1 && (1..=2).contains(&planes.width)).then_some((planes.width, planes.bytes.len())))
+}
+
+/// Offsets as they are stored.
+struct Planes<'a> {
+    base: i64,
+    unit: u64,
+    width: usize,
+    count: usize,
+    bytes: &'a [u8],
+}
+
+impl<'a> Planes<'a> {
+    fn read(reader: &mut Reader<'a>, count: usize) -> Result<Self> {
+        let base = reader.signed()?;
+        let unit = reader.varint()?;
+        let width = reader.byte()? as usize;
+        if width > 8 {
+            return Err(reader.damaged(format_args!("integer width {width}")));
+        }
+        let bytes = reader.take(count.checked_mul(width).ok_or_else(|| reader.damaged("integer count"))?)?;
+        Ok(Self { base, unit, width, count, bytes })
+    }
+
+    /// The integers `from` to `to`.
+    fn between(&self, from: usize, to: usize) -> Vec<i64> {
+        let mut values = vec![0u64; to - from];
+        for plane in 0..self.width {
+            let bytes = &self.bytes[plane * self.count..][from..to];
+            values.iter_mut().zip(bytes).for_each(|(value, byte)| *value |= u64::from(*byte) << (8 * plane));
+        }
+        values.into_iter().map(|v| self.base.wrapping_add(v.wrapping_mul(self.unit) as i64)).collect()
+    }
+
+    /// The sum of the integers `from` to `to`, modulo 2^64.
+    fn sum(&self, from: usize, to: usize) -> i64 {
+        let mut offsets = 0u64;
+        for plane in 0..self.width {
+            // Sums of 2^16 bytes fit 32 bits, which the compiler adds many at a time.
+            let chunks = self.bytes[plane * self.count..][from..to].chunks(1 << 16);
+            let sum: u64 = chunks.map(|chunk| u64::from(chunk.iter().map(|byte| u32::from(*byte)).sum::<u32>())).sum();
+            offsets = offsets.wrapping_add(sum << (8 * plane));
+        }
+        self.base.wrapping_mul((to - from) as i64).wrapping_add(offsets.wrapping_mul(self.unit) as i64)
+    }
+}
+
+fn read_planes(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>> {
+    Ok(Planes::read(reader, count)?.between(0, count))
 }
 
 #[cfg(test)]
@@ -130,6 +198,14 @@ mod tests {
         let mut reader = Reader::new(&bytes, "test");
         assert_eq!(decode(&mut reader, values.len()).unwrap(), values);
         assert!(reader.is_empty());
+        for from in 0..=values.len() {
+            let to = values.len() - from / 2;
+            if from <= to {
+                assert_eq!(decode_between(&mut Reader::new(&bytes, "test"), values.len(), from, to, None).unwrap(), values[from..to]);
+                let known = values.get(from / 2).map(|value| (from / 2, *value));
+                assert_eq!(decode_between(&mut Reader::new(&bytes, "test"), values.len(), from, to, known).unwrap(), values[from..to]);
+            }
+        }
     }
 
     #[test]

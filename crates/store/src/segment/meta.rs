@@ -154,6 +154,8 @@ pub struct Footer {
     /// Values that recur across columns: each dictionary is a page whose rows are its entries.
     pub dictionaries: Vec<PageMeta>,
     pub events: NodeMeta,
+    /// The arrival number of each event, where these do not follow each other.
+    pub sequence: Option<Place>,
 }
 
 /// Rows in arrival order of which the range of event times is known.
@@ -230,6 +232,9 @@ impl Footer {
         put_varint(&mut out, self.dictionaries.len() as u64);
         self.dictionaries.iter().for_each(|dictionary| put_page(&mut out, dictionary));
         put_node(&mut out, &self.events);
+        if let Some(sequence) = &self.sequence {
+            put_option(&mut out, Some(sequence));
+        }
         out
     }
 
@@ -248,7 +253,11 @@ impl Footer {
         let zones = if version >= 2 && reader.byte()? != 0 { Some((place(reader)?, place(reader)?)) } else { None };
         let dictionaries = if version >= 2 { many(reader, |r| page(r, 0, version))? } else { Vec::new() };
         let events = node(reader, 0, version)?;
-        check_dictionaries(&events, dictionaries.len(), reader)?;
+        let mut referring = vec![0; dictionaries.len()];
+        check_dictionaries(&events, &mut referring, reader)?;
+        if dictionaries.iter().zip(&referring).any(|(page, rows)| u64::from(page.rows) > *rows) {
+            return Err(reader.damaged("a dictionary of more entries than rows refer to it"));
+        }
         if dictionaries
             .iter()
             .any(|page| matches!(page.body, Body::Shared { .. } | Body::Nested(_) | Body::Lines(_)) || page.body.is_relative())
@@ -258,7 +267,9 @@ impl Footer {
         if let Some(wrong) = events.patterns.iter().find(|p| p.class as usize >= classes.len()) {
             return Err(reader.damaged(format_args!("pattern {} has no sourcetype", wrong.id)));
         }
-        Ok(Self { version, blocks, classes, origins, time, received, origin, problems, zones, dictionaries, events })
+        // Files of before such numbers end here.
+        let sequence = if version < 2 || reader.is_empty() { None } else { option(reader)? };
+        Ok(Self { version, blocks, classes, origins, time, received, origin, problems, zones, dictionaries, events, sequence })
     }
 }
 
@@ -272,17 +283,18 @@ fn text(reader: &mut Reader<'_>) -> Result<Arc<str>> {
     std::str::from_utf8(bytes).map(Arc::from).map_err(|_| reader.damaged("a name is not UTF-8"))
 }
 
-/// Whether every reference to a dictionary has one.
-fn check_dictionaries(node: &NodeMeta, count: usize, reader: &Reader<'_>) -> Result<()> {
+/// Whether every reference to a dictionary has one; counts the rows that refer to each.
+fn check_dictionaries(node: &NodeMeta, referring: &mut [u64], reader: &Reader<'_>) -> Result<()> {
     let own = node.patterns.iter().flat_map(|pattern| &pattern.columns).filter(|column| column.shared.is_none());
     let pages = own.flat_map(|column| column.pages.iter()).chain(node.shared.iter().flat_map(|pages| pages.iter()));
     for page in pages {
         match &page.body {
-            Body::Shared { dictionary, .. } if *dictionary as usize >= count => {
-                return Err(reader.damaged(format_args!("there is no dictionary {dictionary}")));
-            }
-            Body::Nested(node) => check_dictionaries(node, count, reader)?,
-            Body::Lines(lines) => check_dictionaries(&lines.list, count, reader)?,
+            Body::Shared { dictionary, .. } => match referring.get_mut(*dictionary as usize) {
+                Some(rows) => *rows += u64::from(page.rows),
+                None => return Err(reader.damaged(format_args!("there is no dictionary {dictionary}"))),
+            },
+            Body::Nested(node) => check_dictionaries(node, referring, reader)?,
+            Body::Lines(lines) => check_dictionaries(&lines.list, referring, reader)?,
             _ => {}
         }
     }

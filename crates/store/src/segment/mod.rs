@@ -3,19 +3,24 @@
 
 mod blocks;
 mod builder;
+mod cache;
 pub(crate) mod cursor;
 pub(crate) mod decode;
 mod encode;
 mod fuse;
 mod inspect;
-mod ints;
+pub(crate) mod ints;
 pub(crate) mod lines;
+pub(crate) mod merge;
 pub(crate) mod meta;
 pub(crate) mod stamp;
-mod wire;
+pub(crate) mod summary;
+pub(crate) mod wire;
 
-pub use builder::{SegmentBuilder, encode_all};
+pub use builder::{Keep, SegmentBuilder, encode_all, encode_some};
+pub use cache::BlockCache;
 pub use encode::Learned;
+pub use merge::merge;
 
 use cursor::PatternCursor;
 use decode::{Strings, Values};
@@ -27,6 +32,7 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use taffrail_base::{Error, Result, Ulid, Vfs, VfsFile};
 use taffrail_event::{Origin, Timestamp};
+use wire::Reader;
 
 /// What every segment file begins with: the name and the format's version, here the newest.
 pub const MAGIC: [u8; 8] = *b"TAFSEG\x00\x02";
@@ -56,8 +62,12 @@ pub struct SegmentMeta {
     pub min_time: Timestamp,
     /// The latest event time.
     pub max_time: Timestamp,
-    /// The arrival number, within the index, of its first event; they are consecutive.
+    /// The arrival number, within the index, of its first event.
     pub first_sequence: u64,
+    /// The arrival number after its last event. Where it is `first_sequence + events` they are consecutive.
+    pub end_sequence: u64,
+    /// What tells without opening the file that it holds no matching event (see [`summary`]); may be empty.
+    pub summary: Arc<[u8]>,
 }
 
 impl SegmentMeta {
@@ -81,6 +91,19 @@ pub struct Segment {
     origins: Vec<Origin>,
     /// The filters, once they have been asked for.
     filters: OnceLock<Arc<Block>>,
+    /// The ranges of event times, once they have been asked for.
+    zones: OnceLock<Zones>,
+    /// Where unpacked blocks are kept.
+    cache: Option<Arc<BlockCache>>,
+}
+
+/// The range of event times in each chunk of [`meta::ZONE_ROWS`] rows, in arrival order.
+#[derive(Debug)]
+pub struct Zones {
+    /// The earliest time in each chunk.
+    pub least: Vec<i64>,
+    /// The latest time in each chunk.
+    pub greatest: Vec<i64>,
 }
 
 /// A block's uncompressed bytes.
@@ -88,6 +111,21 @@ pub struct Segment {
 pub struct Block(Vec<u8>, String);
 
 impl Block {
+    /// The block of a segment that errors call `name`.
+    fn new(bytes: Vec<u8>, name: &str) -> Self {
+        Self(bytes, name.to_owned())
+    }
+
+    /// All its bytes.
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// How many bytes it has.
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The bytes at a place.
     pub fn range(&self, place: Place) -> Result<&[u8]> {
         let end = place.offset as usize + place.len as usize;
@@ -98,19 +136,29 @@ impl Block {
 impl Segment {
     /// Opens a segment file: reads and checks its footer only.
     pub fn open(vfs: &Arc<dyn Vfs>, path: PathBuf, meta: SegmentMeta) -> Result<Arc<Self>> {
+        Self::open_cached(vfs, path, meta, None)
+    }
+
+    /// As [`Segment::open`]; unpacked blocks are kept in `cache`, where the segment's id has to be unique.
+    pub fn open_cached(vfs: &Arc<dyn Vfs>, path: PathBuf, meta: SegmentMeta, cache: Option<Arc<BlockCache>>) -> Result<Arc<Self>> {
         let name = path.display().to_string();
         let file = vfs.open_read(&path).map_err(|e| Error::io(&name, e))?;
+        Self::open_file(name, file, meta, cache)
+    }
+
+    /// The same of an open file, which errors call `name`.
+    pub fn open_file(name: String, file: Box<dyn VfsFile>, meta: SegmentMeta, cache: Option<Arc<BlockCache>>) -> Result<Arc<Self>> {
         let len = file.metadata().map_err(|e| Error::io(&name, e))?.len;
-        Self::read(name, Source::File(file), len, meta)
+        Self::read(name, Source::File(file), len, meta, cache)
     }
 
     /// Opens a segment whose bytes are in memory.
     pub fn from_bytes(bytes: Vec<u8>, meta: SegmentMeta) -> Result<Arc<Self>> {
         let len = bytes.len() as u64;
-        Self::read(format!("segment {} in memory", meta.id), Source::Memory(bytes), len, meta)
+        Self::read(format!("segment {} in memory", meta.id), Source::Memory(bytes), len, meta, None)
     }
 
-    fn read(name: String, source: Source, len: u64, meta: SegmentMeta) -> Result<Arc<Self>> {
+    fn read(name: String, source: Source, len: u64, meta: SegmentMeta, cache: Option<Arc<BlockCache>>) -> Result<Arc<Self>> {
         let too_short = || Error::corrupt(&name, format_args!("{len} bytes are too few for a segment"));
         let trailer_at = len.checked_sub(TRAILER_BYTES as u64).filter(|at| *at >= MAGIC.len() as u64).ok_or_else(too_short)?;
         let trailer = source.read(trailer_at, TRAILER_BYTES, &name)?;
@@ -130,16 +178,12 @@ impl Segment {
         if meta.events != SegmentMeta::EVENTS_UNKNOWN && u64::from(footer.events.rows) != meta.events {
             return Err(Error::corrupt(&name, format_args!("{} events where the catalog has {}", footer.events.rows, meta.events)));
         }
-        let origins = footer.origins.iter().map(|[host, source, sourcetype, transport, peer]| Origin {
-            index: meta.index.clone(),
-            host: host.clone(),
-            source: source.clone(),
-            sourcetype: sourcetype.clone(),
-            transport: transport.clone(),
-            peer: peer.clone(),
-        });
-        let origins = origins.collect();
-        Ok(Arc::new(Self { meta, name, source, footer, origins, filters: OnceLock::new() }))
+        let known = meta.events != SegmentMeta::EVENTS_UNKNOWN;
+        if known && footer.sequence.is_none() && meta.first_sequence.checked_add(meta.events) != Some(meta.end_sequence) {
+            return Err(Error::corrupt(&name, "the catalog has gaps in its arrival numbers, the file has none"));
+        }
+        let origins = origins(&footer, &meta);
+        Ok(Arc::new(Self { meta, name, source, footer, origins, filters: OnceLock::new(), zones: OnceLock::new(), cache }))
     }
 
     /// What the catalog knows of it.
@@ -167,6 +211,11 @@ impl Segment {
         Ok(u64::from_le_bytes(trailer.try_into().expect("eight bytes")))
     }
 
+    /// A block's uncompressed bytes.
+    pub(crate) fn block_bytes(&self, number: u32) -> Result<Vec<u8>> {
+        self.load(number).map(|block| block.0)
+    }
+
     /// Reads a block and checks it.
     pub(crate) fn check_block(&self, number: u32) -> Result<()> {
         self.load(number).map(drop)
@@ -175,6 +224,7 @@ impl Segment {
     /// Calls `each` with the arrival number and the bytes of every event, in arrival order.
     pub fn for_each_raw(&self, each: &mut dyn FnMut(u64, &[u8])) -> Result<()> {
         let blocks = Blocks::new(self);
+        let arrival = blocks.arrival()?;
         let node = &self.footer.events;
         let order = decode::order(&blocks, node)?;
         let cursors: Vec<PatternCursor<'_>> = (0..node.patterns.len()).map(|n| PatternCursor::new(&blocks, n)).collect();
@@ -185,9 +235,55 @@ impl Segment {
             line.clear();
             cursors[number].render(next[number], &mut line)?;
             next[number] += 1;
-            each(self.meta.first_sequence + row as u64, &line);
+            each(arrival.of(row as u32), &line);
         }
         Ok(())
+    }
+
+    /// A segment of a directory and of one block of bytes, which stands for all blocks it names: for fuzzing what
+    /// checksums keep damage away from.
+    pub(crate) fn of_directory(plain: &[u8], version: u8, filters: &[u8], bytes: &[u8], events_max: u32) -> Result<Arc<Self>> {
+        let name = "a segment without checksums".to_owned();
+        let mut footer = Footer::decode(plain, version, &name)?;
+        if footer.events.rows > events_max || footer.blocks.len() > 64 {
+            return Err(Error::corrupt(&name, "too large for this"));
+        }
+        let mut file = filters.to_vec();
+        file.extend_from_slice(bytes);
+        let block = |offset: usize, bytes: &[u8]| meta::BlockMeta {
+            offset: offset as u64,
+            stored_len: bytes.len() as u32,
+            len: bytes.len() as u32,
+            crc32c: crc32c::crc32c(bytes),
+            compressed: false,
+        };
+        for (number, place) in footer.blocks.iter_mut().enumerate() {
+            *place = if number == 0 { block(0, filters) } else { block(filters.len(), bytes) };
+        }
+        let meta = SegmentMeta {
+            id: Ulid(1),
+            index: "main".into(),
+            events: footer.events.rows.into(),
+            raw_bytes: 0,
+            stored_bytes: file.len() as u64,
+            patterns: footer.events.patterns.len() as u64,
+            min_time: Timestamp::MIN,
+            max_time: Timestamp::MAX,
+            first_sequence: 1,
+            end_sequence: 1 + u64::from(footer.events.rows),
+            summary: Arc::default(),
+        };
+        let origins = origins(&footer, &meta);
+        Ok(Arc::new(Self {
+            meta,
+            name,
+            source: Source::Memory(file),
+            footer,
+            origins,
+            filters: OnceLock::new(),
+            zones: OnceLock::new(),
+            cache: None,
+        }))
     }
 
     fn load(&self, number: u32) -> Result<Block> {
@@ -201,8 +297,20 @@ impl Segment {
         }
         let stored = self.source.read(block.offset, block.stored_len as usize, &self.name)?;
         let unpacked = blocks::unpack(block, &stored, &self.name)?;
-        Ok(Block(unpacked, self.name.clone()))
+        Ok(Block::new(unpacked, &self.name))
     }
+}
+
+fn origins(footer: &Footer, meta: &SegmentMeta) -> Vec<Origin> {
+    let origins = footer.origins.iter().map(|[host, source, sourcetype, transport, peer]| Origin {
+        index: meta.index.clone(),
+        host: host.clone(),
+        source: source.clone(),
+        sourcetype: sourcetype.clone(),
+        transport: transport.clone(),
+        peer: peer.clone(),
+    });
+    origins.collect()
 }
 
 impl Source {
@@ -226,12 +334,41 @@ impl Source {
     }
 }
 
+/// The arrival numbers of a segment's events, by row.
+#[derive(Debug)]
+pub enum Arrival {
+    /// Consecutive, from this one on.
+    From(u64),
+    /// One each, ascending.
+    Each(Vec<i64>),
+}
+
+impl Arrival {
+    /// The arrival number of an event.
+    pub fn of(&self, row: u32) -> u64 {
+        match self {
+            Self::From(first) => first + u64::from(row),
+            Self::Each(numbers) => numbers[row as usize] as u64,
+        }
+    }
+
+    /// The first row whose arrival number is at or above `number`.
+    pub fn first_row(&self, number: u64) -> u64 {
+        match self {
+            Self::From(first) => number.saturating_sub(*first),
+            Self::Each(numbers) => numbers.partition_point(|one| (*one as u64) < number) as u64,
+        }
+    }
+}
+
 /// Blocks of a segment, each read once while this lives. One thread's.
 pub struct Blocks<'s> {
     segment: &'s Segment,
     loaded: RefCell<FxHashMap<u32, Arc<Block>>>,
     bytes_read: std::cell::Cell<u64>,
     event_times: std::cell::OnceCell<Arc<Vec<i64>>>,
+    /// The row whose time was read last, and that time.
+    last_time: std::cell::Cell<Option<(usize, i64)>>,
     rows: std::cell::OnceCell<Arc<Vec<Vec<u32>>>>,
     /// Decoded pages by their place in the footer: patterns may share a column.
     pages: RefCell<FxHashMap<*const PageMeta, Rc<Values>>>,
@@ -246,6 +383,7 @@ impl<'s> Blocks<'s> {
             loaded: RefCell::default(),
             bytes_read: 0.into(),
             event_times: Default::default(),
+            last_time: Default::default(),
             rows: Default::default(),
             pages: RefCell::default(),
             dictionaries: RefCell::default(),
@@ -277,10 +415,55 @@ impl<'s> Blocks<'s> {
         if let Some(block) = self.loaded.borrow().get(&place.block) {
             return Ok(block.clone());
         }
-        let block = Arc::new(self.segment.load(place.block)?);
-        self.bytes_read.set(self.bytes_read.get() + u64::from(self.segment.footer.blocks[place.block as usize].stored_len));
+        let (cache, id) = (self.segment.cache.as_ref(), self.segment.meta.id);
+        let block = match cache.and_then(|cache| cache.get(id, place.block)) {
+            Some(block) => block,
+            None => {
+                let block = Arc::new(self.segment.load(place.block)?);
+                self.bytes_read.set(self.bytes_read.get() + u64::from(self.segment.footer.blocks[place.block as usize].stored_len));
+                if let Some(cache) = cache {
+                    cache.put(id, place.block, &block);
+                }
+                block
+            }
+        };
         self.loaded.borrow_mut().insert(place.block, block.clone());
         Ok(block)
+    }
+
+    /// The range of event times in each chunk of rows; it stays with the segment.
+    pub fn zones(&self) -> Result<&'s Zones> {
+        if let Some(zones) = self.segment.zones.get() {
+            return Ok(zones);
+        }
+        let zones = match self.segment.footer.zones {
+            Some((least, spans)) => {
+                let count = (self.segment.footer.events.rows as usize).div_ceil(meta::ZONE_ROWS);
+                let (least, spans) = (decode::read_ints(self, least, count)?, decode::read_ints(self, spans, count)?);
+                let greatest = least.iter().zip(spans).map(|(least, span)| least.wrapping_add(span)).collect();
+                Zones { least, greatest }
+            }
+            None => {
+                let times = self.times()?;
+                let chunks = || times.chunks(meta::ZONE_ROWS);
+                let least = chunks().filter_map(|chunk| chunk.iter().copied().min()).collect();
+                Zones { least, greatest: chunks().filter_map(|chunk| chunk.iter().copied().max()).collect() }
+            }
+        };
+        Ok(self.segment.zones.get_or_init(|| zones))
+    }
+
+    /// Event times of the rows `from` to `to`, in arrival order; the others are not decoded.
+    pub fn times_between(&self, from: usize, to: usize) -> Result<Vec<i64>> {
+        if let Some(times) = self.event_times.get() {
+            return Ok(times[from..to].to_vec());
+        }
+        let footer = &self.segment.footer;
+        let block = self.get(footer.time)?;
+        let mut reader = Reader::new(block.range(footer.time)?, self.name());
+        let times = ints::decode_between(&mut reader, footer.events.rows as usize, from, to, self.last_time.get())?;
+        self.last_time.set(times.last().map(|time| (to - 1, *time)));
+        Ok(times)
     }
 
     /// A decoded page of the segment's footer that refers to no times; decoded once while this lives.
@@ -320,6 +503,19 @@ impl<'s> Blocks<'s> {
         }
         let times = Arc::new(self.stream(self.segment.footer.time)?);
         Ok(self.event_times.get_or_init(|| times).clone())
+    }
+
+    /// The arrival numbers.
+    pub fn arrival(&self) -> Result<Arrival> {
+        let meta = self.segment.meta();
+        let Some(place) = self.segment.footer.sequence else { return Ok(Arrival::From(meta.first_sequence)) };
+        let numbers = self.stream(place)?;
+        let ascending = numbers.windows(2).all(|pair| pair[0] < pair[1]);
+        let ends = numbers.first().zip(numbers.last()).map(|(first, last)| (*first as u64, (*last as u64).wrapping_add(1)));
+        if !ascending || ends.is_some_and(|ends| ends != (meta.first_sequence, meta.end_sequence)) {
+            return Err(Error::corrupt(self.name(), "the arrival numbers are not those that the catalog has"));
+        }
+        Ok(Arrival::Each(numbers))
     }
 
     /// The rows of each pattern among the segment's.

@@ -2,14 +2,14 @@
 //! positions, and the journal is trimmed. In that order, each step durable before the next.
 
 use super::Shared;
+use super::late;
 use super::stat::add;
 use super::state::Frozen;
-use crate::catalog::{CatalogChange, segment_path};
+use crate::catalog::{Archived, CatalogChange, segment_path};
 use crate::segment::{Learned, SegmentMeta};
-use crate::snapshot::DiskSegment;
-use std::collections::BTreeSet;
+use crate::snapshot::{DiskSegment, Place};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_base::{Error, ErrorKind, Result, Ulid};
@@ -17,15 +17,19 @@ use taffrail_base::{Error, ErrorKind, Result, Ulid};
 /// How often the flusher looks at the age of what is in memory, and how long it waits after a failure.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What only one thread at a time may do.
+/// What only one thread at a time may do: changing the catalog.
 #[derive(Default)]
 pub(super) struct Flusher {
     /// A change that must be committed before any other: it may already be, if its commit failed.
-    pending: Option<CatalogChange>,
-    /// Folders whose own names this process has made durable.
-    synced: BTreeSet<PathBuf>,
+    pending: Option<Pending>,
     /// What the columns of earlier segments taught.
     learned: Learned,
+}
+
+struct Pending {
+    change: CatalogChange,
+    /// Whether it takes in the oldest frozen memory segment.
+    flushes: bool,
 }
 
 impl Shared {
@@ -99,8 +103,8 @@ impl Shared {
             let Some(frozen) = self.state.lock().frozen.front().cloned() else { return Ok(()) };
             // Only what the journal durably holds may enter the catalog.
             self.settle_journal()?;
-            let meta = self.write_segment(flusher, &frozen)?;
-            flusher.pending = Some(self.change(Some((meta, &frozen))));
+            let metas = self.write_segments(&frozen, &mut flusher.learned)?;
+            flusher.pending = Some(Pending { change: self.change(Some((metas, &frozen))), flushes: true });
             self.commit_pending(flusher)?;
         }
     }
@@ -109,23 +113,57 @@ impl Shared {
         self.ingest.lock().as_mut().map_or(Ok(()), |ingest| ingest.journal.settle())
     }
 
-    /// Builds and writes the file. Nothing names it until it is committed.
-    fn write_segment(&self, flusher: &mut Flusher, frozen: &Frozen) -> Result<SegmentMeta> {
-        let id = Ulid::new(&*self.clock, &*self.random);
-        let learned = &mut flusher.learned;
-        let build = || frozen.segment.builder().finish(id, self.settings.zstd_level, learned);
-        // A bug in the encoding must not take the thread down that everybody waits for.
-        let (bytes, meta) = catch_unwind(AssertUnwindSafe(build)).unwrap_or_else(|_| {
-            let what = format!("building a segment of index {} from event {} on panicked", frozen.index, frozen.segment.first_sequence());
-            Err(Error::new(ErrorKind::Bug, what).with_hint("please report it; the events are safe in the journal"))
-        })?;
-        debug_assert_eq!(meta.first_sequence + meta.events, frozen.end);
-        let path = self.dir.join(segment_path(&meta));
+    /// Builds and writes the files, one for each range of time. Nothing names them until they are committed.
+    fn write_segments(&self, frozen: &Frozen, learned: &mut Learned) -> Result<Vec<SegmentMeta>> {
+        let builder = frozen.segment.builder();
+        let ranges = late::ranges(builder.times());
+        let mut metas = Vec::with_capacity(ranges.len());
+        for (from, to) in ranges {
+            let id = Ulid::new(&*self.clock, &*self.random);
+            let build = || builder.finish_some(&|time| (from..=to).contains(&time), id, self.settings.zstd_level, learned);
+            // A bug in the encoding must not take the thread down that everybody waits for.
+            let built = catch_unwind(AssertUnwindSafe(build)).unwrap_or_else(|_| {
+                let what =
+                    format!("building a segment of index {} from event {} on panicked", frozen.index, frozen.segment.first_sequence());
+                Err(Error::new(ErrorKind::Bug, what).with_hint("please report it; the events are safe in the journal"))
+            });
+            match built.and_then(|(bytes, meta)| self.write_file(&bytes, &meta).map(|()| (bytes.len(), meta))) {
+                Ok((bytes, meta)) => {
+                    add(&self.counters.flushed_bytes, bytes);
+                    metas.push(meta);
+                }
+                Err(error) => {
+                    metas.iter().for_each(|meta| self.remove_file(meta));
+                    return Err(error);
+                }
+            }
+        }
+        debug_assert_eq!(metas.iter().map(|meta| meta.end_sequence).max(), Some(frozen.end));
+        Ok(metas)
+    }
+
+    /// A segment as the catalog has it.
+    pub(super) fn disk_segment(&self, meta: &SegmentMeta, archived: Option<Archived>) -> DiskSegment {
+        let place = match archived {
+            Some(archived) => Place::Remote(self.archive.clone(), archived),
+            None => Place::File(self.vfs.clone(), self.dir.join(segment_path(meta))),
+        };
+        DiskSegment::new(place, meta.clone(), self.opened.clone())
+    }
+
+    /// Removes a segment's file that the catalog does not name; what cannot be removed now is at the next start.
+    pub(super) fn remove_file(&self, meta: &SegmentMeta) {
+        let _ = self.vfs.remove_file(&self.dir.join(segment_path(meta)));
+    }
+
+    /// Writes a segment's file, durable on return.
+    pub(super) fn write_file(&self, bytes: &[u8], meta: &SegmentMeta) -> Result<()> {
+        let path = self.dir.join(segment_path(meta));
         let unfinished = path.with_extension("seg.tmp");
         let folder = path.parent().expect("below the data folder");
-        let written = self.make_folder(flusher, folder).and_then(|()| {
+        let written = self.make_folder(folder).and_then(|()| {
             let file = self.vfs.create_new(&unfinished)?;
-            file.write_all_at(&bytes, 0)?;
+            file.write_all_at(bytes, 0)?;
             file.sync_data()?;
             self.vfs.rename(&unfinished, &path)?;
             self.vfs.sync_dir(folder)
@@ -135,27 +173,26 @@ impl Shared {
             let _ = self.vfs.remove_file(&unfinished);
             let _ = self.vfs.remove_file(&path);
             Error::io(path.display(), e)
-        })?;
-        add(&self.counters.flushed_bytes, bytes.len());
-        Ok(meta)
+        })
     }
 
     /// Makes the folder of a segment. One that is there may be there only in memory, left by a process that
     /// was killed before its sync, so the names above it are synced once in any case.
-    fn make_folder(&self, flusher: &mut Flusher, folder: &Path) -> std::io::Result<()> {
-        if flusher.synced.contains(folder) {
+    fn make_folder(&self, folder: &Path) -> std::io::Result<()> {
+        let mut synced = self.synced.lock();
+        if synced.contains(folder) {
             return Ok(());
         }
         self.vfs.create_dir_all(folder)?;
         for above in folder.ancestors().skip(1).take_while(|above| above.starts_with(&self.dir)) {
             self.vfs.sync_dir(above)?;
         }
-        flusher.synced.insert(folder.to_owned());
+        synced.insert(folder.to_owned());
         Ok(())
     }
 
-    /// The change that takes the positions as they are now and, if there is one, a new segment.
-    fn change(&self, new: Option<(SegmentMeta, &Frozen)>) -> CatalogChange {
+    /// The change that takes the positions as they are now and, if there are any, new segments.
+    fn change(&self, new: Option<(Vec<SegmentMeta>, &Frozen)>) -> CatalogChange {
         let mut state = self.state.lock();
         let mut covered = state.covered.clone();
         let mut change = CatalogChange { positions_sequence: state.applied, ..CatalogChange::default() };
@@ -165,10 +202,10 @@ impl Shared {
         }
         let before = state.covered_sequence;
         drop(state);
-        if let Some((meta, frozen)) = new {
+        if let Some((metas, frozen)) = new {
             covered.insert(frozen.index.clone(), frozen.end);
             change.next_sequences.push((frozen.index.clone(), frozen.end));
-            change.added.push(meta);
+            change.added = metas;
         }
         let next_of = |index: &str| covered.get(index).copied().unwrap_or(0);
         let ingest = self.ingest.lock();
@@ -177,24 +214,52 @@ impl Shared {
         change
     }
 
+    /// Commits a change that `make` decides on, after what has to be committed first; `None` changes nothing. While
+    /// `make` looks, nobody else changes what there is. Gives whether there was a change.
+    pub(super) fn commit_change(&self, make: impl FnOnce() -> Result<Option<CatalogChange>>) -> Result<bool> {
+        let mut flusher = self.flusher.lock();
+        self.commit_pending(&mut flusher)?;
+        let Some(change) = make()? else { return Ok(false) };
+        flusher.pending = Some(Pending { change, flushes: false });
+        self.commit_pending(&mut flusher)?;
+        Ok(true)
+    }
+
+    /// Whether a segment is added by a change whose commit failed and may have happened all the same.
+    pub(super) fn is_pending(&self, id: Ulid) -> bool {
+        let flusher = self.flusher.lock();
+        flusher.pending.as_ref().is_some_and(|pending| pending.change.added.iter().any(|meta| meta.id == id))
+    }
+
     /// Commits the pending change, if there is one, and does what follows from it.
     fn commit_pending(&self, flusher: &mut Flusher) -> Result<()> {
-        let Some(change) = &flusher.pending else { return Ok(()) };
-        self.catalog.commit(change)?;
+        let Some(pending) = &flusher.pending else { return Ok(()) };
+        self.catalog.commit(&pending.change)?;
         // Durable from here on: nothing below can fail.
-        let change = flusher.pending.take().expect("just looked at");
-        {
+        let Pending { change, flushes } = flusher.pending.take().expect("just looked at");
+        let gone = {
             let mut state = self.state.lock();
             for meta in &change.added {
-                let path = self.dir.join(segment_path(meta));
-                state.disk.push(Arc::new(DiskSegment::new(self.vfs.clone(), path, meta.clone(), self.opened.clone())));
+                state.disk.push(Arc::new(self.disk_segment(meta, None)));
+            }
+            if flushes {
                 state.frozen.pop_front();
             }
             state.covered.extend(change.next_sequences.iter().cloned());
-            state.covered_sequence = change.covered_sequence;
-        }
+            state.covered_sequence = state.covered_sequence.max(change.covered_sequence);
+            let mut gone = state.take_removed(&change);
+            for (removal, archived) in &change.archived {
+                if let Some(meta) = state.disk.iter().map(|segment| segment.meta()).find(|meta| meta.id == removal.id).cloned() {
+                    let old = state.take_archived(self.disk_segment(&meta, Some(archived.clone())));
+                    gone.extend(old.map(|old| (old, removal.clone())));
+                }
+            }
+            gone
+        };
         self.changed.notify_all();
-        add(&self.counters.flushes, change.added.len());
+        if flushes {
+            add(&self.counters.flushes, change.added.len());
+        }
         let trimmed = self.ingest.lock().as_mut().map(|ingest| ingest.journal.trim(change.covered_sequence));
         for path in trimmed.into_iter().flatten() {
             // The catalog no longer needs it; what cannot be removed now is at the next start.
@@ -202,6 +267,10 @@ impl Shared {
         }
         for meta in &change.added {
             self.sealed.lock().iter().for_each(|told| told(meta));
+        }
+        for (segment, removal) in gone {
+            segment.condemn();
+            self.removed.lock().iter().for_each(|told| told(&removal, &segment));
         }
         Ok(())
     }
@@ -221,7 +290,7 @@ impl Shared {
             return Ok(());
         }
         self.settle_journal()?;
-        flusher.pending = Some(self.change(None));
+        flusher.pending = Some(Pending { change: self.change(None), flushes: false });
         self.commit_pending(&mut flusher)
     }
 }

@@ -7,33 +7,43 @@
 //!
 //! Locks, to be taken in this order: flusher, ingest, state. No disk is touched under `state`.
 
+mod archiving;
+mod ballast;
 mod commit;
 mod flush;
+mod hold;
+mod late;
+mod merging;
 mod open;
 mod options;
+mod removal;
+mod retention;
 mod stat;
 mod state;
+mod upkeep;
 
 pub use open::OpenCatalog;
-pub use options::{StoreOptions, StoreSettings};
+pub use options::{ArchiveRule, Archives, DiskLimit, IndexRules, Rules, StoreOptions, StoreSettings};
+pub use removal::Deletion;
 pub use stat::{IndexStat, StoreMetrics};
 
-use crate::catalog::{Catalog, SqliteCatalog};
+use crate::archive::Archive;
+use crate::catalog::{Catalog, Hold, Removal, SqliteCatalog};
 use crate::journal::Journal;
 use crate::segment::SegmentMeta;
-use crate::snapshot::{OpenSegments, SegmentRef, Snapshot};
+use crate::snapshot::{DiskSegment, OpenSegments, SegmentRef, Snapshot};
 use commit::Queue;
 use flush::Flusher;
 use futures::future::BoxFuture;
 use parking_lot::{Condvar, Mutex};
 use stat::Counters;
 use state::State;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use taffrail_base::{Clock, Error, Randomness, Result, Vfs};
-use taffrail_event::{EventBatch, EventSink, Receipt};
+use taffrail_event::{EventBatch, EventSink, Receipt, Timestamp};
 use tokio::sync::watch;
 
 /// The journal, and the next arrival number of each index.
@@ -43,6 +53,8 @@ struct Ingest {
 }
 
 type Told = Box<dyn Fn(&SegmentMeta) + Send + Sync>;
+type ToldRemoved = Box<dyn Fn(&Removal, &Arc<DiskSegment>) + Send + Sync>;
+type Root = Box<dyn Fn(&SegmentMeta) -> Option<[u8; 32]> + Send + Sync>;
 
 /// What the store's threads share.
 struct Shared {
@@ -62,7 +74,16 @@ struct Shared {
     queue: Queue,
     newest: watch::Sender<u64>,
     sealed: Mutex<Vec<Told>>,
+    removed: Mutex<Vec<ToldRemoved>>,
+    /// Knows the roots of segments that are sealed.
+    root: Mutex<Option<Root>>,
+    /// Held while segments are merged, archived or removed by rule: one thing at a time. When the object store is
+    /// tried again, by the monotonic clock.
+    upkeep: Mutex<u64>,
+    /// Folders whose own names this process has made durable.
+    synced: Mutex<BTreeSet<PathBuf>>,
     opened: Arc<OpenSegments>,
+    archive: Arc<Archive>,
     counters: Counters,
     lock: Mutex<Option<Box<dyn Send + Sync>>>,
 }
@@ -72,11 +93,16 @@ pub struct Store {
     shared: Arc<Shared>,
     committer: Mutex<Option<JoinHandle<()>>>,
     flusher: Mutex<Option<JoinHandle<()>>>,
+    upkeep: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Shared {
     fn new(options: StoreOptions, catalog: Box<dyn Catalog>, lock: Option<Box<dyn Send + Sync>>) -> Self {
         let StoreOptions { dir, vfs, clock, random, read_only, settings } = options;
+        // Who only reads changes nothing, the cache included.
+        let cache_bytes = if read_only { 0 } else { settings.cache_bytes };
+        let remotes = settings.archives.0.clone();
+        let archive = Archive::new(remotes, vfs.clone(), &dir.join("cache"), cache_bytes, settings.reserve_bytes);
         Self {
             dir,
             vfs,
@@ -92,7 +118,12 @@ impl Shared {
             queue: Queue::new(),
             newest: watch::Sender::new(0),
             sealed: Mutex::default(),
+            removed: Mutex::default(),
+            root: Mutex::default(),
+            upkeep: Mutex::default(),
+            synced: Mutex::default(),
             opened: Arc::default(),
+            archive: Arc::new(archive),
             counters: Counters::default(),
             lock: Mutex::new(lock),
         }
@@ -128,10 +159,13 @@ impl Store {
             true => Shared::open_read_only(options, open_catalog)?,
             false => Shared::open(options, open_catalog)?,
         };
-        let store = Self { shared: Arc::new(shared), committer: Mutex::default(), flusher: Mutex::default() };
+        let store = Self { shared: Arc::new(shared), committer: Mutex::default(), flusher: Mutex::default(), upkeep: Mutex::default() };
         if threads {
             *store.committer.lock() = Some(store.spawn("taffrail-commit", Shared::run_committer)?);
             *store.flusher.lock() = Some(store.spawn("taffrail-flush", Shared::run_flusher)?);
+            if store.shared.settings.upkeep {
+                *store.upkeep.lock() = Some(store.spawn("taffrail-upkeep", Shared::run_upkeep)?);
+            }
         }
         Ok(Arc::new(store))
     }
@@ -178,6 +212,49 @@ impl Store {
         self.shared.sealed.lock().push(told);
     }
 
+    /// Has `told` called with each segment that the catalog no longer has. Its file is removed when the last who holds
+    /// the segment lets it go.
+    pub fn on_removed(&self, told: ToldRemoved) {
+        self.shared.removed.lock().push(told);
+    }
+
+    /// Has `root` asked for the root over a segment's bytes before it is removed, to be kept beside the removal.
+    pub fn set_root(&self, root: Root) {
+        *self.shared.root.lock() = Some(root);
+    }
+
+    /// All that was ever removed, oldest first.
+    pub fn removals(&self) -> Result<Vec<Removal>> {
+        self.shared.catalog.removals()
+    }
+
+    /// What must not be removed, by name.
+    pub fn holds(&self) -> BTreeMap<String, Hold> {
+        self.shared.state.lock().holds.clone()
+    }
+
+    /// Places a hold. Kind `Invalid` when there is one of this name, or the name cannot be one.
+    pub fn add_hold(&self, name: &str, hold: Hold) -> Result<()> {
+        self.shared.add_hold(name, hold)
+    }
+
+    /// Lifts a hold. Kind `NotFound` when there is none of this name.
+    pub fn remove_hold(&self, name: &str) -> Result<()> {
+        self.shared.remove_hold(name)
+    }
+
+    /// Removes the segments of an index whose events are all before `before`, or with `dry_run` only tells which
+    /// these are. Held ones stay.
+    pub fn delete(&self, index: &str, before: Timestamp, dry_run: bool) -> Result<Deletion> {
+        self.shared.delete(index, before, dry_run)
+    }
+
+    /// Removes what the rules say, and merges small segments once. The store's own thread does this by itself where
+    /// it is asked to; in synchronous mode somebody has to. Gives whether there was something to do.
+    pub fn upkeep(&self) -> Result<bool> {
+        self.shared.upkeep_once()
+    }
+
     /// Counters and gauges.
     pub fn metrics(&self) -> StoreMetrics {
         self.shared.metrics()
@@ -210,6 +287,7 @@ impl Store {
         join(&self.committer);
         self.shared.state.lock().stopping = true;
         self.shared.changed.notify_all();
+        join(&self.upkeep);
         join(&self.flusher);
         *self.shared.ingest.lock() = None;
         *self.shared.lock.lock() = None;

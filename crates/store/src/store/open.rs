@@ -4,12 +4,11 @@
 use super::stat::add;
 use super::state::{FIRST_SEQUENCE, State, events_of};
 use super::{Ingest, Shared, StoreOptions};
-use crate::catalog::{Catalog, CatalogState, segment_path};
+use crate::catalog::{Catalog, CatalogState};
 use crate::journal::{self, Journal, JournalOptions, Replayed, Span};
-use crate::snapshot::DiskSegment;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use taffrail_base::{Error, ErrorKind, Result, Ulid};
 
 /// Opens the catalog in a data folder.
@@ -27,7 +26,7 @@ impl Shared {
         let lock = vfs.lock(&dir.join("lock")).map_err(|e| match e.kind() {
             std::io::ErrorKind::WouldBlock => Error::new(ErrorKind::Busy, format!("{} is in use by another process", dir.display()))
                 .with_hint("stop it, search through its address with --url, or choose another folder with --data"),
-            _ => io(e),
+            _ => Error::io(dir.join("lock").display(), e),
         })?;
         let catalog = open_catalog(&dir)?;
         vfs.sync_dir(&dir).map_err(io)?;
@@ -35,6 +34,8 @@ impl Shared {
         let shared = Self::new(options, catalog, Some(lock));
         shared.check_catalog(&known)?;
         shared.take_over(&known);
+        // Listed before the journal is replayed: what that writes may be named only later.
+        let orphans = shared.orphans(&known)?;
         let (mut journal, recovery) = Journal::open(shared.journal_options(), known.covered_sequence, known.positions_sequence)?;
         let mut next = known.next_sequences.clone();
         journal.replay(recovery, |journal, record| {
@@ -52,7 +53,11 @@ impl Shared {
         shared.newest.send_replace(journal.last_sequence());
         shared.state.lock().applied = journal.last_sequence();
         *shared.ingest.lock() = Some(Ingest { journal, next });
-        shared.remove_orphans()?;
+        for path in orphans {
+            tracing::info!(path = %path.display(), "removing an unfinished segment");
+            // Left for the next start if it fails.
+            let _ = shared.vfs.remove_file(&path);
+        }
         Ok(shared)
     }
 
@@ -92,9 +97,10 @@ impl Shared {
     fn take_over(&self, known: &CatalogState) {
         let mut state = State::restored(known);
         for meta in known.segments.values() {
-            let path = self.dir.join(segment_path(meta));
-            state.disk.push(Arc::new(DiskSegment::new(self.vfs.clone(), path, meta.clone(), self.opened.clone())));
+            state.disk.push(Arc::new(self.disk_segment(meta, known.archived.get(&meta.id).cloned())));
         }
+        let leaving = known.archived.iter().filter(|(id, _)| !known.segments.contains_key(id));
+        state.leaving = leaving.map(|(id, archived)| (*id, archived.clone(), Weak::new())).collect();
         *self.state.lock() = state;
     }
 
@@ -167,17 +173,19 @@ impl Shared {
         Ok(files)
     }
 
-    /// Removes segment files that a crash left unnamed: their events are in the journal, and by now in memory.
-    fn remove_orphans(&self) -> Result<()> {
-        let named: Vec<Ulid> = self.state.lock().disk.iter().map(|segment| segment.meta().id).collect();
-        for (path, id) in self.segment_files()? {
-            if id.is_none_or(|id| !named.contains(&id)) {
-                tracing::info!(path = %path.display(), "removing an unfinished segment");
-                // Left for the next start if it fails.
-                let _ = self.vfs.remove_file(&path);
-            }
+    /// Segment files that a crash left unnamed: their events are in the journal, or in the segments that took their
+    /// place. A catalog that has lost entries leaves files unnamed too, and then they stay.
+    fn orphans(&self, known: &CatalogState) -> Result<Vec<PathBuf>> {
+        let files = self.segment_files()?;
+        let there: BTreeSet<Ulid> = files.iter().filter_map(|(_, id)| *id).collect();
+        let is_here = |id: &Ulid| known.segments.contains_key(id) && !known.archived.contains_key(id);
+        let orphans: Vec<PathBuf> = files.into_iter().filter(|(_, id)| id.is_none_or(|id| !is_here(&id))).map(|(path, _)| path).collect();
+        let missing = known.segments.keys().find(|id| is_here(id) && !there.contains(id));
+        if let (Some(path), Some(id)) = (orphans.first(), missing) {
+            tracing::warn!(path = %path.display(), %id, "segment files that the catalog does not name stay, since one that it names is missing");
+            return Ok(Vec::new());
         }
-        Ok(())
+        Ok(orphans)
     }
 }
 

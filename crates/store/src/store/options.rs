@@ -1,5 +1,7 @@
 //! What a store is made with: parts handed in, and the few settings.
 
+use crate::archive::Remotes;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use taffrail_base::limits;
@@ -21,6 +23,65 @@ pub struct StoreOptions {
     pub settings: StoreSettings,
 }
 
+/// What becomes of an index's segments when they get old or many. The default keeps everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IndexRules {
+    /// Segments are removed once all their events are older than this.
+    pub retention_seconds: Option<u64>,
+    /// The oldest segments are removed while the files of the index, archived ones included, hold more bytes.
+    pub max_bytes: Option<u64>,
+    /// Where segments go when they are old.
+    pub archive: Option<ArchiveRule>,
+}
+
+/// Where segments go when they are old.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchiveRule {
+    /// The address of the object store, without credentials.
+    pub url: Arc<str>,
+    /// A segment goes there once all its events are older than this.
+    pub after_seconds: u64,
+}
+
+/// What opens object stores.
+#[derive(Clone, Debug, Default)]
+pub struct Archives(pub Option<Arc<dyn Remotes>>);
+
+/// How much of the disk may be used before the oldest segments are removed, whatever their index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskLimit {
+    /// Hundredths of the file system, other people's files included.
+    Percent(u8),
+    /// Bytes of the store's segment files.
+    Bytes(u64),
+}
+
+/// The rules of all indexes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// For indexes without rules of their own, but for the server's own (`_audit`).
+    pub default: IndexRules,
+    /// By index.
+    pub indexes: BTreeMap<String, IndexRules>,
+    /// For the disk.
+    pub max_disk_usage: Option<DiskLimit>,
+}
+
+impl Rules {
+    /// Whether nothing is removed by age or size.
+    pub(super) fn keep_everything(&self) -> bool {
+        let keeps = |rules: &IndexRules| rules.retention_seconds.is_none() && rules.max_bytes.is_none();
+        keeps(&self.default) && self.indexes.values().all(keeps)
+    }
+
+    /// The rules of an index.
+    pub fn of(&self, index: &str) -> &IndexRules {
+        const KEEP: &IndexRules = &IndexRules { retention_seconds: None, max_bytes: None, archive: None };
+        let default = if super::retention::is_own(index) { KEEP } else { &self.default };
+        self.indexes.get(index).unwrap_or(default)
+    }
+}
+
 /// The settings of a store; the defaults are those of `base::limits`.
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
@@ -36,6 +97,16 @@ pub struct StoreSettings {
     pub journal_file_bytes: u64,
     /// Bytes that must stay free on the disk for an append to be taken.
     pub reserve_bytes: u64,
+    /// Have a thread merge small segments and remove what the rules say. On where a store runs for long.
+    pub upkeep: bool,
+    /// Whether upkeep merges.
+    pub merge: bool,
+    /// What becomes of old segments.
+    pub rules: Rules,
+    /// What opens object stores; without it archived segments cannot be read.
+    pub archives: Archives,
+    /// Bytes on the disk for what was read of archived segments.
+    pub cache_bytes: u64,
     /// Start no threads: everything happens within the call, in an order that depends on nothing else. For
     /// simulation.
     pub synchronous: bool,
@@ -50,6 +121,11 @@ impl Default for StoreSettings {
             zstd_level: 3,
             journal_file_bytes: limits::JOURNAL_FILE_BYTES_MAX,
             reserve_bytes: limits::DISK_RESERVE_BYTES,
+            upkeep: false,
+            merge: true,
+            rules: Rules::default(),
+            archives: Archives::default(),
+            cache_bytes: limits::ARCHIVE_CACHE_BYTES,
             synchronous: false,
         }
     }
@@ -58,7 +134,7 @@ impl Default for StoreSettings {
 impl StoreSettings {
     /// Raw bytes in memory, those being written out included, at which appends wait.
     pub(super) fn memory_bytes_max(&self) -> usize {
-        self.flush_bytes.saturating_mul(5) / 2
+        self.flush_bytes.saturating_mul(2)
     }
 
     /// Raw bytes of all indexes in memory at which the largest of them is written out.

@@ -56,6 +56,18 @@ pub struct StoreMetrics {
     pub flush_failures: u64,
     /// Bytes of the segments written.
     pub flushed_bytes: u64,
+    /// Times that segments were merged into one.
+    pub merges: u64,
+    /// Segments that were merged.
+    pub merged_segments: u64,
+    /// Bytes of the segments that came of it.
+    pub merged_bytes: u64,
+    /// Segments moved to an object store.
+    pub archived_segments: u64,
+    /// Segments removed by rule or by an administrator.
+    pub removed_segments: u64,
+    /// Events in these.
+    pub removed_events: u64,
     /// Segment files now.
     pub segments: u64,
     /// Events in memory.
@@ -64,6 +76,10 @@ pub struct StoreMetrics {
     pub memory_bytes: u64,
     /// Whether the last append was refused for want of disk space.
     pub disk_full: bool,
+    /// Bytes on the disk of what was read of archived segments.
+    pub archive_cache_bytes: u64,
+    /// Why the last work on the object store failed, until some succeeds.
+    pub archive_trouble: Option<String>,
     /// Why the last attempt to write a segment failed, until one succeeds.
     pub trouble: Option<String>,
 }
@@ -78,6 +94,12 @@ pub(super) struct Counters {
     pub flushes: AtomicU64,
     pub flush_failures: AtomicU64,
     pub flushed_bytes: AtomicU64,
+    pub merges: AtomicU64,
+    pub merged_segments: AtomicU64,
+    pub merged_bytes: AtomicU64,
+    pub archived: AtomicU64,
+    pub removed_segments: AtomicU64,
+    pub removed_events: AtomicU64,
     pub disk_full: AtomicBool,
 }
 
@@ -125,6 +147,13 @@ impl Shared {
             flushes: read(&counters.flushes),
             flush_failures: read(&counters.flush_failures),
             flushed_bytes: read(&counters.flushed_bytes),
+            merges: read(&counters.merges),
+            merged_segments: read(&counters.merged_segments),
+            merged_bytes: read(&counters.merged_bytes),
+            archived_segments: read(&counters.archived),
+            removed_segments: read(&counters.removed_segments),
+            removed_events: read(&counters.removed_events),
+            archive_cache_bytes: self.archive.cache.bytes(),
             disk_full: counters.disk_full.load(Ordering::Relaxed),
             ..StoreMetrics::default()
         };
@@ -138,6 +167,7 @@ impl Shared {
         let active: usize = state.active.values().map(|active| active.events).sum();
         let frozen: u64 = state.frozen.iter().map(|frozen| frozen.end - frozen.segment.first_sequence()).sum();
         metrics.memory_events = active as u64 + frozen;
+        metrics.archive_trouble.clone_from(&state.archive_trouble);
         metrics.trouble = state.trouble.as_ref().map(|(_, message)| message.clone());
         metrics
     }

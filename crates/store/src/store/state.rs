@@ -2,13 +2,13 @@
 //! Touches no disk.
 
 use super::options::StoreSettings;
-use crate::catalog::CatalogState;
+use crate::catalog::{Archived, CatalogChange, CatalogState, Hold, Removal};
 use crate::journal::Span;
 use crate::memory::MemorySegment;
 use crate::snapshot::DiskSegment;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
-use taffrail_base::ErrorKind;
+use std::sync::{Arc, Weak};
+use taffrail_base::{ErrorKind, Ulid};
 use taffrail_event::{EventBatch, EventRef};
 
 /// The arrival number of an index's first event, and the sequence number of the journal's first record.
@@ -51,8 +51,14 @@ pub(super) struct State {
     pub applied: u64,
     /// The journal record up to which none is needed.
     pub covered_sequence: u64,
+    /// Objects of removed segments that are still in an object store, and who may still read them.
+    pub leaving: Vec<(Ulid, Archived, Weak<DiskSegment>)>,
+    /// What must not be removed.
+    pub holds: BTreeMap<String, Hold>,
     /// Why the last attempt to write out failed.
     pub trouble: Option<(ErrorKind, String)>,
+    /// Why the last work on the object store failed.
+    pub archive_trouble: Option<String>,
     pub stopping: bool,
 }
 
@@ -64,6 +70,7 @@ impl State {
             positions: catalog.positions.clone(),
             applied: catalog.covered_sequence,
             covered_sequence: catalog.covered_sequence,
+            holds: catalog.holds.clone(),
             ..Self::default()
         }
     }
@@ -76,6 +83,40 @@ impl State {
     /// Raw bytes in memory.
     pub fn memory_bytes(&self) -> usize {
         self.active_bytes() + self.frozen.iter().map(|frozen| frozen.raw_bytes).sum::<usize>()
+    }
+
+    /// Takes out what a change removed, and takes over its holds.
+    pub fn take_removed(&mut self, change: &CatalogChange) -> Vec<(Arc<DiskSegment>, Removal)> {
+        for (name, hold) in &change.holds {
+            match hold {
+                Some(hold) => self.holds.insert(name.clone(), hold.clone()),
+                None => self.holds.remove(name),
+            };
+        }
+        self.leaving.retain(|(id, ..)| !change.forgotten.contains(id));
+        if change.removed.is_empty() {
+            return Vec::new();
+        }
+        let removals: BTreeMap<Ulid, &Removal> = change.removed.iter().map(|removal| (removal.id, removal)).collect();
+        let (mut gone, mut leaving) = (Vec::new(), Vec::new());
+        self.disk.retain(|segment| match removals.get(&segment.meta().id) {
+            Some(removal) => {
+                if let Some(archived) = segment.archived() {
+                    leaving.push((segment.meta().id, archived.clone(), Arc::downgrade(segment)));
+                }
+                gone.push((segment.clone(), (*removal).clone()));
+                false
+            }
+            None => true,
+        });
+        self.leaving.extend(leaving);
+        gone
+    }
+
+    /// Has a segment read from where it is now; gives the one that read the file.
+    pub fn take_archived(&mut self, new: DiskSegment) -> Option<Arc<DiskSegment>> {
+        let slot = self.disk.iter_mut().find(|segment| segment.meta().id == new.meta().id)?;
+        Some(std::mem::replace(slot, Arc::new(new)))
     }
 
     /// Has an index's events wait to be written out.

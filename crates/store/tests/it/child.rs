@@ -93,6 +93,8 @@ pub fn run_if_child() {
     let mut options = options(Path::new(&dir));
     options.settings.flush_events = 1_500;
     options.settings.journal_file_bytes = 60_000;
+    // Kills also fall into merging.
+    options.settings.upkeep = true;
     if std::env::var_os(WITHOUT_SYNC).is_some() {
         options.vfs = Arc::new(WithoutSync);
     }

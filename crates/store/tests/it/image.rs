@@ -3,8 +3,8 @@
 //! durable has to be there. Needs root and loop devices, so these run only when asked for:
 //!
 //! `TAFFRAIL_CUTS=300 cargo nextest run -p taffrail-store image --run-ignored all --no-capture`, or
-//! `cargo xtask crash`. `TAFFRAIL_IMAGE_FS` names another file system than `ext4` (`xfs`, `btrfs`),
-//! `TAFFRAIL_IMAGE_MOUNT` further mount options (`data=writeback`).
+//! `cargo xtask crash`. `TAFFRAIL_IMAGE_FS=xfs` takes that instead of ext4, `TAFFRAIL_IMAGE_MOUNT` names further
+//! mount options (`data=writeback`). Btrfs does not work: it takes a copy for the mounted original.
 
 use crate::child::{Child, check, run_if_child};
 use crate::ledger::batch;
@@ -28,14 +28,25 @@ fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
     }
 }
 
+/// Which file system.
+fn kind() -> String {
+    std::env::var("TAFFRAIL_IMAGE_FS").unwrap_or_else(|_| "ext4".to_owned())
+}
+
 /// A mounted image file; unmounted when dropped.
 pub struct Mounted(PathBuf);
 
 impl Mounted {
     fn new(image: &Path, at: PathBuf) -> Result<Self, String> {
         std::fs::create_dir_all(&at).map_err(|e| e.to_string())?;
-        let more = std::env::var("TAFFRAIL_IMAGE_MOUNT").unwrap_or_default();
-        let more = if more.is_empty() { "loop".to_owned() } else { format!("loop,{more}") };
+        let mut more = "loop".to_owned();
+        if kind() == "xfs" {
+            // It refuses a copy beside the original otherwise.
+            more.push_str(",nouuid");
+        }
+        if let Ok(wanted) = std::env::var("TAFFRAIL_IMAGE_MOUNT") {
+            more = format!("{more},{wanted}");
+        }
         run("mount", &["-o", &more, &image.display().to_string(), &at.display().to_string()])?;
         Ok(Self(at))
     }
@@ -51,7 +62,8 @@ impl Drop for Mounted {
 
 /// An empty file system in an image file, mounted; or why there can be none.
 fn image(folder: &Path, megabytes: u64, options: &[&str]) -> Result<(PathBuf, Mounted), String> {
-    let kind = std::env::var("TAFFRAIL_IMAGE_FS").unwrap_or_else(|_| "ext4".to_owned());
+    let kind = kind();
+    assert!(matches!(&*kind, "ext4" | "xfs"), "{kind} cannot be tried this way");
     let path = folder.join("image");
     // XFS wants 300 MB at least.
     let megabytes = if kind == "ext4" { megabytes } else { megabytes.max(320) };
@@ -76,11 +88,9 @@ fn skipped(why: &str) {
     println!("SKIPPED, nothing was shown: no file system in a file here ({why})");
 }
 
-/// What the copy of the image holds, compared with what was acknowledged before it was made.
-fn look(copy: &Path, at: PathBuf, folder: &str, acknowledged: &crate::child::Acknowledged) -> Result<u64, String> {
-    let mounted = Mounted::new(copy, at)?;
-    let dir = mounted.0.join(folder);
-    let store = Store::open(options(&dir)).map_err(|e| format!("does not start: {e}"))?;
+/// What a folder of the copy holds, compared with what was acknowledged before it was made.
+fn look(dir: &Path, acknowledged: &crate::child::Acknowledged) -> Result<u64, String> {
+    let store = Store::open(options(dir)).map_err(|e| format!("does not start: {e}"))?;
     let events = check(&store, acknowledged)?;
     store.append_blocking(batch("third", &["it goes on"])).map_err(|e| format!("does not go on: {e}"))?;
     store.close().map_err(|e| e.to_string())?;
@@ -108,7 +118,8 @@ fn cuts(test: &str, wanted: u64, with_sync: bool) -> Result<(u64, Option<String>
             let acknowledged = child.acknowledged();
             acknowledged_all += acknowledged.values().sum::<u64>();
             child.resume();
-            match look(&copy, scratch.path().join("after"), &folder, &acknowledged) {
+            let after = Mounted::new(&copy, scratch.path().join("after"))?;
+            match look(&after.0.join(&folder), &acknowledged) {
                 Ok(found) => events += found,
                 Err(what) => {
                     failed += 1;

@@ -38,6 +38,8 @@ pub fn contents(store: &Store) -> Result<Contents> {
         segment.open()?.for_each_raw(&mut |number, raw| events.push((number, raw.to_vec())))?;
         assert_eq!((events.len() - before) as u64, segment.meta().events);
     }
+    // Late events are in files of their own.
+    found.values_mut().for_each(|events| events.sort_by_key(|(number, _)| *number));
     Ok(found)
 }
 
@@ -114,7 +116,7 @@ impl Ledger {
             let index = rng.usize(0..spread);
             let raw = event(rng, number, at);
             let slot = batch.origin(&origin(INDEXES[index], ["a", "b"][rng.usize(0..2)]));
-            batch.push(slot, Timestamp(clock.now_nanos() - rng.i64(0..5_000_000_000)), Problems::NONE, &raw);
+            batch.push(slot, Timestamp(clock.now_nanos() - rng.i64(0..5_000_000_000) - off(number, at)), Problems::NONE, &raw);
             events.push((index, raw));
         }
         batch.set_position(format!("input/{input}"), number.to_string());
@@ -221,6 +223,15 @@ fn position(store: &Store, input: usize) -> Option<usize> {
 fn batch_of(raw: &[u8]) -> Option<usize> {
     let text = raw.split(|byte| *byte == b'.').next()?;
     std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Most events are seconds old; some are days off, which also depends on nothing else.
+fn off(batch: usize, at: usize) -> i64 {
+    let mut rng = fastrand::Rng::with_seed((batch * 64 + at) as u64);
+    match rng.u8(0..12) {
+        0 => rng.i64(-40 * 86_400..900 * 86_400) * 1_000_000_000,
+        _ => 0,
+    }
 }
 
 fn event(rng: &mut fastrand::Rng, batch: usize, at: usize) -> Vec<u8> {

@@ -2,13 +2,16 @@
 #![allow(clippy::disallowed_methods)] // tempfile, std::fs, processes
 #![allow(clippy::print_stdout)] // how many cuts, kills and runs there were
 
+mod archive;
 mod child;
 mod damage;
 mod faults;
+mod fuzz;
 mod garbage;
 mod image;
 mod kill;
 mod ledger;
+mod lifecycle;
 mod odd;
 mod plain;
 mod points;

@@ -30,6 +30,9 @@ const STAGES: [&str; 12] = [
     "start with an unfinished segment",
 ];
 
+/// Points where something was lost once: always tried in all ways, at every call.
+const WAS_WRONG: [&str; 1] = ["start with an unfinished segment: Create new catalog"];
+
 const EIO: i32 = 5;
 const ENOMEM: i32 = 12;
 const EACCES: i32 = 13;
@@ -138,6 +141,13 @@ impl Life {
         if self.store.is_none() {
             self.open().map_err(|e| format!("{stage}: without trouble it does not start: {e}"))?;
         }
+        // Up to the stage of the fault nothing can be wrong, and looking takes most of the time.
+        // The run that is noted looks as little: what it leaves in memory must be the same.
+        let before = self.noting || self.planned.is_some() || self.trouble.is_some_and(|(at, _)| at != stage);
+        if before && !self.started {
+            return Ok(());
+        }
+        self.trouble = self.trouble.filter(|(at, _)| *at != stage);
         let store = self.store.clone().expect("just opened");
         let settle = std::mem::take(&mut self.started);
         self.ledger.check(&store, settle).map_err(|e| format!("after {stage}: {e}"))
@@ -275,7 +285,9 @@ fn errors(op: Op) -> Vec<Fault> {
     errors.into_iter().map(Fault::Os).collect()
 }
 
-/// `TAFFRAIL_EVERY_CALL=1` tries every call of each point with every error; `TAFFRAIL_POINTS=1` prints the points.
+/// Each point goes wrong in one way, in turn. `TAFFRAIL_EVERY_FAULT=1`: in every way, with every error;
+/// `TAFFRAIL_EVERY_CALL=1`: also at every call of the point, not only the first or the last. `TAFFRAIL_POINTS=1`
+/// prints the points.
 #[test]
 fn every_named_point_fails_in_every_way() {
     const SEED: u64 = 3;
@@ -286,8 +298,9 @@ fn every_named_point_fails_in_every_way() {
     let missing: Vec<&str> = POINTS.lines().filter(|name| !points.contains_key(*name)).collect();
     assert!(missing.is_empty(), "these points are not reached any more (if that is meant, write points.txt anew): {missing:#?}");
     assert!(points.len() >= 60, "{} points", points.len());
-    let thorough = std::env::var_os("TAFFRAIL_EVERY_CALL").is_some();
-    let (mut runs, mut seen) = (0, 0);
+    let every_call = std::env::var_os("TAFFRAIL_EVERY_CALL").is_some();
+    let thorough = every_call || std::env::var_os("TAFFRAIL_EVERY_FAULT").is_some();
+    let (mut runs, mut seen, mut turn) = (0, 0, 0);
     for (name, (stage, op, numbers)) in &points {
         let errors = errors(*op);
         let mut faults = vec![Fault::Crash, Fault::DoneButFailed(Io::Other)];
@@ -296,11 +309,17 @@ fn every_named_point_fails_in_every_way() {
         }
         match thorough {
             true => faults.extend(errors),
-            false => faults.push(errors[runs % errors.len()]),
+            false => faults.push(errors[turn % errors.len()]),
         }
+        let all = WAS_WRONG.contains(&&**name);
+        if !thorough && !all {
+            // One way for each point; which one comes in turn.
+            faults = vec![faults[turn % faults.len()]];
+        }
+        turn += 1;
         for fault in faults {
             // The first call of this kind and the last, in turn; or all of them.
-            let tried = match thorough {
+            let tried = match every_call || all {
                 true => numbers.clone(),
                 false => vec![if runs % 2 == 0 { numbers[0] } else { numbers[numbers.len() - 1] }],
             };
@@ -353,10 +372,11 @@ const TROUBLES: [Trouble; 8] = [
 
 #[test]
 fn troubles_that_last_lose_nothing_and_end() {
+    let seeds = if std::env::var_os("TAFFRAIL_EVERY_FAULT").is_some() { 5 } else { 1 };
     let mut seen = 0;
     for (name, rule) in TROUBLES {
         for stage in STAGES {
-            for seed in 0..3 {
+            for seed in 0..seeds {
                 let mut life = Life::new(seed);
                 life.trouble = Some((stage, rule));
                 life.run().unwrap_or_else(|e| panic!("{name} during {stage}, seed {seed}: {e}"));
@@ -364,6 +384,6 @@ fn troubles_that_last_lose_nothing_and_end() {
             }
         }
     }
-    println!("{} runs with a trouble that lasts, seen in {seen}", TROUBLES.len() * STAGES.len() * 3);
-    assert!(seen > 100, "{seen}");
+    println!("{} runs with a trouble that lasts, seen in {seen}", TROUBLES.len() * STAGES.len() * seeds as usize);
+    assert!(seen > 40, "{seen}");
 }

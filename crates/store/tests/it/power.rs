@@ -79,6 +79,7 @@ impl Run {
                 16..18 => {
                     self.clock.advance(Duration::from_secs(self.rng.u64(0..9)));
                     drop(store.tick());
+                    drop(store.upkeep());
                 }
                 _ if self.vfs.is_dead() => {}
                 _ => match self.ledger.check(store, false) {

@@ -50,7 +50,7 @@ impl Events {
 
 /// All samples.
 pub fn all() -> Vec<Sample> {
-    vec![every_encoding(), one_pattern(), raw(), pages(), filters(), single(), extremes()]
+    vec![every_encoding(), one_pattern(), raw(), pages(), filters(), recurring(), single(), extremes()]
 }
 
 fn words(rng: &mut fastrand::Rng, count: usize) -> String {
@@ -169,6 +169,33 @@ fn filters() -> Sample {
         events.push(START, &from, START + at * 1_000, Problems::NONE, text.as_bytes());
     }
     Sample { name: "filters", first_sequence: 1, batches: events.0 }
+}
+
+/// Values that recur across patterns, and UUIDs.
+fn recurring() -> Sample {
+    let mut rng = fastrand::Rng::with_seed(7);
+    let mut events = Events(Vec::new());
+    let from = origin("recurring", "tasks", "plain", "import", "");
+    let mut tasks = std::collections::VecDeque::new();
+    for at in 0..4_500i64 {
+        if at % 6 == 0 {
+            tasks.push_back(format!("x{:012x}", rng.u64(..1 << 48)));
+        }
+        if tasks.len() > 40 {
+            tasks.pop_front();
+        }
+        let task = &tasks[rng.usize(..tasks.len())];
+        let uuid = format!("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", rng.u32(..), rng.u16(..), rng.u16(..), rng.u16(..), rng.u64(..1 << 48));
+        let text = match (at % 3, at / 3 % 3) {
+            (0, _) => format!("worker {} begins {task}", rng.u8(..20)),
+            (1, _) => format!("done with {task} in {} ms", rng.u16(..)),
+            (_, 0) => format!("queue took {task} of {}", rng.u16(..)),
+            (_, 1) => format!("INFO {task} wrote {} bytes, rest {}", rng.u32(..), rng.i16(..)),
+            _ => format!("request {uuid} for {task}"),
+        };
+        events.push(START, &from, START + at * 1_000, Problems::NONE, text.as_bytes());
+    }
+    Sample { name: "recurring", first_sequence: 5, batches: events.0 }
 }
 
 fn single() -> Sample {

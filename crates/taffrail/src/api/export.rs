@@ -1,10 +1,11 @@
-//! Export: the rows of a search in one form, without anything else.
+//! Export: the rows of a search in one form, without anything else, and events with their bytes for other programs.
 
 use super::body::JsonBody;
 use super::error::{ApiError, ApiResult};
-use super::schema::{ErrorAnswer, ExportBody, Field, ResultKind};
+use super::schema::{ErrorAnswer, EventsExportBody, ExportBody, Field, ResultKind};
 use super::search::{Running, stopping};
 use crate::app::App;
+use crate::export::{self as events, Format, Piece};
 use crate::output::{self, Form, Style};
 use crate::rawbytes;
 use axum::body::{Body, Bytes};
@@ -48,6 +49,40 @@ pub async fn export(State(app): State<Arc<App>>, JsonBody(body): JsonBody<Export
     };
     let headers = [(header::CONTENT_TYPE, body.format.media_type()), (header::CONTENT_DISPOSITION, disposition(body.format))];
     Ok((headers, stream).into_response())
+}
+
+/// Download events, nothing lost.
+///
+/// `raw` gives the bytes of each event as they arrived, with a delimiter; `jsonl` one object a line, with `_raw_base64` where
+/// an event is no text; `parquet` a file that holds the same. When it fails half way the connection is broken off.
+#[utoipa::path(post, path = "/api/v1/export", tag = "search", request_body = EventsExportBody, responses(
+    (status = 200, description = "The events", body = String, content_type = "application/octet-stream"),
+    (status = 400, description = "The search or the body is wrong", body = ErrorAnswer),
+    (status = 503, description = "The server is stopping", body = ErrorAnswer)
+))]
+pub async fn export_events(State(app): State<Arc<App>>, JsonBody(body): JsonBody<EventsExportBody>) -> ApiResult<Response> {
+    let running = Running::begin(&app, "export", &body.query, body.earliest.as_deref(), body.latest.as_deref()).await?;
+    let request = SearchRequest { query: body.query, earliest: body.earliest, latest: body.latest, limit: None, preview: false };
+    let columns = events::columns(body.format, &body.fields);
+    let batches = running.noted(app.engine.export(request, &columns, body.order.into()).await)?;
+    let encoder = running.noted(events::encoder(body.format, body.delimiter, &body.fields))?;
+    let framed = body.framed;
+    let bytes = events::pieces(batches, encoder).filter_map(move |piece| async move {
+        match piece {
+            Ok(piece) if framed => Some(Ok(Bytes::from(events::frame(piece)))),
+            Ok(Piece::Bytes(bytes)) => Some(Ok(Bytes::from(bytes))),
+            Ok(Piece::End(_)) => None,
+            Err(error) => Some(Err(ApiError::from(error).into_io())),
+        }
+    });
+    let (kind, disposition) = match body.format {
+        _ if framed => ("application/octet-stream", "inline"),
+        Format::Raw => ("application/octet-stream", "attachment; filename=\"events.log\""),
+        Format::Jsonl => ("application/x-ndjson", "attachment; filename=\"events.jsonl\""),
+        Format::Parquet => ("application/vnd.apache.parquet", "attachment; filename=\"events.parquet\""),
+    };
+    let headers = [(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, disposition)];
+    Ok((headers, Body::from_stream(until_stopped(bytes, running))).into_response())
 }
 
 fn disposition(form: Form) -> &'static str {

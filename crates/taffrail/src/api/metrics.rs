@@ -95,7 +95,7 @@ fn store(page: &mut Page, app: &App) {
     }
     page.single("taffrail_append_errors_total", "counter", "Batches that could not be made durable.", read(&app.meters.append_errors));
     let metrics = app.store.metrics();
-    let counters: [(&str, &str, u64); 7] = [
+    let counters: [(&str, &str, u64); 12] = [
         ("taffrail_journal_syncs_total", "Times the journal was made durable.", metrics.journal_syncs),
         ("taffrail_journal_written_bytes_total", "Bytes written to the journal.", metrics.journal_written_bytes),
         ("taffrail_journal_replayed_events_total", "Events taken from the journal at the start.", metrics.replayed_events),
@@ -103,6 +103,11 @@ fn store(page: &mut Page, app: &App) {
         ("taffrail_segments_written_total", "Segments written to disk.", metrics.flushes),
         ("taffrail_segments_written_bytes_total", "Bytes of segments written to disk.", metrics.flushed_bytes),
         ("taffrail_segment_failures_total", "Times that writing a segment failed.", metrics.flush_failures),
+        ("taffrail_merges_total", "Times that segments were merged into one.", metrics.merges),
+        ("taffrail_merged_segments_total", "Segments that were merged.", metrics.merged_segments),
+        ("taffrail_merged_bytes_total", "Bytes of the segments that came of merging.", metrics.merged_bytes),
+        ("taffrail_removed_segments_total", "Segments removed by rule or by an administrator.", metrics.removed_segments),
+        ("taffrail_removed_events_total", "Events removed by rule or by an administrator.", metrics.removed_events),
     ];
     for (name, help, value) in counters {
         page.single(name, "counter", help, value);

@@ -9,6 +9,7 @@ pub mod forward;
 pub mod guard;
 pub mod ingest;
 pub mod language;
+pub mod lifecycle;
 pub mod metrics;
 pub mod routes;
 pub mod schema;
@@ -41,7 +42,8 @@ use utoipa_axum::routes;
         (name = "live", description = "Follow events as they arrive."),
         (name = "ingest", description = "Send events."),
         (name = "language", description = "The search language, for editors."),
-        (name = "status", description = "How the server does and what it holds.")
+        (name = "status", description = "How the server does and what it holds."),
+        (name = "lifecycle", description = "What is removed, and what must not be.")
     )
 )]
 struct Document;
@@ -51,6 +53,7 @@ fn all() -> Routes {
     Routes::new(Document::openapi())
         .add(Permission::Read, routes!(search::search))
         .add(Permission::Read, routes!(export::export))
+        .add(Permission::Read, routes!(export::export_events))
         .add(Permission::Read, routes!(search::timeline))
         .add(Permission::Read, routes!(search::fields))
         .add(Permission::Read, routes!(search::patterns))
@@ -65,6 +68,11 @@ fn all() -> Routes {
         .add(Permission::Operate, routes!(status::stat))
         .add(Permission::Operate, routes!(status::sources))
         .add(Permission::Operate, routes!(metrics::metrics))
+        .add(Permission::Operate, routes!(lifecycle::holds))
+        .add(Permission::Operate, routes!(lifecycle::removals))
+        .add(Permission::Administer, routes!(lifecycle::add_hold))
+        .add(Permission::Administer, routes!(lifecycle::remove_hold))
+        .add(Permission::Administer, routes!(lifecycle::delete))
         .add(Permission::Describe, routes!(openapi))
 }
 

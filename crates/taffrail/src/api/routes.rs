@@ -24,6 +24,8 @@ pub enum Permission {
     Read,
     /// Add events.
     Ingest,
+    /// Remove events, and say which must not be removed.
+    Administer,
 }
 
 impl Permission {
@@ -35,6 +37,7 @@ impl Permission {
             Self::Operate => "operate",
             Self::Read => "read",
             Self::Ingest => "ingest",
+            Self::Administer => "administer",
         }
     }
 }

@@ -52,6 +52,38 @@ pub struct ExportBody {
     pub format: crate::output::Form,
 }
 
+/// Events to download, oldest first.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"query": "index=main", "format": "parquet", "fields": ["user"]}))]
+pub struct EventsExportBody {
+    /// Which events: a search without commands.
+    pub query: String,
+    /// From this time on.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time_argument")]
+    #[schema(value_type = Option<String>, example = "-24h")]
+    pub earliest: Option<String>,
+    /// Up to but not at this time.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time_argument")]
+    #[schema(value_type = Option<String>, example = "now")]
+    pub latest: Option<String>,
+    /// The form.
+    pub format: crate::export::Format,
+    /// What tells raw events apart.
+    #[serde(default)]
+    pub delimiter: crate::export::Delimiter,
+    /// Their order.
+    #[serde(default)]
+    pub order: crate::export::Order,
+    /// Fields read from the events, beside what every event has.
+    #[serde(default)]
+    pub fields: Vec<String>,
+    /// Send it in frames, each its length (32 bits, little-endian) and so many bytes; after an empty one the number of
+    /// events, of their bytes, and of events that hold the delimiter (64 bits each).
+    #[serde(default)]
+    pub framed: bool,
+}
+
 /// A range of a query, over time.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

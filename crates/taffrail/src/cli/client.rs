@@ -63,6 +63,12 @@ impl Client {
         self.get(path).await?.json().await.map_err(|e| unexpected(&self.base, &e))
     }
 
+    /// POST of a JSON body, with a JSON answer.
+    pub async fn post_json<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Outcome<T> {
+        let response = self.post_or_detail(path, body).await?.map_err(failure)?;
+        response.json().await.map_err(|e| unexpected(&self.base, &e))
+    }
+
     /// POST of bytes.
     pub async fn post_bytes(&self, path: &str, body: Vec<u8>) -> Outcome<Response> {
         self.answer(self.http.post(format!("{}{path}", self.base)).header("content-type", "application/octet-stream").body(body)).await

@@ -2,12 +2,12 @@
 
 use super::exit::{Exit, Failure, Outcome};
 use super::forward::ServerSink;
+use super::held::Held;
 use super::target::server_of;
 use super::{say, terminal};
 use crate::app::{self, World};
-use crate::sealing::Sealing;
 use crate::serve::blocking;
-use crate::settings::{self, Settings};
+use crate::settings;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use taffrail_collect::Context;
 use taffrail_collect::import::{ImportItem, ImportOptions, ImportProgress, ImportReport, import};
 use taffrail_collect::input::Stop;
 use taffrail_event::EventSink;
-use taffrail_store::{Store, StoreSink};
+use taffrail_store::StoreSink;
 use tokio::runtime::Handle;
 
 const EXAMPLES: &str = "\
@@ -89,28 +89,8 @@ async fn open_sink(world: &World, arguments: &Arguments) -> Outcome<(Arc<dyn Eve
     }
     world.vfs.create_dir_all(&arguments.data).map_err(|e| Error::io(format!("data folder {}", arguments.data.display()), e))?;
     let (world, data) = (world.clone(), arguments.data.clone());
-    let held = blocking(move || {
-        let store = app::open_store(&world, data.clone(), &Settings::default(), false)?;
-        let sealing = Sealing::start(&world, &data, &store)?;
-        Ok(Held { store, sealing })
-    })
-    .await?;
+    let held = blocking(move || Held::open(&world, &data)).await?;
     Ok((Arc::new(StoreSink(Arc::clone(&held.store))), Some(held)))
-}
-
-/// A data folder that this process holds.
-struct Held {
-    store: Arc<Store>,
-    sealing: Sealing,
-}
-
-impl Held {
-    /// Writes everything out and lets go.
-    fn close(self) -> taffrail_base::Result<()> {
-        let closed = self.store.close();
-        self.sealing.stop();
-        closed
-    }
 }
 
 async fn work(arguments: Arguments, context: Context) -> Outcome<ImportReport> {

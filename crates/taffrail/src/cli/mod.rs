@@ -3,9 +3,13 @@
 
 pub mod caret;
 pub mod client;
+mod delete;
 pub mod exit;
+mod export;
 mod forward;
 mod fsck;
+mod held;
+mod hold;
 mod import;
 mod search;
 mod serve;
@@ -48,6 +52,12 @@ enum Command {
     Stat(stat::Arguments),
     /// Print events as they arrive.
     Tail(tail::Arguments),
+    /// Write events to a file for other programs: raw bytes, JSON lines or Parquet.
+    Export(export::Arguments),
+    /// Keep events from being removed.
+    Hold(hold::Arguments),
+    /// Remove the events of an index that are before a time.
+    Delete(delete::Arguments),
     /// Check everything that a data folder holds, and name what is wrong and how to mend it.
     Fsck(fsck::Arguments),
 }
@@ -86,6 +96,9 @@ fn dispatch(command: Command) -> Outcome {
             Command::Search(arguments) => search::run(arguments).await,
             Command::Stat(arguments) => stat::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
+            Command::Export(arguments) => export::run(arguments).await,
+            Command::Hold(arguments) => hold::run(arguments).await,
+            Command::Delete(arguments) => delete::run(arguments).await,
             Command::Fsck(arguments) => fsck::run(arguments).await,
         }
     });

@@ -77,7 +77,11 @@ async fn with_app(
 ) -> Result<()> {
     let (inputs, listeners) = start_inputs(world, app).await?;
     let file = server_file(app, address, &listeners);
-    file.write(&*world.vfs, data)?;
+    match file.write(&*world.vfs, data) {
+        // Whoever looks for the server does not find it by itself; everything else works.
+        Err(error) if error.kind() == ErrorKind::Full => say(&format!("the disk is full: {error}")),
+        written => written?,
+    }
     app.audit
         .record("server_start", json!({"version": env!("CARGO_PKG_VERSION"), "instance": app.instance, "address": address.to_string()}))
         .await;

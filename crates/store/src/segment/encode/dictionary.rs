@@ -1,7 +1,7 @@
 //! Values of which there are few different ones: each different value once, and a number for each row.
 
 use super::put_ints;
-use crate::segment::blocks::BlockWriter;
+use crate::segment::blocks::{BlockWriter, Kind};
 use crate::segment::meta::Body;
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
@@ -53,9 +53,9 @@ pub fn hash(value: &[u8]) -> u64 {
 /// Rows looked at before many different values are taken for too many.
 const PROBE_ROWS: usize = 1_024;
 
-/// A dictionary and its entries, where the different values are at most a quarter of all.
-pub fn as_dictionary<'v>(values: &[&'v [u8]], out: &mut BlockWriter) -> Result<Option<(Body, Vec<&'v [u8]>)>> {
-    let distinct_max = values.len() / 4 + 4;
+/// A dictionary and its entries, where the different values are at most a quarter of all, and at most `most`.
+pub fn as_dictionary<'v>(values: &[&'v [u8]], most: usize, out: &mut BlockWriter) -> Result<Option<(Body, Vec<&'v [u8]>)>> {
+    let distinct_max = most.min(values.len() / 4 + 4);
     let mut numbered = Numbered::default();
     let mut numbers: Vec<i64> = Vec::with_capacity(values.len());
     for (row, &value) in values.iter().enumerate() {
@@ -67,7 +67,7 @@ pub fn as_dictionary<'v>(values: &[&'v [u8]], out: &mut BlockWriter) -> Result<O
     }
     let entries = numbered.entries;
     let lengths: Vec<i64> = entries.iter().map(|v| v.len() as i64).collect();
-    let (lengths, bytes) = (put_ints(&lengths, out)?, out.put(&entries.concat())?);
+    let (lengths, bytes) = (put_ints(&lengths, out)?, out.put(Kind::Text, &entries.concat())?);
     let body = Body::Dictionary { count: entries.len() as u32, lengths, bytes, numbers: put_ints(&numbers, out)? };
     Ok(Some((body, entries)))
 }

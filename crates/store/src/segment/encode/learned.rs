@@ -15,6 +15,11 @@ impl ColumnKey {
         Self(FxBuildHasher.hash_one((pattern, slot, depth)))
     }
 
+    /// The same column, as far as it is about numbers.
+    pub fn numbers(self) -> Self {
+        Self(!self.0)
+    }
+
     /// The entries of a dictionary: they are all different.
     pub fn dictionary(number: u32) -> Self {
         Self(FxBuildHasher.hash_one(("dictionary", number)))

@@ -10,7 +10,7 @@ mod shared;
 
 pub use learned::Learned;
 
-use super::blocks::BlockWriter;
+use super::blocks::{BlockWriter, Kind};
 use super::ints;
 use super::meta::{ColumnMeta, NodeMeta, PageMeta, PatternMeta, Place, ZONE_ROWS};
 use learned::ColumnKey;
@@ -48,12 +48,44 @@ pub fn node(lines: &[&[u8]], class: &dyn Fn(usize) -> u32, times: Option<&[i64]>
         _ => GroupLimits { patterns_max: 256, tokens_max: 64, line_bytes_max: 4_096 },
     };
     let grouped = group(lines, class, limits);
-    let plans = plans(&grouped, depth);
+    let spellings = |leaf: usize| Ok(grouped.first_row(&grouped.leaves[leaf]).into_iter().map(Spelling::of).collect());
+    let plans = plans(&grouped.leaves, &spellings, depth)?;
     let gathered = Gathered::of(&grouped, &plans);
-    let Grouped { leaves, .. } = grouped;
-    let columns = columns(&leaves, &plans, &gathered, times, depth, out)?;
-    let (columns, shared) = columns;
-    let order = if leaves.len() > 1 { Some(put_order(&leaves, lines.len(), out)?) } else { None };
+    let leaves = grouped.into_leaves();
+    finish(leaves, &plans, &gathered, lines.len(), times, depth, out)
+}
+
+/// Calls back with the values of a slot of a leaf, in the order of its rows, at most so many.
+pub type Given<'g> = &'g dyn Fn(usize, usize, usize, &mut dyn FnMut(&[u8])) -> Result<()>;
+
+/// Encodes `rows` lines whose patterns are known as a node: all of them are in one leaf each, and `given` gives the
+/// values of leaf and slot.
+pub fn node_of(leaves: Vec<Leaf>, given: Given<'_>, rows: usize, times: &[i64], out: &mut Output<'_>) -> Result<NodeMeta> {
+    let spellings = |leaf: usize| {
+        let slots = 0..leaves[leaf].pattern.slots();
+        let first = |slot| {
+            let mut spelling = None;
+            given(leaf, slot, 1, &mut |value| spelling = Some(Spelling::of(value)))?;
+            Ok(spelling.unwrap_or(Spelling::Text))
+        };
+        slots.map(first).collect()
+    };
+    let plans = plans(&leaves, &spellings, 0)?;
+    let gathered = Gathered::given(&plans, given)?;
+    finish(leaves, &plans, &gathered, rows, Some(times), 0, out)
+}
+
+fn finish(
+    leaves: Vec<Leaf>,
+    plans: &[Plan],
+    gathered: &Gathered,
+    rows: usize,
+    times: Option<&[i64]>,
+    depth: usize,
+    out: &mut Output<'_>,
+) -> Result<NodeMeta> {
+    let (columns, shared) = columns(&leaves, plans, gathered, times, depth, out)?;
+    let order = if leaves.len() > 1 { Some(put_order(&leaves, rows, out)?) } else { None };
     let patterns = leaves.into_iter().zip(columns).map(|(leaf, columns)| PatternMeta {
         class: leaf.class,
         id: leaf.pattern.id(),
@@ -61,7 +93,7 @@ pub fn node(lines: &[&[u8]], class: &dyn Fn(usize) -> u32, times: Option<&[i64]>
         pattern: Arc::new(leaf.pattern),
         columns: columns.into_iter().map(|column| column.expect("every slot is in a plan")).collect(),
     });
-    Ok(NodeMeta { rows: lines.len() as u32, order, shared, patterns: patterns.collect() })
+    Ok(NodeMeta { rows: rows as u32, order, shared, patterns: patterns.collect() })
 }
 
 /// The columns of each leaf, and those that several share.
@@ -176,6 +208,18 @@ impl Gathered {
         Self(columns)
     }
 
+    /// The same where the values are given.
+    fn given(plans: &[Plan], given: Given<'_>) -> Result<Self> {
+        let mut columns = Vec::with_capacity(plans.len());
+        for plan in plans {
+            let mut column = Texts::default();
+            let mut push = |value: &[u8]| column.push(value, (0, value.len() as u32));
+            plan.parts.iter().try_for_each(|(leaf, slot)| given(*leaf, *slot, usize::MAX, &mut push))?;
+            columns.push(column);
+        }
+        Ok(Self(columns))
+    }
+
     /// The values of a plan's column.
     pub fn values(&self, plan: usize) -> Vec<&[u8]> {
         self.0[plan].iter().collect()
@@ -188,16 +232,16 @@ impl Gathered {
 }
 
 /// Which slots make which columns.
-fn plans(grouped: &Grouped<'_, '_>, depth: usize) -> Vec<Plan> {
+fn plans(leaves: &[Leaf], spellings: &dyn Fn(usize) -> Result<Vec<Spelling>>, depth: usize) -> Result<Vec<Plan>> {
     let mut plans: Vec<Plan> = Vec::new();
     let mut known: FxHashMap<(u32, SlotKind, Spelling, SlotName), usize> = FxHashMap::default();
-    for (number, leaf) in grouped.leaves.iter().enumerate() {
+    for (number, leaf) in leaves.iter().enumerate() {
         let id = leaf.pattern.id();
         let kinds = leaf.pattern.pieces().iter().filter_map(|piece| match piece {
             Piece::Slot(kind) => Some(*kind),
             Piece::Text(_) => None,
         });
-        let first = grouped.first_row(leaf);
+        let first = spellings(number)?;
         for (slot, (kind, name)) in kinds.zip(slot_names(&leaf.pattern)).enumerate() {
             // Times are spelled by the events' times, raw lines have no names.
             let is_rest = kind == SlotKind::Raw && !leaf.pattern.is_raw();
@@ -207,7 +251,7 @@ fn plans(grouped: &Grouped<'_, '_>, depth: usize) -> Vec<Plan> {
             }
             // Whatever stands before them: lines below different first lines are alike.
             let name = if is_rest { SlotName::Key(b"\n".to_vec()) } else { name };
-            let spelling = Spelling::of(if is_rest { b"" } else { first[slot] });
+            let spelling = if is_rest { Spelling::Text } else { first[slot] };
             let key = ColumnKey::named(leaf.class, &name, depth);
             let at = *known.entry((leaf.class, kind, spelling, name)).or_insert_with(|| {
                 plans.push(Plan { key, kind, parts: Vec::new() });
@@ -216,14 +260,14 @@ fn plans(grouped: &Grouped<'_, '_>, depth: usize) -> Vec<Plan> {
             plans[at].parts.push((number, slot));
         }
     }
-    plans
+    Ok(plans)
 }
 
 /// Writes integers and tells where.
 pub fn put_ints(values: &[i64], out: &mut BlockWriter) -> Result<Place> {
     let mut bytes = Vec::new();
     ints::encode(values, &mut bytes);
-    out.put(&bytes)
+    out.put(Kind::Numbers, &bytes)
 }
 
 /// Writes the range of times of each chunk of rows.

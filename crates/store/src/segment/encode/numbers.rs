@@ -1,7 +1,7 @@
 //! Values that are numbers, spelled in a way that gives the very bytes back.
 
 use super::put_ints;
-use crate::segment::blocks::BlockWriter;
+use crate::segment::blocks::{BlockWriter, Kind};
 use crate::segment::meta::Body;
 use taffrail_base::Result;
 
@@ -186,7 +186,7 @@ fn as_hex(values: &[&[u8]], out: &mut BlockWriter) -> Result<Option<Body>> {
             return Ok(None);
         }
     }
-    let bytes = out.put(&bytes)?;
+    let bytes = out.put(Kind::Numbers, &bytes)?;
     Ok(Some(if uuid { Body::Uuid { upper, bytes } } else { Body::Hex { len: len as u32, upper, bytes } }))
 }
 

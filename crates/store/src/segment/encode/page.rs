@@ -6,6 +6,7 @@ use super::learned::ColumnKey;
 use super::lines::as_lines;
 use super::numbers::as_numbers;
 use super::{Output, node, put_ints};
+use crate::segment::blocks::Kind;
 use crate::segment::meta::{Body, PageMeta};
 use crate::segment::stamp::{self, FilterKind};
 use taffrail_base::Result;
@@ -105,7 +106,7 @@ pub fn page(values: &[&[u8]], context: &Context<'_>, out: &mut Output<'_>) -> Re
 }
 
 /// Bytes of different values for which a byte of filter is spent at most.
-const FILTER_SHARE: usize = 12;
+const FILTER_SHARE: usize = 16;
 
 /// Bytes of a filter that any page may have.
 const FILTER_BYTES: usize = 256;
@@ -152,11 +153,14 @@ fn body<'v>(values: &[&'v [u8]], context: &Context<'_>, out: &mut Output<'_>) ->
     {
         return Ok(body.into());
     }
+    if let Some(few) = few_numbers(values, context, out)? {
+        return Ok(few);
+    }
     if let Some((body, range)) = as_numbers(values, &mut out.blocks)? {
         return Ok(Encoded { body, range, entries: None });
     }
     if out.learned.may_be_few(context.key) {
-        let dictionary = as_dictionary(values, &mut out.blocks)?;
+        let dictionary = as_dictionary(values, usize::MAX, &mut out.blocks)?;
         out.learned.were_few(context.key, dictionary.is_some());
         if let Some((body, entries)) = dictionary {
             return Ok(Encoded { body, range: None, entries: Some(entries) });
@@ -181,10 +185,29 @@ fn body<'v>(values: &[&'v [u8]], context: &Context<'_>, out: &mut Output<'_>) ->
     Ok(plain(values, out)?.into())
 }
 
+/// Different numbers up to which numbering them takes less than the numbers themselves.
+const FEW_NUMBERS_MAX: usize = 256;
+
+/// A dictionary of numbers, where they are few but far from each other (process numbers of daemons, addresses of a few
+/// machines): then a byte stands for each.
+fn few_numbers<'v>(values: &[&'v [u8]], context: &Context<'_>, out: &mut Output<'_>) -> Result<Option<Encoded<'v>>> {
+    let wide = values.len() >= FEW_NUMBERS_MIN && values[0].len() > 2 && values[0].last().is_some_and(u8::is_ascii_digit);
+    let key = context.key.numbers();
+    if !wide || !out.learned.may_be_few(key) {
+        return Ok(None);
+    }
+    let dictionary = as_dictionary(values, FEW_NUMBERS_MAX, &mut out.blocks)?;
+    out.learned.were_few(key, dictionary.is_some());
+    Ok(dictionary.map(|(body, entries)| Encoded { body, range: None, entries: Some(entries) }))
+}
+
+/// Values from which numbering different numbers may pay.
+const FEW_NUMBERS_MIN: usize = if cfg!(test) { 16 } else { 256 };
+
 fn plain(values: &[&[u8]], out: &mut Output<'_>) -> Result<Body> {
     let lengths: Vec<i64> = values.iter().map(|v| v.len() as i64).collect();
     let lengths = put_ints(&lengths, &mut out.blocks)?;
-    Ok(Body::Plain { lengths, bytes: out.blocks.put(&values.concat())? })
+    Ok(Body::Plain { lengths, bytes: out.blocks.put(Kind::Text, &values.concat())? })
 }
 
 fn as_time(values: &[&[u8]], times: Option<&[i64]>, out: &mut Output<'_>) -> Result<Option<Body>> {

@@ -57,15 +57,15 @@ impl Look {
             return None;
         }
         let mut prefix = [0; 4];
-        prefix.iter_mut().zip(first.iter().take_while(|b| !b.is_ascii_hexdigit())).for_each(|(to, from)| *to = *from);
+        prefix.iter_mut().zip(first.iter().take_while(|b| !b.is_ascii_digit())).for_each(|(to, from)| *to = *from);
         Some(Self::Prefix(prefix))
     }
 
-    /// How often a value has to recur for a dictionary to be smaller than what it replaces.
-    fn recurrence_min(self) -> usize {
+    /// Bytes that a value takes where it is not in a dictionary, roughly.
+    fn value_bytes(self, values: &[&[u8]]) -> usize {
         match self {
             Self::Ipv4 => 4,
-            Self::Prefix(_) => 2,
+            Self::Prefix(_) => values[0].len().div_ceil(2),
         }
     }
 }
@@ -87,7 +87,7 @@ impl Dictionaries {
         }
         let mut found = Self::default();
         for (look, columns) in looks {
-            let sharing = recurring(&columns, look.recurrence_min());
+            let sharing = recurring(&columns, look.value_bytes(&columns[0].1));
             if !sharing.is_empty() {
                 found.build(&sharing, out)?;
             }
@@ -114,27 +114,24 @@ impl Dictionaries {
     }
 }
 
-/// The columns most of whose values stand at least `least` times in all of them together.
-fn recurring<'c, 'v>(columns: &'c [(usize, Vec<&'v [u8]>)], least: usize) -> Vec<&'c (usize, Vec<&'v [u8]>)> {
+/// The columns that take less as numbers in a dictionary of their values, a value taking `bytes` by itself.
+fn recurring<'c, 'v>(columns: &'c [(usize, Vec<&'v [u8]>)], bytes: usize) -> Vec<&'c (usize, Vec<&'v [u8]>)> {
     let sampled = |values: &Vec<&'v [u8]>| -> Vec<u64> {
         values.iter().map(|value| hash(value)).filter(|hash| hash.rotate_left(20) % HASH_SAMPLE == 0).collect()
     };
     let hashes: Vec<Vec<u64>> = columns.iter().map(|(_, values)| sampled(values)).collect();
     let mut counts: FxHashMap<u64, u32> = FxHashMap::default();
     hashes.iter().flatten().for_each(|hash| *counts.entry(*hash).or_default() += 1);
-    let recurs = |hashes: &Vec<u64>| {
-        let often = hashes.iter().filter(|hash| counts[*hash] as usize >= least).count();
-        often * 10 >= hashes.len() * 7
-    };
-    let mut chosen: Vec<_> = columns.iter().zip(&hashes).filter(|(_, hashes)| !hashes.is_empty() && recurs(hashes)).collect();
-    // What recurs only because of columns that are not chosen does not recur.
-    let (mut all, mut different) = (0usize, rustc_hash::FxHashSet::default());
-    for (_, hashes) in &chosen {
-        all += hashes.len();
-        different.extend(hashes.iter().copied());
-    }
-    if all < different.len() * least {
-        chosen.clear();
+    // A column most of whose values stand nowhere else has nothing to share.
+    let recurs = |hashes: &Vec<u64>| hashes.iter().filter(|hash| counts[*hash] > 1).count() * 10 >= hashes.len() * 6;
+    let chosen: Vec<_> = columns.iter().zip(&hashes).filter(|(_, hashes)| !hashes.is_empty() && recurs(hashes)).collect();
+    let all: usize = chosen.iter().map(|(_, hashes)| hashes.len()).sum();
+    let different: rustc_hash::FxHashSet<u64> = chosen.iter().flat_map(|(_, hashes)| hashes.iter().copied()).collect();
+    let different = different.len();
+    let number_bits = (different * HASH_SAMPLE as usize + 1).ilog2() as usize + 1;
+    let (with, without) = (different * bytes + all * number_bits / 8, all * bytes);
+    if with * 10 > without * 9 {
+        return Vec::new();
     }
     chosen.into_iter().map(|(column, _)| column).collect()
 }

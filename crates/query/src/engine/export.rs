@@ -1,0 +1,72 @@
+//! Export: the events of a search with their bytes and named columns, oldest first, in bounded memory.
+
+use super::run::{Batches, whole};
+use super::{Engine, SearchRequest};
+use crate::commands::Required;
+use crate::language::QueryError;
+use crate::source::{Source, StoredSource};
+use arrow::array::RecordBatch;
+use async_stream::try_stream;
+use futures::StreamExt;
+use taffrail_store::scan::schema;
+use taffrail_store::{Column, Snapshot};
+
+/// In which order events are exported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExportOrder {
+    /// As they arrived, index by index: nothing is sorted.
+    #[default]
+    Arrival,
+    /// By event time, then by index and arrival; sorted within the memory of searches and on the disk.
+    Time,
+}
+
+/// Starts an export of `columns`.
+pub async fn export(engine: Engine, request: SearchRequest, columns: &[String], order: ExportOrder) -> Result<Batches, QueryError> {
+    if let Some(name) = columns.iter().find(|name| name.contains('*') || name.is_empty()) {
+        return Err(QueryError::new(format!("{name:?} is not the name of one field")).with_hint("name each field in full"));
+    }
+    let prepared = engine.prepare(&request.query, request.earliest.as_deref(), request.latest.as_deref())?;
+    if let Some((command, span)) = prepared.query.rest().first() {
+        let error = QueryError::at(*span, format!("an export is of events, so it ends before {}", command.name()));
+        return Err(error.with_hint("leave the commands out; `search` gives their rows"));
+    }
+    match order {
+        ExportOrder::Arrival => arrival(engine, &request, columns),
+        ExportOrder::Time => by_time(engine, &request, columns).await,
+    }
+}
+
+async fn by_time(engine: Engine, request: &SearchRequest, columns: &[String]) -> Result<Batches, QueryError> {
+    let text = format!("{} | sort 0 _time, index, _sequence", request.query);
+    let mut prepared = engine.prepare(&text, request.earliest.as_deref(), request.latest.as_deref())?;
+    let flow = whole(&mut prepared, &engine.source(), Required::of(columns.iter().cloned()), None).await?;
+    let schema = flow.schema();
+    let batches = flow.stream(prepared.planner.context.clone())?;
+    Ok(Batches { schema, batches: batches.map(|batch| batch.map_err(QueryError::from)).boxed() })
+}
+
+/// One segment after the other, each read from its first row to its last.
+fn arrival(engine: Engine, request: &SearchRequest, columns: &[String]) -> Result<Batches, QueryError> {
+    let mut segments = engine.store.snapshot().segments;
+    segments.sort_by_key(|segment| (segment.meta().index.clone(), segment.meta().first_sequence));
+    let wanted: Vec<Column> = columns.iter().map(|name| Column::named(name)).collect();
+    let schema = schema(&wanted);
+    let (request, names) = (request.clone(), columns.to_vec());
+    // The moment that relative times refer to is the same for all segments.
+    let mut prepared = engine.prepare(&request.query, request.earliest.as_deref(), request.latest.as_deref())?;
+    prepared.wanted.required = Required::of(names);
+    prepared.wanted.ordered = false;
+    let batches = try_stream! {
+        for segment in segments {
+            let source = StoredSource::new(Snapshot { segments: vec![segment] }, engine.formats.clone());
+            let opened = source.open(prepared.wanted.clone(), prepared.planner.messages.clone()).await?;
+            let mut batches = opened.flow.stream(prepared.planner.context.clone())?;
+            while let Some(batch) = batches.next().await {
+                let batch: RecordBatch = batch.map_err(QueryError::from)?;
+                yield batch;
+            }
+        }
+    };
+    Ok(Batches { schema, batches: batches.boxed() })
+}

@@ -1,0 +1,124 @@
+//! A Parquet file with a plain schema: times in UTC, text, and the event's bytes. Text events are in `_raw`; what is
+//! not UTF-8 is in `_raw_bytes`, and one of the two is always null.
+
+use super::{Counts, Encoder, TEXTS, TIMES, column, further, raws, sequences, texts, time_type, times};
+use arrow::array::{Array, ArrayRef, BinaryBuilder, RecordBatch, StringBuilder};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use std::io::{self, Write};
+use std::sync::Arc;
+use taffrail_base::limits::{EXPORT_GROUP_BYTES_MAX, EXPORT_GROUP_ROWS_MAX};
+use taffrail_base::{Error, ErrorKind, Result};
+
+/// What the writer wrote and nobody has taken yet.
+#[derive(Clone, Default)]
+struct Written(Arc<parking_lot::Mutex<Vec<u8>>>);
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes events as a Parquet file.
+pub struct Parquet {
+    schema: SchemaRef,
+    fields: Vec<String>,
+    written: Written,
+    writer: Option<ArrowWriter<Written>>,
+    /// Bytes of events since the last row group.
+    held: usize,
+    counts: Counts,
+}
+
+fn bug(error: ParquetError) -> Error {
+    Error::new(ErrorKind::Bug, format!("the Parquet file cannot be made: {error}"))
+}
+
+impl Parquet {
+    /// With these fields, as text, beside what every event has.
+    pub fn new(fields: &[String]) -> Result<Self> {
+        let fields = further(fields);
+        let mut columns: Vec<Field> = TIMES.iter().map(|name| Field::new(*name, time_type(), false)).collect();
+        columns.extend(TEXTS.iter().map(|name| Field::new(*name, DataType::Utf8, *name == "_problems")));
+        columns.push(Field::new("_sequence", DataType::Int64, false));
+        columns.push(Field::new("_raw", DataType::Utf8, true));
+        columns.push(Field::new("_raw_bytes", DataType::Binary, true));
+        columns.extend(fields.iter().map(|name| Field::new(name, DataType::Utf8, true)));
+        let schema: SchemaRef = Arc::new(Schema::new(columns));
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_max_row_group_row_count(Some(EXPORT_GROUP_ROWS_MAX))
+            .set_created_by(format!("Taffrail {}", env!("CARGO_PKG_VERSION")))
+            .build();
+        let written = Written::default();
+        let writer = ArrowWriter::try_new(written.clone(), schema.clone(), Some(properties)).map_err(bug)?;
+        Ok(Self { schema, fields, written, writer: Some(writer), held: 0, counts: Counts::default() })
+    }
+
+    /// The batch as the file has it.
+    fn shaped(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let raw = raws(batch)?;
+        let (mut as_text, mut as_bytes) = (StringBuilder::new(), BinaryBuilder::new());
+        for row in 0..raw.len() {
+            let text = std::str::from_utf8(raw.value(row)).ok();
+            as_text.append_option(text);
+            as_bytes.append_option(if text.is_none() { Some(raw.value(row)) } else { None });
+        }
+        self.counts.events += raw.len() as u64;
+        let bytes: usize = (0..raw.len()).map(|row| raw.value(row).len()).sum();
+        self.counts.bytes += bytes as u64;
+        self.held += bytes;
+        let mut columns: Vec<ArrayRef> = Vec::new();
+        for name in TIMES {
+            columns.push(Arc::new(times(batch, name)?));
+        }
+        for name in TEXTS {
+            columns.push(Arc::new(texts(batch, name)?));
+        }
+        columns.push(Arc::new(sequences(batch)?));
+        columns.push(Arc::new(as_text.finish()));
+        columns.push(Arc::new(as_bytes.finish()));
+        for name in &self.fields {
+            columns.push(column(batch, name, &DataType::Utf8)?);
+        }
+        RecordBatch::try_new(self.schema.clone(), columns).map_err(|e| bug(e.into()))
+    }
+
+    fn taken(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.written.0.lock())
+    }
+}
+
+impl Encoder for Parquet {
+    fn batch(&mut self, batch: &RecordBatch) -> Result<Vec<u8>> {
+        let shaped = self.shaped(batch)?;
+        let writer = self.writer.as_mut().ok_or_else(|| Error::new(ErrorKind::Bug, "the Parquet file is finished already"))?;
+        writer.write(&shaped).map_err(bug)?;
+        // A group is held in memory until it is written: long events make it smaller.
+        if self.held >= EXPORT_GROUP_BYTES_MAX || writer.in_progress_size() >= EXPORT_GROUP_BYTES_MAX {
+            writer.flush().map_err(bug)?;
+            self.held = 0;
+        }
+        Ok(self.taken())
+    }
+
+    fn finish(&mut self) -> Result<Vec<u8>> {
+        if let Some(writer) = self.writer.take() {
+            writer.close().map_err(bug)?;
+        }
+        Ok(self.taken())
+    }
+
+    fn counts(&self) -> Counts {
+        self.counts
+    }
+}

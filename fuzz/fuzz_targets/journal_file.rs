@@ -1,0 +1,2 @@
+#![no_main]
+taffrail_fuzz::target!(journal_file);

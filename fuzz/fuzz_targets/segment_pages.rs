@@ -1,0 +1,2 @@
+#![no_main]
+taffrail_fuzz::target!(segment_pages);
