@@ -1,2 +1,3 @@
+//! Fuzzes: round trip. What it calls is in the store's `fuzzing` module; this file names it only.
 #![no_main]
 taffrail_fuzz::target!(round_trip);

@@ -1,2 +1,3 @@
+//! Fuzzes: segment file. What it calls is in the store's `fuzzing` module; this file names it only.
 #![no_main]
 taffrail_fuzz::target!(segment_file);

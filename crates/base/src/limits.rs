@@ -232,3 +232,6 @@ pub const EXPORT_GROUP_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of the values of a page that are put together from others: pages are cut at 4 MiB, or hold one event of the
 /// longest kind. More is damage: a few bytes could otherwise claim any amount.
 pub const PAGE_VALUES_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;
+
+/// Damaged places that a search tells one by one; further events that cannot be read are added to the last.
+pub const UNREAD_TOLD_MAX: usize = 50;

@@ -33,8 +33,9 @@ pub const ACCEPT: State = 1;
 /// A byte that the automaton does not know stood in the text: it has no answer.
 pub const QUIT: State = 2;
 
-/// States up to which an expression gets an automaton; one with more is tried on whole events.
-const STATES_MAX: usize = 4_096;
+/// States up to which an expression gets an automaton; one with more is tried on whole events, which is then no
+/// more work than to follow so many states through each pattern.
+const STATES_MAX: usize = 512;
 
 /// Table entries up to which equal states are joined: it takes a few passes over the table.
 const JOINED_ENTRIES_MAX: usize = 200_000;

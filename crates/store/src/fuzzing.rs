@@ -18,8 +18,11 @@ use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, Term};
 /// Events of a segment that are looked at: what a directory may claim costs that much, whatever it has bytes for.
 const EVENTS_MAX: u32 = 20_000;
 
+/// A name, and what is done with a fuzzer's bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// The targets by name.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+pub const TARGETS: [Target; 8] = [
     ("journal_record", journal_record),
     ("journal_file", journal_file),
     ("segment_footer", segment_footer),

@@ -292,11 +292,10 @@ impl Settings {
         }
         for archive in self.archives() {
             let url = &archive.url;
-            let known =
-                url.len() <= 150 && url.bytes().all(|b| b.is_ascii_graphic()) && (url.starts_with("s3://") || url.starts_with("file:///"));
+            let known = url.len() <= 150 && url.bytes().all(|b| b.is_ascii_graphic()) && url.starts_with("file:///");
             if !known {
                 let error = Error::new(ErrorKind::Invalid, format!("archive.url: {url:?} is not the address of an object store"));
-                return Err(error.with_hint("use s3://bucket/prefix or file:///folder, without credentials"));
+                return Err(error.with_hint("use file:///folder; this version has no other object stores"));
             }
         }
         range("store.zstd_level", i64::from(self.store.zstd_level), 1, 19)?;
@@ -456,14 +455,14 @@ mod tests {
     #[test]
     fn secrets_are_in_nothing_that_is_shown() {
         let text =
-            "[indexes.web.archive]\nurl = \"s3://logs/web\"\nafter = \"7d\"\naccess_key = \"hidden-name\"\nsecret_key = \"hidden-key\"";
+            "[indexes.web.archive]\nurl = \"file:///logs/web\"\nafter = \"7d\"\naccess_key = \"hidden-name\"\nsecret_key = \"hidden-key\"";
         let settings = Settings::parse(text, "t").expect("is valid");
         settings.check().expect("is accepted");
         assert_eq!(settings.archives().next().and_then(|archive| archive.secret_key.as_ref()).map(Secret::reveal), Some("hidden-key"));
         for shown in [format!("{settings:?}"), serde_json::to_string(&settings).expect("serialises")] {
             assert!(!shown.contains("hidden-"), "{shown}");
         }
-        let wrong = text.replace("s3://logs/web", "s3 logs");
+        let wrong = text.replace("file:///logs/web", "s3 logs");
         assert!(Settings::parse(&wrong, "t").expect("is TOML").check().is_err());
     }
 

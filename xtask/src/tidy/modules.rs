@@ -66,7 +66,8 @@ fn undocumented(name: &str, rust: &Rust) -> Vec<Finding> {
 fn is_root(name: &str) -> bool {
     let mut parts = name.rsplit('/');
     let (file, folder) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    matches!((folder, file), ("src", "lib.rs" | "main.rs") | ("it", "main.rs") | ("bin" | "benches" | "examples", _)) || file == "build.rs"
+    matches!((folder, file), ("src", "lib.rs" | "main.rs") | ("it", "main.rs") | ("bin" | "benches" | "examples" | "fuzz_targets", _))
+        || file == "build.rs"
 }
 
 /// The folder in which the files of a file's modules stand.

@@ -130,6 +130,9 @@ pub type Cell = u16;
 /// Marks a cell that is decided; the rest of it is the label.
 pub const DONE: Cell = 0x8000;
 
+/// States before a slot up to which it is asked of each whether the slot's value matters.
+const JUMP_STATES_MAX: usize = 64;
+
 /// The way of all rows of a pattern through an automaton: what can be known of it without any value.
 pub struct Walk<'a> {
     automaton: &'a Automaton,
@@ -181,6 +184,11 @@ impl<'a> Walk<'a> {
             for state in &here.states {
                 match part {
                     Part::Text(text) => here.cells.push(cell(automaton.run(*state, text))),
+                    // So many states are hardly ever led to one by all values: the slot is simply read.
+                    Part::Slot(_) if here.states.len() > JUMP_STATES_MAX => {
+                        here.jumps.push(None);
+                        here.cells.push(*state);
+                    }
                     Part::Slot(hole) => {
                         let mut targets = automaton.closure(&[*state], hole, &mut set).into_iter().map(cell);
                         let first = targets.next();

@@ -181,7 +181,7 @@ pub trait Direct: Send + Sync {
     fn histogram(&self, buckets: taffrail_store::scan::Buckets) -> taffrail_base::Result<Vec<u64>>;
     /// How many for each combination of values of fields, in no order, without the events that lack one; `None` where
     /// only rows can tell.
-    fn count_by(&self, _fields: &[String]) -> taffrail_base::Result<Option<Vec<(Vec<String>, u64)>>> {
+    fn count_by(&self, _fields: &[String]) -> taffrail_base::Result<Option<taffrail_store::scan::Counted>> {
         Ok(None)
     }
     /// The same for the events with the named groups of an expression (of its first match in `_raw`) as fields.

@@ -6,6 +6,7 @@ use crate::commands::Required;
 use crate::commands::head::first_rows;
 use crate::exec::Flow;
 use crate::language::QueryError;
+use crate::messages::Messages;
 use crate::rows::{fields, rows};
 use crate::source::{Source, Watched};
 use arrow::array::RecordBatch;
@@ -147,7 +148,7 @@ async fn run(
     sender: &mpsc::Sender<SearchMessage>,
 ) -> Result<Option<SearchMessage>, QueryError> {
     let limit = request.limit.filter(|limit| *limit > 0).map(|limit| usize::try_from(limit).unwrap_or(usize::MAX - 1));
-    let source = engine.source().telling();
+    let source = engine.source().telling().tolerating_damage();
     // One more than asked for tells whether there are more.
     let fetch = limit.map(|limit| limit.saturating_add(1));
     let opened = prepared.open(&source, Required::all(), fetch).await?;
@@ -195,6 +196,7 @@ async fn run(
     }
     let _ = sender.send(shared.progress()).await;
     let messages = &prepared.planner.messages;
+    tell_unread(&shared.watched.get(), messages);
     Ok(Some(SearchMessage::Done {
         rows: given,
         matched: shared.read(|p| &p.events_matched),
@@ -204,6 +206,15 @@ async fn run(
         exact: messages.is_exact(),
         truncated: cut || messages.is_truncated(),
     }))
+}
+
+/// Says which events the answer is without, since they could not be read.
+fn tell_unread(progress: &ScanProgress, messages: &Messages) {
+    for unread in progress.unread.lock().iter() {
+        let range = format!("{} to {} of index {}", unread.first, unread.last, unread.index);
+        let what = format!("the answer is without {} of the events {range}, which cannot be read: {}", unread.events, unread.what);
+        messages.inexact(format!("{what} (`taffrail fsck` says what to do)"));
+    }
 }
 
 async fn send_rows(batch: &RecordBatch, given: &mut u64, sender: &mpsc::Sender<SearchMessage>) -> Result<bool, QueryError> {

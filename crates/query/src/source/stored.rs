@@ -38,12 +38,20 @@ pub struct StoredSource {
     resolver: Arc<dyn FieldResolver>,
     sequence_from: Option<SequenceFrom>,
     missing: Option<Arc<Missing>>,
+    tolerant: bool,
 }
 
 impl StoredSource {
     /// All of the snapshot.
     pub fn new(snapshot: Snapshot, resolver: Arc<dyn FieldResolver>) -> Self {
-        Self { snapshot, resolver, sequence_from: None, missing: None }
+        Self { snapshot, resolver, sequence_from: None, missing: None, tolerant: false }
+    }
+
+    /// Goes on where stored bytes are damaged; whoever asks has to tell what could not be read.
+    #[must_use]
+    pub fn tolerating_damage(mut self) -> Self {
+        self.tolerant = true;
+        self
     }
 
     /// Only what arrived since; for following live.
@@ -77,10 +85,11 @@ impl StoredSource {
             limit,
         };
         let scan = Scan::plan(&self.snapshot, request);
-        match &self.missing {
+        let scan = match &self.missing {
             Some(missing) => scan.without_unreachable(missing.clone()),
             None => scan,
-        }
+        };
+        if self.tolerant { scan.tolerating_damage() } else { scan }
     }
 
     /// The columns to read, and whether the fields of the events are still to be found in their text.
@@ -290,7 +299,7 @@ impl Direct for ScanAnswers {
         self.scan.histogram(buckets)
     }
 
-    fn count_by(&self, fields: &[String]) -> Result<Option<Vec<(Vec<String>, u64)>>> {
+    fn count_by(&self, fields: &[String]) -> Result<Option<taffrail_store::scan::Counted>> {
         let Some(fields) = fields.iter().map(|name| self.field(name)).collect::<Option<Vec<_>>>() else { return Ok(None) };
         self.watched.set(self.scan.progress());
         self.scan.count_by(&fields)

@@ -193,6 +193,11 @@ impl Check<'_> {
         if self.checked.in_use {
             return Ok(());
         }
+        let unnamed = strangers.iter().filter(|(_, id)| id.is_some()).count();
+        if known.segments.is_empty() && unnamed > 0 {
+            let what = format!("it lists no segments, and {unnamed} segment files are here");
+            self.tell(Severity::Warning, &self.dir.join("catalog.db"), what, RESTORE_CATALOG);
+        }
         for (path, id) in strangers {
             let unfinished = path.extension().is_some_and(|suffix| suffix == "tmp");
             match id {

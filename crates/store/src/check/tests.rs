@@ -309,3 +309,95 @@ fn ten_thousand_flipped_bits_are_all_named() {
     println!("{flips} flips in {total} bytes, all named: {named:?}; {rest} events of damaged segments were still readable");
     assert_eq!(problems(&vfs), []);
 }
+
+/// A search over a damaged segment gives exactly the events outside of the damage, and says what it is without.
+#[test]
+fn a_search_gives_the_rest_and_says_what_is_missing() {
+    use crate::scan::{Column, Filter, Scan, ScanRequest};
+    use crate::{SegmentRef, Snapshot};
+    use arrow::array::AsArray;
+    use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, Term, TermMatcher};
+    struct NoFields;
+    impl FieldResolver for NoFields {
+        fn resolve(&self, _: &str, _: &Pattern, _: &str) -> FieldPlan {
+            FieldPlan::Absent
+        }
+        fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
+            Vec::new()
+        }
+        fn fields_vary(&self, _: &str, _: &Pattern) -> bool {
+            false
+        }
+        fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
+            Vec::new()
+        }
+    }
+    // Random words fill several blocks.
+    let mut rng = fastrand::Rng::with_seed(9);
+    let word = |rng: &mut fastrand::Rng, len: usize| (0..len).map(|_| char::from(rng.u8(b'a'..=b'z'))).collect::<String>();
+    let lines: Vec<String> = (0..1_500)
+        .map(|at| match at % 3 {
+            0 => format!("user {} came with {}", word(&mut rng, 6), word(&mut rng, 400)),
+            1 => format!("took {} ms for {}", at, word(&mut rng, 300)),
+            _ => format!("root did \"{} {}\"", word(&mut rng, 5), word(&mut rng, 90)),
+        })
+        .collect();
+    let texts: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let mut batch = EventBatch::new(Timestamp(0));
+    let [host, source, sourcetype, transport, peer] = ["h", "s", "t", "f", ""].map(Arc::from);
+    let number = batch.origin(&Origin { index: "main".into(), host, source, sourcetype, transport, peer });
+    texts.iter().enumerate().for_each(|(at, text)| batch.push(number, Timestamp(at as i64), Problems::NONE, text.as_bytes()));
+    let mut builder = crate::segment::SegmentBuilder::new("main", 1);
+    batch.iter().for_each(|event| builder.push(event));
+    let (bytes, meta) = builder.finish(Ulid(3), 3).unwrap();
+    let blocks: Vec<(u64, u64)> = {
+        let segment = Segment::from_bytes(bytes.clone(), meta.clone()).unwrap();
+        segment.footer().blocks.iter().map(|block| (block.offset, block.offset + u64::from(block.stored_len))).collect()
+    };
+    assert!(blocks.len() > 4, "{blocks:?}");
+    let (mut partial, mut none) = (0, 0);
+    for (start, end) in blocks.iter().filter(|(start, end)| start < end) {
+        let mut damaged = bytes.clone();
+        damaged[((start + end) / 2) as usize] ^= 0x40;
+        let snapshot = Snapshot { segments: vec![SegmentRef::Open(Segment::from_bytes(damaged, meta.clone()).unwrap())] };
+        for (term, newest_first, limit) in [("root", true, None), ("came", false, None), ("took 1*", true, Some(5_000)), ("*", true, None)]
+        {
+            let term = Term::wildcard(term);
+            let matcher = TermMatcher::new(&term);
+            let request = ScanRequest {
+                filter: Filter::Term(term),
+                earliest: Timestamp::MIN,
+                latest: Timestamp::MAX,
+                sequence_from: None,
+                resolver: Arc::new(NoFields),
+                columns: vec![Column::Sequence, Column::RawBytes],
+                newest_first,
+                limit,
+            };
+            let scan = Scan::plan(&snapshot, request).tolerating_damage();
+            let mut found = Vec::new();
+            for part in (0..scan.partitions()).flat_map(|partition| scan.run(partition)) {
+                let part = part.unwrap();
+                let numbers = part.column(0).as_primitive::<arrow::datatypes::UInt64Type>().values().to_vec();
+                for (row, number) in numbers.into_iter().enumerate() {
+                    assert_eq!(part.column(1).as_binary::<i32>().value(row), texts[number as usize - 1].as_bytes());
+                    assert!(matcher.matches(texts[number as usize - 1].as_bytes()));
+                    found.push(number);
+                }
+            }
+            let matching = texts.iter().filter(|text| matcher.matches(text.as_bytes())).count();
+            let progress = scan.progress();
+            let unread = progress.unread.lock();
+            let missing = matching - found.len();
+            assert!(missing as u64 <= unread.iter().map(|unread| unread.events).sum::<u64>(), "{missing} missing, told: {unread:?}");
+            assert!(unread.iter().all(|unread| unread.what.contains("bytes") && unread.first >= 1 && unread.last <= 1_500), "{unread:?}");
+            match found.len() {
+                _ if unread.is_empty() => assert_eq!(missing, 0),
+                0 => none += 1,
+                _ => partial += 1,
+            }
+        }
+    }
+    println!("{partial} searches gave a part, {none} nothing");
+    assert!(partial > none, "{partial} searches gave a part, {none} nothing");
+}

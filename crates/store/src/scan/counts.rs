@@ -34,7 +34,7 @@ impl CountField {
 /// A field, ready to be found in patterns.
 enum Wanted {
     Column(Column),
-    Group { capture: Option<Capture>, regex: Regex, name: String },
+    Group { capture: Option<Box<Capture>>, regex: Regex, name: String },
 }
 
 /// Counts of values: numbers are counted as numbers as long as they can be.
@@ -93,22 +93,26 @@ fn number_kind(spelling: Spelling) -> Option<(u8, u8)> {
     }
 }
 
+/// The values of the fields, and how many events have them.
+pub type Counted = Vec<(Vec<String>, u64)>;
+
 impl Scan {
     /// The matching events counted by the values of fields, in no order; events that lack one are left out. `None`
     /// where events may have a field of the name of a group: which of the two counts is not decided here.
-    pub fn count_by(&self, fields: &[CountField]) -> Result<Option<Vec<(Vec<String>, u64)>>> {
+    pub fn count_by(&self, fields: &[CountField]) -> Result<Option<Counted>> {
         let wanted: Vec<Wanted> = fields
             .iter()
             .map(|field| match field {
                 CountField::Column(column) => Wanted::Column(column.clone()),
                 CountField::Group(regex, name) => {
-                    Wanted::Group { capture: Capture::new(regex, name), regex: regex.clone(), name: name.clone() }
+                    Wanted::Group { capture: Capture::new(regex, name).map(Box::new), regex: regex.clone(), name: name.clone() }
                 }
             })
             .collect();
         let groups: Vec<&str> = fields.iter().filter_map(CountField::group).collect();
         let (mut counts, mut decided) = (Counts::default(), true);
-        self.each(|scan, selections| {
+        // Where stored bytes are damaged, rows decide: they tell what they are without.
+        let readable = self.shared.each_once(|scan, selections| {
             for (pattern, selection) in selections.iter().enumerate().filter(|(_, selection)| **selection != Selection::None) {
                 decided &= groups.iter().all(|name| matches!(scan.plan(pattern, name), FieldPlan::Absent));
                 if decided {
@@ -117,7 +121,7 @@ impl Scan {
             }
             Ok(())
         })?;
-        Ok(decided.then(|| counts.finish(fields.len())))
+        Ok((decided && readable).then(|| counts.finish(fields.len())))
     }
 }
 

@@ -303,31 +303,31 @@ impl<'b> SegmentScan<'b> {
 
     /// The rows of each pattern that the request asks for, its time range and arrival numbers included.
     pub fn matching(&self, filter: &Prepared, request: &ScanRequest) -> Result<Vec<Selection>> {
+        (0..self.patterns()).map(|pattern| self.bounded(self.select(filter, pattern)?, request, pattern)).collect()
+    }
+
+    /// The rows of a selection that are within the request's time range and arrival numbers.
+    pub fn bounded(&self, mut found: Selection, request: &ScanRequest, pattern: usize) -> Result<Selection> {
         let meta = self.segment().meta();
         let whole = request.earliest <= meta.min_time && (meta.max_time < request.latest || request.latest == Timestamp::MAX);
+        if !whole && found != Selection::None {
+            let (times, rows) = (self.blocks.times()?, self.blocks.rows()?);
+            let rows = &rows[pattern];
+            let (earliest, latest) = (request.earliest.nanos(), request.latest);
+            found = found.and(Selection::of(rows.len(), |at| {
+                let time = times[rows[at] as usize];
+                earliest <= time && (latest == Timestamp::MAX || time < latest.nanos())
+            }));
+        }
         let sequence_from = match request.sequence_from.as_ref().map_or(0, |from| from(&meta.index)) {
             from if from <= meta.first_sequence => 0,
             from => self.blocks.arrival()?.first_row(from),
         };
-        let mut selections = Vec::with_capacity(self.patterns());
-        for pattern in 0..self.patterns() {
-            let mut found = self.select(filter, pattern)?;
-            if !whole && found != Selection::None {
-                let (times, rows) = (self.blocks.times()?, self.blocks.rows()?);
-                let rows = &rows[pattern];
-                let (earliest, latest) = (request.earliest.nanos(), request.latest);
-                found = found.and(Selection::of(rows.len(), |at| {
-                    let time = times[rows[at] as usize];
-                    earliest <= time && (latest == Timestamp::MAX || time < latest.nanos())
-                }));
-            }
-            if sequence_from > 0 && found != Selection::None {
-                let rows = self.blocks.rows()?;
-                let rows = &rows[pattern];
-                found = found.and(Selection::of(rows.len(), |at| u64::from(rows[at]) >= sequence_from));
-            }
-            selections.push(found);
+        if sequence_from > 0 && found != Selection::None {
+            let rows = self.blocks.rows()?;
+            let rows = &rows[pattern];
+            found = found.and(Selection::of(rows.len(), |at| u64::from(rows[at]) >= sequence_from));
         }
-        Ok(selections)
+        Ok(found)
     }
 }

@@ -10,6 +10,7 @@ mod lines;
 mod missing;
 mod plan;
 mod rows;
+mod salvage;
 mod select;
 mod summary;
 mod term;
@@ -19,7 +20,7 @@ mod times;
 mod values;
 mod walk;
 
-pub use counts::CountField;
+pub use counts::{CountField, Counted};
 pub use missing::Missing;
 pub use plan::{Scan, ScanStream};
 pub use rows::schema;
@@ -186,6 +187,23 @@ pub struct ScanProgress {
     pub bytes_read: AtomicU64,
     /// Stored bytes of all the segments looked at.
     pub bytes_total: AtomicU64,
+    /// What could not be read, for a scan that goes on without it.
+    pub unread: parking_lot::Mutex<Vec<Unread>>,
+}
+
+/// Events that could not be read because stored bytes are damaged: the answer is without them, though some may match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// Their index.
+    pub index: Arc<str>,
+    /// The arrival number of the first.
+    pub first: u64,
+    /// The arrival number of the last.
+    pub last: u64,
+    /// How many of the range.
+    pub events: u64,
+    /// What is wrong, with file and bytes.
+    pub what: String,
 }
 
 /// A pattern within a result.

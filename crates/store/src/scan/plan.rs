@@ -12,8 +12,8 @@ use arrow::datatypes::SchemaRef;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use taffrail_base::Result;
 use taffrail_base::limits::SCAN_BATCH_ROWS;
+use taffrail_base::{Error, ErrorKind, Result};
 use taffrail_event::Timestamp;
 
 /// Readers side by side at most when order does not matter.
@@ -39,6 +39,8 @@ pub(super) struct Shared {
     pub progress: Arc<ScanProgress>,
     plans: Plans,
     missing: Option<Arc<Missing>>,
+    /// Whether damage is noted instead of ending the scan.
+    tolerant: bool,
 }
 
 /// Whether the time range of a segment touches the request's.
@@ -81,6 +83,7 @@ impl Scan {
                 progress,
                 plans: Plans::default(),
                 missing: None,
+                tolerant: false,
             }),
         }
     }
@@ -90,6 +93,16 @@ impl Scan {
     pub fn without_unreachable(mut self, missing: Arc<Missing>) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
             shared.missing = Some(missing);
+        }
+        self
+    }
+
+    /// Goes on where stored bytes are damaged: what cannot be read is left out and noted in [`ScanProgress::unread`].
+    /// Without this, damage ends the scan with an error. To be called before anything is read.
+    #[must_use]
+    pub fn tolerating_damage(mut self) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.tolerant = true;
         }
         self
     }
@@ -186,6 +199,17 @@ impl ScanStream {
     /// The newest `limit` hits of all segments: finds them by time alone, then builds only their rows.
     /// Segments older than the hits found so far are not opened.
     fn newest(&mut self, limit: usize) -> Result<Vec<RecordBatch>> {
+        let waiting = self.waiting.clone();
+        match self.newest_once(limit, false) {
+            Err(error) if self.shared.tolerant && error.kind() == ErrorKind::Corrupt => {
+                self.waiting = waiting;
+                self.newest_once(limit, true)
+            }
+            read => read,
+        }
+    }
+
+    fn newest_once(&mut self, limit: usize, careful: bool) -> Result<Vec<RecordBatch>> {
         let mut best: Vec<(Hit, usize, u64)> = Vec::new();
         while let Some(number) = self.waiting.pop_front() {
             let meta = &self.shared.metas[number];
@@ -194,10 +218,10 @@ impl ScanStream {
                 self.shared.skip(number);
                 continue;
             }
-            let found = self.shared.reach(number, |scan| {
-                let selections = scan.matching(&self.shared.filter, &self.shared.request)?;
-                self.shared.done(scan, &selections);
-                let oldest = best.last().filter(|_| full).map(|(oldest, _, _)| oldest.time);
+            let oldest = best.last().filter(|_| full).map(|(oldest, _, _)| oldest.time);
+            let found = self.shared.on_segment(number, false, |scan, selections| {
+                // After damage was met once, rows that could not be built are not taken in the first place.
+                let selections = if careful { self.shared.salvage(scan, true)? } else { selections.to_vec() };
                 let found = newest(scan, &selections, limit, oldest)?;
                 if found.is_empty() {
                     return Ok(Vec::new());
@@ -258,21 +282,9 @@ impl Shared {
         work(&scan)
     }
 
-    /// Runs `work` over a segment; nothing where it is archived and cannot be read, and somebody wants to know what
-    /// is missing.
-    pub fn reach<T>(&self, number: usize, work: impl FnOnce(&SegmentScan<'_>) -> Result<T>) -> Result<Option<T>> {
-        let segment = &self.segments[number];
-        let done = segment.open().and_then(|opened| self.with_scan(&opened, work));
-        match &self.missing {
-            Some(missing) => missing.take(segment, done),
-            None => done.map(Some),
-        }
-    }
-
     /// Counts a segment as read.
     pub fn done(&self, scan: &SegmentScan<'_>, selections: &[Selection]) -> u64 {
-        let patterns = &scan.segment().footer().events.patterns;
-        let matched: usize = selections.iter().zip(patterns).map(|(s, p)| s.count(p.rows as usize)).sum();
+        let matched = matched(scan, selections);
         let add = |counter: &AtomicU64, value: u64| counter.fetch_add(value, Ordering::Relaxed);
         add(&self.progress.segments_done, 1);
         add(&self.progress.events_scanned, scan.segment().meta().events);
@@ -285,22 +297,88 @@ impl Shared {
         self.progress.events_scanned.fetch_add(self.metas[number].events, Ordering::Relaxed);
     }
 
-    fn one_segment(&self, number: usize, limit: Option<usize>) -> Result<Vec<RecordBatch>> {
-        let batches = self.reach(number, |scan| {
-            let selections = scan.matching(&self.filter, &self.request)?;
-            let matched = self.done(scan, &selections);
-            if self.request.columns.is_empty() && limit.is_none() {
-                self.progress.bytes_read.fetch_add(scan.blocks.bytes_read(), Ordering::Relaxed);
-                return Ok(if matched == 0 { vec![] } else { vec![empty_rows(&self.schema, matched as usize)] });
+    /// Opens a segment and runs `work` with what matches in it; where stored bytes are damaged, once more without what
+    /// cannot be read. `whole`: the columns of matches are read too. `None` when nothing of the segment can be.
+    pub fn on_segment<T>(
+        &self,
+        number: usize,
+        whole: bool,
+        mut work: impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let damaged = |error: &Error| self.tolerant && error.kind() == ErrorKind::Corrupt;
+        match self.attempt(number, None, &mut work) {
+            Err(error) if damaged(&error) => {}
+            worked => return worked,
+        }
+        match self.attempt(number, Some(whole), &mut work) {
+            Err(error) if damaged(&error) => {
+                let meta = &self.metas[number];
+                self.note(meta, 0..u32::try_from(meta.events).unwrap_or(u32::MAX), &error);
+                self.skip(number);
+                Ok(None)
             }
-            let hits = hits(scan, &selections, self.request.newest_first, limit)?;
-            let mut builder = RowBuilder::new(scan, &self.request.columns, self.schema.clone());
-            let batches = hits.chunks(SCAN_BATCH_ROWS).map(|hits| builder.build(hits)).collect();
+            worked => worked,
+        }
+    }
+
+    /// One pass over a segment, `careful` when damage is to be avoided; nothing where it is archived and cannot be
+    /// reached, and somebody wants to know what is missing.
+    fn attempt<T>(
+        &self,
+        number: usize,
+        careful: Option<bool>,
+        work: &mut impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let segment = &self.segments[number];
+        let pass = |scan: &SegmentScan<'_>| {
+            let selections = match careful {
+                Some(whole) => self.salvage(scan, whole)?,
+                None => scan.matching(&self.filter, &self.request)?,
+            };
+            let worked = work(scan, &selections);
             self.progress.bytes_read.fetch_add(scan.blocks.bytes_read(), Ordering::Relaxed);
-            batches
+            if worked.is_ok() {
+                self.done(scan, &selections);
+            }
+            worked
+        };
+        let worked = segment.open().and_then(|opened| self.with_scan(&opened, pass));
+        match &self.missing {
+            Some(missing) => missing.take(segment, worked),
+            None => worked.map(Some),
+        }
+    }
+
+    /// Runs `work` over every segment once; `false` where damage was met and the scan is to go on in another way.
+    pub fn each_once(&self, mut work: impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<()>) -> Result<bool> {
+        for number in 0..self.segments.len() {
+            match self.attempt(number, None, &mut work) {
+                Err(error) if self.tolerant && error.kind() == ErrorKind::Corrupt => return Ok(false),
+                worked => drop(worked?),
+            }
+        }
+        Ok(true)
+    }
+
+    fn one_segment(&self, number: usize, limit: Option<usize>) -> Result<Vec<RecordBatch>> {
+        let count_only = self.request.columns.is_empty() && limit.is_none();
+        let batches = self.on_segment(number, !count_only, |scan, selections| {
+            if count_only {
+                let matched = matched(scan, selections);
+                return Ok(if matched == 0 { vec![] } else { vec![empty_rows(&self.schema, matched)] });
+            }
+            let hits = hits(scan, selections, self.request.newest_first, limit)?;
+            let mut builder = RowBuilder::new(scan, &self.request.columns, self.schema.clone());
+            hits.chunks(SCAN_BATCH_ROWS).map(|hits| builder.build(hits)).collect()
         })?;
         Ok(batches.unwrap_or_default())
     }
+}
+
+/// How many rows are selected.
+fn matched(scan: &SegmentScan<'_>, selections: &[Selection]) -> usize {
+    let patterns = &scan.segment().footer().events.patterns;
+    selections.iter().zip(patterns).map(|(s, p)| s.count(p.rows as usize)).sum()
 }
 
 /// The selected rows of a segment, newest first when asked (the later arrived first where times are equal).

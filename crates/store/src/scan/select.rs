@@ -29,11 +29,6 @@ impl Bits {
         self.words[row / 64] |= 1 << (row % 64);
     }
 
-    /// How many bits there are.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
     /// Whether a row's bit is set.
     pub fn holds(&self, row: usize) -> bool {
         self.words[row / 64] & (1 << (row % 64)) != 0

@@ -1,14 +1,13 @@
 //! Answers that need no rows: counts, histograms, patterns, names of fields.
 
 use super::filter::SegmentScan;
-use super::plan::{Scan, Shared};
+use super::plan::Scan;
 use super::select::Selection;
 use super::times::{Found, Wanted, chunks, extremes};
 use super::{Buckets, PatternCount};
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use taffrail_base::Result;
 use taffrail_event::Timestamp;
 use taffrail_pattern::Pattern;
@@ -22,17 +21,11 @@ impl Buckets {
 }
 
 impl Scan {
-    /// Calls `work` with each segment and what matches in it.
-    pub(super) fn each(&self, mut work: impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<()>) -> Result<()> {
-        let shared: &Shared = &self.shared;
-        for number in 0..shared.segments.len() {
-            shared.reach(number, |scan| {
-                let selections = scan.matching(&shared.filter, &shared.request)?;
-                shared.done(scan, &selections);
-                let worked = work(scan, &selections);
-                shared.progress.bytes_read.fetch_add(scan.blocks.bytes_read(), Ordering::Relaxed);
-                worked
-            })?;
+    /// Calls `work` with each segment and what matches in it; `whole`: it reads events, not only times. Where stored
+    /// bytes are damaged, `work` is called again, so what it counts has to be kept apart until it is done.
+    pub(super) fn each(&self, whole: bool, mut work: impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<()>) -> Result<()> {
+        for number in 0..self.shared.segments.len() {
+            self.shared.on_segment(number, whole, |scan, selections| work(scan, selections))?;
         }
         Ok(())
     }
@@ -40,7 +33,7 @@ impl Scan {
     /// The number of matching events; builds no rows.
     pub fn count(&self) -> Result<u64> {
         let mut total = 0;
-        self.each(|scan, selections| {
+        self.each(false, |scan, selections| {
             let patterns = &scan.segment().footer().events.patterns;
             total += selections.iter().zip(patterns).map(|(s, p)| s.count(p.rows as usize) as u64).sum::<u64>();
             Ok(())
@@ -64,16 +57,17 @@ impl Scan {
 
     /// `of` puts later times into later buckets: a chunk of rows whose first and last time are in one bucket is.
     fn histogram_by(&self, count: usize, range: Range<i128>, of: &dyn Fn(i64) -> Option<usize>) -> Result<Vec<u64>> {
-        let mut counts = vec![0; count];
+        let mut total = vec![0; count];
         if count == 0 {
-            return Ok(counts);
+            return Ok(total);
         }
-        self.each(|scan, selections| {
+        self.each(false, |scan, selections| {
             let mut want = |least: i64, greatest: i64| match (of(least), of(greatest)) {
                 (Some(a), Some(b)) if a == b => Wanted::Number,
                 _ if i128::from(greatest) < range.start || i128::from(least) >= range.end => Wanted::Nothing,
                 _ => Wanted::Times,
             };
+            let mut counts = vec![0; count];
             chunks(scan, selections, &mut want, &mut |(least, _), found| match found {
                 Found::Number(rows) => counts[of(least).unwrap_or(0)] += rows,
                 Found::Row { time, .. } => {
@@ -81,15 +75,17 @@ impl Scan {
                         counts[bucket] += 1;
                     }
                 }
-            })
+            })?;
+            total.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
+            Ok(())
         })?;
-        Ok(counts)
+        Ok(total)
     }
 
     /// The earliest and latest time of matching events; `None` when nothing matches.
     pub fn time_range(&self) -> Result<Option<(Timestamp, Timestamp)>> {
         let mut range: Option<(i64, i64)> = None;
-        self.each(|scan, selections| {
+        self.each(false, |scan, selections| {
             let widened =
                 |range: Option<(i64, i64)>, first: i64, last: i64| Some(range.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
             let meta = scan.segment().meta();
@@ -106,7 +102,7 @@ impl Scan {
     /// The patterns of the matching events, most frequent first.
     pub fn patterns(&self, buckets: Option<Buckets>) -> Result<Vec<PatternCount>> {
         let mut found: FxHashMap<(Arc<Pattern>, Arc<str>), PatternCount> = FxHashMap::default();
-        self.each(|scan, selections| {
+        self.each(true, |scan, selections| {
             let metas = &scan.segment().footer().events.patterns;
             let mut here: Vec<Option<PatternCount>> = vec![None; metas.len()];
             for (number, (selection, meta)) in selections.iter().zip(metas).enumerate() {
@@ -153,7 +149,8 @@ impl Scan {
     pub fn field_names(&self) -> Result<Vec<(String, u64)>> {
         let mut names: FxHashMap<String, u64> = FxHashMap::default();
         let resolver = self.shared.request.resolver.clone();
-        self.each(|scan, selections| {
+        self.each(true, |scan, selections| {
+            let mut here: FxHashMap<String, u64> = FxHashMap::default();
             for (number, (selection, meta)) in selections.iter().zip(&scan.segment().footer().events.patterns).enumerate() {
                 let sourcetype = scan.segment().sourcetype(meta.class);
                 if *selection == Selection::None {
@@ -162,7 +159,7 @@ impl Scan {
                 if !resolver.fields_vary(sourcetype, &meta.pattern) {
                     let count = selection.count(meta.rows as usize) as u64;
                     for (name, _) in resolver.fields(sourcetype, &meta.pattern) {
-                        *names.entry(name).or_default() += count;
+                        *here.entry(name).or_default() += count;
                     }
                     continue;
                 }
@@ -171,10 +168,11 @@ impl Scan {
                     line.clear();
                     scan.cursor(number).render(at, &mut line)?;
                     for (name, _) in resolver.fields_of_event(sourcetype, &line) {
-                        *names.entry(name).or_default() += 1;
+                        *here.entry(name).or_default() += 1;
                     }
                 }
             }
+            here.into_iter().for_each(|(name, count)| *names.entry(name).or_default() += count);
             Ok(())
         })?;
         let mut names: Vec<(String, u64)> = names.into_iter().collect();

@@ -192,6 +192,11 @@ impl PreparedRegex {
         Self { regex: regex.clone(), walker, parts: pieces.map(|piece| PreparedTerm::new(&Term::substring(piece, false))).collect() }
     }
 
+    /// Whether an event matches.
+    pub fn matches(&self, raw: &[u8]) -> bool {
+        self.regex.is_match(&String::from_utf8_lossy(raw))
+    }
+
     /// The rows of a segment's pattern whose events match.
     pub fn in_pattern<'c, 'b: 'c>(
         &self,
@@ -207,7 +212,7 @@ impl PreparedRegex {
         let render_row = |row: usize| -> Result<bool> {
             let mut line = Vec::new();
             cursor().render(row, &mut line)?;
-            Ok(self.regex.is_match(&String::from_utf8_lossy(&line)))
+            Ok(self.matches(&line))
         };
         let Some(walker) = &self.walker else {
             let mut bits = Bits::new(meta.rows as usize);

@@ -42,6 +42,8 @@ pub struct Arrival<'s> {
     rows: usize,
     /// For each pattern: its rows so far.
     next: Vec<u32>,
+    /// How many rows each pattern has.
+    ends: Vec<u32>,
     name: String,
 }
 
@@ -50,26 +52,27 @@ impl<'s> Arrival<'s> {
     pub fn new(scan: &SegmentScan<'_>, selections: &'s [Selection]) -> Result<Self> {
         let node = &scan.segment().footer().events;
         let codes = Codes::new(scan.blocks, node)?;
-        Ok(Self { codes, selections, rows: node.rows as usize, next: vec![0; selections.len()], name: scan.blocks.name().to_owned() })
+        let ends = node.patterns.iter().map(|pattern| pattern.rows).collect();
+        let (rows, name) = (node.rows as usize, scan.blocks.name().to_owned());
+        Ok(Self { codes, selections, rows, next: vec![0; selections.len()], ends, name })
     }
 
     /// Goes on to row `to`; `each` gets the matching rows: row, pattern, and the row among the pattern's.
     fn go(&mut self, from: usize, to: usize, mut each: impl FnMut(usize, usize, u32)) -> Result<()> {
         let mut wrong = false;
         let mut row = from;
-        let (next, selections) = (&mut self.next, self.selections);
+        let (next, selections, ends) = (&mut self.next, self.selections, &self.ends);
         self.codes.each(from, to, |pattern| {
             match (next.get_mut(pattern), selections.get(pattern)) {
-                (Some(at), Some(selection)) => {
+                (Some(at), Some(selection)) if *at < ends[pattern] => {
                     match selection {
                         Selection::None => {}
                         Selection::All => each(row, pattern, *at),
-                        Selection::Some(bits) if (*at as usize) < bits.rows() => {
+                        Selection::Some(bits) => {
                             if bits.holds(*at as usize) {
                                 each(row, pattern, *at);
                             }
                         }
-                        Selection::Some(_) => wrong = true,
                     }
                     *at += 1;
                 }
@@ -190,8 +193,10 @@ pub fn extremes(scan: &SegmentScan<'_>, selections: &[Selection], known: Option<
     let mut range = known;
     let mut look = |chunk: usize, range: &mut Option<(i64, i64)>| -> Result<()> {
         let (from, to) = (chunk * ZONE_ROWS, ((chunk + 1) * ZONE_ROWS).min(rows));
-        if in_parts {
-            arrival.next.clone_from(&starts[chunk]);
+        // Where patterns match as a whole, the place of a row within its pattern does not matter.
+        match starts.get(chunk) {
+            Some(start) => arrival.next.clone_from(start),
+            None => arrival.next.fill(0),
         }
         let mut here: Vec<usize> = Vec::new();
         arrival.go(from, to, |row, _, _| here.push(row))?;

@@ -35,7 +35,7 @@ impl Numeric {
         let octets = octets.filter(|octets| octets.len() <= 4);
         let hyphens: Vec<usize> = text.match_indices('-').map(|(at, _)| at).collect();
         let all: Vec<u8> = text.bytes().filter(|b| *b != b'-').collect();
-        let hex = (all.len() % 2 == 0 && all.iter().all(u8::is_ascii_hexdigit)).then(|| {
+        let hex = (all.len().is_multiple_of(2) && all.iter().all(u8::is_ascii_hexdigit)).then(|| {
             let digit = |b: u8| (b as char).to_digit(16).unwrap_or(0) as u8;
             all.chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
         });

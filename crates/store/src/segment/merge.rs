@@ -94,8 +94,11 @@ pub fn merge(segments: &[Arc<Segment>], id: Ulid, zstd_level: i32) -> Result<(Ve
     Ok((file, meta))
 }
 
+/// For each row of the new segment, part and row there; and its arrival number.
+type Arrivals = (Vec<(u32, u32)>, Vec<i64>);
+
 /// The number of the input and the row in it of every event, in the order of arrival; and the arrival numbers.
-fn arrivals(blocks: &[Blocks<'_>]) -> Result<(Vec<(u32, u32)>, Vec<i64>)> {
+fn arrivals(blocks: &[Blocks<'_>]) -> Result<Arrivals> {
     let mut all: Vec<(u64, u32, u32)> = Vec::new();
     for (number, blocks) in (0..).zip(blocks) {
         let arrival = blocks.arrival()?;

@@ -36,8 +36,8 @@ type Neighbourhood = (u8, i64);
 fn neighbourhood(meta: &SegmentMeta) -> Neighbourhood {
     let last = meta.max_time.nanos();
     match last.saturating_sub(meta.min_time.nanos()) {
-        ..=DAY_NANOS => (0, last.div_euclid(DAY_NANOS)),
-        ..=MONTH_NANOS => (1, last.div_euclid(MONTH_NANOS)),
+        span if span <= DAY_NANOS => (0, last.div_euclid(DAY_NANOS)),
+        span if span <= MONTH_NANOS => (1, last.div_euclid(MONTH_NANOS)),
         _ => (2, 0),
     }
 }

@@ -64,6 +64,80 @@ fn every_target_takes_its_seeds_and_flips_of_them() {
     }
 }
 
+/// A changed or crossed input.
+fn mutated(seeds: &[Vec<u8>], rng: &mut fastrand::Rng) -> Vec<u8> {
+    const NUMBERS: [u8; 8] = [0, 1, 0x7f, 0x80, 0xff, 0xfe, 0x40, 0x10];
+    let mut data = seeds[rng.usize(..seeds.len())].clone();
+    for _ in 0..1 << rng.u8(..5) {
+        let len = data.len().max(1);
+        let at = rng.usize(..len).min(data.len());
+        let end = (at + rng.usize(..40)).min(data.len());
+        match rng.u8(..8) {
+            0 | 1 if at < data.len() => data[at] ^= 1 << rng.u8(..8),
+            2 if at < data.len() => data[at] = NUMBERS[rng.usize(..NUMBERS.len())],
+            3 if at < data.len() => data[at] = data[at].wrapping_add(rng.u8(..5)).wrapping_sub(2),
+            4 => drop(data.drain(at..end)),
+            5 => {
+                let part = data[at..end].to_vec();
+                let to = rng.usize(..len).min(data.len());
+                data.splice(to..to, part);
+            }
+            6 => data.truncate(at),
+            _ => {
+                let other = &seeds[rng.usize(..seeds.len())];
+                let from = rng.usize(..other.len().max(1)).min(other.len());
+                let to = (from + rng.usize(..200)).min(other.len());
+                data.splice(at..end, other[from..to].iter().copied());
+            }
+        }
+    }
+    data
+}
+
+/// A figure of this process in KiB, as the kernel has it.
+fn status(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).expect("a Linux machine");
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Without a fuzzer: seeds are changed at random for `TAFFRAIL_FUZZ_SECONDS` per target. What panics, takes longer than
+/// a second or more than 64 MiB is written to the system's folder for temporary files.
+#[test]
+#[ignore = "runs as long as it is told"]
+fn fuzz_for_a_while() {
+    let seconds: u64 = std::env::var("TAFFRAIL_FUZZ_SECONDS").ok().and_then(|n| n.parse().ok()).unwrap_or(10);
+    let only = std::env::var("TAFFRAIL_FUZZ_TARGET").ok();
+    let seed = std::env::var("TAFFRAIL_FUZZ_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+    let mut finds = 0;
+    for (name, target) in fuzzing::TARGETS {
+        if only.as_deref().is_some_and(|only| only != name) {
+            continue;
+        }
+        let mut seeds: Vec<Vec<u8>> = seeds().into_iter().filter(|(target, _)| *target == name).map(|(_, seed)| seed).collect();
+        seeds.push(Vec::new());
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let (start, mut runs, mut slowest) = (std::time::Instant::now(), 0u64, std::time::Duration::ZERO);
+        while start.elapsed().as_secs() < seconds {
+            let data = mutated(&seeds, &mut rng);
+            let before = (status("VmPeak:"), std::time::Instant::now());
+            let outcome = std::panic::catch_unwind(|| target(&data));
+            let took = before.1.elapsed();
+            let grown = status("VmPeak:") - before.0;
+            slowest = slowest.max(took);
+            runs += 1;
+            if outcome.is_err() || took.as_secs_f64() > 1.0 || grown > 65_536 {
+                let path = std::env::temp_dir().join(format!("taffrail-{name}-{seed}-{runs}"));
+                println!("{name}: {} ({took:?}, {grown} KiB more)", path.display());
+                std::fs::write(path, &data).unwrap();
+                finds += 1;
+            }
+        }
+        println!("{name}: {runs} runs in {seconds} s, the slowest {slowest:?}");
+    }
+    assert_eq!(finds, 0);
+}
+
 #[test]
 #[ignore = "writes seeds for fuzzing into fuzz/corpus"]
 fn seeds_for_fuzzing() {

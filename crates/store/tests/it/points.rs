@@ -84,7 +84,7 @@ struct Life {
     store: Option<Arc<Store>>,
     planned: Option<Planned>,
     /// A trouble that lasts for one stage.
-    trouble: Option<(&'static str, fn(&Call) -> Option<Fault>)>,
+    trouble: Option<Trouble>,
     /// The calls of each stage, when they are noted.
     calls: BTreeMap<&'static str, Vec<Call>>,
     noting: bool,
@@ -325,7 +325,7 @@ fn every_named_point_fails_in_every_way() {
             };
             for number in tried {
                 let mut life = Life::new(SEED);
-                life.planned = Some(Planned { stage: *stage, number, fault });
+                life.planned = Some(Planned { stage, number, fault });
                 life.run().unwrap_or_else(|e| panic!("{name} (call {number} of the stage), {fault:?}: {e}"));
                 runs += 1;
                 seen += usize::from(life.seen > 0);

@@ -52,7 +52,9 @@ impl Encoder for JsonLines {
                 Err(_) => line.insert("_raw_base64".to_owned(), BASE64.encode(raw.value(row)).into()),
             };
             // What every event has goes before what was read from it.
-            extracted.into_iter().for_each(|(name, value)| drop(line.entry(name).or_insert(value)));
+            for (name, value) in extracted {
+                line.entry(name).or_insert(value);
+            }
             serde_json::to_writer(&mut out, &line).map_err(|e| Error::new(ErrorKind::Bug, e.to_string()))?;
             out.push(b'\n');
             self.counts.events += 1;

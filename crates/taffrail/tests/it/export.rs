@@ -9,11 +9,16 @@ use std::process::Command;
 fn filled() -> (Scratch, Vec<Vec<u8>>) {
     let scratch = Scratch::new();
     let mut events: Vec<Vec<u8>> = (0..1_200)
-        .map(|at: u32| match at % 4 {
-            0 => format!("2026-03-01T10:{:02}:{:02}Z user=u{} did {at}", at / 60 % 60, at % 60, at % 9).into_bytes(),
-            1 => format!("caf\u{e9} {at} \"quoted text {}\"", at % 5).into_bytes(),
-            2 => [b"bytes \xff\xfe ".as_slice(), at.to_string().as_bytes()].concat(),
-            _ => format!("plain {at}").into_bytes(),
+        .map(|at: u32| {
+            // A line without a time would go on with the event before it.
+            let time = format!("2026-03-01T10:{:02}:{:02}Z ", at / 60 % 60, at % 60).into_bytes();
+            let rest = match at % 4 {
+                0 => format!("user=u{} did {at}", at % 9).into_bytes(),
+                1 => format!("caf\u{e9} {at} \"quoted text {}\"", at % 5).into_bytes(),
+                2 => [b"bytes \xff\xfe ".as_slice(), at.to_string().as_bytes()].concat(),
+                _ => format!("plain {at}").into_bytes(),
+            };
+            [time, rest].concat()
         })
         .collect();
     let text = |events: &[Vec<u8>]| events.iter().flat_map(|event| [event, &b"\n"[..]].concat()).collect::<Vec<u8>>();
@@ -79,7 +84,7 @@ fn files_are_whole_or_not_there() {
     let again = scratch.run(&["export", "--data", "@", "--format", "raw", "--output", target]);
     assert_eq!(again.status.code(), Some(2));
     // Damage on the way: no file, no draft, and the damaged place is named.
-    let segment = segments(&scratch.data()).remove(0);
+    let segment = segments(&scratch.data()).into_iter().find(|path| path.iter().any(|part| part == "main")).expect("has segments");
     let mut damaged = std::fs::read(&segment).expect("can be read");
     damaged[60] ^= 1;
     std::fs::write(&segment, damaged).expect("can be written");

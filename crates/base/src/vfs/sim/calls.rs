@@ -76,8 +76,10 @@ pub(super) enum Target<'a> {
     Node(u64),
 }
 
+type Judge = dyn Fn(&Call) -> Option<Fault> + Send + Sync;
+
 /// Says of each call whether it goes wrong.
-pub(super) struct Rule(pub Box<dyn Fn(&Call) -> Option<Fault> + Send + Sync>);
+pub(super) struct Rule(pub Box<Judge>);
 
 impl fmt::Debug for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

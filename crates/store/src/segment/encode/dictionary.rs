@@ -53,8 +53,11 @@ pub fn hash(value: &[u8]) -> u64 {
 /// Rows looked at before many different values are taken for too many.
 const PROBE_ROWS: usize = 1_024;
 
+/// A dictionary and its entries.
+pub type Dictionary<'v> = (Body, Vec<&'v [u8]>);
+
 /// A dictionary and its entries, where the different values are at most a quarter of all, and at most `most`.
-pub fn as_dictionary<'v>(values: &[&'v [u8]], most: usize, out: &mut BlockWriter) -> Result<Option<(Body, Vec<&'v [u8]>)>> {
+pub fn as_dictionary<'v>(values: &[&'v [u8]], most: usize, out: &mut BlockWriter) -> Result<Option<Dictionary<'v>>> {
     let distinct_max = most.min(values.len() / 4 + 4);
     let mut numbered = Numbered::default();
     let mut numbers: Vec<i64> = Vec::with_capacity(values.len());

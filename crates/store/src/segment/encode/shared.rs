@@ -29,6 +29,9 @@ pub struct Dictionaries {
     columns: FxHashMap<usize, (u32, Vec<i64>)>,
 }
 
+/// The number of a plan, and the values of its column.
+type Values<'v> = (usize, Vec<&'v [u8]>);
+
 /// What values look alike enough to share a dictionary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Look {
@@ -73,7 +76,7 @@ impl Look {
 impl Dictionaries {
     /// Finds the columns that share values, and writes the dictionaries.
     pub fn find(plans: &[Plan], gathered: &Gathered, out: &mut Output<'_>) -> Result<Self> {
-        let mut looks: Vec<(Look, Vec<(usize, Vec<&[u8]>)>)> = Vec::new();
+        let mut looks: Vec<(Look, Vec<Values<'_>>)> = Vec::new();
         for (number, plan) in plans.iter().enumerate() {
             if plan.kind != SlotKind::Word || gathered.rows(number) < ROWS_MIN {
                 continue;
@@ -95,7 +98,7 @@ impl Dictionaries {
         Ok(found)
     }
 
-    fn build(&mut self, columns: &[&(usize, Vec<&[u8]>)], out: &mut Output<'_>) -> Result<()> {
+    fn build(&mut self, columns: &[&Values<'_>], out: &mut Output<'_>) -> Result<()> {
         let dictionary = out.dictionaries.len() as u32;
         let mut numbered = Numbered::default();
         for (plan, values) in columns {
@@ -115,9 +118,9 @@ impl Dictionaries {
 }
 
 /// The columns that take less as numbers in a dictionary of their values, a value taking `bytes` by itself.
-fn recurring<'c, 'v>(columns: &'c [(usize, Vec<&'v [u8]>)], bytes: usize) -> Vec<&'c (usize, Vec<&'v [u8]>)> {
+fn recurring<'c, 'v>(columns: &'c [Values<'v>], bytes: usize) -> Vec<&'c Values<'v>> {
     let sampled = |values: &Vec<&'v [u8]>| -> Vec<u64> {
-        values.iter().map(|value| hash(value)).filter(|hash| hash.rotate_left(20) % HASH_SAMPLE == 0).collect()
+        values.iter().map(|value| hash(value)).filter(|hash| hash.rotate_left(20).is_multiple_of(HASH_SAMPLE)).collect()
     };
     let hashes: Vec<Vec<u64>> = columns.iter().map(|(_, values)| sampled(values)).collect();
     let mut counts: FxHashMap<u64, u32> = FxHashMap::default();
