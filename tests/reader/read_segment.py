@@ -254,6 +254,8 @@ class Footer:
             return uuid, (cursor.byte() != 0, cursor.place())
         if code == 11 and self.version >= 2:
             return from_dictionary, (cursor.varint(), cursor.place())
+        if code == 12 and self.version >= 2:
+            return lines, (cursor.varint(), cursor.place(), cursor.optional_place(), self.node(depth + 1))
         raise Damaged(f"encoding {code} is unknown")
 
 
@@ -402,6 +404,21 @@ def nested(segment, rows, times, node):
     if node["rows"] != rows:
         raise Damaged("a nested node of another size than its page")
     return segment.node(node, None)
+
+
+def lines(segment, rows, times, count, counts, numbers, node):
+    if count > 1 << 24 or rows > count:
+        raise Damaged("lines that do not fit their page")
+    known = segment.node(node, None)
+    counts = segment.integers(counts, rows)
+    numbers = segment.integers(numbers, count) if numbers else range(count)
+    if sum(counts) != count or min(counts, default=1) < 1 or (count and not 0 <= min(numbers) <= max(numbers) < len(known)):
+        raise Damaged("lines that do not fit their page")
+    values, at = [], 0
+    for value in counts:
+        values.append(b"\n".join(known[number] for number in numbers[at : at + value]))
+        at += value
+    return values
 
 
 # ---- the whole -----------------------------------------------------------------------------------------------

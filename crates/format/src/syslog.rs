@@ -93,6 +93,10 @@ static BEHIND_COLON: Class = Class::of(b" \t\r\n\0'\"([{<");
 /// The message's end without the NUL, CR and LF that senders leave there.
 fn trimmed_len<T: Tape>(tape: T) -> usize {
     let mut len = tape.len();
+    if len > 1 && matches!(tape.unit(len - 1), Unit::Slot(SlotKind::Raw)) {
+        // Further lines of the event: what is left out at their end is up to them.
+        tape.undecided();
+    }
     while len > 0 && matches!(tape.unit(len - 1), Unit::Byte(0 | b'\r' | b'\n')) {
         len -= 1;
     }

@@ -29,7 +29,8 @@ pub struct GroupLimits {
     pub patterns_max: usize,
     /// Tokens of a line at most; a line with more goes to raw.
     pub tokens_max: usize,
-    /// Bytes of a line at most, below 64 KiB; a longer one goes to raw.
+    /// Bytes of a line at most, below 64 KiB; a longer one goes to raw. Of an event of several lines only the first
+    /// counts.
     pub line_bytes_max: usize,
 }
 
@@ -101,17 +102,25 @@ impl<'l> Grouped<'_, 'l> {
         };
         let shape = &self.shapes[shape as usize];
         for (row, place) in leaf.rows.iter().zip(&leaf.places) {
-            let tokens = shape.tokens_of(*place);
+            let (line, tokens) = (self.lines[*row as usize], shape.tokens_of(*place));
             let mut places =
-                leaf.positions.iter().map(|position| tokens[*position as usize]).map(|(start, end)| (start.into(), end.into()));
-            each(self.lines[*row as usize], &mut places);
+                leaf.positions.iter().map(|position| tokens[*position as usize]).map(|(start, end)| (start.into(), end_in(line, end)));
+            each(line, &mut places);
         }
     }
 }
 
 #[inline]
 fn cut(line: &[u8], (start, end): (u16, u16)) -> &[u8] {
-    &line[start as usize..end as usize]
+    &line[start as usize..end_in(line, end) as usize]
+}
+
+/// The end of a token that goes on to the end of the event, however far that is.
+const TO_END: u16 = u16::MAX;
+
+#[inline]
+fn end_in(line: &[u8], end: u16) -> u32 {
+    if end == TO_END { line.len() as u32 } else { end.into() }
 }
 
 #[derive(Debug)]
@@ -187,9 +196,15 @@ impl Shapes {
                 refused = 0;
             }
             let class = class(row);
-            let fits = skip == 0 && line.len() <= limits.line_bytes_max.min(u16::MAX as usize);
+            let head = memchr::memchr(b'\n', line).map_or(*line, |feed| &line[..feed]);
+            let several = head.len() < line.len();
+            // Nothing before a line feed is no line to split; and such an event would be like a raw one.
+            let fits = skip == 0 && head.len() <= limits.line_bytes_max.min(TO_END as usize - 1) && !(several && head.is_empty());
             skip = skip.saturating_sub(1);
-            let shape = if fits && splitter.split(line, limits.tokens_max) {
+            let shape = if fits && splitter.split(head, limits.tokens_max) {
+                if several {
+                    splitter.push_lines(head.len());
+                }
                 self.shape_of(class, &splitter.shape, splitter.tokens.len(), shapes_max)
             } else {
                 None
@@ -197,7 +212,8 @@ impl Shapes {
             match shape {
                 Some(shape) => {
                     shape.rows.push(row as u32);
-                    shape.tokens.extend(splitter.tokens.iter().map(|token| (token.start as u16, token.end as u16)));
+                    let end = |end: u32| u16::try_from(end).unwrap_or(TO_END);
+                    shape.tokens.extend(splitter.tokens.iter().map(|token| (token.start as u16, end(token.end))));
                 }
                 None => {
                     refused += usize::from(self.all.len() >= shapes_max);
@@ -302,7 +318,7 @@ impl<'l> Grouping<'_, 'l> {
         let mut found = Vec::new();
         let mut seen: Vec<&[u8]> = Vec::new();
         for (position, (kind, _)) in self.roles.iter().enumerate() {
-            if *kind == SlotKind::Time || part.constant[position] {
+            if matches!(kind, SlotKind::Time | SlotKind::Raw) || part.constant[position] {
                 continue;
             }
             seen.clear();

@@ -71,6 +71,8 @@ pub const SHAPE_WORD: u8 = 0x80;
 pub const SHAPE_QUOTED: u8 = 0x81;
 /// In a shape, the mark of a time.
 pub const SHAPE_TIME: u8 = 0x82;
+/// In a shape, the mark of all lines behind the first, from the line feed on.
+pub const SHAPE_LINES: u8 = 0x83;
 
 /// Cuts lines into tokens, and remembers the last time it met: in a row of events the same second stands again
 /// and again, and comparing is cheaper than reading.
@@ -124,6 +126,12 @@ impl Splitter {
             }
         }
         true
+    }
+
+    /// Adds all that follows the line, from the line feed at `start` on, as one token.
+    pub(crate) fn push_lines(&mut self, start: usize) {
+        self.shape.push(SHAPE_LINES);
+        self.tokens.push(Token { start: start as u32, end: u32::MAX, kind: SlotKind::Raw });
     }
 
     fn time_len(&mut self, rest: &[u8]) -> Option<usize> {

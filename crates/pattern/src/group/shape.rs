@@ -1,7 +1,7 @@
 //! What the positions of a shape are, from the delimiters around them.
 
 use crate::pattern::SlotKind;
-use crate::split::{SHAPE_QUOTED, SHAPE_TIME, SHAPE_WORD};
+use crate::split::{SHAPE_LINES, SHAPE_QUOTED, SHAPE_TIME, SHAPE_WORD};
 
 /// What a position of a shape is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,10 @@ pub fn roles(shape: &[u8]) -> Vec<(SlotKind, Role)> {
             SHAPE_WORD => (SlotKind::Word, at.checked_sub(1), at + 1),
             SHAPE_QUOTED => (SlotKind::Quoted, at.checked_sub(2), at + 2),
             SHAPE_TIME => (SlotKind::Time, at.checked_sub(1), at + 1),
+            SHAPE_LINES => {
+                roles.push((SlotKind::Raw, Role::Value));
+                continue;
+            }
             _ => continue,
         };
         let before = before.and_then(|at| shape.get(at)).copied();

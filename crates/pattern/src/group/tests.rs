@@ -50,6 +50,15 @@ fn the_version_of_a_syslog_header_is_structure() {
 }
 
 #[test]
+fn only_the_first_line_of_several_is_split() {
+    let long = "\n\tat x".repeat(40_000);
+    let lines: Vec<Vec<u8>> = (0..40).map(|i| format!("job {i} failed{}", &long[..i * 1_000 * 6]).into_bytes()).collect();
+    let patterns: Vec<String> = grouped(&lines, GroupLimits::default()).into_iter().map(|(pattern, _)| pattern).collect();
+    assert!(patterns.iter().all(|pattern| pattern == "job <*> failed<raw>" || pattern == "job <*> failed"), "{patterns:?}");
+    assert_eq!(patterns.len(), 3, "two classes, and the one without more lines: {patterns:?}");
+}
+
+#[test]
 fn hostile_lines_are_bounded() {
     let lines: Vec<Vec<u8>> = (0..5_000u32).map(|i| format!("{:b}", i).replace('0', ":").into_bytes()).collect();
     let limits = GroupLimits { patterns_max: 8, ..GroupLimits::default() };
@@ -58,7 +67,7 @@ fn hostile_lines_are_bounded() {
 
 proptest! {
     #[test]
-    fn any_lines_come_back(lines in prop::collection::vec("[a-c1:=\"\\\\ ,{}\u{0}\u{1}]{0,24}", 0..200), cap in 0usize..20) {
+    fn any_lines_come_back(lines in prop::collection::vec("[a-c1:=\"\\\\ ,{}\n\u{0}\u{1}]{0,24}", 0..200), cap in 0usize..20) {
         let lines: Vec<Vec<u8>> = lines.into_iter().map(String::into_bytes).collect();
         grouped(&lines, GroupLimits { patterns_max: cap, tokens_max: 12, line_bytes_max: 20 });
     }

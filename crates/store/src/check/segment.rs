@@ -357,10 +357,11 @@ fn wrong(blocks: &Blocks<'_>, page: &PageMeta, values: &Values) -> Result<Option
             }
         }
     }
-    if let Body::Nested(node) = &page.body {
-        return nested(blocks, node);
+    match &page.body {
+        Body::Nested(node) => nested(blocks, node),
+        Body::Lines(lines) => nested(blocks, &lines.list),
+        _ => Ok(None),
     }
-    Ok(None)
 }
 
 /// The pages of a nested node.

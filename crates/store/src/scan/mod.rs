@@ -6,6 +6,7 @@
 mod capture;
 mod counts;
 mod filter;
+mod lines;
 mod missing;
 mod plan;
 mod rows;

@@ -132,6 +132,11 @@ impl<'a, 'b> Reading<'a, 'b> {
         Self { blocks, pages: RefCell::default(), entries: RefCell::default() }
     }
 
+    /// The segment's blocks.
+    pub fn blocks(&self) -> &'a Blocks<'b> {
+        self.blocks
+    }
+
     /// The entries of a dictionary that match.
     fn entries(&self, term: &PreparedTerm, strings: &Rc<Strings>) -> Rc<Selection> {
         // The segment's dictionaries live as long as its blocks; others are only asked here while they live.
@@ -331,6 +336,7 @@ fn in_page(term: &PreparedTerm, page: &PageMeta, reading: &Reading<'_, '_>, read
     Ok(match &page.body {
         Body::Constant(value) => Selection::all_if(term.matches(value)),
         Body::Nested(node) => in_node(term, node, reading)?,
+        Body::Lines(lines) if term.within_token => super::lines::rows(term, lines, page.rows as usize, reading)?,
         _ => values::rows(&term.matcher, term.numeric.as_ref(), &*read()?, &|strings| reading.entries(term, strings)),
     })
 }
@@ -407,7 +413,7 @@ fn decide(term: &PreparedTerm, meta: &PatternMeta, reading: &Reading<'_, '_>, ac
 
 /// The rows of a nested node that match. The ends of a value count as breakers: what stands beside a slot is a
 /// delimiter.
-fn in_node(term: &PreparedTerm, node: &NodeMeta, reading: &Reading<'_, '_>) -> Result<Selection> {
+pub fn in_node(term: &PreparedTerm, node: &NodeMeta, reading: &Reading<'_, '_>) -> Result<Selection> {
     let blocks = reading.blocks;
     let mut found = Vec::with_capacity(node.patterns.len());
     for meta in &node.patterns {

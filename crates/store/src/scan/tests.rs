@@ -105,6 +105,17 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
             }
             .into_bytes()
         }),
+        // Events of several lines, which recur.
+        2 => (0u32..9, 0u8..60, prop::collection::vec(0u32..12, 0..6)).prop_map(|(number, second, below)| {
+            let first = if number > 6 { String::new() } else { format!("2026-11-21 21:14:{second:02} ERROR user root job {number} failed") };
+            let below = below.into_iter().map(|line| match line {
+                0 => "\n".to_owned(),
+                1 => "\nCaused by: x-fff root\r".to_owned(),
+                2 => format!("\n\t... {second} more"),
+                line => format!("\n\tat org.example.Thing.call(Thing.java:{line}) GET 200"),
+            });
+            (first + &below.collect::<String>()).into_bytes()
+        }),
         1 => prop::collection::vec(any::<u8>(), 0..40),
         1 => "[a-d \":=\\\\]{0,30}".prop_map(String::into_bytes),
     ]

@@ -45,7 +45,7 @@ impl Strings {
     }
 
     /// Adds one that `write` appends to the bytes.
-    fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+    pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.bytes);
         self.ends.push(self.bytes.len());
     }
@@ -275,6 +275,7 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
             Ok(Values::Affix(prefix.clone(), Box::new(inner), suffix.clone()))
         }
         Body::Nested(node) => nested(blocks, node).map(Values::Each),
+        Body::Lines(lines) => lines.values(blocks, rows).map(Values::Each),
         Body::Uuid { upper, bytes } => hex(blocks, 32, *upper, *bytes, rows).map(Values::Uuid),
         Body::Shared { dictionary, numbers } => {
             let entries = blocks.dictionary(*dictionary)?;
@@ -340,7 +341,7 @@ pub fn one(blocks: &Blocks<'_>, body: &Body, rows: usize, at: usize, time: Optio
         }
         Body::Hex { len, upper, bytes } => hex_one(blocks, *len as usize / 2, *upper, *bytes, at)?.spell_only(out),
         Body::Uuid { upper, bytes } => hex_one(blocks, 16, *upper, *bytes, at)?.spell_uuid(0, out),
-        Body::Nested(_) => return Ok(false),
+        Body::Nested(_) | Body::Lines(_) => return Ok(false),
     }
     Ok(true)
 }
@@ -455,7 +456,8 @@ pub fn order(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Vec<u32>> {
         .collect()
 }
 
-fn nested(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Strings> {
+/// The values of a node, in order.
+pub fn nested(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Strings> {
     let columns = node
         .patterns
         .iter()

@@ -57,6 +57,7 @@ fn places(body: &Body) -> Vec<Place> {
         Body::Plain { lengths, bytes } => vec![*lengths, *bytes],
         Body::Affix { inner, .. } => places(inner),
         Body::Nested(node) => node.order.into_iter().collect(),
+        Body::Lines(lines) => [lines.counts].into_iter().chain(lines.numbers).chain(lines.list.order).collect(),
     }
 }
 
@@ -65,6 +66,9 @@ fn each_body(node: &NodeMeta, each: &mut dyn FnMut(&str, &Body)) {
         each(name, &page.body);
         if let Body::Nested(node) = &page.body {
             each_body(node, each);
+        }
+        if let Body::Lines(lines) = &page.body {
+            each_body(&lines.list, each);
         }
     };
     for (number, pages) in node.shared.iter().enumerate() {

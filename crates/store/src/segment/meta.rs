@@ -1,5 +1,6 @@
 //! The directory of a segment: its tree of nodes, patterns, columns and pages, as the footer holds it.
 
+use super::lines::LinesMeta;
 use super::stamp::FilterKind;
 use super::wire::{Reader, put_bytes, put_signed, put_varint};
 use std::sync::Arc;
@@ -131,6 +132,8 @@ pub enum Body {
     Uuid { upper: bool, bytes: Place },
     /// Values of one of the segment's dictionaries: the number of each row's.
     Shared { dictionary: u32, numbers: Place },
+    /// Lines joined by line feeds, the different lines split into patterns again.
+    Lines(Box<LinesMeta>),
 }
 
 /// A footer's content.
@@ -255,7 +258,10 @@ impl Footer {
         if dictionaries.iter().zip(&referring).any(|(page, rows)| u64::from(page.rows) > *rows) {
             return Err(reader.damaged("a dictionary of more entries than rows refer to it"));
         }
-        if dictionaries.iter().any(|page| matches!(page.body, Body::Shared { .. } | Body::Nested(_)) || page.body.is_relative()) {
+        if dictionaries
+            .iter()
+            .any(|page| matches!(page.body, Body::Shared { .. } | Body::Nested(_) | Body::Lines(_)) || page.body.is_relative())
+        {
             return Err(reader.damaged("a dictionary that refers elsewhere"));
         }
         if let Some(wrong) = events.patterns.iter().find(|p| p.class as usize >= classes.len()) {
@@ -288,6 +294,7 @@ fn check_dictionaries(node: &NodeMeta, referring: &mut [u64], reader: &Reader<'_
                 None => return Err(reader.damaged(format_args!("there is no dictionary {dictionary}"))),
             },
             Body::Nested(node) => check_dictionaries(node, referring, reader)?,
+            Body::Lines(lines) => check_dictionaries(&lines.list, referring, reader)?,
             _ => {}
         }
     }
@@ -461,6 +468,13 @@ fn put_body(out: &mut Vec<u8>, body: &Body) {
             put_varint(out, (*dictionary).into());
             put_place(out, numbers);
         }
+        Body::Lines(lines) => {
+            out.push(12);
+            put_varint(out, lines.lines.into());
+            put_place(out, &lines.counts);
+            put_option(out, lines.numbers.as_ref());
+            put_node(out, &lines.list);
+        }
     }
 }
 
@@ -488,6 +502,10 @@ fn body(reader: &mut Reader<'_>, depth: usize, version: u8) -> Result<Body> {
         9 => Body::Nested(Box::new(node(reader, depth + 1, version)?)),
         10 => Body::Uuid { upper: reader.byte()? != 0, bytes: place(reader)? },
         11 => Body::Shared { dictionary: reader.small()?, numbers: place(reader)? },
+        12 => {
+            let (lines, counts, numbers) = (reader.small()?, place(reader)?, option(reader)?);
+            Body::Lines(Box::new(LinesMeta { lines, counts, numbers, list: node(reader, depth + 1, version)? }))
+        }
         other => return Err(reader.damaged(format_args!("unknown encoding {other}"))),
     })
 }
@@ -517,6 +535,7 @@ impl Body {
             Self::Nested(_) => "nested",
             Self::Uuid { .. } => "uuid",
             Self::Shared { .. } => "shared",
+            Self::Lines(_) => "lines",
         }
     }
 }

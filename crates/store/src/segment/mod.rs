@@ -10,6 +10,7 @@ mod encode;
 mod fuse;
 mod inspect;
 pub(crate) mod ints;
+pub(crate) mod lines;
 pub(crate) mod merge;
 pub(crate) mod meta;
 pub(crate) mod stamp;

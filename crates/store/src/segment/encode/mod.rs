@@ -3,6 +3,7 @@
 
 mod dictionary;
 mod learned;
+mod lines;
 mod numbers;
 mod page;
 mod shared;
@@ -243,12 +244,16 @@ fn plans(leaves: &[Leaf], spellings: &dyn Fn(usize) -> Result<Vec<Spelling>>, de
         let first = spellings(number)?;
         for (slot, (kind, name)) in kinds.zip(slot_names(&leaf.pattern)).enumerate() {
             // Times are spelled by the events' times, raw lines have no names.
-            if matches!(kind, SlotKind::Time | SlotKind::Raw) {
+            let is_rest = kind == SlotKind::Raw && !leaf.pattern.is_raw();
+            if kind == SlotKind::Time || leaf.pattern.is_raw() {
                 plans.push(Plan { key: ColumnKey::own(id, slot, depth), kind, parts: vec![(number, slot)] });
                 continue;
             }
+            // Whatever stands before them: lines below different first lines are alike.
+            let name = if is_rest { SlotName::Key(b"\n".to_vec()) } else { name };
+            let spelling = if is_rest { Spelling::Text } else { first[slot] };
             let key = ColumnKey::named(leaf.class, &name, depth);
-            let at = *known.entry((leaf.class, kind, first[slot], name)).or_insert_with(|| {
+            let at = *known.entry((leaf.class, kind, spelling, name)).or_insert_with(|| {
                 plans.push(Plan { key, kind, parts: Vec::new() });
                 plans.len() - 1
             });

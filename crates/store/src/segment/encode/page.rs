@@ -3,6 +3,7 @@
 
 use super::dictionary::as_dictionary;
 use super::learned::ColumnKey;
+use super::lines::as_lines;
 use super::numbers::as_numbers;
 use super::{Output, node, put_ints};
 use crate::segment::blocks::Kind;
@@ -18,6 +19,9 @@ pub const PAGE_ROWS: usize = if cfg!(test) { 50 } else { 32_768 };
 
 /// Bytes of a page's values, so that pages of long lines stay readable in pieces.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// The same of values of several lines, whose lines recur from value to value.
+const LINES_BYTES: usize = 16 * 1024 * 1024;
 
 /// How deep patterns nest within columns.
 const NEST_MAX: usize = 2;
@@ -43,7 +47,8 @@ pub fn column(values: &[&[u8]], context: &Context<'_>, out: &mut Output<'_>) -> 
     let mut pages = Vec::new();
     let mut start = 0;
     while start < values.len() {
-        let end = page_end(values, start);
+        let several = context.kind == SlotKind::Raw && values[start].contains(&b'\n');
+        let end = if several { end_within(values, start, LINES_BYTES) } else { page_end(values, start) };
         let times = context.times.map(|times| &times[start..end]);
         pages.push(page(&values[start..end], &Context { times, ..*context }, out)?);
         start = end;
@@ -53,10 +58,14 @@ pub fn column(values: &[&[u8]], context: &Context<'_>, out: &mut Output<'_>) -> 
 
 /// Where the page that begins at a row ends.
 pub fn page_end(values: &[&[u8]], start: usize) -> usize {
+    end_within(values, start, PAGE_BYTES)
+}
+
+fn end_within(values: &[&[u8]], start: usize, most: usize) -> usize {
     let mut bytes = 0;
     let within = values[start..].iter().take(PAGE_ROWS).take_while(|value| {
         bytes += value.len();
-        bytes <= PAGE_BYTES
+        bytes <= most
     });
     start + within.count().max(1)
 }
@@ -79,7 +88,13 @@ pub fn page(values: &[&[u8]], context: &Context<'_>, out: &mut Output<'_>) -> Re
     };
     let filter = match &body {
         // A nested node's own columns have filters; its constant text is in the directory. Numbers are compared.
-        Body::Nested(_) | Body::Time { .. } | Body::Constant(_) | Body::Integer { .. } | Body::Decimal { .. } | Body::Ipv4 { .. } => None,
+        Body::Nested(_)
+        | Body::Lines(_)
+        | Body::Time { .. }
+        | Body::Constant(_)
+        | Body::Integer { .. }
+        | Body::Decimal { .. }
+        | Body::Ipv4 { .. } => None,
         _ => {
             // A filter that is large beside what it saves from being read does not pay.
             let bytes: usize = distinct.iter().map(|value| value.len()).sum();
@@ -129,6 +144,12 @@ fn body<'v>(values: &[&'v [u8]], context: &Context<'_>, out: &mut Output<'_>) ->
     }
     if context.kind == SlotKind::Time
         && let Some(body) = as_time(values, context.times, out)?
+    {
+        return Ok(body.into());
+    }
+    if context.kind == SlotKind::Raw
+        && context.depth < NEST_MAX
+        && let Some(body) = as_lines(values, context.depth, out)?
     {
         return Ok(body.into());
     }
