@@ -109,7 +109,11 @@ pub fn columns(format: Format, fields: &[String]) -> Vec<String> {
 
 /// The fields that have no column of their own anyway, each once.
 fn further(fields: &[String]) -> Vec<String> {
-    let has = |name: &str| TIMES.contains(&name) || TEXTS.contains(&name) || matches!(name, "_sequence" | "_raw" | "_raw_bytes");
+    let has = |name: &str| {
+        TIMES.contains(&name)
+            || TEXTS.contains(&name)
+            || matches!(name, "_sequence" | "_raw" | "_raw_bytes" | "_time_nanos" | "_indextime_nanos")
+    };
     let mut further: Vec<String> = Vec::new();
     for name in fields.iter().filter(|name| !has(name)) {
         if !further.contains(name) {

@@ -1,9 +1,10 @@
 //! A Parquet file with a plain schema: times in UTC, text, and the event's bytes. Text events are in `_raw`; what is
-//! not UTF-8 is in `_raw_bytes`, and one of the two is always null.
+//! not UTF-8 is in `_raw_bytes`, and one of the two is always null. Times are in microseconds, with which every reader can
+//! reckon, and once more in whole nanoseconds as numbers.
 
-use super::{Counts, Encoder, TEXTS, TIMES, column, further, raws, sequences, texts, time_type, times};
-use arrow::array::{Array, ArrayRef, BinaryBuilder, RecordBatch, StringBuilder};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use super::{Counts, Encoder, TEXTS, TIMES, column, further, raws, sequences, texts, times};
+use arrow::array::{Array, ArrayRef, BinaryBuilder, Int64Array, RecordBatch, StringBuilder, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -28,6 +29,13 @@ impl Write for Written {
     }
 }
 
+/// The names of [`TIMES`] in whole nanoseconds.
+const NANOS: [&str; 2] = ["_time_nanos", "_indextime_nanos"];
+
+fn micros() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
 /// Writes events as a Parquet file.
 pub struct Parquet {
     schema: SchemaRef,
@@ -47,7 +55,8 @@ impl Parquet {
     /// With these fields, as text, beside what every event has.
     pub fn new(fields: &[String]) -> Result<Self> {
         let fields = further(fields);
-        let mut columns: Vec<Field> = TIMES.iter().map(|name| Field::new(*name, time_type(), false)).collect();
+        let mut columns: Vec<Field> = TIMES.iter().map(|name| Field::new(*name, micros(), false)).collect();
+        columns.extend(NANOS.iter().map(|name| Field::new(*name, DataType::Int64, false)));
         columns.extend(TEXTS.iter().map(|name| Field::new(*name, DataType::Utf8, *name == "_problems")));
         columns.push(Field::new("_sequence", DataType::Int64, false));
         columns.push(Field::new("_raw", DataType::Utf8, true));
@@ -79,7 +88,12 @@ impl Parquet {
         self.held += bytes;
         let mut columns: Vec<ArrayRef> = Vec::new();
         for name in TIMES {
-            columns.push(Arc::new(times(batch, name)?));
+            let nanos = times(batch, name)?;
+            let whole = nanos.values().iter().map(|nanos| nanos.div_euclid(1_000));
+            columns.push(Arc::new(TimestampMicrosecondArray::from_iter_values(whole).with_timezone("UTC")));
+        }
+        for name in TIMES {
+            columns.push(Arc::new(Int64Array::from(times(batch, name)?.values().to_vec())));
         }
         for name in TEXTS {
             columns.push(Arc::new(texts(batch, name)?));

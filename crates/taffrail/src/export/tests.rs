@@ -94,7 +94,9 @@ fn parquet_files_hold_the_same() {
             assert_eq!(text.is_null(row), bytes.is_valid(row));
             back.push(if text.is_valid(row) { text.value(row).as_bytes().to_vec() } else { bytes.value(row).to_vec() });
         }
-        assert_eq!(times(&batch, "_time").expect("there").value(0), 1_700_000_000_123_456_789);
+        let nanos = column(&batch, "_time_nanos", &DataType::Int64).expect("there");
+        assert_eq!(nanos.as_primitive::<Int64Type>().value(0), 1_700_000_000_123_456_789);
+        assert_eq!(times(&batch, "_time").expect("there").value(0), 1_700_000_000_123_456_000);
         assert_eq!(texts(&batch, "user").expect("there").value(0), "u0");
     }
     assert_eq!(back, EVENTS);
