@@ -1,6 +1,7 @@
 //! Pages whose values are lines joined by line feeds; see `taffrail_pattern::lines` for why, and how they are searched.
 
-use super::decode::{self, Strings};
+use super::decode;
+use super::strings::Strings;
 use super::meta::{NodeMeta, Place};
 use super::{Blocks, decode::read_ints};
 use taffrail_base::{Error, Result};

@@ -56,6 +56,10 @@ pub struct ColumnMeta {
     pub first: u32,
     /// The number of the column among the node's shared ones, if it is one.
     pub shared: Option<u32>,
+    /// Which classes of bytes stand in the values of any page.
+    pub mask: u64,
+    /// Length of the longest value.
+    pub max_len: u32,
 }
 
 /// Rows of a pattern that stand in one page of a column.
@@ -72,6 +76,12 @@ pub struct Run {
 }
 
 impl ColumnMeta {
+    /// A column of these pages; its own for a pattern, or the rows from `first` on of a shared one.
+    pub fn new(pages: Arc<[PageMeta]>, shared: Option<(u32, u32)>) -> Self {
+        let (mask, max_len) = pages.iter().fold((0, 0), |(mask, len), page| (mask | page.mask, len.max(page.max_len)));
+        Self { pages, first: shared.map_or(0, |(_, first)| first), shared: shared.map(|(number, _)| number), mask, max_len }
+    }
+
     /// Where the `rows` rows of a pattern stand, in their order.
     pub fn runs(&self, rows: usize) -> Vec<Run> {
         let (mut runs, mut before, mut start) = (Vec::with_capacity(1), 0, 0);
@@ -373,13 +383,13 @@ fn pattern(reader: &mut Reader<'_>, depth: usize, version: u8, shared: &[Arc<[Pa
                 if paged(&pages) != u64::from(rows) {
                     return Err(reader.damaged(format_args!("a column of {} rows in a pattern of {rows}", paged(&pages))));
                 }
-                return Ok(ColumnMeta { pages, first: 0, shared: None });
+                return Ok(ColumnMeta::new(pages, None));
             };
             let at = usize::try_from(number).ok().filter(|at| *at < shared.len());
             let at = at.ok_or_else(|| reader.damaged(format_args!("there is no shared column {number}")))?;
             let first = u32::try_from(taken[at]).map_err(|_| reader.damaged("a shared column beyond 32 bits"))?;
             taken[at] += u64::from(rows);
-            Ok(ColumnMeta { pages: shared[at].clone(), first, shared: Some(at as u32) })
+            Ok(ColumnMeta::new(shared[at].clone(), Some((at as u32, first))))
         })
         .collect::<Result<_>>()?;
     Ok(PatternMeta { class, id, pattern, rows, columns })

@@ -14,6 +14,7 @@ pub(crate) mod lines;
 pub(crate) mod merge;
 pub(crate) mod meta;
 pub(crate) mod stamp;
+pub(crate) mod strings;
 pub(crate) mod summary;
 pub(crate) mod wire;
 
@@ -23,7 +24,7 @@ pub use encode::Learned;
 pub use merge::merge;
 
 use cursor::PatternCursor;
-use decode::{Strings, Values};
+use decode::Values;
 use meta::{Footer, PageMeta, Place};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
@@ -32,6 +33,7 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use taffrail_base::{Error, Result, Ulid, Vfs, VfsFile};
 use taffrail_event::{Origin, Timestamp};
+use strings::Strings;
 use wire::Reader;
 
 /// What every segment file begins with: the name and the format's version, here the newest.

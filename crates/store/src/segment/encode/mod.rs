@@ -123,7 +123,7 @@ fn columns(
         shared.extend(name.map(|_| pages.clone()));
         let mut first = 0;
         for (leaf, slot) in &plan.parts {
-            columns[*leaf][*slot] = Some(ColumnMeta { pages: pages.clone(), first, shared: name });
+            columns[*leaf][*slot] = Some(ColumnMeta::new(pages.clone(), name.map(|name| (name, first))));
             first += leaves[*leaf].rows.len() as u32;
         }
     }
