@@ -15,8 +15,8 @@ use taffrail_store::scan::Buckets;
 use taffrail_store::segment::{BlockCache, Segment, SegmentBuilder};
 use taffrail_store::{Column, CountField, Filter, Scan, ScanRequest, SegmentMeta, Store, StoreOptions, StoreSettings};
 
-/// Raw bytes of a segment.
-const SEGMENT_BYTES: usize = 32 * 1024 * 1024;
+/// Raw bytes of a segment, in MiB, unless `SEGMENT` says otherwise.
+const SEGMENT_MIB: usize = 32;
 
 struct NoFields;
 
@@ -130,6 +130,7 @@ fn encode(text: &[u8]) -> (Vec<Arc<Segment>>, Encoded) {
         peer: "".into(),
     };
     let (mut segments, mut files) = (Vec::new(), Vec::new());
+    let mib = std::env::var("SEGMENT").ok().and_then(|t| t.parse().ok()).unwrap_or(SEGMENT_MIB);
     let mut builder = SegmentBuilder::new("main", 0);
     let mut finish = |builder: SegmentBuilder| {
         let (bytes, meta) = builder
@@ -149,7 +150,7 @@ fn encode(text: &[u8]) -> (Vec<Arc<Segment>>, Encoded) {
         let number = batch.origin(&origin);
         batch.push(number, Timestamp(time), Problems::NONE, line);
         builder.push(batch.event(0));
-        if builder.raw_bytes() >= SEGMENT_BYTES || builder.events() >= SEGMENT_EVENTS_MAX {
+        if builder.raw_bytes() >= mib << 20 || builder.events() >= SEGMENT_EVENTS_MAX * mib / SEGMENT_MIB {
             finish(std::mem::replace(&mut builder, SegmentBuilder::new("main", 0)));
         }
     }

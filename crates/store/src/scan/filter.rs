@@ -161,9 +161,7 @@ impl<'b> SegmentScan<'b> {
             Prepared::All => Ok(Selection::All),
             Prepared::Nothing => Ok(Selection::None),
             Prepared::Term(term) => self.select_term(term, pattern),
-            Prepared::Regex(regex) => {
-                regex.in_pattern(&self.segment().footer().events.patterns[pattern], self.blocks, &|| self.cursor(pattern))
-            }
+            Prepared::Regex(regex) => self.select_regex(regex, pattern),
             Prepared::Origin(field, test) => self.select_origin(*field, test, pattern),
             Prepared::Field(name, test) => self.select_field(name, test, pattern),
             Prepared::And(all) => {
@@ -195,6 +193,11 @@ impl<'b> SegmentScan<'b> {
 
     fn select_term(&self, term: &PreparedTerm, pattern: usize) -> Result<Selection> {
         in_pattern(term, &self.segment().footer().events.patterns[pattern], &self.reading, &|| self.cursor(pattern))
+    }
+
+    /// The rows of a pattern that match an expression.
+    pub fn select_regex(&self, regex: &PreparedRegex, pattern: usize) -> Result<Selection> {
+        regex.in_pattern(&self.segment().footer().events.patterns[pattern], &self.reading, &|| self.cursor(pattern))
     }
 
     fn select_origin(&self, field: OriginField, test: &ValueTest, pattern: usize) -> Result<Selection> {

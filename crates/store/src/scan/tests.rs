@@ -198,9 +198,11 @@ fn brute(filter: &Filter, raw: &[u8], host: &str) -> bool {
 }
 
 /// Expressions with a group: some that are found on patterns, some that are not.
-const GROUPS: [&str; 10] = [
+const GROUPS: [&str; 12] = [
     r"for user (?<x>\S+) by",
     r"user=(?<x>[^ ]+)",
+    r"user=(?<x>[a-z0-9-]+)",
+    r"user=(?<x>[a-q]+)",
     r"uid=(?<x>[0-9]+)",
     r"^(?<x>\d+\.\d+)",
     r" (?<x>\w+)",

@@ -31,9 +31,9 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
+use strings::Strings;
 use taffrail_base::{Error, Result, Ulid, Vfs, VfsFile};
 use taffrail_event::{Origin, Timestamp};
-use strings::Strings;
 use wire::Reader;
 
 /// What every segment file begins with: the name and the format's version, here the newest.
