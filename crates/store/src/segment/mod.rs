@@ -8,6 +8,7 @@ pub(crate) mod cursor;
 pub(crate) mod decode;
 mod encode;
 mod fuse;
+pub(crate) mod hosts;
 mod inspect;
 pub(crate) mod ints;
 pub(crate) mod lines;
