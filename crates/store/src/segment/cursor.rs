@@ -118,7 +118,8 @@ impl<'b> PatternCursor<'b> {
         Ok(())
     }
 
-    fn write_one(&self, slot: usize, row: usize, time: i64, out: &mut Vec<u8>) -> Result<()> {
+    /// As [`PatternCursor::render_one`] of one slot.
+    pub fn write_one(&self, slot: usize, row: usize, time: i64, out: &mut Vec<u8>) -> Result<()> {
         let column = self.column(slot);
         let run = column.runs.partition_point(|run| run.start <= row) - 1;
         let place = column.runs[run];
