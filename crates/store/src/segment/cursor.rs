@@ -24,8 +24,8 @@ struct Column {
     asked: Cell<usize>,
 }
 
-/// Values of a column that are read one by one before whole pages are decoded.
-const SINGLE_READS_MAX: usize = 24;
+/// Values of a column that are read one by one before whole pages are decoded, which may have thousands of values.
+const SINGLE_READS_MAX: usize = 256;
 
 impl<'b> PatternCursor<'b> {
     /// A cursor over pattern `number`; nothing is read yet.
