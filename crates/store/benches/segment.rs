@@ -174,9 +174,7 @@ fn encode(text: &[u8]) -> (Vec<Arc<Segment>>, Encoded) {
     let mib = std::env::var("SEGMENT").ok().and_then(|t| t.parse().ok()).unwrap_or(SEGMENT_MIB);
     let mut builder = SegmentBuilder::new("main", 0);
     let mut finish = |builder: SegmentBuilder| {
-        let (bytes, meta) = builder
-            .finish(Ulid(segments.len() as u128), level())
-            .expect("encodes");
+        let (bytes, meta) = builder.finish(Ulid(segments.len() as u128), level()).expect("encodes");
         files.push((bytes.clone(), meta.clone()));
         segments.push(Segment::from_bytes(bytes, meta).expect("opens"));
     };

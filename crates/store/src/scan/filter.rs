@@ -154,21 +154,19 @@ impl<'b> SegmentScan<'b> {
         let origins = self.segment().origins();
         let number = match origins {
             [_] => 0,
-            _ => {
-                match (self.origins.get(), self.host_slot(pattern)) {
-                    (Some(numbers), _) => numbers[row],
-                    (None, None) => self.stream()?.0[row],
-                    (None, Some(slot)) => {
-                        let (numbers, lookup) = self.stream()?;
-                        let mut host = Vec::new();
-                        let found = {
-                            self.cursor(pattern).write_one(slot, at, hit.time, &mut host)?;
-                            lookup.find(numbers[row], &host)
-                        };
-                        found.ok_or_else(|| hosts::none(self.blocks))?
-                    }
+            _ => match (self.origins.get(), self.host_slot(pattern)) {
+                (Some(numbers), _) => numbers[row],
+                (None, None) => self.stream()?.0[row],
+                (None, Some(slot)) => {
+                    let (numbers, lookup) = self.stream()?;
+                    let mut host = Vec::new();
+                    let found = {
+                        self.cursor(pattern).write_one(slot, at, hit.time, &mut host)?;
+                        lookup.find(numbers[row], &host)
+                    };
+                    found.ok_or_else(|| hosts::none(self.blocks))?
                 }
-            }
+            },
         };
         Ok(&origins[number as usize])
     }

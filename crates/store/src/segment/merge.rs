@@ -7,8 +7,8 @@
 use super::blocks::BlockWriter;
 use super::cursor::PatternCursor;
 use super::encode::{self, Learned, Output, put_ints};
-use super::meta::{Footer, NodeMeta};
 use super::hosts::{self, Whose};
+use super::meta::{Footer, NodeMeta};
 use super::{Blocks, MAGIC, Segment, SegmentMeta, builder, summary};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -96,7 +96,8 @@ pub fn merge(segments: &[Arc<Segment>], id: Ulid, zstd_level: i32) -> Result<(Ve
     let origins = origins.iter().map(five).collect();
     let version = MAGIC[7];
     let blocks = written;
-    let footer = Footer { version, blocks, classes, origins, time, received, origin, problems, zones, hosts, dictionaries, events, sequence };
+    let footer =
+        Footer { version, blocks, classes, origins, time, received, origin, problems, zones, hosts, dictionaries, events, sequence };
     builder::put_footer(&footer, zstd_level, &mut file)?;
     let meta = SegmentMeta {
         id,
