@@ -13,7 +13,7 @@ mod words;
 
 pub use names::{SlotName, slot_names};
 
-use crate::bytes::same;
+use crate::bytes::{prefetch, same};
 use crate::pattern::{Pattern, Piece, SlotKind};
 use crate::split::Splitter;
 use hashbrown::HashTable;
@@ -45,6 +45,9 @@ const SPLIT_VARIETY_MAX: usize = 16;
 
 /// Rows from which the roles of a shape's positions are guessed.
 const SAMPLE_ROWS: usize = 256;
+
+/// How many lines ahead of the one that is looked at its memory is asked for.
+const LINES_AHEAD: usize = 8;
 
 /// Lines that share a pattern.
 #[derive(Debug)]
@@ -101,7 +104,10 @@ impl<'l> Grouped<'_, 'l> {
             return leaf.rows.iter().map(|row| self.lines[*row as usize]).for_each(|line| each(line, &mut whole(line)));
         };
         let shape = &self.shapes[shape as usize];
-        for (row, place) in leaf.rows.iter().zip(&leaf.places) {
+        for (at, (row, place)) in leaf.rows.iter().zip(&leaf.places).enumerate() {
+            if let Some(row) = leaf.rows.get(at + LINES_AHEAD) {
+                prefetch(self.lines[*row as usize]);
+            }
             let (line, tokens) = (self.lines[*row as usize], shape.tokens_of(*place));
             let mut places =
                 leaf.positions.iter().map(|position| tokens[*position as usize]).map(|(start, end)| (start.into(), end_in(line, end)));
@@ -345,7 +351,10 @@ impl<'l> Grouping<'_, 'l> {
         let first = part.places[0];
         let mut guessed: Vec<(usize, &[u8])> =
             candidates.iter().filter(|(variety, _)| *variety == 1).map(|(_, at)| (*at, self.token(first, *at))).collect();
-        for place in &part.places {
+        for (at, place) in part.places.iter().enumerate() {
+            if let Some(place) = part.places.get(at + LINES_AHEAD) {
+                prefetch(self.line(*place));
+            }
             let (line, tokens) = (self.line(*place), self.shape.tokens_of(*place));
             let agrees = |(position, word): &(usize, &[u8])| same(cut(line, tokens[*position]), word);
             if !guessed.iter().all(agrees) {
@@ -359,7 +368,11 @@ impl<'l> Grouping<'_, 'l> {
     /// The words of lines at a position; `None` when something else stands there too, or too many.
     fn words(&self, places: &[u32], position: usize, variety_max: usize) -> Option<Words<'l>> {
         let mut words = Words::new(places.len());
-        for place in places {
+        for (at, place) in places.iter().enumerate() {
+            if let Some(place) = places.get(at + LINES_AHEAD) {
+                let value = self.token(*place, position);
+                prefetch(&value[..value.len().min(1)]);
+            }
             let value = self.token(*place, position);
             if !words.push(value, variety_max, |value| self.is_word(position, value)) {
                 return None;
