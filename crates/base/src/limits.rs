@@ -23,9 +23,12 @@ pub const BATCH_EVENTS_MAX: usize = 65_536;
 /// two of each reader (one on its way, one being filled) are a few MiB.
 pub const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// Raw bytes a memory segment may hold before it is written out: with columns being built beside it,
-/// this keeps ingest below 256 MiB.
-pub const MEMORY_SEGMENT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Raw bytes a memory segment holds before it is written out, where nobody says otherwise. Four of them are in memory at
+/// most, of which two are built into columns side by side: this keeps ingest below 256 MiB. Merging makes large ones.
+pub const MEMORY_SEGMENT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Raw bytes that the settings may let a memory segment hold.
+pub const MEMORY_SEGMENT_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Events a segment may hold: row numbers are 32 bits, and a search works on one segment at a time.
 pub const SEGMENT_EVENTS_MAX: usize = 1_000_000;

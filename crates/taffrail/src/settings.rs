@@ -207,10 +207,10 @@ fn rules_of(retention: Option<&Age>, max_size: Option<&Size>, archive: Option<&A
 impl Default for StoreKnobs {
     fn default() -> Self {
         Self {
-            flush_bytes: limits::MEMORY_SEGMENT_BYTES_MAX,
+            flush_bytes: limits::MEMORY_SEGMENT_BYTES,
             flush_events: limits::SEGMENT_EVENTS_MAX,
             flush_age_seconds: limits::MEMORY_SEGMENT_AGE_SECONDS_MAX,
-            zstd_level: 3,
+            zstd_level: 1,
             merge: true,
             retention: None,
             max_size: None,

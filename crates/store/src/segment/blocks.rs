@@ -37,7 +37,7 @@ pub enum Kind {
 }
 
 /// How many levels text is compressed above numbers.
-const TEXT_LEVELS: i32 = 4;
+const TEXT_LEVELS: i32 = 2;
 
 /// Stands for a block until it is written.
 const UNWRITTEN: BlockMeta = BlockMeta { offset: 0, stored_len: 0, len: 0, crc32c: 0, compressed: false };

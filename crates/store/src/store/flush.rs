@@ -22,9 +22,15 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) struct Flusher {
     /// A change that must be committed before any other: it may already be, if its commit failed.
     pending: Option<Pending>,
-    /// What the columns of earlier segments taught.
-    learned: Learned,
+    /// What the columns of earlier segments taught, for each of those that build side by side.
+    learned: [Learned; BUILDERS],
 }
+
+/// Memory segments that are built side by side: building is most of what ingest costs.
+const BUILDERS: usize = 2;
+
+/// Files to be, with what the catalog needs of each.
+type Built = Vec<(Vec<u8>, SegmentMeta)>;
 
 struct Pending {
     change: CatalogChange,
@@ -99,46 +105,70 @@ impl Shared {
 
     fn build_all(&self, flusher: &mut Flusher) -> Result<()> {
         self.commit_pending(flusher)?;
+        // What is simulated happens in an order that depends on nothing else.
+        let builders = if self.settings.synchronous { 1 } else { BUILDERS };
         loop {
-            let Some(frozen) = self.state.lock().frozen.front().cloned() else { return Ok(()) };
-            // Only what the journal durably holds may enter the catalog.
-            self.settle_journal()?;
-            let metas = self.write_segments(&frozen, &mut flusher.learned)?;
-            flusher.pending = Some(Pending { change: self.change(Some((metas, &frozen))), flushes: true });
-            self.commit_pending(flusher)?;
+            let oldest: Vec<Frozen> = self.state.lock().frozen.iter().take(builders).cloned().collect();
+            if oldest.is_empty() {
+                return Ok(());
+            }
+            for (frozen, built) in oldest.iter().zip(self.build_side_by_side(&oldest, &mut flusher.learned)) {
+                // Only what the journal durably holds may enter the catalog.
+                self.settle_journal()?;
+                let metas = self.write_segments(built?)?;
+                debug_assert_eq!(metas.iter().map(|meta| meta.end_sequence).max(), Some(frozen.end));
+                flusher.pending = Some(Pending { change: self.change(Some((metas, frozen))), flushes: true });
+                self.commit_pending(flusher)?;
+            }
         }
+    }
+
+    fn build_side_by_side(&self, all: &[Frozen], learned: &mut [Learned]) -> Vec<Result<Built>> {
+        let work: Vec<(&Frozen, &mut Learned)> = all.iter().zip(learned).collect();
+        std::thread::scope(|scope| {
+            let mut work = work.into_iter();
+            let first = work.next();
+            // This thread builds as well.
+            let others: Vec<_> = work.map(|(frozen, learned)| scope.spawn(|| self.build_segments(frozen, learned))).collect();
+            let first = first.map(|(frozen, learned)| self.build_segments(frozen, learned));
+            let panicked = || Err(Error::new(ErrorKind::Bug, "building a segment panicked"));
+            first.into_iter().chain(others.into_iter().map(|other| other.join().unwrap_or_else(|_| panicked()))).collect()
+        })
     }
 
     fn settle_journal(&self) -> Result<()> {
         self.ingest.lock().as_mut().map_or(Ok(()), |ingest| ingest.journal.settle())
     }
 
-    /// Builds and writes the files, one for each range of time. Nothing names them until they are committed.
-    fn write_segments(&self, frozen: &Frozen, learned: &mut Learned) -> Result<Vec<SegmentMeta>> {
+    /// Builds the files, one for each range of time.
+    fn build_segments(&self, frozen: &Frozen, learned: &mut Learned) -> Result<Built> {
         let builder = frozen.segment.builder();
-        let ranges = late::ranges(builder.times());
-        let mut metas = Vec::with_capacity(ranges.len());
-        for (from, to) in ranges {
-            let id = Ulid::new(&*self.clock, &*self.random);
-            let build = || builder.finish_some(&|time| (from..=to).contains(&time), id, self.settings.zstd_level, learned);
-            // A bug in the encoding must not take the thread down that everybody waits for.
-            let built = catch_unwind(AssertUnwindSafe(build)).unwrap_or_else(|_| {
-                let what =
-                    format!("building a segment of index {} from event {} on panicked", frozen.index, frozen.segment.first_sequence());
-                Err(Error::new(ErrorKind::Bug, what).with_hint("please report it; the events are safe in the journal"))
-            });
-            match built.and_then(|(bytes, meta)| self.write_file(&bytes, &meta).map(|()| (bytes.len(), meta))) {
-                Ok((bytes, meta)) => {
-                    add(&self.counters.flushed_bytes, bytes);
-                    metas.push(meta);
-                }
-                Err(error) => {
-                    metas.iter().for_each(|meta| self.remove_file(meta));
-                    return Err(error);
-                }
+        let ranges = late::ranges(builder.times()).into_iter();
+        ranges
+            .map(|(from, to)| {
+                let id = Ulid::new(&*self.clock, &*self.random);
+                let build = || builder.finish_some(&|time| (from..=to).contains(&time), id, self.settings.zstd_level, learned);
+                // A bug in the encoding must not take the thread down that everybody waits for.
+                catch_unwind(AssertUnwindSafe(build)).unwrap_or_else(|_| {
+                    let what =
+                        format!("building a segment of index {} from event {} on panicked", frozen.index, frozen.segment.first_sequence());
+                    Err(Error::new(ErrorKind::Bug, what).with_hint("please report it; the events are safe in the journal"))
+                })
+            })
+            .collect()
+    }
+
+    /// Writes the files. Nothing names them until they are committed.
+    fn write_segments(&self, built: Built) -> Result<Vec<SegmentMeta>> {
+        let mut metas = Vec::with_capacity(built.len());
+        for (bytes, meta) in built {
+            if let Err(error) = self.write_file(&bytes, &meta) {
+                metas.iter().for_each(|meta| self.remove_file(meta));
+                return Err(error);
             }
+            add(&self.counters.flushed_bytes, bytes.len());
+            metas.push(meta);
         }
-        debug_assert_eq!(metas.iter().map(|meta| meta.end_sequence).max(), Some(frozen.end));
         Ok(metas)
     }
 

@@ -91,7 +91,7 @@ pub struct StoreSettings {
     pub flush_events: usize,
     /// Age of the oldest event of an index in memory at which they are written to a segment.
     pub flush_age_seconds: u64,
-    /// Compression level of segments.
+    /// Compression level of segments as they are first written; merged ones get a higher one.
     pub zstd_level: i32,
     /// Bytes of a journal file before the next is started.
     pub journal_file_bytes: u64,
@@ -115,10 +115,10 @@ pub struct StoreSettings {
 impl Default for StoreSettings {
     fn default() -> Self {
         Self {
-            flush_bytes: limits::MEMORY_SEGMENT_BYTES_MAX,
+            flush_bytes: limits::MEMORY_SEGMENT_BYTES,
             flush_events: limits::SEGMENT_EVENTS_MAX,
             flush_age_seconds: limits::MEMORY_SEGMENT_AGE_SECONDS_MAX,
-            zstd_level: 3,
+            zstd_level: 1,
             journal_file_bytes: limits::JOURNAL_FILE_BYTES_MAX,
             reserve_bytes: limits::DISK_RESERVE_BYTES,
             upkeep: false,
@@ -134,7 +134,7 @@ impl Default for StoreSettings {
 impl StoreSettings {
     /// Raw bytes in memory, those being written out included, at which appends wait.
     pub(super) fn memory_bytes_max(&self) -> usize {
-        self.flush_bytes.saturating_mul(2)
+        self.flush_bytes.saturating_mul(4)
     }
 
     /// Raw bytes of all indexes in memory at which the largest of them is written out.

@@ -21,6 +21,12 @@ const AFTER_FAILURE: Duration = Duration::from_secs(30);
 /// Bytes of unpacked blocks that merging keeps: the blocks that hold a column in all inputs, and its neighbours.
 const MERGE_CACHE_BYTES: usize = 16 * 1024 * 1024;
 
+/// How many levels merged segments are compressed above those that are written first: they are there to stay.
+const MERGED_LEVELS: i32 = 4;
+
+/// The highest level for them: beyond it, time grows and size does not shrink.
+const MERGED_LEVEL_MAX: i32 = 9;
+
 impl Shared {
     /// The thread.
     pub fn run_upkeep(&self) {
@@ -86,7 +92,7 @@ impl Shared {
         let build = || {
             let cache = Arc::new(BlockCache::new(MERGE_CACHE_BYTES));
             let opened = inputs.iter().map(|segment| segment.open_apart(&cache)).collect::<Result<Vec<_>>>()?;
-            segment::merge(&opened, id, self.settings.zstd_level)
+            segment::merge(&opened, id, (self.settings.zstd_level + MERGED_LEVELS).min(MERGED_LEVEL_MAX))
         };
         let (file, meta) = catch_unwind(AssertUnwindSafe(build)).unwrap_or_else(|_| {
             let what = format!("merging segment {} with {} others panicked", inputs[0].meta().id, inputs.len() - 1);
