@@ -11,7 +11,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("format", &["pattern", "event", "base"]),
     ("collect", &["format", "event", "base"]),
     ("store", &["pattern", "event", "base"]),
-    ("archive", &["store", "base"]),
+    // Events and patterns in its tests only.
+    ("archive", &["store", "pattern", "event", "base"]),
     ("evidence", &["base"]),
     ("query", &["store", "format", "pattern", "event", "base"]),
     ("detect", &["query", "pattern", "event", "base"]),
