@@ -4,7 +4,7 @@
 //! asked, and where what stands before and after is a breaker or the end. `*` stands for any bytes but major
 //! breakers. A term whose own first or last byte is a breaker needs no breaker beyond it.
 
-use memchr::{memchr_iter, memchr2_iter};
+use memchr::{memchr_iter, memchr2_iter, memmem};
 use regex::bytes::{Regex, RegexBuilder};
 
 /// A search term as typed.
@@ -97,6 +97,8 @@ struct Finder {
     needle: Vec<u8>,
     folded: bool,
     rare_at: usize,
+    /// Finds the needle in text without upper case letters, if case is ignored.
+    many: memmem::Finder<'static>,
 }
 
 /// How often a byte stands in logs, roughly: the lower the rarer. Only relative order matters.
@@ -115,7 +117,21 @@ impl Finder {
     fn new(needle: &[u8], folded: bool) -> Self {
         let needle = if folded { needle.to_ascii_lowercase() } else { needle.to_vec() };
         let rare_at = (0..needle.len()).min_by_key(|at| commonness(needle[*at])).unwrap_or(0);
-        Self { needle, folded, rare_at }
+        // Without letters there is no case.
+        let folded = folded && needle.iter().any(u8::is_ascii_alphabetic);
+        let many = memmem::Finder::new(&needle).into_owned();
+        Self { needle, folded, rare_at, many }
+    }
+
+    /// Calls `each` with the start and end of every place where the needle stands in a long text, which says where to
+    /// look on.
+    fn each(&self, bytes: &[u8], mut each: impl FnMut(usize, usize) -> usize) {
+        let lowered = if self.folded { Some(bytes.to_ascii_lowercase()) } else { None };
+        let bytes = lowered.as_deref().unwrap_or(bytes);
+        let mut from = 0;
+        while let Some(start) = bytes.get(from..).and_then(|rest| self.many.find(rest)) {
+            from = each(from + start, from + start + self.needle.len());
+        }
     }
 
     fn stands_at(&self, bytes: &[u8], start: usize) -> bool {
@@ -188,14 +204,38 @@ impl TermMatcher {
         }
     }
 
-    /// The first place at or after `from` where a literal of the term stands, whatever is around it; every match
-    /// has one. `None` in the outer option where no literal can be looked for as it is.
-    pub fn find_literal(&self, bytes: &[u8], from: usize) -> Option<Option<(usize, usize)>> {
-        let finder = match &self.0 {
-            Matcher::Literal { finder, .. } | Matcher::Wildcard { prefilter: Some(finder), .. } => finder,
-            _ => return None,
-        };
-        Some(finder.find(bytes, from, |_| true).map(|start| (start, start + finder.needle.len())))
+    /// A literal that every match of the term holds, where one can be looked for as it is.
+    fn literal(&self) -> Option<&Finder> {
+        match &self.0 {
+            Matcher::Literal { finder, .. } | Matcher::Wildcard { prefilter: Some(finder), .. } => Some(finder),
+            _ => None,
+        }
+    }
+
+    /// Whether there is a literal for [`TermMatcher::each_literal`].
+    pub fn has_literal(&self) -> bool {
+        self.literal().is_some()
+    }
+
+    /// Calls `each` with the start and end of every place of a long text where a literal of the term stands, whatever is
+    /// around it; every match has one. What it gives is where to look on, beyond the start.
+    pub fn each_literal(&self, bytes: &[u8], each: impl FnMut(usize, usize) -> usize) {
+        if let Some(finder) = self.literal() {
+            finder.each(bytes, each);
+        }
+    }
+
+    /// Whether a match can begin in `before`, which stands right before other bytes, and end in these; or begin in other
+    /// bytes and end in `after`.
+    pub fn may_cross(&self, before: &[u8], after: &[u8]) -> bool {
+        let Some(finder) = self.literal() else { return true };
+        let needle = &finder.needle;
+        let same = |a: &[u8], b: &[u8]| if finder.folded { a.eq_ignore_ascii_case(b) } else { a == b };
+        (1..needle.len()).any(|at| {
+            let (first, second) = needle.split_at(at);
+            before.len() >= first.len() && same(&before[before.len() - first.len()..], first)
+                || after.len() >= second.len() && same(&after[..second.len()], second)
+        })
     }
 
     /// The first place at or after `from` where it stands, as start and end; for marking matches.

@@ -8,6 +8,7 @@ mod counts;
 mod filter;
 mod lines;
 mod missing;
+mod nibbles;
 mod plan;
 mod rows;
 mod salvage;

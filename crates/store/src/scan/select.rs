@@ -29,9 +29,51 @@ impl Bits {
         self.words[row / 64] |= 1 << (row % 64);
     }
 
+    /// Sets the bits of the rows `from` to `to`.
+    pub fn set_range(&mut self, from: usize, to: usize) {
+        let mut at = from;
+        while at < to {
+            let end = to.min((at / 64 + 1) * 64);
+            self.words[at / 64] |= u64::MAX >> (64 - (end - at)) << (at % 64);
+            at = end;
+        }
+    }
+
+    /// Sets the bits of `rows` rows from `to` on that `other` has from `from` on.
+    pub fn set_from(&mut self, to: usize, other: &Self, from: usize, rows: usize) {
+        let mut done = 0;
+        while done < rows {
+            let (at, source) = (to + done, from + done);
+            let taken = (rows - done).min(64 - at % 64);
+            let low = other.words[source / 64] >> (source % 64);
+            let high = match source % 64 {
+                0 => 0,
+                shift => other.words.get(source / 64 + 1).map_or(0, |word| word << (64 - shift)),
+            };
+            self.words[at / 64] |= ((low | high) & (u64::MAX >> (64 - taken))) << (at % 64);
+            done += taken;
+        }
+    }
+
     /// Whether a row's bit is set.
     pub fn holds(&self, row: usize) -> bool {
         self.words[row / 64] & (1 << (row % 64)) != 0
+    }
+
+    /// Whether a bit of rows `from` to `to`, both included, is set.
+    pub fn any_within(&self, (from, to): (i64, i64)) -> bool {
+        let (Ok(from), Ok(to)) = (usize::try_from(from.max(0)), usize::try_from(to)) else { return false };
+        let to = to.min(self.rows.saturating_sub(1));
+        (from / 64..self.words.len().min(to / 64 + 1)).any(|at| {
+            let above = if at == from / 64 { u64::MAX << (from % 64) } else { u64::MAX };
+            let below = if at == to / 64 { u64::MAX >> (63 - to % 64) } else { u64::MAX };
+            self.words[at] & above & below != 0
+        })
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.rows
     }
 
     /// How many bits are set.
@@ -55,13 +97,8 @@ impl Bits {
 impl Selection {
     /// The rows for which `test` holds.
     pub fn of(rows: usize, mut test: impl FnMut(usize) -> bool) -> Self {
-        let mut bits = Bits::new(rows);
-        for row in 0..rows {
-            if test(row) {
-                bits.set(row);
-            }
-        }
-        Self::from_bits(bits)
+        let word = |first: usize| (first..rows.min(first + 64)).fold(0, |word, row| word | u64::from(test(row)) << (row - first));
+        Self::from_bits(Bits { words: (0..rows).step_by(64).map(word).collect(), rows })
     }
 
     /// All or none.
@@ -88,7 +125,6 @@ impl Selection {
     }
 
     /// Whether a row is selected.
-    #[cfg(test)]
     pub fn holds(&self, row: usize) -> bool {
         match self {
             Self::None => false,
@@ -170,6 +206,31 @@ mod tests {
                 prop_assert_eq!(not.holds(row), !a[row]);
             }
             prop_assert_eq!(and.iter(rows).count(), and.count(rows));
+        }
+
+        #[test]
+        fn ranges_are_set_and_copied(
+            a in prop::collection::vec(any::<bool>(), 1..300), to in 0usize..100, from in 0usize..300, len in 0usize..300,
+        ) {
+            let mut source = Bits::new(a.len());
+            (0..a.len()).filter(|row| a[*row]).for_each(|row| source.set(row));
+            let from = from.min(a.len());
+            let len = len.min(a.len() - from);
+            let mut copied = Bits::new(500);
+            copied.set_range(450, 450 + to % 50);
+            copied.set_from(to, &source, from, len);
+            for row in 0..500 {
+                let expected = (450..450 + to % 50).contains(&row) || ((to..to + len).contains(&row) && a[from + row - to]);
+                prop_assert_eq!(copied.holds(row), expected, "{}", row);
+            }
+        }
+
+        #[test]
+        fn ranges_of_bits_are_looked_at(set in prop::collection::vec(0usize..300, 0..4), from in -5i64..310, len in 0i64..310) {
+            let mut bits = Bits::new(300);
+            set.iter().for_each(|row| bits.set(*row));
+            let range = from..=from + len;
+            prop_assert_eq!(bits.any_within((from, from + len)), set.iter().any(|row| range.contains(&(*row as i64))));
         }
     }
 }

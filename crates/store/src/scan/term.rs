@@ -2,10 +2,10 @@
 //! themselves, then on distinct values, last on rows.
 
 use super::select::{Bits, Selection};
-use super::values::{self, Numeric};
+use super::values::{self, Spellings};
 use super::walk::{Pages, Walker};
 use crate::segment::cursor::PatternCursor;
-use crate::segment::decode::{RunValues, Strings, Values, order, render, rows_by_pattern};
+use crate::segment::decode::{self, RunValues, Values, order, render, rows_by_pattern};
 use crate::segment::meta::{Body, NodeMeta, PageMeta, PatternMeta, Run};
 use crate::segment::{Blocks, stamp};
 use parking_lot::Mutex;
@@ -33,7 +33,7 @@ pub struct PreparedTerm {
     tokens: Vec<Vec<u8>>,
     /// Whether a match lies within one token of the splitter.
     within_token: bool,
-    numeric: Option<Numeric>,
+    spellings: Spellings,
     /// The longest run of digits that every match has.
     digits: usize,
     /// Terms within one token of which every match of this one holds all.
@@ -60,7 +60,7 @@ impl PreparedTerm {
             tokens: if ascii { whole_tokens(term) } else { Vec::new() },
             within_token,
             digits: if ascii { longest_digits(&literals) } else { 0 },
-            numeric: if within_token { Numeric::of(term) } else { None },
+            spellings: if within_token { Spellings::of(term) } else { Spellings::default() },
             parts: if within_token || !ascii { Vec::new() } else { parts(term) },
             walker: if within_token { None } else { Automaton::of_term(term).map(|automaton| Walker::new(automaton, false)) },
             texts: Mutex::default(),
@@ -89,7 +89,7 @@ impl PreparedTerm {
         if self.mask & !page.mask != 0 || self.len > page.max_len as usize {
             return Ok(false);
         }
-        if self.numeric.as_ref().is_some_and(|numeric| !numeric.may_be_in(&page.body, page.range)) {
+        if !self.spellings.may_be_in(&page.body, page.range) {
             return Ok(false);
         }
         if let Body::Time { layout, .. } = &page.body
@@ -110,8 +110,34 @@ impl PreparedTerm {
         if self.in_text(meta) {
             return Ok(true);
         }
-        for page in meta.columns.iter().flat_map(|column| column.pages.iter()) {
-            if self.may_be_in(page, blocks)? {
+        for column in &meta.columns {
+            if self.mask & !column.mask != 0 || self.len > column.max_len as usize {
+                continue;
+            }
+            for page in column.pages.iter() {
+                if self.may_be_in_parts(page, blocks)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// As [`PreparedTerm::may_be_in`], looking at what a page refers to as well.
+    fn may_be_in_parts(&self, page: &PageMeta, blocks: &Blocks<'_>) -> Result<bool> {
+        if !self.may_be_in(page, blocks)? {
+            return Ok(false);
+        }
+        let node = match &page.body {
+            Body::Nested(node) => node,
+            Body::Lines(lines) => &lines.list,
+            Body::Shared { dictionary, .. } => {
+                return self.may_be_in(&blocks.segment().footer().dictionaries[*dictionary as usize], blocks);
+            }
+            _ => return Ok(true),
+        };
+        for pattern in &node.patterns {
+            if self.is_possible(pattern, blocks)? {
                 return Ok(true);
             }
         }
@@ -123,13 +149,14 @@ impl PreparedTerm {
 pub struct Reading<'a, 'b> {
     blocks: &'a Blocks<'b>,
     pages: RefCell<FxHashMap<(*const PreparedTerm, *const PageMeta), Rc<Selection>>>,
-    entries: RefCell<FxHashMap<(*const PreparedTerm, *const Strings), Rc<Selection>>>,
+    /// By number of the segment's dictionary.
+    dictionaries: RefCell<FxHashMap<(*const PreparedTerm, u32), Rc<Selection>>>,
 }
 
 impl<'a, 'b> Reading<'a, 'b> {
     /// Nothing found yet.
     pub fn new(blocks: &'a Blocks<'b>) -> Self {
-        Self { blocks, pages: RefCell::default(), entries: RefCell::default() }
+        Self { blocks, pages: RefCell::default(), dictionaries: RefCell::default() }
     }
 
     /// The segment's blocks.
@@ -137,18 +164,16 @@ impl<'a, 'b> Reading<'a, 'b> {
         self.blocks
     }
 
-    /// The entries of a dictionary that match.
-    fn entries(&self, term: &PreparedTerm, strings: &Rc<Strings>) -> Rc<Selection> {
-        // The segment's dictionaries live as long as its blocks; others are only asked here while they live.
-        let key = (std::ptr::from_ref(term), Rc::as_ptr(strings));
-        if let Some(found) = self.entries.borrow().get(&key) {
-            return found.clone();
+    /// The entries of one of the segment's dictionaries that match.
+    fn dictionary(&self, term: &PreparedTerm, number: u32) -> Result<Rc<Selection>> {
+        let key = (std::ptr::from_ref(term), number);
+        if let Some(found) = self.dictionaries.borrow().get(&key) {
+            return Ok(found.clone());
         }
-        let found = Rc::new(values::strings(&term.matcher, strings));
-        if Rc::strong_count(strings) > 1 {
-            self.entries.borrow_mut().insert(key, found.clone());
-        }
-        found
+        let page = &self.blocks.segment().footer().dictionaries[number as usize];
+        let found = Rc::new(in_page(term, page, self, &|| self.blocks.page(page))?);
+        self.dictionaries.borrow_mut().insert(key, found.clone());
+        Ok(found)
     }
 }
 
@@ -197,15 +222,33 @@ impl PreparedRegex {
         self.regex.is_match(&String::from_utf8_lossy(raw))
     }
 
+    /// The group `name` of the first match in an event.
+    pub fn group(&self, raw: &[u8], name: &str) -> Option<String> {
+        let text = String::from_utf8_lossy(raw);
+        self.regex.captures(&text).and_then(|captures| captures.name(name)).map(|group| group.as_str().to_owned())
+    }
+
+    /// Whether a row of the pattern can match, as far as its texts and its pages' stamps and filters say.
+    pub fn is_possible(&self, meta: &PatternMeta, blocks: &Blocks<'_>) -> Result<bool> {
+        for part in &self.parts {
+            if !part.is_possible(meta, blocks)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The rows of a segment's pattern whose events match.
     pub fn in_pattern<'c, 'b: 'c>(
         &self,
         meta: &PatternMeta,
-        blocks: &Blocks<'_>,
+        reading: &Reading<'_, '_>,
         cursor: &dyn Fn() -> &'c PatternCursor<'b>,
     ) -> Result<Selection> {
+        let blocks = reading.blocks;
+        // Looking for a text in columns takes less than walking through them.
         for part in &self.parts {
-            if !part.is_possible(meta, blocks)? {
+            if !part.is_possible(meta, blocks)? || in_pattern(part, meta, reading, cursor)? == Selection::None {
                 return Ok(Selection::None);
             }
         }
@@ -301,7 +344,7 @@ fn in_column(
     read: &dyn Fn(usize, &Run) -> Result<Rc<Values>>,
 ) -> Result<Selection> {
     let column = &meta.columns[slot];
-    if !column.pages.iter().any(|page| term.mask & !page.mask == 0 && term.len <= page.max_len as usize) {
+    if term.mask & !column.mask != 0 || term.len > column.max_len as usize {
         return Ok(Selection::None);
     }
     let rows = meta.rows as usize;
@@ -337,7 +380,17 @@ fn in_page(term: &PreparedTerm, page: &PageMeta, reading: &Reading<'_, '_>, read
         Body::Constant(value) => Selection::all_if(term.matches(value)),
         Body::Nested(node) => in_node(term, node, reading)?,
         Body::Lines(lines) if term.within_token => super::lines::rows(term, lines, page.rows as usize, reading)?,
-        _ => values::rows(&term.matcher, term.numeric.as_ref(), &*read()?, &|strings| reading.entries(term, strings)),
+        // The different values are asked first: where none matches, the rows' numbers need not be read.
+        Body::Shared { dictionary, .. } => match &*reading.dictionary(term, *dictionary)? {
+            Selection::Some(hits) if page.range.is_some_and(|range| !hits.any_within(range)) => Selection::None,
+            hits => values::of_entries(hits, page, reading.blocks)?,
+        },
+        Body::Dictionary { .. } => {
+            let hits = values::strings(&term.matcher, &decode::entries(reading.blocks, page)?);
+            values::of_entries(&hits, page, reading.blocks)?
+        }
+        body if !values::may_be_in_text(&term.matcher, body, reading.blocks)? => Selection::None,
+        _ => values::rows(&term.matcher, &term.spellings, &*read()?),
     })
 }
 
@@ -346,12 +399,10 @@ fn merge(bits: &mut Option<Bits>, found: &Selection, run: &Run, rows: usize) {
     match found {
         Selection::None => {}
         Selection::All => {
-            let bits = bits.get_or_insert_with(|| Bits::new(rows));
-            (run.start..run.start + run.rows).for_each(|row| bits.set(row));
+            bits.get_or_insert_with(|| Bits::new(rows)).set_range(run.start, run.start + run.rows);
         }
         Selection::Some(found) => {
-            let bits = bits.get_or_insert_with(|| Bits::new(rows));
-            (0..run.rows).filter(|row| found.holds(run.skip + row)).for_each(|row| bits.set(run.start + row));
+            bits.get_or_insert_with(|| Bits::new(rows)).set_from(run.start, found, run.skip, run.rows);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Turns pages back into values.
 
+use super::ints::Coded;
 use super::meta::{Body, ColumnMeta, NodeMeta, PageMeta, PatternMeta, Place, Run};
+use super::strings::{HexValues, Strings, Text};
 use super::wire::Reader;
 use super::{Block, Blocks, ints};
 use std::rc::Rc;
@@ -9,60 +11,6 @@ use taffrail_base::limits::PAGE_VALUES_BYTES_MAX;
 use taffrail_base::{Error, Result};
 use taffrail_pattern::split::time::{self, Layout};
 use taffrail_pattern::{Pattern, Piece};
-
-/// Byte strings one after the other.
-#[derive(Clone, Debug, Default)]
-pub struct Strings {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Strings {
-    /// Number `at`.
-    pub fn get(&self, at: usize) -> &[u8] {
-        let start = if at == 0 { 0 } else { self.ends[at - 1] };
-        &self.bytes[start..self.ends[at]]
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// All, one after the other.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Which one holds the byte at `at` of all.
-    pub fn holder(&self, at: usize) -> usize {
-        self.ends.partition_point(|end| *end <= at)
-    }
-
-    /// Where number `at` ends among all.
-    pub fn end(&self, at: usize) -> usize {
-        self.ends[at]
-    }
-
-    /// Adds one that `write` appends to the bytes.
-    pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.bytes);
-        self.ends.push(self.bytes.len());
-    }
-
-    fn split(bytes: &[u8], lengths: &[i64], place: &str) -> Result<Self> {
-        let mut end = 0usize;
-        let mut ends = Vec::with_capacity(lengths.len());
-        for length in lengths {
-            end = usize::try_from(*length).ok().and_then(|len| end.checked_add(len)).unwrap_or(usize::MAX);
-            ends.push(end);
-        }
-        if end != bytes.len() {
-            return Err(Error::corrupt(place, format_args!("lengths add up to {end}, not to {}", bytes.len())));
-        }
-        Ok(Self { bytes: bytes.to_vec(), ends })
-    }
-}
 
 /// How numbers are spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,51 +59,6 @@ pub fn decimal_unit(scale: u8) -> i64 {
     10i64.pow(u32::from(scale).min(18))
 }
 
-/// Hexadecimal digits as bytes, all of one length.
-#[derive(Debug)]
-pub struct HexValues {
-    bytes: Vec<u8>,
-    /// Bytes of a value: half its digits.
-    pub width: usize,
-    /// Whether the digits are upper case.
-    pub upper: bool,
-    rows: usize,
-}
-
-impl HexValues {
-    /// The bytes of row `at`.
-    pub fn get(&self, at: usize) -> &[u8] {
-        &self.bytes[at * self.width..(at + 1) * self.width]
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.rows
-    }
-
-    fn spell(&self, bytes: &[u8], out: &mut Vec<u8>) {
-        let digits: &[u8; 16] = if self.upper { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
-        out.extend(bytes.iter().flat_map(|byte| [digits[(byte >> 4) as usize], digits[(byte & 15) as usize]]));
-    }
-
-    /// Appends the first value.
-    fn spell_only(&self, out: &mut Vec<u8>) {
-        self.spell(self.get(0), out);
-    }
-
-    fn spell_uuid(&self, at: usize, out: &mut Vec<u8>) {
-        for (number, range) in UUID_PARTS.into_iter().enumerate() {
-            if number > 0 {
-                out.push(b'-');
-            }
-            self.spell(&self.get(at)[range], out);
-        }
-    }
-}
-
-/// The bytes between the hyphens of a UUID.
-pub const UUID_PARTS: [std::ops::Range<usize>; 5] = [0..4, 4..6, 6..8, 8..10, 10..16];
-
 /// A page's values. Numbers are spelled when somebody asks for their text.
 #[derive(Debug)]
 pub enum Values {
@@ -183,7 +86,7 @@ impl Values {
             Self::Dictionary(entries, numbers) => out.extend_from_slice(entries.get(numbers[at] as usize)),
             Self::Each(values) => out.extend_from_slice(values.get(at)),
             Self::Numbers(spelling, numbers) => spelling.spell(numbers[at], out),
-            Self::Hex(values) => values.spell(values.get(at), out),
+            Self::Hex(values) => values.spell(at, out),
             Self::Uuid(values) => values.spell_uuid(at, out),
             Self::Affix(prefix, inner, suffix) => {
                 out.extend_from_slice(prefix);
@@ -214,7 +117,7 @@ impl Values {
             Self::Dictionary(_, numbers) => numbers.len(),
             Self::Each(values) => values.len(),
             Self::Numbers(_, numbers) => numbers.len(),
-            Self::Hex(values) | Self::Uuid(values) => values.rows,
+            Self::Hex(values) | Self::Uuid(values) => values.len(),
             Self::Affix(_, inner, _) => inner.len(),
         }
     }
@@ -230,6 +133,17 @@ pub fn read_ints(blocks: &Blocks<'_>, place: Place, count: usize) -> Result<Vec<
         return Err(reader.damaged("bytes after the last integer"));
     }
     Ok(values)
+}
+
+/// Calls back with the integers at a place, as they are stored where that is simple.
+pub fn with_ints<T>(blocks: &Blocks<'_>, place: Place, count: usize, each: impl FnOnce(Coded<'_>) -> T) -> Result<T> {
+    let block = blocks.get(place)?;
+    let mut reader = Reader::new(block.range(place)?, blocks.name());
+    let coded = ints::coded(&mut reader, count)?;
+    if !reader.is_empty() {
+        return Err(reader.damaged("bytes after the last integer"));
+    }
+    Ok(each(coded))
 }
 
 /// A page's values; `times` are the event times of its rows, for pages that refer to them.
@@ -255,21 +169,14 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
             Ok(Values::Numbers(Spelling::Time(layout), nanos))
         }
         Body::Dictionary { count, lengths, bytes, numbers } => {
-            // Entries without bytes would otherwise cost memory that nothing in the file pays for.
             if *count as usize > rows {
-                return Err(damaged("a dictionary of more entries than rows"));
+                return Err(damaged(MORE_ENTRIES));
             }
-            let lengths = read_ints(blocks, *lengths, *count as usize)?;
-            let block = blocks.get(*bytes)?;
-            let entries = Strings::split(block.range(*bytes)?, &lengths, blocks.name())?;
+            let entries = plain(blocks, *lengths, *bytes, *count as usize)?;
             let numbers = dictionary_numbers(blocks, *numbers, rows, entries.len())?;
             Ok(Values::Dictionary(Rc::new(entries), numbers))
         }
-        Body::Plain { lengths, bytes } => {
-            let lengths = read_ints(blocks, *lengths, rows)?;
-            let block = blocks.get(*bytes)?;
-            Ok(Values::Each(Strings::split(block.range(*bytes)?, &lengths, blocks.name())?))
-        }
+        Body::Plain { lengths, bytes } => plain(blocks, *lengths, *bytes, rows).map(Values::Each),
         Body::Affix { prefix, suffix, inner } => {
             let inner = self::body(blocks, inner, rows, times)?;
             Ok(Values::Affix(prefix.clone(), Box::new(inner), suffix.clone()))
@@ -284,6 +191,42 @@ fn body(blocks: &Blocks<'_>, body: &Body, rows: usize, times: &dyn Fn() -> Resul
         }
     }
 }
+
+fn plain(blocks: &Blocks<'_>, lengths: Place, bytes: Place, count: usize) -> Result<Strings> {
+    let text = Text::of(blocks.get(bytes)?, bytes)?;
+    with_ints(blocks, lengths, count, |lengths| match lengths {
+        Coded::Bytes { base, low, high: None } => Strings::split(text, low.iter().map(|low| base + i64::from(*low)), blocks.name()),
+        lengths => Strings::split(text, lengths.each().into_iter(), blocks.name()),
+    })?
+}
+
+/// The different values of a page that is a dictionary of its own; none of another.
+pub fn entries(blocks: &Blocks<'_>, page: &PageMeta) -> Result<Strings> {
+    match &page.body {
+        Body::Dictionary { count, .. } if *count > page.rows => Err(Error::corrupt(blocks.name(), MORE_ENTRIES)),
+        Body::Dictionary { count, lengths, bytes, .. } => plain(blocks, *lengths, *bytes, *count as usize),
+        _ => Ok(Strings::default()),
+    }
+}
+
+/// The text of a page's values one after the other, where it is stored so, and what stands before and after each value;
+/// of a dictionary, the text of its entries.
+pub fn text<'p>(blocks: &Blocks<'_>, body: &'p Body) -> Result<Option<(&'p [u8], Text, &'p [u8])>> {
+    Ok(match body {
+        Body::Plain { bytes, .. } | Body::Dictionary { bytes, .. } => Some((&[], Text::of(blocks.get(*bytes)?, *bytes)?, &[])),
+        Body::Affix { prefix, suffix, inner } => match &**inner {
+            Body::Plain { bytes, .. } => Some((prefix, Text::of(blocks.get(*bytes)?, *bytes)?, suffix)),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// What is said of such a number.
+pub const BEYOND_DICTIONARY: &str = "a number beyond the dictionary";
+
+/// Entries without bytes would otherwise cost memory that nothing in the file pays for.
+const MORE_ENTRIES: &str = "a dictionary of more entries than rows";
 
 /// Appends the value in row `at` of a page without decoding the others; `time` is the event's, where it is known.
 /// `false` where the page has to be decoded as a whole.
@@ -321,13 +264,13 @@ pub fn one(blocks: &Blocks<'_>, body: &Body, rows: usize, at: usize, time: Optio
         }
         Body::Dictionary { count, lengths, bytes, numbers } => {
             let entry = usize::try_from(number(*numbers, rows, at)?).ok().filter(|entry| *entry < *count as usize);
-            let entry = entry.ok_or_else(|| Error::corrupt(blocks.name(), "a number beyond the dictionary"))?;
+            let entry = entry.ok_or_else(|| Error::corrupt(blocks.name(), BEYOND_DICTIONARY))?;
             string(*lengths, *bytes, *count as usize, entry, out)?;
         }
         Body::Shared { dictionary, numbers } => {
             let page = &blocks.segment().footer().dictionaries[*dictionary as usize];
             let entry = usize::try_from(number(*numbers, rows, at)?).ok().filter(|entry| *entry < page.rows as usize);
-            let entry = entry.ok_or_else(|| Error::corrupt(blocks.name(), "a number beyond the dictionary"))?;
+            let entry = entry.ok_or_else(|| Error::corrupt(blocks.name(), BEYOND_DICTIONARY))?;
             return one(blocks, &page.body, page.rows as usize, entry, None, out);
         }
         Body::Plain { lengths, bytes } => string(*lengths, *bytes, rows, at, out)?,
@@ -339,7 +282,7 @@ pub fn one(blocks: &Blocks<'_>, body: &Body, rows: usize, at: usize, time: Optio
             }
             out.extend_from_slice(suffix);
         }
-        Body::Hex { len, upper, bytes } => hex_one(blocks, *len as usize / 2, *upper, *bytes, at)?.spell_only(out),
+        Body::Hex { len, upper, bytes } => hex_one(blocks, *len as usize / 2, *upper, *bytes, at)?.spell(0, out),
         Body::Uuid { upper, bytes } => hex_one(blocks, 16, *upper, *bytes, at)?.spell_uuid(0, out),
         Body::Nested(_) | Body::Lines(_) => return Ok(false),
     }
@@ -348,8 +291,11 @@ pub fn one(blocks: &Blocks<'_>, body: &Body, rows: usize, at: usize, time: Optio
 
 fn dictionary_numbers(blocks: &Blocks<'_>, place: Place, rows: usize, entries: usize) -> Result<Vec<u32>> {
     let number = |n: i64| usize::try_from(n).ok().filter(|n| *n < entries).map(|n| n as u32);
-    let beyond = || Error::corrupt(blocks.name(), "a number beyond the dictionary");
-    read_ints(blocks, place, rows)?.into_iter().map(|n| number(n).ok_or_else(beyond)).collect()
+    let beyond = || Error::corrupt(blocks.name(), BEYOND_DICTIONARY);
+    with_ints(blocks, place, rows, |numbers| match numbers {
+        Coded::Bytes { base, low, high: None } => low.iter().map(|low| number(base + i64::from(*low)).ok_or_else(beyond)).collect(),
+        numbers => numbers.each().into_iter().map(|n| number(n).ok_or_else(beyond)).collect(),
+    })?
 }
 
 /// The entries of a page as strings, each row one.
@@ -366,19 +312,16 @@ pub fn strings(values: Values) -> Strings {
 
 fn hex_one(blocks: &Blocks<'_>, width: usize, upper: bool, place: Place, at: usize) -> Result<HexValues> {
     let block = blocks.get(place)?;
-    let bytes = block.range(place)?.get(at * width..(at + 1) * width);
-    let bytes = bytes.ok_or_else(|| Error::corrupt(blocks.name(), "hexadecimal digits of another number"))?.to_vec();
-    Ok(HexValues { bytes, width, upper, rows: 1 })
+    let digits = block.range(place)?.get(at * width..(at + 1) * width).map(|bytes| Text::Own(bytes.to_vec()));
+    digits.and_then(|digits| HexValues::new(digits, width, upper, 1)).ok_or_else(|| Error::corrupt(blocks.name(), OTHER_DIGITS))
 }
 
 fn hex(blocks: &Blocks<'_>, len: usize, upper: bool, place: Place, rows: usize) -> Result<HexValues> {
-    let block = blocks.get(place)?;
-    let bytes = block.range(place)?;
-    if rows.checked_mul(len / 2) != Some(bytes.len()) {
-        return Err(Error::corrupt(blocks.name(), "hexadecimal digits of another number"));
-    }
-    Ok(HexValues { bytes: bytes.to_vec(), width: len / 2, upper, rows })
+    let text = Text::of(blocks.get(place)?, place)?;
+    HexValues::new(text, len / 2, upper, rows).ok_or_else(|| Error::corrupt(blocks.name(), OTHER_DIGITS))
 }
+
+const OTHER_DIGITS: &str = "hexadecimal digits of another number";
 
 fn padded(value: i64, width: usize, out: &mut Vec<u8>) {
     let mut digits = [b'0'; 20];
@@ -472,7 +415,7 @@ pub fn nested(blocks: &Blocks<'_>, node: &NodeMeta) -> Result<Strings> {
         let row = next[number];
         next[number] += 1;
         lines.push_with(|out| render(&node.patterns[number].pattern, out, |slot, out| columns[number][slot].write(row, out)));
-        if lines.bytes.len() > PAGE_VALUES_BYTES_MAX {
+        if lines.bytes().len() > PAGE_VALUES_BYTES_MAX {
             return Err(Error::corrupt(blocks.name(), format_args!("a page of more than {PAGE_VALUES_BYTES_MAX} bytes of values")));
         }
     }

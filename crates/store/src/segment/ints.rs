@@ -139,6 +139,42 @@ pub fn small(reader: &mut Reader<'_>, count: usize) -> Result<Option<(usize, usi
     Ok((planes.base == 0 && planes.unit == 1 && (1..=2).contains(&planes.width)).then_some((planes.width, planes.bytes.len())))
 }
 
+/// Integers as they are stored, where they are of one or two bytes each; else as they are.
+pub enum Coded<'a> {
+    /// The least, and how much more each is: low bytes, and high ones where there are any.
+    Bytes { base: i64, low: &'a [u8], high: Option<&'a [u8]> },
+    /// Each.
+    Each(Vec<i64>),
+}
+
+impl Coded<'_> {
+    /// Each of them.
+    pub fn each(self) -> Vec<i64> {
+        match self {
+            Self::Bytes { base, low, high: None } => low.iter().map(|low| base.wrapping_add(i64::from(*low))).collect(),
+            Self::Bytes { base, low, high: Some(high) } => {
+                let both = low.iter().zip(high);
+                both.map(|(low, high)| base.wrapping_add(i64::from(u16::from_le_bytes([*low, *high])))).collect()
+            }
+            Self::Each(values) => values,
+        }
+    }
+}
+
+/// Reads `count` integers that [`encode`] wrote, as they are stored where that is simple.
+pub fn coded<'a>(reader: &mut Reader<'a>, count: usize) -> Result<Coded<'a>> {
+    if reader.peek() != Some(OFFSETS) {
+        return decode(reader, count).map(Coded::Each);
+    }
+    reader.byte()?;
+    let planes = Planes::read(reader, count)?;
+    Ok(match (planes.unit, planes.width) {
+        (1, 1) => Coded::Bytes { base: planes.base, low: planes.bytes, high: None },
+        (1, 2) => Coded::Bytes { base: planes.base, low: &planes.bytes[..count], high: Some(&planes.bytes[count..]) },
+        _ => Coded::Each(planes.between(0, count)),
+    })
+}
+
 /// Offsets as they are stored.
 struct Planes<'a> {
     base: i64,
@@ -198,6 +234,7 @@ mod tests {
         let mut reader = Reader::new(&bytes, "test");
         assert_eq!(decode(&mut reader, values.len()).unwrap(), values);
         assert!(reader.is_empty());
+        assert_eq!(coded(&mut Reader::new(&bytes, "test"), values.len()).unwrap().each(), values);
         for from in 0..=values.len() {
             let to = values.len() - from / 2;
             if from <= to {

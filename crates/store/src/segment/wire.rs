@@ -33,6 +33,11 @@ impl<'a> Reader<'a> {
         self.bytes.len() - self.at
     }
 
+    /// The next byte, which stays the next.
+    pub fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
     /// The next byte.
     pub fn byte(&mut self) -> Result<u8> {
         let byte = *self.bytes.get(self.at).ok_or_else(|| self.damaged("ends early"))?;
