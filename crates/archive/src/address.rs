@@ -41,7 +41,9 @@ pub fn check_endpoint(endpoint: &str) -> Result<()> {
     match scheme {
         "https" => Ok(()),
         "http" if is_loopback(rest) => Ok(()),
-        "http" => Err(wrong(&format!("{endpoint} is without TLS and not on this machine"), "use https://, or a proxy with TLS on this machine")),
+        "http" => {
+            Err(wrong(&format!("{endpoint} is without TLS and not on this machine"), "use https://, or a proxy with TLS on this machine"))
+        }
         _ => Err(wrong("neither http:// nor https://", shape)),
     }
 }

@@ -164,7 +164,10 @@ impl ObjectStores {
             let provided = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"];
             if keys.is_none() && !known(&"AWS_ACCESS_KEY_ID") && !provided.iter().any(|name| known(name)) {
                 // AWS would be asked for those of this machine, which mean nothing to others.
-                return Err(invalid("no credentials for it", "set archive.access_key and archive.secret_key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"));
+                return Err(invalid(
+                    "no credentials for it",
+                    "set archive.access_key and archive.secret_key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                ));
             }
             builder = builder.with_endpoint(if access.virtual_host { address::hosted(endpoint, bucket) } else { endpoint.clone() });
         }

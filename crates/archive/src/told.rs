@@ -40,7 +40,8 @@ impl Secrets {
         }
         let code = between(&whole, "<Code>", "</Code>");
         if text.is_empty() {
-            text = whole.split(" - ").last().unwrap_or(&whole).split('<').next().unwrap_or_default().trim().trim_end_matches(':').to_owned();
+            text =
+                whole.split(" - ").last().unwrap_or(&whole).split('<').next().unwrap_or_default().trim().trim_end_matches(':').to_owned();
         }
         if let Some(code) = code.filter(|code| code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric())) {
             text.push_str(&format!(" ({code})"));

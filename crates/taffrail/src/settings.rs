@@ -537,8 +537,12 @@ mod tests {
         let age = || Some("1d".parse().expect("is an age"));
         let size = || Some("1GB".parse().expect("is a size"));
         let usage = Some("90%".parse().expect("is a share"));
-        let archive: fn() -> Option<ArchiveKnobs> =
-            || toml::from_str("url = 's3://b'\nafter = '7d'\nendpoint = 'x'\npath_style = true\nregion = 'x'\naccess_key = 'x'\nsecret_key = 'x'").ok();
+        let archive: fn() -> Option<ArchiveKnobs> = || {
+            toml::from_str(
+                "url = 's3://b'\nafter = '7d'\nendpoint = 'x'\npath_style = true\nregion = 'x'\naccess_key = 'x'\nsecret_key = 'x'",
+            )
+            .ok()
+        };
         assert!(archive().is_some());
         let store = StoreKnobs { retention: age(), max_size: size(), max_disk_usage: usage, archive: archive(), ..StoreKnobs::default() };
         let name = BTreeMap::from([("NAME".to_owned(), IndexKnobs { retention: age(), max_size: size(), archive: archive() })]);

@@ -24,12 +24,8 @@ fn access(endpoint: &str) -> Access {
 }
 
 /// So short that a test waits little.
-const SHORT: Patience = Patience {
-    connect: Duration::from_millis(500),
-    request: Duration::from_millis(700),
-    retries: 2,
-    retry_for: Duration::from_secs(5),
-};
+const SHORT: Patience =
+    Patience { connect: Duration::from_millis(500), request: Duration::from_millis(700), retries: 2, retry_for: Duration::from_secs(5) };
 
 fn stores(access: Access, environment: &[(&str, &str)], clock: Arc<dyn Clock>) -> ObjectStores {
     let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -121,7 +117,10 @@ fn failures_that_stay_are_told_in_few_words_and_without_credentials() {
         (Fault::Status(403, "SignatureDoesNotMatch"), "object one: access is denied (SignatureDoesNotMatch)"),
         (Fault::Status(404, "NoSuchBucket"), "object one: it is not there (NoSuchBucket)"),
         (Fault::Status(401, "Unauthorized"), "object one: the credentials are not accepted (Unauthorized)"),
-        (Fault::Status(500, "InternalError"), "no answer from the service: Server returned non-2xx status code: 500 Internal Server Error (InternalError)"),
+        (
+            Fault::Status(500, "InternalError"),
+            "no answer from the service: Server returned non-2xx status code: 500 Internal Server Error (InternalError)",
+        ),
         (Fault::Slow, "no answer from the service: "),
         (Fault::Cut, "no answer from the service: "),
         (Fault::CutInside, ""),
@@ -208,13 +207,24 @@ fn what_is_not_in_the_settings_comes_from_the_environment() {
 fn addresses_are_checked() {
     assert_eq!(address::parts("s3://logs/a/b/").unwrap(), ("logs", "a/b"));
     assert_eq!(address::parts("s3://logs").unwrap(), ("logs", ""));
-    for wrong in ["s3://", "s3:///x", "http://x/y", "s3://key:secret@bucket/x", "s3://b u/x", "s3://bucket/x?y", "s3://bucket/../x", "s3://b/x"] {
+    for wrong in
+        ["s3://", "s3:///x", "http://x/y", "s3://key:secret@bucket/x", "s3://b u/x", "s3://bucket/x?y", "s3://bucket/../x", "s3://b/x"]
+    {
         assert!(check(wrong).is_err(), "{wrong}");
     }
-    for right in ["https://storage.example.com", "https://10.0.0.1:9000/s3", "http://127.0.0.1:9000", "http://[::1]:9000/", "http://localhost"] {
+    for right in
+        ["https://storage.example.com", "https://10.0.0.1:9000/s3", "http://127.0.0.1:9000", "http://[::1]:9000/", "http://localhost"]
+    {
         check_endpoint(right).unwrap_or_else(|e| panic!("{right}: {e}"));
     }
-    for wrong in ["storage.example.com", "http://storage.example.com", "http://localhost.example.com", "https://me:pass@host", "ftp://127.0.0.1", "https://"] {
+    for wrong in [
+        "storage.example.com",
+        "http://storage.example.com",
+        "http://localhost.example.com",
+        "https://me:pass@host",
+        "ftp://127.0.0.1",
+        "https://",
+    ] {
         let error = check_endpoint(wrong).unwrap_err();
         assert!(!error.to_string().contains("pass"), "{error}");
     }

@@ -105,7 +105,8 @@ fn value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
 }
 
 fn kind(method: &Method, query: &str) -> &'static str {
-    let begins = |name: &str| query.split('&').any(|pair| pair == name || pair.strip_prefix(name).is_some_and(|rest| rest.starts_with('=')));
+    let begins =
+        |name: &str| query.split('&').any(|pair| pair == name || pair.strip_prefix(name).is_some_and(|rest| rest.starts_with('=')));
     match *method {
         Method::PUT if begins("partNumber") => "part",
         Method::PUT => "put",
@@ -127,7 +128,14 @@ fn refused(status: u16, code: &str, signed_by: &str) -> Response {
 
 type Shared = Arc<Mutex<Inner>>;
 
-async fn answer(State(inner): State<Shared>, Path(key): Path<String>, RawQuery(query): RawQuery, method: Method, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(
+    State(inner): State<Shared>,
+    Path(key): Path<String>,
+    RawQuery(query): RawQuery,
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let query = query.unwrap_or_default();
     let kind = kind(&method, &query);
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();

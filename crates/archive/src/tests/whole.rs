@@ -43,7 +43,15 @@ fn store(vfs: &SimVfs, clock: &Arc<ManualClock>, server: &Server, cache_bytes: u
         clock: clock.clone(),
         random: Arc::new(SeededRandomness::new(clock.monotonic_nanos())),
         read_only: false,
-        settings: StoreSettings { rules, archives, merge: false, cache_bytes, synchronous: true, reserve_bytes: 0, ..StoreSettings::default() },
+        settings: StoreSettings {
+            rules,
+            archives,
+            merge: false,
+            cache_bytes,
+            synchronous: true,
+            reserve_bytes: 0,
+            ..StoreSettings::default()
+        },
     };
     Store::open_with(options, &|dir: &Path| Ok(Box::new(SimCatalog::open(disk.clone(), dir)?))).unwrap()
 }

@@ -55,7 +55,13 @@ pub(crate) struct Archive {
 impl Archive {
     /// With a cache in `folder`, of at most `cache_bytes`; nothing is cached when fewer than `reserve_bytes` are free.
     pub fn new(remotes: Option<Arc<dyn Remotes>>, vfs: Arc<dyn Vfs>, folder: &Path, cache_bytes: u64, reserve_bytes: u64) -> Self {
-        Self { vfs: vfs.clone(), remotes, opened: Mutex::default(), cache: Cache::new(vfs, folder.to_owned(), cache_bytes, reserve_bytes), runs: Mutex::default() }
+        Self {
+            vfs: vfs.clone(),
+            remotes,
+            opened: Mutex::default(),
+            cache: Cache::new(vfs, folder.to_owned(), cache_bytes, reserve_bytes),
+            runs: Mutex::default(),
+        }
     }
 
     /// Keeps what was read for a while.

@@ -12,7 +12,9 @@ use std::collections::BTreeSet;
 const SECRET: &str = "never+to/be/shown";
 
 fn lines(year: u32) -> String {
-    (0..3_000u64).map(|at| format!("{year}-01-02T00:{:02}:{:02}Z host app: event {at:05} of user{:x}\n", at / 60 % 60, at % 60, at * 7_919)).collect()
+    (0..3_000u64)
+        .map(|at| format!("{year}-01-02T00:{:02}:{:02}Z host app: event {at:05} of user{:x}\n", at / 60 % 60, at % 60, at * 7_919))
+        .collect()
 }
 
 fn search(server: &Server, query: &str) -> Vec<Value> {
