@@ -25,7 +25,7 @@ fn access(endpoint: &str) -> Access {
 
 /// So short that a test waits little.
 const SHORT: Patience =
-    Patience { connect: Duration::from_millis(500), request: Duration::from_millis(700), retries: 2, retry_for: Duration::from_secs(5) };
+    Patience { connect: Duration::from_millis(500), request: Duration::from_millis(1_500), retries: 2, retry_for: Duration::from_secs(5) };
 
 fn stores(access: Access, environment: &[(&str, &str)], clock: Arc<dyn Clock>) -> ObjectStores {
     let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -65,7 +65,9 @@ fn what_is_put_is_there_by_ranges_until_it_is_deleted() {
 #[test]
 fn what_is_large_goes_in_parts_and_leaves_none_behind() {
     let server = Server::new();
-    let (remote, clock) = open(&server);
+    let clock = Arc::new(ManualClock::at(0));
+    let stores = stores(access(&server.address), &[], clock.clone()).with_patience(Patience::default());
+    let remote = stores.open(URL).unwrap();
     let sent = bytes(2 * ARCHIVE_PART_BYTES as usize + 77);
     remote.put("main/one.seg", sent.clone()).unwrap();
     assert_eq!(kinds(&server), ["begin", "part", "part", "part", "complete"]);

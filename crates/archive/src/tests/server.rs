@@ -89,7 +89,8 @@ impl Server {
     /// Ends it, and all its connections.
     pub fn stop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            // Waits until nothing is answered any more.
+            runtime.shutdown_timeout(Duration::from_secs(1));
         }
     }
 }

@@ -130,9 +130,13 @@ fn old_segments_are_moved_read_with_few_requests_and_missed_when_the_service_is_
     assert_eq!(server.requests(), [], "nothing is asked for twice, also after a restart");
     // Without a cache, on a full disk, it takes as many.
     drop(again);
+    for path in vfs.read_dir(Path::new("/data/cache")).unwrap() {
+        vfs.remove_file(&path).unwrap();
+    }
     let uncached = store(&vfs, &clock, &server, 0);
     assert_eq!(contents(&uncached), before);
-    assert!(server.requests().len() <= 2 * 6);
+    let requests = server.requests();
+    assert!((2..=2 * 6).contains(&requests.len()), "{requests:?}");
     drop(uncached);
     server.stop();
     let uncached = store(&vfs, &clock, &server, 0);
