@@ -47,6 +47,20 @@ pub const MERGE_INPUTS_MAX: usize = 64;
 /// searches.
 pub const ARCHIVE_CACHE_BYTES: u64 = 1024 * 1024 * 1024;
 
+/// Bytes of a segment in an object store that are read at once and cached together: about what passes in the time that
+/// a request takes to be answered.
+pub const ARCHIVE_PIECE_BYTES: u64 = 256 * 1024;
+
+/// Requests to object stores whose bytes stay in memory: one for each thread that reads segments.
+pub const ARCHIVE_RUNS_MAX: usize = 16;
+
+/// Bytes of one request to an object store when a search reads on and on.
+pub const ARCHIVE_READ_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Bytes of a part in which a large object is sent and read back: the smallest that S3 takes, so that a part passes on
+/// slow lines before the time for a request is over.
+pub const ARCHIVE_PART_BYTES: u64 = 5 * 1024 * 1024;
+
 /// Bytes of the file that makes room for a commit on a disk that is full to the last byte.
 pub const BALLAST_BYTES: u64 = 4 * 1024 * 1024;
 

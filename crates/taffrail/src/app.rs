@@ -124,6 +124,7 @@ fn open_store_with(world: &World, data: PathBuf, settings: &Settings, read_only:
             flush_age_seconds: knobs.flush_age_seconds,
             zstd_level: knobs.zstd_level,
             rules: settings.rules(),
+            archives: crate::archives::of(settings, &world.clock),
             upkeep,
             merge: knobs.merge,
             cache_bytes: knobs.cache_size.bytes,

@@ -14,6 +14,7 @@
 
 pub mod api;
 pub mod app;
+mod archives;
 pub mod audit;
 pub mod cli;
 pub mod export;

@@ -176,6 +176,9 @@ pub struct ArchiveKnobs {
     /// Address of a service that speaks like S3. Default: AWS.
     #[serde(default)]
     pub endpoint: Option<String>,
+    /// Whether the bucket is the first part of the path, rather than a host of its own. Default `true`.
+    #[serde(default = "yes")]
+    pub path_style: bool,
     /// Its region. Default: the variable `AWS_REGION`.
     #[serde(default)]
     pub region: Option<String>,
@@ -185,6 +188,37 @@ pub struct ArchiveKnobs {
     /// The key. Default: the variable `AWS_SECRET_ACCESS_KEY`.
     #[serde(default)]
     pub secret_key: Option<Secret>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl ArchiveKnobs {
+    /// The address as segments remember it.
+    pub fn address(&self) -> &str {
+        self.url.trim_end_matches('/')
+    }
+
+    /// Refuses what cannot work.
+    fn check(&self) -> Result<()> {
+        let named = |e| named("archive", &e);
+        if self.url.starts_with("s3://") {
+            taffrail_archive::check(&self.url).map_err(named)?;
+            self.endpoint.as_deref().map_or(Ok(()), taffrail_archive::check_endpoint).map_err(named)?;
+            if self.access_key.is_some() != self.secret_key.is_some() {
+                let error = Error::new(ErrorKind::Invalid, "archive: only one of access_key and secret_key is set");
+                return Err(error.with_hint("set both, or neither: then AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are taken"));
+            }
+            return Ok(());
+        }
+        let url = &self.url;
+        if url.len() <= 150 && url.bytes().all(|b| b.is_ascii_graphic()) && url.starts_with("file:///") {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::Invalid, format!("archive.url: {url:?} is not the address of an object store"));
+        Err(error.with_hint("use s3://bucket/prefix or file:///folder"))
+    }
 }
 
 /// What is kept of an index.
@@ -200,7 +234,7 @@ pub struct IndexKnobs {
 }
 
 fn rules_of(retention: Option<&Age>, max_size: Option<&Size>, archive: Option<&ArchiveKnobs>) -> IndexRules {
-    let archive = archive.map(|knobs| ArchiveRule { url: knobs.url.trim_end_matches('/').into(), after_seconds: knobs.after.seconds });
+    let archive = archive.map(|knobs| ArchiveRule { url: knobs.address().into(), after_seconds: knobs.after.seconds });
     IndexRules { retention_seconds: retention.map(|age| age.seconds), max_bytes: max_size.map(|size| size.bytes), archive }
 }
 
@@ -290,19 +324,27 @@ impl Settings {
         for name in self.indexes.keys() {
             index("indexes", name)?;
         }
-        for archive in self.archives() {
-            let url = &archive.url;
-            let known = url.len() <= 150 && url.bytes().all(|b| b.is_ascii_graphic()) && url.starts_with("file:///");
-            if !known {
-                let error = Error::new(ErrorKind::Invalid, format!("archive.url: {url:?} is not the address of an object store"));
-                return Err(error.with_hint("use file:///folder; this version has no other object stores"));
-            }
-        }
+        self.check_archives()?;
         range("store.zstd_level", i64::from(self.store.zstd_level), 1, 19)?;
         range("store.flush_bytes", self.store.flush_bytes as i64, 64 * 1024, limits::MEMORY_SEGMENT_BYTES_MAX as i64)?;
         range("store.flush_events", self.store.flush_events as i64, 1, limits::SEGMENT_EVENTS_MAX as i64)?;
         range("store.flush_age_seconds", i64::try_from(self.store.flush_age_seconds).unwrap_or(i64::MAX), 1, 86_400)?;
         range("search.memory_bytes", i64::try_from(self.search.memory_bytes).unwrap_or(i64::MAX), 16 << 20, 1 << 40)
+    }
+
+    /// Refuses object stores that cannot work, and one that is described in two ways: segments know its address alone.
+    fn check_archives(&self) -> Result<()> {
+        let mut known: BTreeMap<&str, &ArchiveKnobs> = BTreeMap::new();
+        for archive in self.archives() {
+            archive.check()?;
+            if let Some(other) = known.insert(archive.address(), archive)
+                && (ArchiveKnobs { url: other.url.clone(), after: other.after.clone(), ..archive.clone() }) != *other
+            {
+                let message = format!("archive.url: {} is there twice, with different endpoints, regions or keys", archive.address());
+                return Err(Error::new(ErrorKind::Invalid, message).with_hint("give both tables the same, or each a prefix of its own"));
+            }
+        }
+        Ok(())
     }
 
     /// All object stores that are named.
@@ -467,13 +509,40 @@ mod tests {
     }
 
     #[test]
+    fn object_stores_are_checked() {
+        let settings = |more: &str| {
+            let text = format!("[store.archive]\nurl = \"s3://logs/a/\"\nafter = \"7d\"\n{more}");
+            Settings::parse(&text, "t").expect("is TOML")
+        };
+        let keys = "access_key = \"name\"\nsecret_key = \"hidden\"\n";
+        let right = settings(&format!("endpoint = \"http://127.0.0.1:9000\"\n{keys}"));
+        right.check().expect("is accepted");
+        assert_eq!(right.rules().of("main").archive.as_ref().map(|rule| &*rule.url), Some("s3://logs/a"));
+        for (more, word) in [
+            ("endpoint = \"http://storage.example.com\"", "without TLS"),
+            ("endpoint = \"https://me:hidden@storage.example.com\"", "endpoint"),
+            ("secret_key = \"hidden\"", "only one of"),
+            ("region = \"x\"\n[indexes.web.archive]\nurl = \"s3://logs/a\"\nafter = \"1d\"", "there twice"),
+            ("[indexes.web.archive]\nurl = \"s3://Logs\"\nafter = \"1d\"", "bucket"),
+        ] {
+            let error = settings(more).check().expect_err("is refused");
+            assert!(error.message().contains(word) && !error.to_string().contains("hidden"), "{error}");
+        }
+        settings("[indexes.web.archive]\nurl = \"s3://logs/a\"\nafter = \"1d\"").check().expect("the same is accepted");
+    }
+
+    #[test]
     fn the_manual_names_every_setting() {
         let manual = include_str!("../../../docs/manual/configuration.md");
         let age = || Some("1d".parse().expect("is an age"));
         let size = || Some("1GB".parse().expect("is a size"));
         let usage = Some("90%".parse().expect("is a share"));
-        let archive: fn() -> Option<ArchiveKnobs> =
-            || toml::from_str("url = 's3://b'\nafter = '7d'\nendpoint = 'x'\nregion = 'x'\naccess_key = 'x'\nsecret_key = 'x'").ok();
+        let archive: fn() -> Option<ArchiveKnobs> = || {
+            toml::from_str(
+                "url = 's3://b'\nafter = '7d'\nendpoint = 'x'\npath_style = true\nregion = 'x'\naccess_key = 'x'\nsecret_key = 'x'",
+            )
+            .ok()
+        };
         assert!(archive().is_some());
         let store = StoreKnobs { retention: age(), max_size: size(), max_disk_usage: usage, archive: archive(), ..StoreKnobs::default() };
         let name = BTreeMap::from([("NAME".to_owned(), IndexKnobs { retention: age(), max_size: size(), archive: archive() })]);

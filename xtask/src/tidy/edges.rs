@@ -11,10 +11,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("format", &["pattern", "event", "base"]),
     ("collect", &["format", "event", "base"]),
     ("store", &["pattern", "event", "base"]),
+    // Events and patterns in its tests only.
+    ("archive", &["store", "pattern", "event", "base"]),
     ("evidence", &["base"]),
     ("query", &["store", "format", "pattern", "event", "base"]),
     ("detect", &["query", "pattern", "event", "base"]),
-    ("taffrail", &["detect", "query", "store", "collect", "format", "evidence", "pattern", "event", "base"]),
+    ("taffrail", &["detect", "query", "archive", "store", "collect", "format", "evidence", "pattern", "event", "base"]),
     ("xtask", &[]),
 ];
 
@@ -23,8 +25,10 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("datafusion", &["query", "detect", "taffrail"]),
     ("arrow", &["store", "query", "detect", "taffrail"]),
     ("sqlx", &["store", "taffrail"]),
-    ("axum", &["taffrail"]),
+    // In the tests of `archive` only.
+    ("axum", &["taffrail", "archive"]),
     ("reqwest", &["taffrail", "collect"]),
+    ("object_store", &["archive"]),
     ("clap", &["taffrail"]),
 ];
 

@@ -78,6 +78,13 @@ impl Cache {
         }
     }
 
+    /// Whether a part is there, as far as its file says.
+    pub fn has(&self, id: Ulid, offset: u64, len: u64) -> bool {
+        let inner = self.inner.lock();
+        let opened = inner.files.get(&id).and_then(|cached| cached.opened.as_ref());
+        opened.and_then(|opened| opened.parts.get(&offset)).is_some_and(|(there, _)| u64::from(*there) >= len)
+    }
+
     fn read(&self, id: Ulid, cached: &mut Cached, offset: u64, len: usize) -> io::Result<Option<Vec<u8>>> {
         if cached.opened.is_none() {
             cached.opened = Some(open(&*self.vfs, &self.path(id), &mut cached.len)?);

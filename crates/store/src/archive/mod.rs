@@ -11,14 +11,16 @@ mod tests;
 
 pub(crate) use cache::Cache;
 pub(crate) use file::RemoteFile;
+use file::Run;
 pub use folder::Folder;
 
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use taffrail_base::limits::ARCHIVE_RUNS_MAX;
 use taffrail_base::{Error, ErrorKind, Result, Vfs};
 
 /// An object store, or a part of one. Calls block until they are done.
@@ -46,12 +48,29 @@ pub(crate) struct Archive {
     remotes: Option<Arc<dyn Remotes>>,
     opened: Mutex<BTreeMap<Arc<str>, Arc<dyn Remote>>>,
     pub(crate) cache: Cache,
+    /// What was read last, the oldest first.
+    runs: Mutex<VecDeque<Arc<Run>>>,
 }
 
 impl Archive {
     /// With a cache in `folder`, of at most `cache_bytes`; nothing is cached when fewer than `reserve_bytes` are free.
     pub fn new(remotes: Option<Arc<dyn Remotes>>, vfs: Arc<dyn Vfs>, folder: &Path, cache_bytes: u64, reserve_bytes: u64) -> Self {
-        Self { vfs: vfs.clone(), remotes, opened: Mutex::default(), cache: Cache::new(vfs, folder.to_owned(), cache_bytes, reserve_bytes) }
+        Self {
+            vfs: vfs.clone(),
+            remotes,
+            opened: Mutex::default(),
+            cache: Cache::new(vfs, folder.to_owned(), cache_bytes, reserve_bytes),
+            runs: Mutex::default(),
+        }
+    }
+
+    /// Keeps what was read for a while.
+    fn keep(&self, run: Arc<Run>) {
+        let mut runs = self.runs.lock();
+        if runs.len() >= ARCHIVE_RUNS_MAX {
+            runs.pop_front();
+        }
+        runs.push_back(run);
     }
 
     /// The store at an address.

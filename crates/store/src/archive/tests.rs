@@ -87,17 +87,37 @@ proptest! {
     }
 }
 
+/// A segment with so many bytes, read through a cache of so many; and the requests that reading all of it takes.
+fn read_through(len: usize, cache_bytes: u64) -> u64 {
+    let remote = Arc::new(Counted { bytes: vec![5; len], reads: AtomicU64::new(0) });
+    let (opened, _) = file(&SimVfs::new(1), &remote, cache_bytes);
+    let mut buffer = vec![0; 15_000];
+    opened.read_at(&mut buffer, len as u64 - 100).unwrap();
+    for offset in (0..len).step_by(15_000) {
+        opened.read_at(&mut buffer, offset as u64).unwrap();
+    }
+    remote.reads.load(Ordering::Relaxed)
+}
+
 #[test]
 fn what_was_read_is_not_read_again() {
-    let remote = Arc::new(Counted { bytes: vec![5; 300_000], reads: AtomicU64::new(0) });
+    let remote = Arc::new(Counted { bytes: vec![5; 900_000], reads: AtomicU64::new(0) });
     let vfs = SimVfs::new(1);
     let mut buffer = vec![0; 1_000];
     for _ in 0..3 {
-        let (opened, _) = file(&vfs, &remote, 1 << 20);
-        for offset in [299_000, 260_000, 0, 500, 1_000] {
+        let (opened, _) = file(&vfs, &remote, 1 << 21);
+        for offset in [899_000, 850_000, 600_000, 0, 500, 200_000] {
             opened.read_at(&mut buffer, offset).unwrap();
         }
     }
-    // The end, which holds the second as well; then 0, 500 and 1000.
-    assert_eq!(remote.reads.load(Ordering::Relaxed), 4);
+    // The end, which holds the second as well; the third piece; the first.
+    assert_eq!(remote.reads.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn reading_a_segment_from_end_to_end_takes_few_requests() {
+    // The end, a piece, two, and then a megabyte each.
+    assert_eq!(read_through(3_000_000, 1 << 30), 6);
+    // The same without a cache, as on a full disk.
+    assert_eq!(read_through(3_000_000, 0), 6);
 }

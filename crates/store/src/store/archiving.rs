@@ -8,6 +8,7 @@ use crate::archive::Remote;
 use crate::catalog::{Archived, CatalogChange, Removal, segment_path};
 use crate::snapshot::DiskSegment;
 use std::sync::Arc;
+use taffrail_base::limits::ARCHIVE_PART_BYTES;
 use taffrail_base::{Error, ErrorKind, Result};
 
 impl Shared {
@@ -81,8 +82,11 @@ fn read_back(remote: &dyn Remote, key: &str, len: usize, blake3: &[u8; 32]) -> R
     if found != len as u64 {
         return Err(wrong(format!("{found} bytes arrived, {len} were sent")));
     }
-    let bytes = remote.get(key, 0..found)?;
-    if blake3::hash(&bytes).as_bytes() != blake3 {
+    let mut hasher = blake3::Hasher::new();
+    for from in (0..found).step_by(ARCHIVE_PART_BYTES as usize) {
+        hasher.update(&remote.get(key, from..found.min(from + ARCHIVE_PART_BYTES))?);
+    }
+    if hasher.finalize().as_bytes() != blake3 {
         return Err(wrong("what arrived is not what was sent".to_owned()));
     }
     Ok(())

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)] // tests use the disk and the clock directly
 
 mod api;
+mod archive;
 mod corpus;
 mod crash;
 mod errors;
