@@ -169,6 +169,8 @@ class Footer:
         self.hosts = cursor.many(cursor.varint) if version >= 2 else []
         self.dictionaries = cursor.many(lambda: self.page(0)) if version >= 2 else []
         self.events = self.node(0)
+        # Where arrival numbers follow each other, nothing is said of them.
+        self.sequence = cursor.place() if version >= 2 and cursor.at < len(cursor.data) and cursor.byte() else None
         cursor.end()
 
     def block(self):
