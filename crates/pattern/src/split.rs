@@ -3,9 +3,11 @@
 //! A token is a word (no delimiter in it), the inside of a double-quoted string, or a time. What stands
 //! between tokens are delimiters; together they give the line back.
 
+mod delimiters;
 pub mod time;
 
 use crate::SlotKind;
+use delimiters::Delimiters;
 
 /// A token's place in its line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +96,7 @@ impl Splitter {
         if u32::try_from(line.len()).is_err() {
             return false;
         }
-        let mut at = 0;
+        let (mut at, mut delimiters) = (0, Delimiters::new(line));
         while let Some(&byte) = line.get(at) {
             if DELIMITER[byte as usize] {
                 self.shape.push(byte);
@@ -117,9 +119,9 @@ impl Splitter {
                 self.push(at, at + len, SlotKind::Time);
                 at += len;
             } else {
-                let len = line[at + 1..].iter().position(|b| DELIMITER[*b as usize]).map_or(line.len() - at, |len| len + 1);
-                self.push(at, at + len, SlotKind::Word);
-                at += len;
+                let end = delimiters.next(at + 1);
+                self.push(at, end, SlotKind::Word);
+                at = end;
             }
             if self.tokens.len() > tokens_max {
                 return false;
