@@ -20,7 +20,7 @@ use taffrail_base::Result;
 use taffrail_base::limits::SEARCH_COLUMNS_MAX;
 use taffrail_event::Timestamp;
 use taffrail_pattern::FieldResolver;
-use taffrail_store::scan::{Buckets, Missing};
+use taffrail_store::scan::{Buckets, Missing, Spans};
 use taffrail_store::{Column, CountField, Filter, Scan, ScanRequest, Snapshot};
 
 /// Rows up to which the fields of each event are read from it, instead of asking first which there are.
@@ -292,6 +292,11 @@ impl Direct for ScanAnswers {
     fn count(&self) -> Result<u64> {
         self.watched.set(self.scan.progress());
         self.scan.count()
+    }
+
+    fn spans(&self, span_nanos: i64, most: usize) -> Result<Option<Spans>> {
+        self.watched.set(self.scan.progress());
+        self.scan.spans(span_nanos, most)
     }
 
     fn histogram(&self, buckets: Buckets) -> Result<Vec<u64>> {

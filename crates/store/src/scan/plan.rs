@@ -37,7 +37,7 @@ pub(super) struct Shared {
     /// Numbers of segments, by partition, in the order they are read.
     partitions: Vec<Vec<usize>>,
     pub progress: Arc<ScanProgress>,
-    plans: Plans,
+    pub plans: Plans,
     missing: Option<Arc<Missing>>,
     /// Whether damage is noted instead of ending the scan.
     tolerant: bool,
