@@ -59,6 +59,7 @@ impl Scan {
             meta.events > 0 && overlaps(meta, &request) && filter.may_be_in(meta) && new_enough(meta)
         };
         let mut segments: Vec<SegmentRef> = snapshot.segments.iter().filter(wanted).cloned().collect();
+        let filter = filter.within_index();
         segments.sort_by_key(|segment| std::cmp::Reverse((segment.meta().max_time, segment.meta().first_sequence)));
         let metas: Vec<SegmentMeta> = segments.iter().map(|segment| segment.meta().clone()).collect();
         let top = request.newest_first && request.limit.is_some_and(|limit| limit <= TOP_ROWS_MAX);
