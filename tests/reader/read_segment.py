@@ -166,6 +166,7 @@ class Footer:
         self.origins = cursor.many(lambda: [cursor.text() for _ in range(5)])
         self.time, self.received, self.origin, self.problems = (cursor.place() for _ in range(4))
         self.zones = (cursor.place(), cursor.place()) if version >= 2 and cursor.byte() else None
+        self.hosts = cursor.many(cursor.varint) if version >= 2 else []
         self.dictionaries = cursor.many(lambda: self.page(0)) if version >= 2 else []
         self.events = self.node(0)
         cursor.end()
@@ -465,8 +466,9 @@ class Segment:
         cursor.end()
         return values
 
-    def node(self, node, times):
-        """The values of a node in their order; `times` are the event times of its rows."""
+    def node(self, node, times, told=None):
+        """The values of a node in their order; `times` are the event times of its rows. Where `told` is given, it gets
+        the host of each row of patterns that have a slot for it."""
         rows, patterns = node["rows"], node["patterns"]
         order = [0] * rows if node["order"] is None else self.integers(node["order"], rows)
         mine_of = [[] for _ in patterns]
@@ -478,7 +480,10 @@ class Segment:
             raise Damaged("the order does not fit the rows of the patterns")
         shared = [self.shared(number, pages, node, mine_of, times) for number, pages in enumerate(node["shared"])]
         values = [b""] * rows
-        for pattern, mine in zip(patterns, mine_of):
+        slots_of_hosts = self.footer.hosts if told is not None and self.footer.hosts else [0] * len(patterns)
+        if len(slots_of_hosts) != len(patterns):
+            raise Damaged("slots of hosts that do not fit the patterns")
+        for pattern, mine, host in zip(patterns, mine_of, slots_of_hosts):
             columns = []
             for column in pattern["columns"]:
                 if column["shared"] is None:
@@ -486,6 +491,8 @@ class Segment:
                 else:
                     columns.append(shared[column["shared"]][column["first"] : column["first"] + len(mine)])
             for at, row in enumerate(mine):
+                if host:
+                    told[row] = columns[host - 1][at]
                 slots = iter(columns)
                 values[row] = b"".join(next(slots)[at] if isinstance(piece, int) else piece for piece in pattern["pieces"])
         return values
@@ -528,7 +535,17 @@ class Segment:
         times, received, origins, problems = (self.integers(place, rows) for place in places)
         if any(not 0 <= number < len(footer.origins) for number in origins):
             raise Damaged("an event of an origin that is not there")
-        return zip(self.node(footer.events, times), times, received, origins, problems)
+        told = {}
+        raw = self.node(footer.events, times, told)
+        numbers = {}
+        for number, (host, *rest) in enumerate(footer.origins):
+            numbers.setdefault((host.encode(), tuple(rest)), number)
+        for row, host in told.items():
+            key = (host, tuple(footer.origins[origins[row]][1:]))
+            if key not in numbers:
+                raise Damaged("an event of an origin that is not there")
+            origins[row] = numbers[key]
+        return zip(raw, times, received, origins, problems)
 
 
 def integers(cursor, count):

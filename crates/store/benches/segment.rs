@@ -1,7 +1,7 @@
 //! Encodes the lines of a file into segments and prints size, speed and query times.
 //!
 //! `cargo bench -p taffrail-store --profile demo --bench segment -- FILE [TERM ...]`; FILE is plain text. `COLUMNS=40` prints
-//! that many of the largest columns. Where FILE is a data folder, its segments are asked.
+//! that many of the largest columns, `HOSTS=1` takes the fourth word of a line for its host. Where FILE is a data folder, its segments are asked.
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
@@ -15,8 +15,8 @@ use taffrail_store::scan::Buckets;
 use taffrail_store::segment::{BlockCache, Segment, SegmentBuilder};
 use taffrail_store::{Column, CountField, Filter, Scan, ScanRequest, SegmentMeta, Store, StoreOptions, StoreSettings};
 
-/// Raw bytes of a segment.
-const SEGMENT_BYTES: usize = 32 * 1024 * 1024;
+/// Raw bytes of a segment, in MiB, unless `SEGMENT` says otherwise.
+const SEGMENT_MIB: usize = 32;
 
 struct NoFields;
 
@@ -58,6 +58,9 @@ fn main() {
     if std::path::Path::new(path).is_dir() {
         let snapshot = folder(path);
         terms.iter().for_each(|term| query(&snapshot, term));
+        if let Some(segment) = snapshot.segments.first() {
+            print_largest(&segment.open().expect("opens"));
+        }
         return;
     }
     let text = std::fs::read(path).expect("the file is read");
@@ -89,12 +92,12 @@ fn main() {
     for term in terms {
         query(&snapshot, term);
     }
-    for segment in segments.iter().take(1) {
-        let most = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
-        for line in segment.largest(most) {
-            println!("  {line}");
-        }
-    }
+    segments.iter().take(1).for_each(|segment| print_largest(segment));
+}
+
+fn print_largest(segment: &Segment) {
+    let most = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    segment.largest(most).iter().for_each(|line| println!("  {line}"));
 }
 
 /// What a data folder holds.
@@ -130,6 +133,7 @@ fn encode(text: &[u8]) -> (Vec<Arc<Segment>>, Encoded) {
         peer: "".into(),
     };
     let (mut segments, mut files) = (Vec::new(), Vec::new());
+    let mib = std::env::var("SEGMENT").ok().and_then(|t| t.parse().ok()).unwrap_or(SEGMENT_MIB);
     let mut builder = SegmentBuilder::new("main", 0);
     let mut finish = |builder: SegmentBuilder| {
         let (bytes, meta) = builder
@@ -138,7 +142,7 @@ fn encode(text: &[u8]) -> (Vec<Arc<Segment>>, Encoded) {
         files.push((bytes.clone(), meta.clone()));
         segments.push(Segment::from_bytes(bytes, meta).expect("opens"));
     };
-    let mut time = 0;
+    let (mut time, hosts) = (0, std::env::var_os("HOSTS").is_some());
     for line in text.strip_suffix(b"\n").unwrap_or(text).split(|b| *b == b'\n') {
         // The event's time as a format would find it, where the splitter knows the layout.
         let at = line.iter().position(|b| *b == b'[').map_or(0, |at| at + 1);
@@ -146,10 +150,13 @@ fn encode(text: &[u8]) -> (Vec<Arc<Segment>>, Encoded) {
             time = found;
         }
         let mut batch = EventBatch::new(Timestamp(0));
-        let number = batch.origin(&origin);
+        let number = match std::str::from_utf8(line).ok().and_then(|line| line.split_whitespace().nth(3)).filter(|_| hosts) {
+            Some(host) => batch.origin(&Origin { host: host.into(), ..origin.clone() }),
+            None => batch.origin(&origin),
+        };
         batch.push(number, Timestamp(time), Problems::NONE, line);
         builder.push(batch.event(0));
-        if builder.raw_bytes() >= SEGMENT_BYTES || builder.events() >= SEGMENT_EVENTS_MAX {
+        if builder.raw_bytes() >= mib << 20 || builder.events() >= SEGMENT_EVENTS_MAX * mib / SEGMENT_MIB {
             finish(std::mem::replace(&mut builder, SegmentBuilder::new("main", 0)));
         }
     }

@@ -3,6 +3,7 @@
 use super::folder::whole;
 use super::{ByteRange, Check, EventRange, Severity};
 use crate::segment::decode::{self, Values};
+use crate::segment::hosts;
 use crate::segment::meta::{Body, NodeMeta, PageMeta, PatternMeta, ZONE_ROWS};
 use crate::segment::{Blocks, MAGIC, Segment, SegmentMeta, stamp};
 use std::path::Path;
@@ -224,10 +225,11 @@ impl Look<'_, '_> {
         {
             self.damage(error, Some(all.clone()))?;
         }
-        let origins = segment.origins().len();
-        let streams: [(&str, _, &dyn Fn(i64) -> bool); 3] = [
+        if let Err(error) = hosts::read(blocks) {
+            self.damage(error, Some(all.clone()))?;
+        }
+        let streams: [(&str, _, &dyn Fn(i64) -> bool); 2] = [
             ("receive times", footer.received, &|_| true),
-            ("origins", footer.origin, &|number| usize::try_from(number).is_ok_and(|number| number < origins)),
             ("problems", footer.problems, &|bits| u16::try_from(bits).is_ok()),
         ];
         for (name, place, fits) in streams {

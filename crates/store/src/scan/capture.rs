@@ -12,7 +12,7 @@ use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 use taffrail_pattern::automaton::Automaton;
 use taffrail_pattern::automaton::symbolic::{Hole, Part, Verdict};
-use taffrail_pattern::{FieldPlan, Piece, PlanPiece, SlotKind};
+use taffrail_pattern::{Piece, PlanPiece, SlotKind};
 
 /// A group of an expression, made ready.
 #[derive(Debug)]
@@ -33,22 +33,10 @@ pub enum Place {
     Absent,
     /// It is these pieces, in all rows.
     Pieces(Vec<PlanPiece>),
+    /// It begins with the value of this slot, and what [`Capture::within`] says of the value is all of it.
+    Slot(usize),
     /// The expression has to be asked.
     Unknown,
-}
-
-impl Place {
-    /// The plan of a field that is the group.
-    pub fn plan(self) -> Option<FieldPlan> {
-        match self {
-            Self::Absent => Some(FieldPlan::Absent),
-            Self::Pieces(pieces) => match &pieces[..] {
-                [PlanPiece::Text(text)] => Some(FieldPlan::Constant(text.as_str().into())),
-                _ => Some(FieldPlan::Pieces(pieces)),
-            },
-            Self::Unknown => None,
-        }
-    }
 }
 
 impl Capture {
@@ -112,12 +100,18 @@ impl Capture {
         self.follow(pieces, &masks, at, end)
     }
 
+    /// The group in a value that a [`Place::Slot`] has; `None` where the expression has to be asked.
+    pub fn within<'v>(&self, value: &'v [u8]) -> Option<&'v [u8]> {
+        let taken = value.iter().take_while(|byte| byte.is_ascii() && self.class[usize::from(**byte)]).count();
+        (taken > 0 && (taken == value.len() || value[taken..].starts_with(&self.after))).then(|| &value[..taken])
+    }
+
     /// The group that begins in the text piece number `at`, after its byte `from`.
     fn follow(&self, pieces: &[Piece], masks: &[(u64, u32)], at: usize, from: usize) -> Place {
         let mut found: Vec<PlanPiece> = Vec::new();
         let mut slot = pieces[..at].iter().filter(|piece| matches!(piece, Piece::Slot(_))).count();
         let mut from = from;
-        for piece in &pieces[at..] {
+        for (number, piece) in pieces.iter().enumerate().skip(at) {
             match piece {
                 Piece::Text(text) => {
                     let rest = &text[from..];
@@ -135,8 +129,18 @@ impl Capture {
                 Piece::Slot(kind) => {
                     let (mask, _) = masks[slot];
                     let outside = (0..128u8).filter(|byte| !self.class[usize::from(*byte)]).any(|byte| stands(*kind, byte, mask));
-                    if outside || *kind != SlotKind::Word {
+                    if *kind != SlotKind::Word {
                         return Place::Unknown;
+                    }
+                    if outside {
+                        // Its values have to be looked at; where one is all of the class, what follows has to end it.
+                        let follows = pieces.get(number + 1).map_or(&[][..], |piece| match piece {
+                            Piece::Text(text) => text,
+                            Piece::Slot(_) => &[],
+                        });
+                        let goes_on = follows.first().is_some_and(|byte| self.class[usize::from(*byte) & 127]);
+                        let ends = !goes_on && follows.starts_with(&self.after);
+                        return if found.is_empty() && ends { Place::Slot(slot) } else { Place::Unknown };
                     }
                     found.push(PlanPiece::Slot(slot));
                     slot += 1;

@@ -1,15 +1,16 @@
 //! Counts by the values of fields, from columns: no rows are built.
 
+use super::Column;
+use super::capture::{Capture, Place};
 use super::filter::SegmentScan;
 use super::plan::Scan;
 use super::rows::origin_of;
 use super::select::Selection;
-use super::{Column, capture::Capture};
+use super::term::PreparedRegex;
 use crate::segment::decode::{Spelling, Values};
 use crate::segment::meta::Run;
 use regex::Regex;
 use rustc_hash::FxHashMap;
-use std::sync::Arc;
 use taffrail_base::Result;
 use taffrail_pattern::{FieldPlan, PlanPiece};
 
@@ -18,23 +19,27 @@ use taffrail_pattern::{FieldPlan, PlanPiece};
 pub enum CountField {
     /// A column of rows; not one of times or bytes.
     Column(Column),
-    /// The named group of an expression on the event as text; of its first match.
+    /// The named group of an expression on the event as text; of its first match. Where there is none, the field that
+    /// has its name.
     Group(Regex, String),
-}
-
-impl CountField {
-    fn group(&self) -> Option<&str> {
-        match self {
-            Self::Group(_, name) => Some(name),
-            Self::Column(_) => None,
-        }
-    }
 }
 
 /// A field, ready to be found in patterns.
 enum Wanted {
     Column(Column),
-    Group { capture: Option<Box<Capture>>, regex: Regex, name: String },
+    Group { capture: Option<Box<Capture>>, regex: Box<PreparedRegex>, name: String },
+}
+
+/// What a field is in the rows of a pattern.
+enum Plan<'w> {
+    /// Part of the origin.
+    Origin(&'w Column),
+    /// An extracted field.
+    Field(FieldPlan),
+    /// A group that each value of a slot tells.
+    Slot(usize, &'w Capture),
+    /// A group for which the event is asked, and the field that it is where the event has none.
+    Event(&'w PreparedRegex, &'w str, FieldPlan),
 }
 
 /// Counts of values: numbers are counted as numbers as long as they can be.
@@ -55,14 +60,25 @@ impl Counts {
         }
     }
 
-    /// All values as text, each once.
-    fn finish(mut self, fields: usize) -> Vec<(Vec<String>, u64)> {
+    fn add(&mut self, other: Self) {
+        other.texts.iter().for_each(|(value, count)| self.text(value, *count));
+        other.numbers.into_iter().for_each(|(number, count)| *self.numbers.entry(number).or_default() += count);
+        other.rows.into_iter().for_each(|(row, count)| *self.rows.entry(row).or_default() += count);
+    }
+
+    /// Numbers become texts.
+    fn spell(&mut self) {
         let mut line = Vec::new();
         for ((kind, digits, number), count) in std::mem::take(&mut self.numbers) {
             line.clear();
             spelling(kind, digits).spell(number, &mut line);
             self.text(&line, count);
         }
+    }
+
+    /// All values as text, each once.
+    fn finish(mut self, fields: usize) -> Vec<(Vec<String>, u64)> {
+        self.spell();
         let mut found: FxHashMap<Vec<String>, u64> = FxHashMap::default();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         // Bytes that differ may be the same text.
@@ -98,65 +114,104 @@ pub type Counted = Vec<(Vec<String>, u64)>;
 
 impl Scan {
     /// The matching events counted by the values of fields, in no order; events that lack one are left out. `None`
-    /// where events may have a field of the name of a group: which of the two counts is not decided here.
+    /// where stored bytes are damaged: rows tell what they are without.
     pub fn count_by(&self, fields: &[CountField]) -> Result<Option<Counted>> {
         let wanted: Vec<Wanted> = fields
             .iter()
             .map(|field| match field {
                 CountField::Column(column) => Wanted::Column(column.clone()),
-                CountField::Group(regex, name) => {
-                    Wanted::Group { capture: Capture::new(regex, name).map(Box::new), regex: regex.clone(), name: name.clone() }
-                }
+                CountField::Group(regex, name) => Wanted::Group {
+                    capture: Capture::new(regex, name).map(Box::new),
+                    regex: Box::new(PreparedRegex::new(regex)),
+                    name: name.clone(),
+                },
             })
             .collect();
-        let groups: Vec<&str> = fields.iter().filter_map(CountField::group).collect();
-        let (mut counts, mut decided) = (Counts::default(), true);
+        let mut counts = Counts::default();
         // Where stored bytes are damaged, rows decide: they tell what they are without.
         let readable = self.shared.each_once(|scan, selections| {
             for (pattern, selection) in selections.iter().enumerate().filter(|(_, selection)| **selection != Selection::None) {
-                decided &= groups.iter().all(|name| matches!(scan.plan(pattern, name), FieldPlan::Absent));
-                if decided {
-                    count_pattern(scan, pattern, selection, &wanted, &mut counts)?;
-                }
+                count_pattern(scan, pattern, selection, &wanted, &mut counts)?;
             }
             Ok(())
         })?;
-        Ok((decided && readable).then(|| counts.finish(fields.len())))
+        Ok(readable.then(|| counts.finish(fields.len())))
     }
 }
 
 fn count_pattern(scan: &SegmentScan<'_>, pattern: usize, selection: &Selection, wanted: &[Wanted], counts: &mut Counts) -> Result<()> {
     let meta = &scan.segment().footer().events.patterns[pattern];
     let rows = meta.rows as usize;
-    let plans: Vec<FieldPlan> = wanted.iter().map(|one| plan(scan, pattern, one)).collect();
-    if plans.iter().any(|plan| matches!(plan, FieldPlan::Absent)) {
+    let mut plans: Vec<Plan<'_>> = wanted.iter().map(|one| plan(scan, pattern, one)).collect::<Result<_>>()?;
+    if plans.iter().any(|plan| matches!(plan, Plan::Field(FieldPlan::Absent))) {
         return Ok(());
     }
-    match (&plans[..], wanted) {
-        ([FieldPlan::Constant(value)], [Wanted::Column(Column::Field(_)) | Wanted::Group { .. }]) => {
+    match &plans[..] {
+        [Plan::Field(FieldPlan::Constant(value))] => {
             counts.text(value.as_bytes(), selection.count(rows) as u64);
             return Ok(());
         }
-        ([FieldPlan::Pieces(pieces)], [Wanted::Column(Column::Field(_)) | Wanted::Group { .. }]) => {
+        [Plan::Field(FieldPlan::Pieces(pieces))] => {
             if let [PlanPiece::Slot(slot)] = pieces[..] {
                 return count_slot(scan, pattern, slot, selection, counts);
             }
         }
+        [Plan::Slot(slot, capture)] => {
+            let mut found = Counts::default();
+            if count_slot_as(scan, pattern, *slot, selection, &|value| capture.within(value), &mut found)? {
+                counts.add(found);
+                return Ok(());
+            }
+        }
         _ => {}
     }
-    let (mut scratch, mut values) = (Vec::new(), Vec::with_capacity(wanted.len()));
+    // What is not told by columns alone is told by the event.
+    for (plan, one) in plans.iter_mut().zip(wanted) {
+        if let (Plan::Slot(..), Wanted::Group { regex, name, .. }) = (&*plan, one) {
+            *plan = Plan::Event(regex, name, scan.plan(pattern, name));
+        }
+    }
+    count_rows(scan, pattern, selection.clone(), &plans, counts)
+}
+
+/// Counts row by row.
+fn count_rows(scan: &SegmentScan<'_>, pattern: usize, mut selection: Selection, plans: &[Plan<'_>], counts: &mut Counts) -> Result<()> {
+    // An expression is asked about the rows that match it at all.
+    let mut matching = Vec::with_capacity(plans.len());
+    for plan in plans {
+        let rows = if let Plan::Event(regex, ..) = plan { scan.select_regex(regex, pattern)? } else { Selection::All };
+        if let Plan::Event(_, _, FieldPlan::Absent) = plan {
+            selection = selection.and(rows.clone());
+        }
+        matching.push(rows);
+    }
+    let rows = scan.segment().footer().events.patterns[pattern].rows as usize;
+    let (mut scratch, mut line, mut values) = (Vec::new(), Vec::new(), Vec::with_capacity(plans.len()));
     for row in selection.iter(rows) {
         values.clear();
-        for (one, plan) in wanted.iter().zip(&plans) {
-            let value: Option<Box<[u8]>> = match one {
-                Wanted::Column(Column::Field(_)) | Wanted::Group { .. } => {
-                    scan.field(pattern, row, plan, &mut scratch)?.map(|value| value.into_bytes().into())
+        for (plan, matching) in plans.iter().zip(&matching) {
+            let field = match plan {
+                Plan::Origin(column) => {
+                    values.extend(origin_of(scan, pattern, row, column)?.map(|value| Box::<[u8]>::from(value.as_bytes())));
+                    continue;
                 }
-                Wanted::Column(column) => origin_of(scan, pattern, row, column)?.map(|value| value.as_bytes().into()),
+                Plan::Event(regex, name, field) if matching.holds(row) => {
+                    line.clear();
+                    scan.cursor(pattern).render(row, &mut line)?;
+                    if let Some(group) = regex.group(&line, name) {
+                        values.push(group.into_bytes().into());
+                        continue;
+                    }
+                    Some(field)
+                }
+                Plan::Field(field) | Plan::Event(_, _, field) => Some(field),
+                Plan::Slot(..) => None,
             };
-            values.extend(value);
+            if let Some(field) = field {
+                values.extend(scan.field(pattern, row, field, &mut scratch)?.map(|value| Box::<[u8]>::from(value.into_bytes())));
+            }
         }
-        if values.len() < wanted.len() {
+        if values.len() < plans.len() {
             continue;
         }
         match &values[..] {
@@ -172,23 +227,47 @@ fn count_pattern(scan: &SegmentScan<'_>, pattern: usize, selection: &Selection, 
     Ok(())
 }
 
-fn plan(scan: &SegmentScan<'_>, pattern: usize, wanted: &Wanted) -> FieldPlan {
-    match wanted {
-        Wanted::Column(Column::Field(name)) => scan.plan(pattern, name),
-        // Origins are not in the pattern; their plan is not asked.
-        Wanted::Column(_) => FieldPlan::Constant("".into()),
-        Wanted::Group { capture, regex, name } => {
-            let meta = &scan.segment().footer().events.patterns[pattern];
-            let known = capture.as_ref().and_then(|capture| capture.place(meta).plan());
-            known.unwrap_or_else(|| {
-                let (regex, name) = (regex.clone(), name.clone());
-                FieldPlan::PerEvent(Arc::new(move |raw| {
-                    let text = String::from_utf8_lossy(raw);
-                    regex.captures(&text).and_then(|captures| captures.name(&name)).map(|group| group.as_str().to_owned())
-                }))
-            })
+fn plan<'w>(scan: &SegmentScan<'_>, pattern: usize, wanted: &'w Wanted) -> Result<Plan<'w>> {
+    let (capture, regex, name) = match wanted {
+        Wanted::Column(Column::Field(name)) => return Ok(Plan::Field(scan.plan(pattern, name))),
+        Wanted::Column(column) => return Ok(Plan::Origin(column)),
+        Wanted::Group { capture, regex, name } => (capture, regex, name),
+    };
+    let meta = &scan.segment().footer().events.patterns[pattern];
+    if !regex.is_possible(meta, scan.blocks)? {
+        return Ok(Plan::Field(scan.plan(pattern, name)));
+    }
+    let Some(capture) = capture else { return Ok(Plan::Event(regex, name, scan.plan(pattern, name))) };
+    Ok(match capture.place(meta) {
+        Place::Absent => Plan::Field(scan.plan(pattern, name)),
+        Place::Pieces(pieces) => Plan::Field(match &pieces[..] {
+            [PlanPiece::Text(text)] => FieldPlan::Constant(text.as_str().into()),
+            _ => FieldPlan::Pieces(pieces),
+        }),
+        Place::Slot(slot) => Plan::Slot(slot, capture),
+        Place::Unknown => Plan::Event(regex, name, scan.plan(pattern, name)),
+    })
+}
+
+/// Counts the values of one slot as `part` makes them; `false` where it cannot say.
+fn count_slot_as(
+    scan: &SegmentScan<'_>,
+    pattern: usize,
+    slot: usize,
+    selection: &Selection,
+    part: &dyn Fn(&[u8]) -> Option<&[u8]>,
+    counts: &mut Counts,
+) -> Result<bool> {
+    let mut values = Counts::default();
+    count_slot(scan, pattern, slot, selection, &mut values)?;
+    values.spell();
+    for (value, count) in &values.texts {
+        match part(value) {
+            Some(part) => counts.text(part, *count),
+            None => return Ok(false),
         }
     }
+    Ok(true)
 }
 
 /// Counts the values of one slot.

@@ -5,6 +5,7 @@ use super::term::{PreparedRegex, PreparedTerm, Reading, in_pattern};
 use super::{Filter, OriginField, ScanRequest, ValueTest};
 use crate::segment::cursor::PatternCursor;
 use crate::segment::decode::Values;
+use crate::segment::hosts::{self, Lookup};
 use crate::segment::meta::Run;
 use crate::segment::summary::{self, Part};
 use crate::segment::{Blocks, Segment, SegmentMeta};
@@ -109,6 +110,8 @@ pub struct SegmentScan<'b> {
     resolver: &'b dyn FieldResolver,
     plans: &'b Plans,
     origins: OnceCell<Vec<i64>>,
+    /// The stream of origins, without the hosts that slots tell, and what finds these.
+    stream: OnceCell<(Vec<i64>, Lookup<'b>)>,
     cursors: Vec<OnceCell<PatternCursor<'b>>>,
     reading: Reading<'b, 'b>,
 }
@@ -118,7 +121,7 @@ impl<'b> SegmentScan<'b> {
     pub fn new(blocks: &'b Blocks<'b>, resolver: &'b dyn FieldResolver, plans: &'b Plans) -> Self {
         let patterns = blocks.segment().footer().events.patterns.len();
         let cursors = std::iter::repeat_with(OnceCell::new).take(patterns).collect();
-        Self { blocks, resolver, plans, origins: OnceCell::new(), cursors, reading: Reading::new(blocks) }
+        Self { blocks, resolver, plans, origins: OnceCell::new(), stream: OnceCell::new(), cursors, reading: Reading::new(blocks) }
     }
 
     /// The segment.
@@ -136,12 +139,43 @@ impl<'b> SegmentScan<'b> {
         if let Some(origins) = self.origins.get() {
             return Ok(origins);
         }
-        let known = self.segment().origins().len();
-        let origins = self.blocks.stream(self.segment().footer().origin)?;
-        if origins.iter().any(|number| usize::try_from(*number).map_or(true, |number| number >= known)) {
-            return Err(taffrail_base::Error::corrupt(self.blocks.name(), "an event without origin"));
-        }
+        let origins = hosts::read(self.blocks)?;
         Ok(self.origins.get_or_init(|| origins))
+    }
+
+    /// The slot of a pattern that tells the host of its events.
+    pub fn host_slot(&self, pattern: usize) -> Option<usize> {
+        self.segment().footer().hosts.get(pattern).copied().flatten().map(|slot| slot as usize)
+    }
+
+    fn stream(&self) -> Result<&(Vec<i64>, Lookup<'b>)> {
+        if let Some(known) = self.stream.get() {
+            return Ok(known);
+        }
+        let read = (hosts::stream(self.blocks)?, Lookup::new(self.segment().origins()));
+        Ok(self.stream.get_or_init(|| read))
+    }
+
+    /// The origin of one row of a pattern; for few rows of many.
+    pub fn origin(&self, pattern: usize, at: usize) -> Result<&'b Origin> {
+        let origins = self.segment().origins();
+        let number = match origins {
+            [_] => 0,
+            _ => {
+                let row = self.blocks.rows()?[pattern][at] as usize;
+                match (self.origins.get(), self.host_slot(pattern)) {
+                    (Some(numbers), _) => numbers[row],
+                    (None, None) => self.stream()?.0[row],
+                    (None, Some(slot)) => {
+                        let (numbers, lookup) = self.stream()?;
+                        let mut host = Vec::new();
+                        let found = lookup.find(numbers[row], self.cursor(pattern).value(slot, at, &mut host)?);
+                        found.ok_or_else(|| hosts::none(self.blocks))?
+                    }
+                }
+            }
+        };
+        Ok(&origins[number as usize])
     }
 
     /// The columns of a pattern.
@@ -170,9 +204,7 @@ impl<'b> SegmentScan<'b> {
             Prepared::All => Ok(Selection::All),
             Prepared::Nothing => Ok(Selection::None),
             Prepared::Term(term) => self.select_term(term, pattern),
-            Prepared::Regex(regex) => {
-                regex.in_pattern(&self.segment().footer().events.patterns[pattern], self.blocks, &|| self.cursor(pattern))
-            }
+            Prepared::Regex(regex) => self.select_regex(regex, pattern),
             Prepared::Origin(field, test) => self.select_origin(*field, test, pattern),
             Prepared::Field(name, test) => self.select_field(name, test, pattern),
             Prepared::And(all) => {
@@ -206,6 +238,11 @@ impl<'b> SegmentScan<'b> {
         in_pattern(term, &self.segment().footer().events.patterns[pattern], &self.reading, &|| self.cursor(pattern))
     }
 
+    /// The rows of a pattern that match an expression.
+    pub fn select_regex(&self, regex: &PreparedRegex, pattern: usize) -> Result<Selection> {
+        regex.in_pattern(&self.segment().footer().events.patterns[pattern], &self.reading, &|| self.cursor(pattern))
+    }
+
     fn select_origin(&self, field: OriginField, test: &ValueTest, pattern: usize) -> Result<Selection> {
         let meta = &self.segment().footer().events.patterns[pattern];
         match field {
@@ -220,7 +257,13 @@ impl<'b> SegmentScan<'b> {
         if !passes.contains(&false) {
             return Ok(Selection::All);
         }
-        let (origins, rows) = (self.event_origins()?, self.blocks.rows()?);
+        let told = self.host_slot(pattern);
+        if let (OriginField::Host, Some(slot)) = (field, told) {
+            return self.select_slot(slot, &|host| test.0(Some(&String::from_utf8_lossy(host))), pattern);
+        }
+        // Where a slot tells the host, the stream tells the rest.
+        let origins = if told.is_some() { &self.stream()?.0 } else { self.event_origins()? };
+        let rows = self.blocks.rows()?;
         let rows = &rows[pattern];
         Ok(Selection::of(rows.len(), |at| passes[origins[rows[at] as usize] as usize]))
     }

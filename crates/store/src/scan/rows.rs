@@ -163,6 +163,13 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
     }
 
     fn origins(&self, hits: &[Hit], part: impl Fn(&taffrail_event::Origin) -> &Arc<str>) -> Result<ArrayRef> {
+        if hits.len() < FEW_ROWS {
+            let mut builder = StringBuilder::new();
+            for hit in hits {
+                builder.append_value(part(self.scan.origin(hit.pattern as usize, hit.at as usize)?));
+            }
+            return Ok(Arc::new(builder.finish()));
+        }
         let (numbers, origins) = (self.scan.event_origins()?, self.scan.segment().origins());
         Ok(texts(hits, |hit| Some(&**part(&origins[numbers[hit.row as usize] as usize]))))
     }

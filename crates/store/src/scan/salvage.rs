@@ -62,8 +62,7 @@ impl SegmentScan<'_> {
             Prepared::Term(term) => term.matches(line),
             Prepared::Regex(regex) => regex.matches(line),
             Prepared::Origin(field, test) => {
-                let number = self.event_origins()?[self.blocks.rows()?[pattern][row] as usize];
-                test.0(Some(origin_part(&self.segment().origins()[number as usize], *field)))
+                test.0(Some(origin_part(self.origin(pattern, row)?, *field)))
             }
             Prepared::Field(name, test) => {
                 let plan = self.plan(pattern, name);

@@ -135,7 +135,6 @@ impl Selection {
     }
 
     /// Whether a row is selected.
-    #[cfg(test)]
     pub fn holds(&self, row: usize) -> bool {
         match self {
             Self::None => false,

@@ -110,8 +110,34 @@ impl PreparedTerm {
         if self.in_text(meta) {
             return Ok(true);
         }
-        for page in meta.columns.iter().flat_map(|column| column.pages.iter()) {
-            if self.may_be_in(page, blocks)? {
+        for column in &meta.columns {
+            if self.mask & !column.mask != 0 || self.len > column.max_len as usize {
+                continue;
+            }
+            for page in column.pages.iter() {
+                if self.may_be_in_parts(page, blocks)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// As [`PreparedTerm::may_be_in`], looking at what a page refers to as well.
+    fn may_be_in_parts(&self, page: &PageMeta, blocks: &Blocks<'_>) -> Result<bool> {
+        if !self.may_be_in(page, blocks)? {
+            return Ok(false);
+        }
+        let node = match &page.body {
+            Body::Nested(node) => node,
+            Body::Lines(lines) => &lines.list,
+            Body::Shared { dictionary, .. } => {
+                return self.may_be_in(&blocks.segment().footer().dictionaries[*dictionary as usize], blocks);
+            }
+            _ => return Ok(true),
+        };
+        for pattern in &node.patterns {
+            if self.is_possible(pattern, blocks)? {
                 return Ok(true);
             }
         }
@@ -196,15 +222,33 @@ impl PreparedRegex {
         self.regex.is_match(&String::from_utf8_lossy(raw))
     }
 
+    /// The group `name` of the first match in an event.
+    pub fn group(&self, raw: &[u8], name: &str) -> Option<String> {
+        let text = String::from_utf8_lossy(raw);
+        self.regex.captures(&text).and_then(|captures| captures.name(name)).map(|group| group.as_str().to_owned())
+    }
+
+    /// Whether a row of the pattern can match, as far as its texts and its pages' stamps and filters say.
+    pub fn is_possible(&self, meta: &PatternMeta, blocks: &Blocks<'_>) -> Result<bool> {
+        for part in &self.parts {
+            if !part.is_possible(meta, blocks)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The rows of a segment's pattern whose events match.
     pub fn in_pattern<'c, 'b: 'c>(
         &self,
         meta: &PatternMeta,
-        blocks: &Blocks<'_>,
+        reading: &Reading<'_, '_>,
         cursor: &dyn Fn() -> &'c PatternCursor<'b>,
     ) -> Result<Selection> {
+        let blocks = reading.blocks;
+        // Looking for a text in columns takes less than walking through them.
         for part in &self.parts {
-            if !part.is_possible(meta, blocks)? {
+            if !part.is_possible(meta, blocks)? || in_pattern(part, meta, reading, cursor)? == Selection::None {
                 return Ok(Selection::None);
             }
         }

@@ -1,8 +1,8 @@
 //! A term within one token, against the values of a page: numbers are compared as numbers, text is searched
 //! all at once.
 
-use super::select::{Bits, Selection};
 use super::nibbles::Nibbles;
+use super::select::{Bits, Selection};
 use crate::segment::Blocks;
 use crate::segment::decode::{self, BEYOND_DICTIONARY, Spelling, Values, decimal_unit, with_ints};
 use crate::segment::ints::Coded;

@@ -1,6 +1,7 @@
 //! Gathers events in arrival order and encodes them as a segment file.
 
 use super::blocks::BlockWriter;
+use super::hosts::Whose;
 use super::encode::{self, Learned, Output};
 use super::meta::Footer;
 use super::{MAGIC, SegmentMeta, summary};
@@ -218,13 +219,14 @@ fn encode_joined(
     let (Some(first), Ok(rows @ 1..)) = (parts.first(), u32::try_from(all.lines.len())) else {
         return Err(Error::new(ErrorKind::Limit, "a segment holds 1 to 2^32 - 1 events"));
     };
-    let mut out = Output { blocks: BlockWriter::new(MAGIC.to_vec(), zstd_level)?, learned, dictionaries: Vec::new() };
+    let whose = Whose { numbers: &all.event_origins, origins: &all.origins };
+    let mut out = Output::new(BlockWriter::new(MAGIC.to_vec(), zstd_level)?, learned, whose);
     let (classes, class_of) = all.classes();
     let class = |row: usize| class_of[all.event_origins[row] as usize];
     let events = encode::node(&all.lines, &class, Some(&all.times), 0, &mut out)?;
-    let Output { blocks: mut out, dictionaries, .. } = out;
+    let Output { blocks: mut out, dictionaries, hosts, origin, .. } = out;
     let (time, received) = (encode::put_ints(&all.times, &mut out)?, encode::put_ints(&all.received, &mut out)?);
-    let (origin, problems) = (encode::put_ints(&all.event_origins, &mut out)?, encode::put_ints(&all.problems, &mut out)?);
+    let (origin, problems) = (encode::put_ints(&origin, &mut out)?, encode::put_ints(&all.problems, &mut out)?);
     let sequence = all.sequences.as_ref().map(|numbers| encode::put_ints(numbers, &mut out)).transpose()?;
     let zones = Some(encode::put_zones(&all.times, &mut out)?);
     let (mut file, blocks) = out.finish()?;
@@ -232,7 +234,7 @@ fn encode_joined(
     let patterns = events.patterns.len() as u64;
     let origins = all.origins.iter().map(five).collect();
     let version = MAGIC[7];
-    let footer = Footer { version, blocks, classes, origins, time, received, origin, problems, zones, dictionaries, events, sequence };
+    let footer = Footer { version, blocks, classes, origins, time, received, origin, problems, zones, hosts, dictionaries, events, sequence };
     put_footer(&footer, zstd_level, &mut file)?;
     let ends = all.sequences.as_ref().and_then(|numbers| Some((*numbers.first()? as u64, *numbers.last()? as u64 + 1)));
     let (first_sequence, end_sequence) = ends.unwrap_or((first.first_sequence, first.first_sequence + u64::from(rows)));

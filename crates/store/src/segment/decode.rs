@@ -1,8 +1,8 @@
 //! Turns pages back into values.
 
-use super::strings::{HexValues, Strings, Text};
-use super::meta::{Body, ColumnMeta, NodeMeta, PageMeta, PatternMeta, Place, Run};
 use super::ints::Coded;
+use super::meta::{Body, ColumnMeta, NodeMeta, PageMeta, PatternMeta, Place, Run};
+use super::strings::{HexValues, Strings, Text};
 use super::wire::Reader;
 use super::{Block, Blocks, ints};
 use std::rc::Rc;

@@ -1,8 +1,8 @@
 //! Pages whose values are lines joined by line feeds; see `taffrail_pattern::lines` for why, and how they are searched.
 
 use super::decode;
-use super::strings::Strings;
 use super::meta::{NodeMeta, Place};
+use super::strings::Strings;
 use super::{Blocks, decode::read_ints};
 use taffrail_base::{Error, Result};
 use taffrail_pattern::lines::{check, join};

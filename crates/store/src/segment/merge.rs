@@ -8,6 +8,7 @@ use super::blocks::BlockWriter;
 use super::cursor::PatternCursor;
 use super::encode::{self, Learned, Output, put_ints};
 use super::meta::{Footer, NodeMeta};
+use super::hosts::{self, Whose};
 use super::{Blocks, MAGIC, Segment, SegmentMeta, builder, summary};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -54,19 +55,20 @@ pub fn merge(segments: &[Arc<Segment>], id: Ulid, zstd_level: i32) -> Result<(Ve
     let (order, numbers) = arrivals(&blocks)?;
     let consecutive = numbers.last().is_some_and(|last| last - numbers[0] == i64::from(rows) - 1);
     let mut learned = Learned::default();
-    let mut out = Output { blocks: BlockWriter::new(MAGIC.to_vec(), zstd_level)?, learned: &mut learned, dictionaries: Vec::new() };
-    let times = in_order(&order, &blocks, |blocks| blocks.stream(blocks.segment().footer().time))?;
     let (origins, event_origins) = join_origins(&order, &blocks)?;
+    let whose = Whose { numbers: &event_origins, origins: &origins };
+    let mut out = Output::new(BlockWriter::new(MAGIC.to_vec(), zstd_level)?, &mut learned, whose);
+    let times = in_order(&order, &blocks, |blocks| blocks.stream(blocks.segment().footer().time))?;
     let classes = classes(&origins);
     let inputs = inputs(&blocks, &order)?;
     let events = node(&inputs, &classes, &times, &mut out)?;
     drop(inputs);
-    let Output { blocks: mut out, dictionaries, .. } = out;
+    let Output { blocks: mut out, dictionaries, hosts, origin, .. } = out;
     let (min_time, max_time) = (times.iter().copied().min().unwrap_or(0), times.iter().copied().max().unwrap_or(0));
     let (time, zones) = (put_ints(&times, &mut out)?, Some(encode::put_zones(&times, &mut out)?));
     drop(times);
     let received = put_ints(&in_order(&order, &blocks, |blocks| blocks.stream(blocks.segment().footer().received))?, &mut out)?;
-    let origin = put_ints(&event_origins, &mut out)?;
+    let origin = put_ints(&origin, &mut out)?;
     let problems = put_ints(&in_order(&order, &blocks, |blocks| blocks.stream(blocks.segment().footer().problems))?, &mut out)?;
     let sequence = if consecutive { None } else { Some(put_ints(&numbers, &mut out)?) };
     let (mut file, written) = out.finish()?;
@@ -76,7 +78,7 @@ pub fn merge(segments: &[Arc<Segment>], id: Ulid, zstd_level: i32) -> Result<(Ve
     let origins = origins.iter().map(five).collect();
     let version = MAGIC[7];
     let blocks = written;
-    let footer = Footer { version, blocks, classes, origins, time, received, origin, problems, zones, dictionaries, events, sequence };
+    let footer = Footer { version, blocks, classes, origins, time, received, origin, problems, zones, hosts, dictionaries, events, sequence };
     builder::put_footer(&footer, zstd_level, &mut file)?;
     let meta = SegmentMeta {
         id,
@@ -135,14 +137,8 @@ fn join_origins(order: &[(u32, u32)], blocks: &[Blocks<'_>]) -> Result<(Vec<Orig
         };
         renumbered.push(blocks.segment().origins().iter().map(number).collect());
     }
-    let stream = |blocks: &Blocks<'_>| blocks.stream(blocks.segment().footer().origin);
-    let streams: Vec<Vec<i64>> = blocks.iter().map(stream).collect::<Result<_>>()?;
-    let of = |(input, row): &(u32, u32)| {
-        let number = usize::try_from(streams[*input as usize][*row as usize]).ok();
-        let found = number.and_then(|number| renumbered[*input as usize].get(number)).copied();
-        found.ok_or_else(|| Error::corrupt(blocks[*input as usize].name(), "an event without origin"))
-    };
-    let numbers = order.iter().map(of).collect::<Result<_>>()?;
+    let streams: Vec<Vec<i64>> = blocks.iter().map(hosts::read).collect::<Result<_>>()?;
+    let numbers = order.iter().map(|(input, row)| renumbered[*input as usize][streams[*input as usize][*row as usize] as usize]).collect();
     Ok((origins, numbers))
 }
 

@@ -161,6 +161,8 @@ pub struct Footer {
     pub problems: Place,
     /// The least event time of each chunk of [`ZONE_ROWS`] rows, and how much later the latest one is.
     pub zones: Option<(Place, Place)>,
+    /// For each pattern, the slot that holds the host of its events (see [`super::hosts`]); empty where none has one.
+    pub hosts: Vec<Option<u32>>,
     /// Values that recur across columns: each dictionary is a page whose rows are its entries.
     pub dictionaries: Vec<PageMeta>,
     pub events: NodeMeta,
@@ -239,6 +241,9 @@ impl Footer {
             put_place(&mut out, least);
             put_place(&mut out, spans);
         }
+        let hosts = if self.hosts.iter().any(Option::is_some) { &self.hosts[..] } else { &[] };
+        put_varint(&mut out, hosts.len() as u64);
+        hosts.iter().for_each(|slot| put_varint(&mut out, slot.map_or(0, |slot| u64::from(slot) + 1)));
         put_varint(&mut out, self.dictionaries.len() as u64);
         self.dictionaries.iter().for_each(|dictionary| put_page(&mut out, dictionary));
         put_node(&mut out, &self.events);
@@ -261,6 +266,7 @@ impl Footer {
         let origins = many(reader, |r| Ok([text(r)?, text(r)?, text(r)?, text(r)?, text(r)?]))?;
         let (time, received, origin, problems) = (place(reader)?, place(reader)?, place(reader)?, place(reader)?);
         let zones = if version >= 2 && reader.byte()? != 0 { Some((place(reader)?, place(reader)?)) } else { None };
+        let hosts = if version >= 2 { many(reader, |r| Ok(r.small()?.checked_sub(1)))? } else { Vec::new() };
         let dictionaries = if version >= 2 { many(reader, |r| page(r, 0, version))? } else { Vec::new() };
         let events = node(reader, 0, version)?;
         let mut referring = vec![0; dictionaries.len()];
@@ -274,12 +280,16 @@ impl Footer {
         {
             return Err(reader.damaged("a dictionary that refers elsewhere"));
         }
+        let has_slot = |(slot, pattern): (&Option<u32>, &PatternMeta)| slot.is_none_or(|slot| (slot as usize) < pattern.columns.len());
+        if !hosts.is_empty() && (hosts.len() != events.patterns.len() || !hosts.iter().zip(&events.patterns).all(has_slot)) {
+            return Err(reader.damaged("slots of hosts that do not fit the patterns"));
+        }
         if let Some(wrong) = events.patterns.iter().find(|p| p.class as usize >= classes.len()) {
             return Err(reader.damaged(format_args!("pattern {} has no sourcetype", wrong.id)));
         }
         // Files of before such numbers end here.
         let sequence = if version < 2 || reader.is_empty() { None } else { option(reader)? };
-        Ok(Self { version, blocks, classes, origins, time, received, origin, problems, zones, dictionaries, events, sequence })
+        Ok(Self { version, blocks, classes, origins, time, received, origin, problems, zones, hosts, dictionaries, events, sequence })
     }
 }
 

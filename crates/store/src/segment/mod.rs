@@ -8,6 +8,7 @@ pub(crate) mod cursor;
 pub(crate) mod decode;
 mod encode;
 mod fuse;
+pub(crate) mod hosts;
 mod inspect;
 pub(crate) mod ints;
 pub(crate) mod lines;
@@ -32,9 +33,9 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
+use strings::Strings;
 use taffrail_base::{Error, Result, Ulid, Vfs, VfsFile};
 use taffrail_event::{Origin, Timestamp};
-use strings::Strings;
 use wire::Reader;
 
 /// What every segment file begins with: the name and the format's version, here the newest.

@@ -50,7 +50,7 @@ impl Events {
 
 /// All samples.
 pub fn all() -> Vec<Sample> {
-    vec![every_encoding(), one_pattern(), raw(), pages(), filters(), recurring(), single(), extremes()]
+    vec![every_encoding(), one_pattern(), raw(), pages(), filters(), recurring(), hosts(), single(), extremes()]
 }
 
 fn words(rng: &mut fastrand::Rng, count: usize) -> String {
@@ -196,6 +196,25 @@ fn recurring() -> Sample {
         events.push(START, &from, START + at * 1_000, Problems::NONE, text.as_bytes());
     }
     Sample { name: "recurring", first_sequence: 5, batches: events.0 }
+}
+
+/// Events of which some say which host they are from.
+fn hosts() -> Sample {
+    let mut rng = fastrand::Rng::with_seed(8);
+    let mut events = Events(Vec::new());
+    for at in 0..900i64 {
+        let host = format!("node-{}", rng.u8(..25));
+        let source = ["/logs/a", "/logs/b"][at as usize % 2];
+        let text = match at % 4 {
+            0 => format!("{host} started task {} of {}", rng.u16(..), rng.u8(..)),
+            1 => format!("disk of {host} is {} % full", rng.u8(..100)),
+            // Another host than it is from, at times.
+            2 => format!("{} was asked for {} rows", if at % 40 == 2 { "node-1" } else { &host }, rng.u16(..)),
+            _ => format!("nobody says from where, {}", rng.u32(..)),
+        };
+        events.push(START, &origin(&host, source, "plain", "syslog", ""), START + at * 1_000, Problems::NONE, text.as_bytes());
+    }
+    Sample { name: "hosts", first_sequence: 3, batches: events.0 }
 }
 
 fn single() -> Sample {

@@ -11,6 +11,7 @@ mod shared;
 pub use learned::Learned;
 
 use super::blocks::{BlockWriter, Kind};
+use super::hosts::Whose;
 use super::ints;
 use super::meta::{ColumnMeta, NodeMeta, PageMeta, PatternMeta, Place, ZONE_ROWS};
 use learned::ColumnKey;
@@ -20,6 +21,7 @@ use rustc_hash::FxHashMap;
 use shared::Dictionaries;
 use std::sync::Arc;
 use taffrail_base::Result;
+use taffrail_pattern::bytes::same;
 use taffrail_pattern::group::{GroupLimits, Grouped, Leaf, SlotName, group, slot_names};
 use taffrail_pattern::{Piece, SlotKind};
 
@@ -31,6 +33,18 @@ pub struct Output<'o> {
     pub learned: &'o mut Learned,
     /// Values that recur across columns.
     pub dictionaries: Vec<PageMeta>,
+    /// Whose events the lines are.
+    pub whose: Whose<'o>,
+    /// For each pattern, the slot that holds the host of its events; and the stream of origins that is left.
+    pub hosts: Vec<Option<u32>>,
+    pub origin: Vec<i64>,
+}
+
+impl<'o> Output<'o> {
+    /// Nothing written yet.
+    pub fn new(blocks: BlockWriter, learned: &'o mut Learned, whose: Whose<'o>) -> Self {
+        Self { blocks, learned, dictionaries: Vec::new(), whose, hosts: Vec::new(), origin: Vec::new() }
+    }
 }
 
 /// A column to be: which slots of which leaves it holds.
@@ -85,6 +99,11 @@ fn finish(
     out: &mut Output<'_>,
 ) -> Result<NodeMeta> {
     let (columns, shared) = columns(&leaves, plans, gathered, times, depth, out)?;
+    if depth == 0 {
+        out.hosts = host_slots(&leaves, plans, gathered, out.whose);
+        let told = leaves.iter().zip(&out.hosts).filter(|(_, slot)| slot.is_some()).map(|(leaf, _)| &leaf.rows[..]);
+        out.origin = out.whose.stream(told);
+    }
     let order = if leaves.len() > 1 { Some(put_order(&leaves, rows, out)?) } else { None };
     let patterns = leaves.into_iter().zip(columns).map(|(leaf, columns)| PatternMeta {
         class: leaf.class,
@@ -94,6 +113,26 @@ fn finish(
         columns: columns.into_iter().map(|column| column.expect("every slot is in a plan")).collect(),
     });
     Ok(NodeMeta { rows: rows as u32, order, shared, patterns: patterns.collect() })
+}
+
+/// For each leaf, the slot that holds the host of all its rows, if there is one.
+fn host_slots(leaves: &[Leaf], plans: &[Plan], gathered: &Gathered, whose: Whose<'_>) -> Vec<Option<u32>> {
+    let mut slots = vec![None; leaves.len()];
+    if whose.origins.len() < 2 {
+        return slots;
+    }
+    for (number, plan) in plans.iter().enumerate().filter(|(_, plan)| plan.kind == SlotKind::Word) {
+        let (values, mut first) = (&gathered.0[number], 0);
+        for (leaf, slot) in &plan.parts {
+            let rows = &leaves[*leaf].rows;
+            let tells = |(at, row): (usize, &u32)| same(values.get(at), whose.host(*row));
+            if slots[*leaf].is_none() && (first..).zip(rows).all(tells) {
+                slots[*leaf] = Some(*slot as u32);
+            }
+            first += rows.len();
+        }
+    }
+    slots
 }
 
 /// The columns of each leaf, and those that several share.
@@ -172,6 +211,11 @@ impl Texts {
             _ => self.bytes.extend_from_slice(&line[start..end]),
         }
         self.ends.push(self.bytes.len() as u32);
+    }
+
+    fn get(&self, at: usize) -> &[u8] {
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.bytes[start as usize..self.ends[at] as usize]
     }
 
     fn iter(&self) -> impl Iterator<Item = &[u8]> {
