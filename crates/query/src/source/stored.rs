@@ -20,7 +20,7 @@ use taffrail_base::Result;
 use taffrail_base::limits::SEARCH_COLUMNS_MAX;
 use taffrail_event::Timestamp;
 use taffrail_pattern::FieldResolver;
-use taffrail_store::scan::{Buckets, Missing, Spans};
+use taffrail_store::scan::{Missing, Spans};
 use taffrail_store::{Column, CountField, Filter, Scan, ScanRequest, Snapshot};
 
 /// Rows up to which the fields of each event are read from it, instead of asking first which there are.
@@ -297,11 +297,6 @@ impl Direct for ScanAnswers {
     fn spans(&self, span_nanos: i64, most: usize) -> Result<Option<Spans>> {
         self.watched.set(self.scan.progress());
         self.scan.spans(span_nanos, most)
-    }
-
-    fn histogram(&self, buckets: Buckets) -> Result<Vec<u64>> {
-        self.watched.set(self.scan.progress());
-        self.scan.histogram(buckets)
     }
 
     fn count_by(&self, fields: &[String]) -> Result<Option<taffrail_store::scan::Counted>> {

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use taffrail_base::Result;
 
-/// Takes the bytes of some events, frames included, and where each ends in them. The bytes may be kept.
-pub type TakeRaw<'t> = dyn FnMut(&mut Vec<u8>, &[usize]) -> Result<()> + 't;
+/// Takes the bytes of some events, frames included, and where each ends in them.
+pub type TakeRaw<'t> = dyn FnMut(&[u8], &[usize]) -> Result<()> + 't;
 
 /// What is being read of one segment.
 struct Part<'b> {
@@ -94,7 +94,7 @@ fn interleave(parts: &mut [Part<'_>], frame: Frame, take: &mut TakeRaw<'_>) -> R
 impl Part<'_> {
     /// The events of some rows.
     fn rows(&mut self, rows: Range<usize>, frame: Frame, take: &mut TakeRaw<'_>) -> Result<()> {
-        let (mut hits, mut bytes, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut hits, mut ends) = (Vec::new(), Vec::new());
         while self.order.row() < rows.end {
             hits.clear();
             let to = rows.end.min(self.order.row() + RENDERED_ROWS);
@@ -107,9 +107,8 @@ impl Part<'_> {
             self.order.take(to, wanted, &mut hits)?;
             let mut done = 0;
             while done < hits.len() {
-                (bytes.clear(), ends.clear());
-                done += self.renderer.render(&hits[done..], frame, RENDERED_BYTES, &mut bytes, &mut ends)?;
-                take(&mut bytes, &ends)?;
+                done += self.renderer.render(&hits[done..], frame, RENDERED_BYTES, &mut ends)?;
+                take(self.renderer.bytes(), &ends)?;
             }
         }
         Ok(())

@@ -148,10 +148,9 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
         let places: Vec<(u32, u32)> = hits.iter().map(|hit| (hit.pattern, hit.at)).collect();
         let mut done = 0;
         while done < places.len() {
-            (line.clear(), ends.clear());
-            done += renderer.render(&places[done..], Frame::Bare, RENDERED_BYTES, &mut line, &mut ends)?;
+            done += renderer.render(&places[done..], Frame::Bare, RENDERED_BYTES, &mut ends)?;
             let mut from = 0;
-            ends.iter().for_each(|end| each(&line[std::mem::replace(&mut from, *end)..*end]));
+            ends.iter().for_each(|end| each(&renderer.bytes()[std::mem::replace(&mut from, *end)..*end]));
         }
         Ok(())
     }

@@ -269,11 +269,13 @@ fn check(lines: &[Vec<u8>], terms: &[(usize, usize, usize, u8)], shape: u8) -> R
         for span in [1_000_000_000, 9_000_000_000, 60_000_000_000] {
             prop_assert_eq!(Scan::plan(&snapshot, request(filter.clone())).spans(span, 100).unwrap(), Some(spans_of(&times, span)));
         }
-        let arrived: Vec<Vec<u8>> = batch.iter().filter(|event| brute(filter, event.raw, &event.origin.host)).map(|event| event.raw.to_vec()).collect();
+        let arrived: Vec<Vec<u8>> =
+            batch.iter().filter(|event| brute(filter, event.raw, &event.origin.host)).map(|event| event.raw.to_vec()).collect();
         prop_assert_eq!(&raws(&snapshot, request(filter.clone())), &arrived);
         let unsorted = Scan::plan(&snapshot, ScanRequest { newest_first: false, ..request(filter.clone()) });
         let rows: Vec<_> = (0..unsorted.partitions()).flat_map(|partition| unsorted.run(partition)).map(|batch| batch.unwrap()).collect();
-        let rows: Vec<Vec<u8>> = rows.iter().flat_map(|batch| batch.column(2).as_binary::<i32>().iter().flatten()).map(<[u8]>::to_vec).collect();
+        let rows: Vec<Vec<u8>> =
+            rows.iter().flat_map(|batch| batch.column(2).as_binary::<i32>().iter().flatten()).map(<[u8]>::to_vec).collect();
         prop_assert_eq!(rows, arrived);
         let range = expected.last().zip(expected.first()).map(|(first, last)| (Timestamp(first.0), Timestamp(last.0)));
         prop_assert_eq!(Scan::plan(&snapshot, request(filter.clone())).time_range().unwrap(), range);
@@ -304,7 +306,7 @@ fn spans_of(times: &[i64], span: i64) -> Spans {
 /// The matching events in the order in which they arrived.
 fn raws(snapshot: &Snapshot, request: ScanRequest) -> Vec<Vec<u8>> {
     let mut events = Vec::new();
-    let mut take = |bytes: &mut Vec<u8>, ends: &[usize]| {
+    let mut take = |bytes: &[u8], ends: &[usize]| {
         let mut from = 0;
         for end in ends {
             let len = u32::from_le_bytes(bytes[from..from + 4].try_into().unwrap()) as usize;

@@ -231,17 +231,16 @@ impl Segment {
         let arrival = blocks.arrival()?;
         let mut order = render::InOrder::new(&blocks, &self.footer.events)?;
         let mut renderer = render::Renderer::new(&blocks);
-        let (mut hits, mut bytes, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut hits, mut ends) = (Vec::new(), Vec::new());
         while order.row() < self.footer.events.rows as usize {
             let (mut row, mut done) = (order.row() as u32, 0);
             hits.clear();
             order.take(order.row() + render::RENDERED_ROWS, |_, _| true, &mut hits)?;
             while done < hits.len() {
-                (bytes.clear(), ends.clear());
-                done += renderer.render(&hits[done..], render::Frame::Bare, render::RENDERED_BYTES, &mut bytes, &mut ends)?;
+                done += renderer.render(&hits[done..], render::Frame::Bare, render::RENDERED_BYTES, &mut ends)?;
                 let mut from = 0;
                 for end in &ends {
-                    each(arrival.of(row), &bytes[from..*end]);
+                    each(arrival.of(row), &renderer.bytes()[from..*end]);
                     (row, from) = (row + 1, *end);
                 }
             }

@@ -64,10 +64,12 @@ impl TextPage {
         }
     }
 
-    fn own(bytes: Vec<u8>, spans: Vec<Span>, name: &str) -> Result<Self> {
+    fn own(mut bytes: Vec<u8>, spans: Vec<Span>, name: &str) -> Result<Self> {
         if u32::try_from(bytes.len()).is_err() {
             return Err(Error::corrupt(name, "a page of more than 4 GiB of values"));
         }
+        // Room for copies of a fixed length.
+        bytes.resize(bytes.len() + COPIED, 0);
         Ok(Self { bytes: Bytes::Own(bytes), spans })
     }
 
@@ -93,7 +95,7 @@ impl TextPage {
                 let spans = inner.spans.iter().map(|span| {
                     let from = bytes.len();
                     bytes.extend_from_slice(&prefix);
-                    copy(&mut bytes, inner.bytes(), *span);
+                    bytes.extend_from_slice(&inner.bytes()[span.at as usize..][..span.len as usize]);
                     bytes.extend_from_slice(&suffix);
                     Span::new(from, bytes.len())
                 });
@@ -203,20 +205,6 @@ fn digits(mut number: i64, out: &mut [u8]) {
     }
 }
 
-/// Appends a value.
-#[inline(always)]
-fn copy(out: &mut Vec<u8>, bytes: &[u8], span: Span) {
-    let (at, len) = (span.at as usize, span.len as usize);
-    match bytes.get(at..at + COPIED).and_then(|all| <&[u8; COPIED]>::try_from(all).ok()) {
-        Some(all) if len <= COPIED => {
-            let before = out.len();
-            out.extend_from_slice(all);
-            out.truncate(before + len);
-        }
-        _ => out.extend_from_slice(&bytes[at..at + len]),
-    }
-}
-
 /// A pattern whose events are being rendered.
 struct State<'b> {
     meta: &'b PatternMeta,
@@ -275,6 +263,44 @@ pub struct Renderer<'b> {
     shared: FxHashMap<*const PageMeta, (usize, Rc<TextPage>)>,
     uses: FxHashMap<*const PageMeta, usize>,
     stretch: u64,
+    out: Out,
+}
+
+/// Bytes that were rendered, and room for more: it is longer than what is in it, so that writing asks for no length.
+#[derive(Default)]
+struct Out {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Out {
+    /// Makes room for so many bytes, and for a copy of a fixed length after them.
+    fn reserve(&mut self, bytes: usize) {
+        let needed = self.len + bytes + COPIED;
+        if self.bytes.len() < needed {
+            self.bytes.resize(needed.max(2 * self.bytes.len()), 0);
+        }
+    }
+
+    /// Appends a value that there is room for if it is short.
+    #[inline(always)]
+    fn copy(&mut self, bytes: &[u8], span: Span) {
+        let (at, len) = (span.at as usize, span.len as usize);
+        match (bytes.get(at..at + COPIED), self.bytes.get_mut(self.len..self.len + COPIED)) {
+            (Some(from), Some(to)) if len <= COPIED => {
+                to.copy_from_slice(from);
+                self.len += len;
+            }
+            _ => self.copy_long(&bytes[at..at + len]),
+        }
+    }
+
+    #[inline(never)]
+    fn copy_long(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
+        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
 }
 
 impl<'b> Renderer<'b> {
@@ -293,18 +319,25 @@ impl<'b> Renderer<'b> {
             }
         }
         let patterns = node.patterns.iter().map(State::new).collect();
-        Self { blocks, patterns, top, shared: FxHashMap::default(), uses, stretch: 0 }
+        Self { blocks, patterns, top, shared: FxHashMap::default(), uses, stretch: 0, out: Out::default() }
     }
 
-    /// Appends the events that `hits` name by pattern and row among the pattern's, and to `ends` where each ends; no more
-    /// once there are `most` bytes. Says how many it were.
-    pub fn render(&mut self, hits: &[(u32, u32)], frame: Frame, most: usize, out: &mut Vec<u8>, ends: &mut Vec<usize>) -> Result<usize> {
+    /// Renders the events that `hits` name by pattern and row among the pattern's, and puts where each ends into `ends`;
+    /// no more once there are `most` bytes. Says how many it were; [`Renderer::bytes`] has them.
+    pub fn render(&mut self, hits: &[(u32, u32)], frame: Frame, most: usize, ends: &mut Vec<usize>) -> Result<usize> {
+        ends.clear();
+        self.out.len = 0;
         let mut done = 0;
-        while done < hits.len() && out.len() < most {
+        while done < hits.len() && self.out.len < most {
             let ready = self.prepare(&hits[done..])?;
-            done += self.write(&hits[done..done + ready], frame, most, out, ends)?;
+            done += self.write(&hits[done..done + ready], frame, most, ends)?;
         }
         Ok(done)
+    }
+
+    /// What was rendered last.
+    pub fn bytes(&self) -> &[u8] {
+        &self.out.bytes[..self.out.len]
     }
 
     /// Decodes what the first hits need, and says of how many.
@@ -399,7 +432,8 @@ impl<'b> Renderer<'b> {
     }
 
     /// Appends events whose pages are at hand.
-    fn write(&mut self, hits: &[(u32, u32)], frame: Frame, most: usize, out: &mut Vec<u8>, ends: &mut Vec<usize>) -> Result<usize> {
+    fn write(&mut self, hits: &[(u32, u32)], frame: Frame, most: usize, ends: &mut Vec<usize>) -> Result<usize> {
+        let mut out = std::mem::take(&mut self.out);
         let mut columns: Vec<Column<'_>> = Vec::new();
         let mut first = 0;
         for state in self.patterns.iter_mut().filter(|state| state.used == self.stretch) {
@@ -413,31 +447,42 @@ impl<'b> Renderer<'b> {
                 Some(Column { bytes: page.bytes(), spans: &page.spans, shift: run.skip.wrapping_sub(run.start) })
             }));
         }
-        for (number, (pattern, at)) in hits.iter().enumerate() {
-            if out.len() >= most {
-                return Ok(number);
+        let mut done = 0;
+        for (pattern, at) in hits {
+            if out.len >= most {
+                break;
             }
             let state = &self.patterns[*pattern as usize];
-            let start = out.len();
+            let start = out.len;
+            out.reserve(state.text.len() + COPIED * (state.cuts.len() + 1));
             if frame == Frame::Length {
-                out.extend_from_slice(&[0; 4]);
+                out.len += 4;
             }
-            copy(out, &state.text, state.cuts[0]);
+            out.copy(&state.text, state.cuts[0]);
             for (column, cut) in columns[state.first..].iter().zip(&state.cuts[1..]) {
-                copy(out, column.bytes, column.spans[(*at as usize).wrapping_add(column.shift)]);
-                copy(out, &state.text, *cut);
+                out.copy(column.bytes, column.spans[(*at as usize).wrapping_add(column.shift)]);
+                out.copy(&state.text, *cut);
             }
             match frame {
                 Frame::Bare => {}
-                Frame::After(byte) => out.push(byte),
+                Frame::After(byte) => match out.bytes.get_mut(out.len) {
+                    Some(next) => {
+                        *next = byte;
+                        out.len += 1;
+                    }
+                    None => out.copy_long(&[byte]),
+                },
                 Frame::Length => {
-                    let len = u32::try_from(out.len() - start - 4).map_err(|_| Error::corrupt(self.blocks.name(), "an event beyond 4 GiB"))?;
-                    out[start..start + 4].copy_from_slice(&len.to_le_bytes());
+                    let len =
+                        u32::try_from(out.len - start - 4).map_err(|_| Error::corrupt(self.blocks.name(), "an event beyond 4 GiB"))?;
+                    out.bytes[start..start + 4].copy_from_slice(&len.to_le_bytes());
                 }
             }
-            ends.push(out.len());
+            ends.push(out.len);
+            done += 1;
         }
-        Ok(hits.len())
+        self.out = out;
+        Ok(done)
     }
 }
 
@@ -445,17 +490,19 @@ impl<'b> Renderer<'b> {
 fn nested<'b>(blocks: &'b Blocks<'b>, node: &'b NodeMeta) -> Result<TextPage> {
     let mut order = InOrder::new(blocks, node)?;
     let mut renderer = Renderer::of(blocks, node, false);
-    let (mut hits, mut bytes, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut hits, mut bytes, mut spans, mut ends) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     while order.row() < node.rows as usize {
         hits.clear();
         order.take(order.row() + RENDERED_ROWS, |_, _| true, &mut hits)?;
-        let done = renderer.render(&hits, Frame::Bare, PAGE_VALUES_BYTES_MAX, &mut bytes, &mut ends)?;
-        if done < hits.len() {
+        let done = renderer.render(&hits, Frame::Bare, PAGE_VALUES_BYTES_MAX, &mut ends)?;
+        let mut from = bytes.len();
+        let before = from;
+        spans.extend(ends.iter().map(|end| Span::new(std::mem::replace(&mut from, before + end), before + end)));
+        bytes.extend_from_slice(renderer.bytes());
+        if done < hits.len() || bytes.len() > PAGE_VALUES_BYTES_MAX {
             return Err(Error::corrupt(blocks.name(), format_args!("a page of more than {PAGE_VALUES_BYTES_MAX} bytes of values")));
         }
     }
-    let mut from = 0;
-    let spans = ends.into_iter().map(|to| Span::new(std::mem::replace(&mut from, to), to)).collect();
     TextPage::own(bytes, spans, blocks.name())
 }
 

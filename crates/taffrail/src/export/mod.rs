@@ -7,10 +7,10 @@ mod raw;
 #[cfg(test)]
 mod tests;
 
+use crate::api::schema::EventsExportBody;
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampNanosecondType};
-use crate::api::schema::EventsExportBody;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use taffrail_base::{Error, ErrorKind, Result};

@@ -48,11 +48,7 @@ pub fn pieces(export: RawExport, delimiter: Delimiter) -> impl Stream<Item = Res
         let gone = || Error::new(ErrorKind::Cancelled, "nobody reads the export any more");
         let exported = export.run(frame, &mut |bytes, ends| {
             counts.add(frame, bytes, ends);
-            if piece.is_empty() {
-                std::mem::swap(&mut piece, bytes);
-            } else {
-                piece.append(bytes);
-            }
+            piece.extend_from_slice(bytes);
             if piece.len() >= PIECE_BYTES_MIN {
                 sender.blocking_send(Ok(Piece::Bytes(std::mem::take(&mut piece)))).map_err(|_| gone())?;
             }
