@@ -30,12 +30,12 @@ pub const MEMORY_SEGMENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Events a segment may hold: row numbers are 32 bits, and a search works on one segment at a time.
 pub const SEGMENT_EVENTS_MAX: usize = 1_000_000;
 
-/// Raw bytes of a segment that is merged from smaller ones: merging holds about three times as much in memory, and it
-/// runs beside ingest.
-pub const MERGED_SEGMENT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Raw bytes of a segment that is merged from smaller ones: what is decided once per pattern is decided once for all of
+/// them. Merging reads one column after the other, so that it holds a fraction of this in memory, and runs beside ingest.
+pub const MERGED_SEGMENT_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// Events of such a segment, for the same reason.
-pub const MERGED_SEGMENT_EVENTS_MAX: usize = 500_000;
+/// Events of such a segment: of each, merging holds about 60 bytes.
+pub const MERGED_SEGMENT_EVENTS_MAX: usize = 2_000_000;
 
 /// Segments merged into one at most: each is an open file and a directory in memory.
 pub const MERGE_INPUTS_MAX: usize = 64;

@@ -35,6 +35,11 @@ impl FieldResolver for NoFields {
     }
 }
 
+/// The compression level, 3 unless `LEVEL` says otherwise.
+fn level() -> i32 {
+    std::env::var("LEVEL").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
+}
+
 /// CPU seconds of this process so far: the machine may be shared, its clock on the wall says little.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("a Linux machine");
@@ -57,6 +62,10 @@ fn main() {
     };
     if std::path::Path::new(path).is_dir() {
         let snapshot = folder(path);
+        let snapshot = match std::env::var("MERGE").ok().and_then(|text| text.parse().ok()) {
+            Some(inputs) => merged(&snapshot, inputs),
+            None => snapshot,
+        };
         terms.iter().for_each(|term| query(&snapshot, term));
         if let Some(segment) = snapshot.segments.first() {
             print_largest(&segment.open().expect("opens"));
@@ -108,6 +117,35 @@ fn folder(path: &str) -> taffrail_store::Snapshot {
     Store::open(options).expect("a data folder").snapshot()
 }
 
+/// The segments of a folder, so many at a time merged into one.
+fn merged(snapshot: &taffrail_store::Snapshot, inputs: usize) -> taffrail_store::Snapshot {
+    let start = cpu_seconds();
+    let mut before: Vec<&taffrail_store::SegmentRef> = snapshot.segments.iter().collect();
+    before.sort_by_key(|segment| segment.meta().first_sequence);
+    let (raw, bytes): (u64, u64) =
+        before.iter().fold((0, 0), |(raw, bytes), segment| (raw + segment.meta().raw_bytes, bytes + segment.meta().stored_bytes));
+    let files: Encoded = before
+        .chunks(inputs)
+        .enumerate()
+        .map(|(number, parts)| {
+            let parts: Vec<Arc<Segment>> = parts.iter().map(|part| part.open().expect("opens")).collect();
+            taffrail_store::segment::merge(&parts, Ulid(number as u128), level()).expect("merges")
+        })
+        .collect();
+    let (seconds, after) = (cpu_seconds() - start, files.iter().map(|(_, meta)| meta.stored_bytes).sum::<u64>());
+    let status = std::fs::read_to_string("/proc/self/status").expect("a Linux machine");
+    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default().to_owned();
+    println!(
+        "merged {} segments of {:.2} MB to {} of {:.2} MB, {:.0} MB of text per CPU s, {peak}",
+        before.len(),
+        bytes as f64 / 1e6,
+        files.len(),
+        after as f64 / 1e6,
+        raw as f64 / 1e6 / seconds
+    );
+    on_disk(&files, tempfile::tempdir().expect("a folder").path())
+}
+
 type Encoded = Vec<(Vec<u8>, SegmentMeta)>;
 
 /// The segments as files, opened as a store opens them.
@@ -136,9 +174,7 @@ fn encode(text: &[u8]) -> (Vec<Arc<Segment>>, Encoded) {
     let mib = std::env::var("SEGMENT").ok().and_then(|t| t.parse().ok()).unwrap_or(SEGMENT_MIB);
     let mut builder = SegmentBuilder::new("main", 0);
     let mut finish = |builder: SegmentBuilder| {
-        let (bytes, meta) = builder
-            .finish(Ulid(segments.len() as u128), std::env::var("LEVEL").ok().and_then(|t| t.parse().ok()).unwrap_or(3))
-            .expect("encodes");
+        let (bytes, meta) = builder.finish(Ulid(segments.len() as u128), level()).expect("encodes");
         files.push((bytes.clone(), meta.clone()));
         segments.push(Segment::from_bytes(bytes, meta).expect("opens"));
     };

@@ -131,9 +131,9 @@ impl DiskSegment {
         self.cache.forget(self.meta.id);
     }
 
-    /// Opens the segment for one pass over all of it: it does not displace what searches keep open.
-    pub(crate) fn open_apart(&self) -> Result<Arc<Segment>> {
-        self.open_with(None)
+    /// Opens the segment for one pass over all of it, with a cache of its own: it does not displace what searches keep.
+    pub(crate) fn open_apart(&self, cache: &Arc<BlockCache>) -> Result<Arc<Segment>> {
+        self.open_with(Some(cache.clone()))
     }
 
     fn open_with(&self, blocks: Option<Arc<BlockCache>>) -> Result<Arc<Segment>> {

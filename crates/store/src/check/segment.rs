@@ -228,10 +228,8 @@ impl Look<'_, '_> {
         if let Err(error) = hosts::read(blocks) {
             self.damage(error, Some(all.clone()))?;
         }
-        let streams: [(&str, _, &dyn Fn(i64) -> bool); 2] = [
-            ("receive times", footer.received, &|_| true),
-            ("problems", footer.problems, &|bits| u16::try_from(bits).is_ok()),
-        ];
+        let streams: [(&str, _, &dyn Fn(i64) -> bool); 2] =
+            [("receive times", footer.received, &|_| true), ("problems", footer.problems, &|bits| u16::try_from(bits).is_ok())];
         for (name, place, fits) in streams {
             match blocks.stream(place) {
                 Ok(values) if values.iter().all(|value| fits(*value)) => {}

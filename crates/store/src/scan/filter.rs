@@ -1,5 +1,6 @@
 //! A filter made ready, and its decision for each pattern of a segment.
 
+use super::rows::Hit;
 use super::select::{Bits, Selection};
 use super::term::{PreparedRegex, PreparedTerm, Reading, in_pattern};
 use super::{Filter, OriginField, ScanRequest, ValueTest};
@@ -156,24 +157,25 @@ impl<'b> SegmentScan<'b> {
         Ok(self.stream.get_or_init(|| read))
     }
 
-    /// The origin of one row of a pattern; for few rows of many.
-    pub fn origin(&self, pattern: usize, at: usize) -> Result<&'b Origin> {
+    /// The origin of one event; for few of many.
+    pub fn origin(&self, hit: &Hit) -> Result<&'b Origin> {
+        let (pattern, at, row) = (hit.pattern as usize, hit.at as usize, hit.row as usize);
         let origins = self.segment().origins();
         let number = match origins {
             [_] => 0,
-            _ => {
-                let row = self.blocks.rows()?[pattern][at] as usize;
-                match (self.origins.get(), self.host_slot(pattern)) {
-                    (Some(numbers), _) => numbers[row],
-                    (None, None) => self.stream()?.0[row],
-                    (None, Some(slot)) => {
-                        let (numbers, lookup) = self.stream()?;
-                        let mut host = Vec::new();
-                        let found = lookup.find(numbers[row], self.cursor(pattern).value(slot, at, &mut host)?);
-                        found.ok_or_else(|| hosts::none(self.blocks))?
-                    }
+            _ => match (self.origins.get(), self.host_slot(pattern)) {
+                (Some(numbers), _) => numbers[row],
+                (None, None) => self.stream()?.0[row],
+                (None, Some(slot)) => {
+                    let (numbers, lookup) = self.stream()?;
+                    let mut host = Vec::new();
+                    let found = {
+                        self.cursor(pattern).write_one(slot, at, hit.time, &mut host)?;
+                        lookup.find(numbers[row], &host)
+                    };
+                    found.ok_or_else(|| hosts::none(self.blocks))?
                 }
-            }
+            },
         };
         Ok(&origins[number as usize])
     }

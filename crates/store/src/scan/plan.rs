@@ -227,8 +227,8 @@ impl ScanStream {
                 if found.is_empty() {
                     return Ok(Vec::new());
                 }
-                let arrival = scan.blocks.arrival()?;
-                Ok(found.into_iter().map(|hit| (hit, number, arrival.of(hit.row))).collect::<Vec<_>>())
+                let arrival = scan.blocks.arrival_at(&found.iter().map(|hit| hit.row).collect::<Vec<_>>())?;
+                Ok(found.into_iter().zip(arrival).map(|(hit, arrival)| (hit, number, arrival)).collect::<Vec<_>>())
             })?;
             best.extend(found.into_iter().flatten());
             best.sort_by_key(|(hit, _, arrival)| std::cmp::Reverse((hit.time, *arrival)));

@@ -5,7 +5,7 @@ use super::filter::SegmentScan;
 use super::plan::Scan;
 use super::select::Selection;
 use crate::segment::render::{Frame, InOrder, RENDERED_BYTES, RENDERED_ROWS, Renderer};
-use crate::segment::{Arrival, Blocks};
+use crate::segment::{Arrival, BlockCache, Blocks};
 use crate::{Segment, SegmentRef};
 use std::ops::Range;
 use std::sync::Arc;
@@ -53,9 +53,10 @@ impl Scan {
 
     /// The events of segments whose arrival numbers overlap.
     fn raw_of(&self, numbers: &[usize], frame: Frame, take: &mut TakeRaw<'_>) -> Result<()> {
-        // What is read once is not kept for other searches.
+        // What is read once is not kept, here or for other searches.
+        let cache = Arc::new(BlockCache::new(0));
         let open = |number: &usize| match &self.shared.segments[*number] {
-            SegmentRef::Disk(segment) => segment.open_apart(),
+            SegmentRef::Disk(segment) => segment.open_apart(&cache),
             segment => segment.open(),
         };
         let segments: Vec<Arc<Segment>> = numbers.iter().map(open).collect::<Result<_>>()?;

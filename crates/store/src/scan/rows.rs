@@ -3,6 +3,7 @@
 use super::filter::{SegmentScan, origin_part};
 use super::{Column, OriginField};
 use crate::segment::Arrival;
+use crate::segment::meta::Place;
 use crate::segment::render::{Frame, RENDERED_BYTES, Renderer};
 use arrow::array::{ArrayRef, BinaryBuilder, RecordBatch, RecordBatchOptions, StringBuilder, TimestampNanosecondArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -84,14 +85,12 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
         let utc = |values: Vec<i64>| -> ArrayRef { Arc::new(TimestampNanosecondArray::from(values).with_timezone("UTC")) };
         Ok(match &self.columns[number] {
             Column::Time => utc(hits.iter().map(|hit| hit.time).collect()),
-            Column::IndexTime => {
-                if self.streams.received.is_none() {
-                    self.streams.received = Some(self.scan.blocks.stream(segment.footer().received)?);
-                }
-                let received = self.streams.received.as_ref().expect("just read");
-                utc(hits.iter().map(|hit| received[hit.row as usize]).collect())
-            }
+            Column::IndexTime => utc(of_stream(self.scan, segment.footer().received, &mut self.streams.received, hits)?),
             Column::Sequence => {
+                if self.streams.arrival.is_none() && hits.len() < FEW_ROWS {
+                    let numbers = self.scan.blocks.arrival_at(&hits.iter().map(|hit| hit.row).collect::<Vec<_>>())?;
+                    return Ok(Arc::new(UInt64Array::from(numbers)));
+                }
                 if self.streams.arrival.is_none() {
                     self.streams.arrival = Some(self.scan.blocks.arrival()?);
                 }
@@ -118,13 +117,10 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
     }
 
     fn problems(&mut self, hits: &[Hit]) -> Result<ArrayRef> {
-        if self.streams.problems.is_none() {
-            self.streams.problems = Some(self.scan.blocks.stream(self.scan.segment().footer().problems)?);
-        }
-        let problems = self.streams.problems.as_ref().expect("just read");
+        let problems = of_stream(self.scan, self.scan.segment().footer().problems, &mut self.streams.problems, hits)?;
         let mut builder = StringBuilder::new();
-        for hit in hits {
-            let names: Vec<&str> = Problems(problems[hit.row as usize] as u16).names().collect();
+        for bits in problems {
+            let names: Vec<&str> = Problems(bits as u16).names().collect();
             builder.append_option((!names.is_empty()).then(|| names.join(",")));
         }
         Ok(Arc::new(builder.finish()))
@@ -165,7 +161,7 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
         if hits.len() < FEW_ROWS {
             let mut builder = StringBuilder::new();
             for hit in hits {
-                builder.append_value(part(self.scan.origin(hit.pattern as usize, hit.at as usize)?));
+                builder.append_value(part(self.scan.origin(hit)?));
             }
             return Ok(Arc::new(builder.finish()));
         }
@@ -193,6 +189,18 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
         }
         Ok(Arc::new(builder.finish()))
     }
+}
+
+/// The values of a stream for some hits; where these are many, the whole stream is read and `kept` for the next ones.
+fn of_stream(scan: &SegmentScan<'_>, place: Place, kept: &mut Option<Vec<i64>>, hits: &[Hit]) -> Result<Vec<i64>> {
+    if kept.is_none() && hits.len() < FEW_ROWS {
+        return scan.blocks.stream_at(place, &hits.iter().map(|hit| hit.row).collect::<Vec<_>>());
+    }
+    if kept.is_none() {
+        *kept = Some(scan.blocks.stream(place)?);
+    }
+    let all = kept.as_ref().expect("just read");
+    Ok(hits.iter().map(|hit| all[hit.row as usize]).collect())
 }
 
 /// A part of the origin, the pattern or the index of a pattern's row, as text; `None` for columns that are none.

@@ -4,6 +4,7 @@
 use super::Unread;
 use super::filter::{Prepared, SegmentScan, origin_part};
 use super::plan::Shared;
+use super::rows::Hit;
 use super::select::{Bits, Selection};
 use std::sync::Arc;
 use taffrail_base::limits::UNREAD_TOLD_MAX;
@@ -62,7 +63,8 @@ impl SegmentScan<'_> {
             Prepared::Term(term) => term.matches(line),
             Prepared::Regex(regex) => regex.matches(line),
             Prepared::Origin(field, test) => {
-                test.0(Some(origin_part(self.origin(pattern, row)?, *field)))
+                let hit = Hit { time: 0, row: self.blocks.rows()?[pattern][row], pattern: pattern as u32, at: row as u32 };
+                test.0(Some(origin_part(self.origin(&hit)?, *field)))
             }
             Prepared::Field(name, test) => {
                 let plan = self.plan(pattern, name);

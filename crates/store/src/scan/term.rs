@@ -417,6 +417,9 @@ struct Access<'a> {
     render: &'a dyn Fn(usize, &mut Vec<u8>) -> Result<()>,
 }
 
+/// Rows up to which columns are walked through without looking for a piece first.
+const WALKED_ROWS: u32 = if cfg!(test) { 4 } else { 1_024 };
+
 /// Decides a term on a pattern.
 fn decide(term: &PreparedTerm, meta: &PatternMeta, reading: &Reading<'_, '_>, access: &Access<'_>) -> Result<Selection> {
     let blocks = reading.blocks;
@@ -442,6 +445,13 @@ fn decide(term: &PreparedTerm, meta: &PatternMeta, reading: &Reading<'_, '_>, ac
         Some(Verdict::None) => return Ok(Selection::None),
         Some(Verdict::All) => return Ok(Selection::All),
         _ => {}
+    }
+    // Looking for a piece in columns takes less than walking through them; the longest is the rarest, mostly.
+    if let Some(longest) = term.parts.iter().max_by_key(|part| part.len)
+        && meta.rows > WALKED_ROWS
+        && decide(longest, meta, reading, access)? == Selection::None
+    {
+        return Ok(Selection::None);
     }
     let mut line = Vec::new();
     let mut exact = |row: usize| {

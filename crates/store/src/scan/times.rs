@@ -40,6 +40,8 @@ pub struct Arrival<'s> {
     codes: Codes,
     selections: &'s [Selection],
     rows: usize,
+    /// The row that comes next.
+    at: usize,
     /// For each pattern: its rows so far.
     next: Vec<u32>,
     /// How many rows each pattern has.
@@ -54,7 +56,7 @@ impl<'s> Arrival<'s> {
         let codes = Codes::new(scan.blocks, node)?;
         let ends = node.patterns.iter().map(|pattern| pattern.rows).collect();
         let (rows, name) = (node.rows as usize, scan.blocks.name().to_owned());
-        Ok(Self { codes, selections, rows, next: vec![0; selections.len()], ends, name })
+        Ok(Self { codes, selections, rows, at: 0, next: vec![0; selections.len()], ends, name })
     }
 
     /// Goes on to row `to`; `each` gets the matching rows: row, pattern, and the row among the pattern's.
@@ -80,6 +82,7 @@ impl<'s> Arrival<'s> {
             }
             row += 1;
         });
+        self.at = row;
         if wrong { Err(Error::corrupt(&self.name, "rows in order do not fit the patterns")) } else { Ok(()) }
     }
 
@@ -151,7 +154,6 @@ pub fn newest(scan: &SegmentScan<'_>, selections: &[Selection], limit: usize, ol
     let mut order: Vec<usize> = (0..zones.least.len()).collect();
     order.sort_unstable_by_key(|chunk| Reverse((zones.greatest[*chunk], *chunk)));
     let mut arrival = Arrival::new(scan, selections)?;
-    let starts = arrival.starts(order.len())?;
     let mut best: BinaryHeap<Reverse<Hit>> = BinaryHeap::new();
     for chunk in order {
         let latest = zones.greatest[chunk];
@@ -160,7 +162,7 @@ pub fn newest(scan: &SegmentScan<'_>, selections: &[Selection], limit: usize, ol
             break;
         }
         let (from, to) = (chunk * ZONE_ROWS, ((chunk + 1) * ZONE_ROWS).min(rows));
-        arrival.next.clone_from(&starts[chunk]);
+        arrival.seek(chunk)?;
         let mut here: Vec<(usize, usize, u32)> = Vec::new();
         arrival.go(from, to, |row, pattern, at| here.push((row, pattern, at)))?;
         if here.is_empty() {
@@ -189,14 +191,14 @@ pub fn extremes(scan: &SegmentScan<'_>, selections: &[Selection], known: Option<
     let rows = scan.segment().footer().events.rows as usize;
     let mut arrival = Arrival::new(scan, selections)?;
     let in_parts = selections.iter().any(|selection| matches!(selection, Selection::Some(_)));
-    let starts = if in_parts { arrival.starts(zones.least.len())? } else { Vec::new() };
     let mut range = known;
     let mut look = |chunk: usize, range: &mut Option<(i64, i64)>| -> Result<()> {
         let (from, to) = (chunk * ZONE_ROWS, ((chunk + 1) * ZONE_ROWS).min(rows));
         // Where patterns match as a whole, the place of a row within its pattern does not matter.
-        match starts.get(chunk) {
-            Some(start) => arrival.next.clone_from(start),
-            None => arrival.next.fill(0),
+        if in_parts {
+            arrival.seek(chunk)?;
+        } else {
+            arrival.next.fill(0);
         }
         let mut here: Vec<usize> = Vec::new();
         arrival.go(from, to, |row, _, _| here.push(row))?;
@@ -229,25 +231,24 @@ pub fn extremes(scan: &SegmentScan<'_>, selections: &[Selection], known: Option<
 }
 
 impl Arrival<'_> {
-    /// For each chunk, the rows of each pattern before it. Goes through all rows.
-    fn starts(&mut self, chunks: usize) -> Result<Vec<Vec<u32>>> {
-        let mut starts = Vec::with_capacity(chunks);
-        for chunk in 0..chunks {
-            starts.push(self.next.clone());
-            self.pass(chunk * ZONE_ROWS, ((chunk + 1) * ZONE_ROWS).min(self.rows))?;
+    /// Goes to the beginning of a chunk, from where it is or from an end, whatever is nearer.
+    fn seek(&mut self, chunk: usize) -> Result<()> {
+        let to = (chunk * ZONE_ROWS).min(self.rows);
+        if to < self.at.abs_diff(to) {
+            (self.at, self.next) = (0, vec![0; self.ends.len()]);
+        } else if self.rows - to < self.at.abs_diff(to) {
+            (self.at, self.next) = (self.rows, self.ends.clone());
         }
-        Ok(starts)
-    }
-
-    /// Goes on to row `to` without looking at rows.
-    fn pass(&mut self, from: usize, to: usize) -> Result<()> {
-        let mut wrong = false;
-        debug_assert!(to <= self.rows);
-        let next = &mut self.next;
-        self.codes.each(from, to, |pattern| match next.get_mut(pattern) {
-            Some(at) => *at += 1,
-            None => wrong = true,
+        let (from, until, back) = (self.at.min(to), self.at.max(to), self.at > to);
+        let (next, mut wrong) = (&mut self.next, false);
+        self.codes.each(from, until, |pattern| {
+            let moved = next.get(pattern).and_then(|at| if back { at.checked_sub(1) } else { at.checked_add(1) });
+            match moved {
+                Some(at) => next[pattern] = at,
+                None => wrong = true,
+            }
         });
+        self.at = to;
         if wrong { Err(Error::corrupt(&self.name, "rows in order do not fit the patterns")) } else { Ok(()) }
     }
 }

@@ -1,8 +1,8 @@
 //! Gathers events in arrival order and encodes them as a segment file.
 
 use super::blocks::BlockWriter;
-use super::hosts::Whose;
 use super::encode::{self, Learned, Output};
+use super::hosts::Whose;
 use super::meta::Footer;
 use super::{MAGIC, SegmentMeta, summary};
 use rustc_hash::FxHashMap;
@@ -234,7 +234,8 @@ fn encode_joined(
     let patterns = events.patterns.len() as u64;
     let origins = all.origins.iter().map(five).collect();
     let version = MAGIC[7];
-    let footer = Footer { version, blocks, classes, origins, time, received, origin, problems, zones, hosts, dictionaries, events, sequence };
+    let footer =
+        Footer { version, blocks, classes, origins, time, received, origin, problems, zones, hosts, dictionaries, events, sequence };
     put_footer(&footer, zstd_level, &mut file)?;
     let ends = all.sequences.as_ref().and_then(|numbers| Some((*numbers.first()? as u64, *numbers.last()? as u64 + 1)));
     let (first_sequence, end_sequence) = ends.unwrap_or((first.first_sequence, first.first_sequence + u64::from(rows)));

@@ -24,8 +24,8 @@ struct Column {
     asked: Cell<usize>,
 }
 
-/// Values of a column that are read one by one before whole pages are decoded.
-const SINGLE_READS_MAX: usize = 24;
+/// Values of a column that are read one by one before whole pages are decoded, which may have thousands of values.
+const SINGLE_READS_MAX: usize = 256;
 
 impl<'b> PatternCursor<'b> {
     /// A cursor over pattern `number`; nothing is read yet.
@@ -118,7 +118,8 @@ impl<'b> PatternCursor<'b> {
         Ok(())
     }
 
-    fn write_one(&self, slot: usize, row: usize, time: i64, out: &mut Vec<u8>) -> Result<()> {
+    /// As [`PatternCursor::render_one`] of one slot.
+    pub fn write_one(&self, slot: usize, row: usize, time: i64, out: &mut Vec<u8>) -> Result<()> {
         let column = self.column(slot);
         let run = column.runs.partition_point(|run| run.start <= row) - 1;
         let place = column.runs[run];

@@ -284,7 +284,42 @@ pub fn one(blocks: &Blocks<'_>, body: &Body, rows: usize, at: usize, time: Optio
         }
         Body::Hex { len, upper, bytes } => hex_one(blocks, *len as usize / 2, *upper, *bytes, at)?.spell(0, out),
         Body::Uuid { upper, bytes } => hex_one(blocks, 16, *upper, *bytes, at)?.spell_uuid(0, out),
-        Body::Nested(_) | Body::Lines(_) => return Ok(false),
+        Body::Nested(node) => return nested_one(blocks, node, at, out),
+        Body::Lines(_) => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// As [`one`] of a node's value number `at`.
+fn nested_one(blocks: &Blocks<'_>, node: &NodeMeta, at: usize, out: &mut Vec<u8>) -> Result<bool> {
+    let wrong = || Error::corrupt(blocks.name(), "rows in order do not fit the patterns");
+    let (number, row) = match node.order {
+        None => (0, at),
+        Some(place) => with_ints(blocks, place, node.rows as usize, |order| match order {
+            Coded::Bytes { base, low, high: None } => {
+                (base + i64::from(low[at]), low[..at].iter().filter(|number| **number == low[at]).count())
+            }
+            order => {
+                let order = order.each();
+                (order[at], order[..at].iter().filter(|number| **number == order[at]).count())
+            }
+        })?,
+    };
+    let pattern = usize::try_from(number).ok().and_then(|number| node.patterns.get(number)).ok_or_else(wrong)?;
+    let (before, mut columns) = (out.len(), pattern.columns.iter());
+    for piece in pattern.pattern.pieces() {
+        let Piece::Text(text) = piece else {
+            let column = columns.next().ok_or_else(wrong)?;
+            let run = column.runs(pattern.rows as usize).into_iter().find(|run| (run.start..run.start + run.rows).contains(&row));
+            let run = run.ok_or_else(wrong)?;
+            let page = &column.pages[run.page];
+            if !one(blocks, &page.body, page.rows as usize, row - run.start + run.skip, None, out)? {
+                out.truncate(before);
+                return Ok(false);
+            }
+            continue;
+        };
+        out.extend_from_slice(text);
     }
     Ok(true)
 }

@@ -102,8 +102,8 @@ pub fn decode(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>> {
     }
 }
 
-/// Reads the integers `from` to `to` of `count`. Where they are stored as differences, all before them are added
-/// up, unless one of these is `known` with its number.
+/// Reads the integers `from` to `to` of `count`. Where they are stored as differences, all before them are added up, or
+/// those between them and one that is `known` with its number.
 pub fn decode_between(reader: &mut Reader<'_>, count: usize, from: usize, to: usize, known: Option<(usize, i64)>) -> Result<Vec<i64>> {
     if from > to || to > count {
         return Err(reader.damaged("integers beyond the last"));
@@ -114,8 +114,13 @@ pub fn decode_between(reader: &mut Reader<'_>, count: usize, from: usize, to: us
         DIFFERENCES => {
             let first = reader.signed()?;
             let steps = Planes::read(reader, count.saturating_sub(1))?;
-            let (start, value) = known.filter(|(start, _)| *start <= from).unwrap_or((0, first));
-            let mut value = value.wrapping_add(steps.sum(start.min(steps.count), from.min(steps.count)));
+            let at = |place: usize| place.min(steps.count);
+            // From what is known, or from the beginning, whatever is nearer.
+            let mut value = match known.filter(|(place, _)| place.abs_diff(from) < from) {
+                Some((place, value)) if place > from => value.wrapping_sub(steps.sum(at(from), at(place))),
+                Some((place, value)) => value.wrapping_add(steps.sum(at(place), at(from))),
+                None => first.wrapping_add(steps.sum(0, at(from))),
+            };
             let mut values = Vec::with_capacity(to - from);
             for step in steps.between(from.min(steps.count), to.min(steps.count)) {
                 values.push(value);
@@ -125,6 +130,31 @@ pub fn decode_between(reader: &mut Reader<'_>, count: usize, from: usize, to: us
                 values.push(value);
             }
             Ok(values)
+        }
+        other => Err(reader.damaged(format_args!("integer mode {other}"))),
+    }
+}
+
+/// Reads the integers at `places`, which ascend, of `count`; the others are not decoded.
+pub fn decode_at(reader: &mut Reader<'_>, count: usize, places: &[usize]) -> Result<Vec<i64>> {
+    if places.last().is_some_and(|last| *last >= count) {
+        return Err(reader.damaged("integers beyond the last"));
+    }
+    match reader.byte()? {
+        CONSTANT => Ok(vec![reader.signed()?; places.len()]),
+        OFFSETS => {
+            let planes = Planes::read(reader, count)?;
+            Ok(places.iter().map(|at| planes.get(*at)).collect())
+        }
+        DIFFERENCES => {
+            let mut value = reader.signed()?;
+            let (steps, mut before) = (Planes::read(reader, count.saturating_sub(1))?, 0);
+            let one = |at: &usize| {
+                value = value.wrapping_add(steps.sum(before, *at));
+                before = *at;
+                value
+            };
+            Ok(places.iter().map(one).collect())
         }
         other => Err(reader.damaged(format_args!("integer mode {other}"))),
     }
@@ -196,6 +226,12 @@ impl<'a> Planes<'a> {
         Ok(Self { base, unit, width, count, bytes })
     }
 
+    /// The integer at a place.
+    fn get(&self, at: usize) -> i64 {
+        let value = (0..self.width).fold(0, |value, plane| value | u64::from(self.bytes[plane * self.count + at]) << (8 * plane));
+        self.base.wrapping_add(value.wrapping_mul(self.unit) as i64)
+    }
+
     /// The integers `from` to `to`.
     fn between(&self, from: usize, to: usize) -> Vec<i64> {
         let mut values = vec![0u64; to - from];
@@ -235,12 +271,17 @@ mod tests {
         assert_eq!(decode(&mut reader, values.len()).unwrap(), values);
         assert!(reader.is_empty());
         assert_eq!(coded(&mut Reader::new(&bytes, "test"), values.len()).unwrap().each(), values);
+        let places: Vec<usize> = (0..values.len()).filter(|at| at % 3 != 1).flat_map(|at| [at, at]).collect();
+        let picked: Vec<i64> = places.iter().map(|at| values[*at]).collect();
+        assert_eq!(decode_at(&mut Reader::new(&bytes, "test"), values.len(), &places).unwrap(), picked);
         for from in 0..=values.len() {
             let to = values.len() - from / 2;
             if from <= to {
                 assert_eq!(decode_between(&mut Reader::new(&bytes, "test"), values.len(), from, to, None).unwrap(), values[from..to]);
-                let known = values.get(from / 2).map(|value| (from / 2, *value));
-                assert_eq!(decode_between(&mut Reader::new(&bytes, "test"), values.len(), from, to, known).unwrap(), values[from..to]);
+                for known in [from / 2, from, from + 1, from + 3] {
+                    let known = values.get(known).map(|value| (known, *value));
+                    assert_eq!(decode_between(&mut Reader::new(&bytes, "test"), values.len(), from, to, known).unwrap(), values[from..to]);
+                }
             }
         }
     }

@@ -7,8 +7,8 @@
 use super::blocks::BlockWriter;
 use super::cursor::PatternCursor;
 use super::encode::{self, Learned, Output, put_ints};
-use super::meta::{Footer, NodeMeta};
 use super::hosts::{self, Whose};
+use super::meta::{Footer, NodeMeta};
 use super::{Blocks, MAGIC, Segment, SegmentMeta, builder, summary};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -28,9 +28,26 @@ const KEPT_PATTERNS_MAX: usize = if cfg!(test) { 12 } else { SEGMENT_PATTERNS_MA
 struct Input<'s> {
     blocks: &'s Blocks<'s>,
     /// Where each of its events is in the new segment.
-    places: Vec<u32>,
+    places: Places<'s>,
     /// The rows of each pattern.
     rows: Arc<Vec<Vec<u32>>>,
+}
+
+/// Where the events of an input are in the new segment.
+enum Places<'s> {
+    /// One after the other, from this row on.
+    From(u32),
+    /// Each.
+    Each(&'s [u32]),
+}
+
+impl Places<'_> {
+    fn of(&self, row: u32) -> u32 {
+        match self {
+            Self::From(first) => first + row,
+            Self::Each(places) => places[row as usize],
+        }
+    }
 }
 
 /// Where a pattern is: the numbers of the input and of the pattern in it.
@@ -51,26 +68,27 @@ pub fn merge(segments: &[Arc<Segment>], id: Ulid, zstd_level: i32) -> Result<(Ve
     let (Some(first), Ok(rows @ 1..)) = (segments.first(), u32::try_from(total)) else {
         return Err(Error::new(ErrorKind::Limit, "a segment holds 1 to 2^32 - 1 events"));
     };
+    // Inputs that follow each other are taken one after the other, which needs no order of single events.
+    let mut segments: Vec<&Arc<Segment>> = segments.iter().collect();
+    segments.sort_by_key(|segment| segment.meta().first_sequence);
     let blocks: Vec<Blocks<'_>> = segments.iter().map(|segment| Blocks::new(segment)).collect();
-    let (order, numbers) = arrivals(&blocks)?;
-    let consecutive = numbers.last().is_some_and(|last| last - numbers[0] == i64::from(rows) - 1);
+    let order = Order::of(&blocks)?;
     let mut learned = Learned::default();
     let (origins, event_origins) = join_origins(&order, &blocks)?;
     let whose = Whose { numbers: &event_origins, origins: &origins };
     let mut out = Output::new(BlockWriter::new(MAGIC.to_vec(), zstd_level)?, &mut learned, whose);
-    let times = in_order(&order, &blocks, |blocks| blocks.stream(blocks.segment().footer().time))?;
+    let times = order.joined(&blocks, |blocks| Ok(blocks.times()?.to_vec()))?;
     let classes = classes(&origins);
-    let inputs = inputs(&blocks, &order)?;
-    let events = node(&inputs, &classes, &times, &mut out)?;
-    drop(inputs);
+    let events = node(&inputs(&blocks, &order)?, &classes, &times, &mut out)?;
     let Output { blocks: mut out, dictionaries, hosts, origin, .. } = out;
     let (min_time, max_time) = (times.iter().copied().min().unwrap_or(0), times.iter().copied().max().unwrap_or(0));
     let (time, zones) = (put_ints(&times, &mut out)?, Some(encode::put_zones(&times, &mut out)?));
     drop(times);
-    let received = put_ints(&in_order(&order, &blocks, |blocks| blocks.stream(blocks.segment().footer().received))?, &mut out)?;
+    let received = put_ints(&order.joined(&blocks, |blocks| blocks.stream(blocks.segment().footer().received))?, &mut out)?;
     let origin = put_ints(&origin, &mut out)?;
-    let problems = put_ints(&in_order(&order, &blocks, |blocks| blocks.stream(blocks.segment().footer().problems))?, &mut out)?;
-    let sequence = if consecutive { None } else { Some(put_ints(&numbers, &mut out)?) };
+    let problems = put_ints(&order.joined(&blocks, |blocks| blocks.stream(blocks.segment().footer().problems))?, &mut out)?;
+    let (numbers, (first_sequence, end_sequence)) = (order.numbers(&blocks)?, order.ends(&blocks)?);
+    let sequence = numbers.map(|numbers| put_ints(&numbers, &mut out)).transpose()?;
     let (mut file, written) = out.finish()?;
     let patterns = events.patterns.len() as u64;
     let five = |o: &Origin| [o.host.clone(), o.source.clone(), o.sourcetype.clone(), o.transport.clone(), o.peer.clone()];
@@ -78,7 +96,8 @@ pub fn merge(segments: &[Arc<Segment>], id: Ulid, zstd_level: i32) -> Result<(Ve
     let origins = origins.iter().map(five).collect();
     let version = MAGIC[7];
     let blocks = written;
-    let footer = Footer { version, blocks, classes, origins, time, received, origin, problems, zones, hosts, dictionaries, events, sequence };
+    let footer =
+        Footer { version, blocks, classes, origins, time, received, origin, problems, zones, hosts, dictionaries, events, sequence };
     builder::put_footer(&footer, zstd_level, &mut file)?;
     let meta = SegmentMeta {
         id,
@@ -89,56 +108,113 @@ pub fn merge(segments: &[Arc<Segment>], id: Ulid, zstd_level: i32) -> Result<(Ve
         patterns,
         min_time: Timestamp(min_time),
         max_time: Timestamp(max_time),
-        first_sequence: numbers[0] as u64,
-        end_sequence: numbers[numbers.len() - 1] as u64 + 1,
+        first_sequence,
+        end_sequence,
         summary,
     };
     Ok((file, meta))
 }
 
-/// For each row of the new segment, part and row there; and its arrival number.
-type Arrivals = (Vec<(u32, u32)>, Vec<i64>);
-
-/// The number of the input and the row in it of every event, in the order of arrival; and the arrival numbers.
-fn arrivals(blocks: &[Blocks<'_>]) -> Result<Arrivals> {
-    let mut all: Vec<(u64, u32, u32)> = Vec::new();
-    for (number, blocks) in (0..).zip(blocks) {
-        let arrival = blocks.arrival()?;
-        all.extend((0..blocks.segment().footer().events.rows).map(|row| (arrival.of(row), number, row)));
-    }
-    if !all.is_sorted() {
-        all.sort_unstable();
-    }
-    if let Some(twice) = all.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        let what = format!("event {} is in two segments", twice[0].0);
-        return Err(Error::corrupt(blocks[twice[1].1 as usize].name(), what));
-    }
-    let numbers = all.iter().map(|(number, ..)| *number as i64).collect();
-    Ok((all.into_iter().map(|(_, input, row)| (input, row)).collect(), numbers))
+/// The order of the events of all inputs.
+enum Order {
+    /// Those of an input, then those of the next; each input's first row.
+    Inputs(Vec<u32>),
+    /// Mixed: of each row, the input and the row there; of each input's rows, the row of the new segment; the arrival
+    /// numbers.
+    Mixed { rows: Vec<(u32, u32)>, places: Vec<Vec<u32>>, numbers: Vec<i64> },
 }
 
-/// A stream of all inputs in the order of arrival.
-fn in_order<'s>(order: &[(u32, u32)], blocks: &[Blocks<'s>], stream: impl Fn(&Blocks<'s>) -> Result<Vec<i64>>) -> Result<Vec<i64>> {
-    let streams: Vec<Vec<i64>> = blocks.iter().map(stream).collect::<Result<_>>()?;
-    Ok(order.iter().map(|(input, row)| streams[*input as usize][*row as usize]).collect())
+impl Order {
+    /// Of inputs that are sorted by their first arrival numbers.
+    fn of(blocks: &[Blocks<'_>]) -> Result<Self> {
+        let metas = || blocks.iter().map(|blocks| blocks.segment().meta());
+        let events = |blocks: &Blocks<'_>| blocks.segment().footer().events.rows;
+        if metas().zip(metas().skip(1)).all(|(one, next)| one.end_sequence <= next.first_sequence) {
+            let mut first = 0;
+            let starts = blocks.iter().map(|blocks| {
+                first += events(blocks);
+                first - events(blocks)
+            });
+            return Ok(Self::Inputs(starts.collect()));
+        }
+        let mut all: Vec<(u64, u32, u32)> = Vec::new();
+        for (number, blocks) in (0..).zip(blocks) {
+            let arrival = blocks.arrival()?;
+            all.extend((0..events(blocks)).map(|row| (arrival.of(row), number, row)));
+        }
+        all.sort_unstable();
+        if let Some(twice) = all.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            let what = format!("event {} is in two segments", twice[0].0);
+            return Err(Error::corrupt(blocks[twice[1].1 as usize].name(), what));
+        }
+        let mut places: Vec<Vec<u32>> = blocks.iter().map(|blocks| vec![0; events(blocks) as usize]).collect();
+        for (place, (_, input, row)) in (0..).zip(&all) {
+            places[*input as usize][*row as usize] = place;
+        }
+        let numbers = all.iter().map(|(number, ..)| *number as i64).collect();
+        Ok(Self::Mixed { rows: all.into_iter().map(|(_, input, row)| (input, row)).collect(), places, numbers })
+    }
+
+    /// A stream of all inputs in the order of arrival.
+    fn joined<'s>(&self, blocks: &[Blocks<'s>], stream: impl Fn(&Blocks<'s>) -> Result<Vec<i64>>) -> Result<Vec<i64>> {
+        let streams = blocks.iter().map(stream);
+        match self {
+            Self::Inputs(_) => streams.collect::<Result<Vec<_>>>().map(|streams| streams.concat()),
+            Self::Mixed { rows, .. } => {
+                let streams: Vec<Vec<i64>> = streams.collect::<Result<_>>()?;
+                Ok(rows.iter().map(|(input, row)| streams[*input as usize][*row as usize]).collect())
+            }
+        }
+    }
+
+    /// The arrival numbers, where they do not follow each other.
+    fn numbers(&self, blocks: &[Blocks<'_>]) -> Result<Option<Vec<i64>>> {
+        let (first, end) = self.ends(blocks)?;
+        let rows: u64 = blocks.iter().map(|blocks| u64::from(blocks.segment().footer().events.rows)).sum();
+        if end - first == rows {
+            return Ok(None);
+        }
+        let each = |blocks: &Blocks<'_>| {
+            let arrival = blocks.arrival()?;
+            Ok((0..blocks.segment().footer().events.rows).map(|row| arrival.of(row) as i64).collect())
+        };
+        match self {
+            Self::Inputs(_) => self.joined(blocks, each).map(Some),
+            Self::Mixed { numbers, .. } => Ok(Some(numbers.clone())),
+        }
+    }
+
+    /// The first arrival number, and the one after the last.
+    fn ends(&self, blocks: &[Blocks<'_>]) -> Result<(u64, u64)> {
+        let metas = || blocks.iter().map(|blocks| blocks.segment().meta());
+        let first = metas().map(|meta| meta.first_sequence).min();
+        let ends = first.zip(metas().map(|meta| meta.end_sequence).max());
+        ends.ok_or_else(|| Error::new(ErrorKind::Bug, "nothing was to be merged"))
+    }
 }
 
 /// All origins, and the number of each event's.
-fn join_origins(order: &[(u32, u32)], blocks: &[Blocks<'_>]) -> Result<(Vec<Origin>, Vec<i64>)> {
+fn join_origins(order: &Order, blocks: &[Blocks<'_>]) -> Result<(Vec<Origin>, Vec<i64>)> {
     let mut known: FxHashMap<&Origin, i64> = FxHashMap::default();
     let mut origins = Vec::new();
-    let mut renumbered: Vec<Vec<i64>> = Vec::new();
+    let mut streams: Vec<Vec<i64>> = Vec::new();
     for blocks in blocks {
-        let number = |origin| {
+        let mut number = |origin| {
             *known.entry(origin).or_insert_with(|| {
                 origins.push(Origin::clone(origin));
                 origins.len() as i64 - 1
             })
         };
-        renumbered.push(blocks.segment().origins().iter().map(number).collect());
+        let renumbered: Vec<i64> = blocks.segment().origins().iter().map(&mut number).collect();
+        // What is decoded for this is needed once.
+        let mut stream = hosts::read(&Blocks::with_streams_of(blocks))?;
+        stream.iter_mut().for_each(|number| *number = renumbered[*number as usize]);
+        streams.push(stream);
     }
-    let streams: Vec<Vec<i64>> = blocks.iter().map(hosts::read).collect::<Result<_>>()?;
-    let numbers = order.iter().map(|(input, row)| renumbered[*input as usize][streams[*input as usize][*row as usize] as usize]).collect();
+    let numbers = match order {
+        Order::Inputs(_) => streams.concat(),
+        Order::Mixed { rows, .. } => rows.iter().map(|(input, row)| streams[*input as usize][*row as usize]).collect(),
+    };
     Ok((origins, numbers))
 }
 
@@ -153,16 +229,15 @@ fn classes(origins: &[Origin]) -> Vec<Arc<str>> {
     classes
 }
 
-fn inputs<'s>(blocks: &'s [Blocks<'s>], order: &[(u32, u32)]) -> Result<Vec<Input<'s>>> {
-    let mut inputs = Vec::with_capacity(blocks.len());
-    for blocks in blocks {
-        let places = vec![0; blocks.segment().footer().events.rows as usize];
-        inputs.push(Input { blocks, places, rows: blocks.rows()? });
-    }
-    for (place, (input, row)) in (0..).zip(order) {
-        inputs[*input as usize].places[*row as usize] = place;
-    }
-    Ok(inputs)
+fn inputs<'s>(blocks: &'s [Blocks<'s>], order: &'s Order) -> Result<Vec<Input<'s>>> {
+    let input = |(number, blocks): (usize, &'s Blocks<'s>)| {
+        let places = match order {
+            Order::Inputs(starts) => Places::From(starts[number]),
+            Order::Mixed { places, .. } => Places::Each(&places[number]),
+        };
+        Ok(Input { blocks, places, rows: blocks.rows()? })
+    };
+    blocks.iter().enumerate().map(input).collect()
 }
 
 /// Writes the columns of all patterns.
@@ -181,7 +256,8 @@ fn node(inputs: &[Input<'_>], classes: &[Arc<str>], times: &[i64], out: &mut Out
         Leaf::given(leaf.class, leaf.pattern.clone(), places)
     }));
     let given = |leaf: usize, slot: usize, most: usize, each: &mut dyn FnMut(&[u8])| match leaf.checked_sub(kept.len()) {
-        None => kept[leaf].each_value(slot, most, each),
+        None if most == 1 => kept[leaf].first_value(slot, each),
+        None => kept[leaf].each_value(slot, each),
         Some(leaf) if most == 1 => {
             each(found.first_row(&found.leaves[leaf])[slot]);
             Ok(())
@@ -227,34 +303,81 @@ fn gather(inputs: &[Input<'_>], classes: &[Arc<str>]) -> Result<(Vec<Gathered>, 
 struct Joined<'i> {
     inputs: &'i [Input<'i>],
     gathered: Gathered,
-    /// The place of each event, the number of its source, and its row there.
+    /// The place of each event, the number of its source, and its row there; nothing where the sources are taken one after
+    /// the other.
     rows: Vec<(u32, u32, u32)>,
 }
 
 impl<'i> Joined<'i> {
     fn new(inputs: &'i [Input<'i>], gathered: Gathered) -> Self {
-        let mut rows: Vec<(u32, u32, u32)> = Vec::with_capacity(gathered.rows);
-        for (source, (input, number)) in (0..).zip(&gathered.sources) {
-            let input = &inputs[*input];
-            rows.extend((0..).zip(&input.rows[*number]).map(|(at, row)| (input.places[*row as usize], source, at)));
+        let mut joined = Self { inputs, gathered, rows: Vec::new() };
+        if inputs.iter().any(|input| matches!(input.places, Places::Each(_))) {
+            joined.rows = joined.in_order().collect();
+            joined.rows.sort_unstable();
         }
-        rows.sort_unstable();
-        Self { inputs, gathered, rows }
+        joined
+    }
+
+    /// The place of each event, the number of its source, and its row there, one source after the other.
+    fn in_order(&self) -> impl Iterator<Item = (u32, u32, u32)> {
+        let sources = (0..).zip(&self.gathered.sources);
+        sources.flat_map(|(source, (input, number))| {
+            let input = &self.inputs[*input];
+            (0..).zip(&input.rows[*number]).map(move |(at, row)| (input.places.of(*row), source, at))
+        })
+    }
+
+    /// Where its events are in the new segment, ascending.
+    fn places(&self) -> Vec<u32> {
+        match self.rows.is_empty() {
+            true => self.in_order().map(|(place, ..)| place).collect(),
+            false => self.rows.iter().map(|(place, ..)| *place).collect(),
+        }
     }
 
     fn leaf(&self) -> Leaf {
-        let rows = self.rows.iter().map(|(place, ..)| *place).collect();
-        Leaf::given(self.gathered.class, Pattern::clone(&self.gathered.pattern), rows)
+        Leaf::given(self.gathered.class, Pattern::clone(&self.gathered.pattern), self.places())
+    }
+
+    /// What is decoded to read its sources once: nothing of it is kept.
+    fn apart(&self) -> Vec<Blocks<'i>> {
+        self.gathered.sources.iter().map(|(input, _)| Blocks::with_streams_of(self.inputs[*input].blocks)).collect()
     }
 
     /// Its sources, opened to be read.
-    fn cursors(&self) -> Vec<PatternCursor<'i>> {
-        self.gathered.sources.iter().map(|(input, number)| PatternCursor::new(self.inputs[*input].blocks, *number)).collect()
+    fn cursors<'b>(&self, blocks: &'b [Blocks<'b>]) -> Vec<PatternCursor<'b>> {
+        blocks.iter().zip(&self.gathered.sources).map(|(blocks, (_, number))| PatternCursor::new(blocks, *number)).collect()
     }
 
-    fn each_value(&self, slot: usize, most: usize, each: &mut dyn FnMut(&[u8])) -> Result<()> {
-        let (cursors, mut scratch) = (self.cursors(), Vec::new());
-        for (_, source, at) in self.rows.iter().take(most) {
+    /// The value of a slot in the first event.
+    fn first_value(&self, slot: usize, each: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let first = self.rows.first().copied().or_else(|| self.in_order().next());
+        let Some((_, source, at)) = first else { return Ok(()) };
+        let (input, number) = self.gathered.sources[source as usize];
+        let blocks = Blocks::with_streams_of(self.inputs[input].blocks);
+        let (cursor, mut value) = (PatternCursor::new(&blocks, number), Vec::new());
+        let row = self.inputs[input].rows[number][at as usize];
+        cursor.write_one(slot, at as usize, blocks.times()?[row as usize], &mut value)?;
+        each(&value);
+        Ok(())
+    }
+
+    fn each_value(&self, slot: usize, each: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let mut scratch = Vec::new();
+        if self.rows.is_empty() {
+            for (input, number) in &self.gathered.sources {
+                let blocks = Blocks::with_streams_of(self.inputs[*input].blocks);
+                let cursor = PatternCursor::new(&blocks, *number);
+                for (at, run) in cursor.runs(slot).iter().enumerate() {
+                    let values = cursor.page(slot, at)?;
+                    (run.skip..run.skip + run.rows).for_each(|at| each(values.read(at, &mut scratch)));
+                }
+            }
+            return Ok(());
+        }
+        let blocks = self.apart();
+        let cursors = self.cursors(&blocks);
+        for (_, source, at) in &self.rows {
             scratch.clear();
             each(cursors[*source as usize].value(slot, *at as usize, &mut scratch)?);
         }
@@ -267,11 +390,12 @@ fn lines(inputs: &[Input<'_>], gathered: Vec<Gathered>) -> Result<Vec<(u32, u32,
     let mut lines = Vec::new();
     for one in gathered {
         let joined = Joined::new(inputs, one);
-        let cursors = joined.cursors();
-        for (place, source, at) in &joined.rows {
+        let blocks = joined.apart();
+        let cursors = joined.cursors(&blocks);
+        for (place, source, at) in joined.in_order() {
             let mut line = Vec::new();
-            cursors[*source as usize].render(*at as usize, &mut line)?;
-            lines.push((*place, joined.gathered.class, line));
+            cursors[source as usize].render(at as usize, &mut line)?;
+            lines.push((place, joined.gathered.class, line));
         }
     }
     Ok(lines)

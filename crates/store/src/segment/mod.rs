@@ -536,6 +536,27 @@ impl<'s> Blocks<'s> {
         Ok(self.rows.get_or_init(|| rows).clone())
     }
 
+    /// The integers of a stream at some rows, in the order of these; the others are not decoded.
+    pub fn stream_at(&self, place: Place, rows: &[u32]) -> Result<Vec<i64>> {
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        order.sort_unstable_by_key(|at| rows[*at]);
+        let sorted: Vec<usize> = order.iter().map(|at| rows[*at] as usize).collect();
+        let block = self.get(place)?;
+        let mut reader = Reader::new(block.range(place)?, self.name());
+        let found = ints::decode_at(&mut reader, self.segment.footer().events.rows as usize, &sorted)?;
+        let mut values = vec![0; rows.len()];
+        order.into_iter().zip(found).for_each(|(at, value)| values[at] = value);
+        Ok(values)
+    }
+
+    /// The arrival numbers of some rows, in the order of these.
+    pub fn arrival_at(&self, rows: &[u32]) -> Result<Vec<u64>> {
+        match self.segment.footer.sequence {
+            None => Ok(rows.iter().map(|row| self.segment.meta.first_sequence + u64::from(*row)).collect()),
+            Some(place) => Ok(self.stream_at(place, rows)?.into_iter().map(|number| number as u64).collect()),
+        }
+    }
+
     /// A stream of one integer an event, in arrival order.
     pub fn stream(&self, place: Place) -> Result<Vec<i64>> {
         decode::read_ints(self, place, self.segment.footer.events.rows as usize)

@@ -66,8 +66,9 @@ fn run(mut group: Vec<&SegmentMeta>, now: Timestamp) -> Option<Vec<Ulid>> {
     let newest = group.iter().map(|meta| written(meta.id)).max()?;
     let closed = now.nanos().saturating_sub(newest.nanos()) >= CLOSED_NANOS;
     let growth = if closed { GROWTH_CLOSED } else { GROWTH };
-    group.sort_by_key(|meta| (size(meta), meta.id));
-    let (mut bytes, mut events, mut sum, mut most) = (0, 0, 0, 0);
+    // Of those of about one size, such as follow each other: then their events do in what they become.
+    group.sort_by_key(|meta| (size(meta).checked_ilog2(), meta.first_sequence, meta.id));
+    let (mut bytes, mut events, mut sum, mut most, mut largest) = (0, 0, 0, 0, 0);
     for (at, meta) in group.iter().enumerate().take(MERGE_INPUTS_MAX) {
         bytes += meta.raw_bytes;
         events += meta.events;
@@ -75,7 +76,8 @@ fn run(mut group: Vec<&SegmentMeta>, now: Timestamp) -> Option<Vec<Ulid>> {
         if bytes > MERGED_SEGMENT_BYTES_MAX as u64 || events > MERGED_SEGMENT_EVENTS_MAX as u64 {
             break;
         }
-        if at > 0 && sum >= growth * size(meta) {
+        largest = largest.max(size(meta));
+        if at > 0 && sum >= growth * largest {
             most = at + 1;
         }
     }

@@ -5,7 +5,7 @@ use super::Shared;
 use super::merging;
 use super::stat::add;
 use crate::catalog::CatalogChange;
-use crate::segment;
+use crate::segment::{self, BlockCache};
 use crate::snapshot::DiskSegment;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,6 +17,9 @@ const TICK: Duration = Duration::from_secs(2);
 
 /// How long it waits after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(30);
+
+/// Bytes of unpacked blocks that merging keeps: the blocks that hold a column in all inputs, and its neighbours.
+const MERGE_CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 impl Shared {
     /// The thread.
@@ -81,7 +84,8 @@ impl Shared {
         }
         let id = Ulid::new(&*self.clock, &*self.random);
         let build = || {
-            let opened = inputs.iter().map(|segment| segment.open_apart()).collect::<Result<Vec<_>>>()?;
+            let cache = Arc::new(BlockCache::new(MERGE_CACHE_BYTES));
+            let opened = inputs.iter().map(|segment| segment.open_apart(&cache)).collect::<Result<Vec<_>>>()?;
             segment::merge(&opened, id, self.settings.zstd_level)
         };
         let (file, meta) = catch_unwind(AssertUnwindSafe(build)).unwrap_or_else(|_| {

@@ -48,7 +48,7 @@ impl<'o> Output<'o> {
 }
 
 /// A column to be: which slots of which leaves it holds.
-struct Plan {
+pub struct Plan {
     key: ColumnKey,
     kind: SlotKind,
     /// Leaf and slot, in the order of the leaves.
@@ -66,7 +66,7 @@ pub fn node(lines: &[&[u8]], class: &dyn Fn(usize) -> u32, times: Option<&[i64]>
     let plans = plans(&grouped.leaves, &spellings, depth)?;
     let gathered = Gathered::of(&grouped, &plans);
     let leaves = grouped.into_leaves();
-    finish(leaves, &plans, &gathered, lines.len(), times, depth, out)
+    finish(leaves, &plans, &Source::All(gathered), lines.len(), times, depth, out)
 }
 
 /// Calls back with the values of a slot of a leaf, in the order of its rows, at most so many.
@@ -76,31 +76,35 @@ pub type Given<'g> = &'g dyn Fn(usize, usize, usize, &mut dyn FnMut(&[u8])) -> R
 /// values of leaf and slot.
 pub fn node_of(leaves: Vec<Leaf>, given: Given<'_>, rows: usize, times: &[i64], out: &mut Output<'_>) -> Result<NodeMeta> {
     let spellings = |leaf: usize| {
-        let slots = 0..leaves[leaf].pattern.slots();
-        let first = |slot| {
+        let kinds = leaves[leaf].pattern.pieces().iter().filter_map(|piece| match piece {
+            Piece::Slot(kind) => Some(*kind),
+            Piece::Text(_) => None,
+        });
+        let first = |(slot, kind): (usize, SlotKind)| {
+            if kind != SlotKind::Word {
+                return Ok(Spelling::Text);
+            }
             let mut spelling = None;
             given(leaf, slot, 1, &mut |value| spelling = Some(Spelling::of(value)))?;
             Ok(spelling.unwrap_or(Spelling::Text))
         };
-        slots.map(first).collect()
+        kinds.enumerate().map(first).collect()
     };
     let plans = plans(&leaves, &spellings, 0)?;
-    let gathered = Gathered::given(&plans, given)?;
-    finish(leaves, &plans, &gathered, rows, Some(times), 0, out)
+    finish(leaves, &plans, &Source::Given(given), rows, Some(times), 0, out)
 }
 
 fn finish(
     leaves: Vec<Leaf>,
     plans: &[Plan],
-    gathered: &Gathered,
+    source: &Source<'_>,
     rows: usize,
     times: Option<&[i64]>,
     depth: usize,
     out: &mut Output<'_>,
 ) -> Result<NodeMeta> {
-    let (columns, shared) = columns(&leaves, plans, gathered, times, depth, out)?;
+    let (columns, shared) = columns(&leaves, plans, source, times, depth, out)?;
     if depth == 0 {
-        out.hosts = host_slots(&leaves, plans, gathered, out.whose);
         let told = leaves.iter().zip(&out.hosts).filter(|(_, slot)| slot.is_some()).map(|(leaf, _)| &leaf.rows[..]);
         out.origin = out.whose.stream(told);
     }
@@ -115,24 +119,20 @@ fn finish(
     Ok(NodeMeta { rows: rows as u32, order, shared, patterns: patterns.collect() })
 }
 
-/// For each leaf, the slot that holds the host of all its rows, if there is one.
-fn host_slots(leaves: &[Leaf], plans: &[Plan], gathered: &Gathered, whose: Whose<'_>) -> Vec<Option<u32>> {
-    let mut slots = vec![None; leaves.len()];
-    if whose.origins.len() < 2 {
-        return slots;
+/// Notes for each leaf that has rows in a column whether the column holds the host of all of them.
+fn note_hosts(leaves: &[Leaf], plan: &Plan, values: &[&[u8]], whose: Whose<'_>, slots: &mut [Option<u32>]) {
+    if whose.origins.len() < 2 || plan.kind != SlotKind::Word {
+        return;
     }
-    for (number, plan) in plans.iter().enumerate().filter(|(_, plan)| plan.kind == SlotKind::Word) {
-        let (values, mut first) = (&gathered.0[number], 0);
-        for (leaf, slot) in &plan.parts {
-            let rows = &leaves[*leaf].rows;
-            let tells = |(at, row): (usize, &u32)| same(values.get(at), whose.host(*row));
-            if slots[*leaf].is_none() && (first..).zip(rows).all(tells) {
-                slots[*leaf] = Some(*slot as u32);
-            }
-            first += rows.len();
+    let mut first = 0;
+    for (leaf, slot) in &plan.parts {
+        let rows = &leaves[*leaf].rows;
+        let tells = |(value, row): (&&[u8], &u32)| same(value, whose.host(*row));
+        if slots[*leaf].is_none() && values[first..].iter().zip(rows).all(tells) {
+            slots[*leaf] = Some(*slot as u32);
         }
+        first += rows.len();
     }
-    slots
 }
 
 /// The columns of each leaf, and those that several share.
@@ -142,17 +142,24 @@ type Columns = (Vec<Vec<Option<ColumnMeta>>>, Vec<Arc<[PageMeta]>>);
 fn columns(
     leaves: &[Leaf],
     plans: &[Plan],
-    gathered: &Gathered,
+    source: &Source<'_>,
     times: Option<&[i64]>,
     depth: usize,
     out: &mut Output<'_>,
 ) -> Result<Columns> {
-    let dictionaries = if depth == 0 { Dictionaries::find(plans, gathered, out)? } else { Dictionaries::default() };
+    let dictionaries = if depth == 0 { Dictionaries::find(leaves, plans, source, out)? } else { Dictionaries::default() };
+    if depth == 0 {
+        out.hosts = vec![None; leaves.len()];
+    }
     let mut shared: Vec<Arc<[PageMeta]>> = Vec::new();
     let mut columns: Vec<Vec<Option<ColumnMeta>>> = leaves.iter().map(|leaf| vec![None; leaf.pattern.slots()]).collect();
     for (number, plan) in plans.iter().enumerate() {
         let row_times = times.filter(|_| plan.kind == SlotKind::Time).map(|times| of_rows(leaves, plan, times));
-        let values = gathered.values(number);
+        let texts = source.texts(number, plan)?;
+        let values: Vec<&[u8]> = texts.iter().collect();
+        if depth == 0 {
+            note_hosts(leaves, plan, &values, out.whose, &mut out.hosts);
+        }
         let context = Context { kind: plan.kind, key: plan.key, depth, times: row_times.as_deref() };
         let pages: Arc<[PageMeta]> = match dictionaries.numbers(number) {
             Some((dictionary, numbers)) => shared::column(dictionary, numbers, &values, out)?.into(),
@@ -182,13 +189,52 @@ fn of_rows(leaves: &[Leaf], plan: &Plan, times: &[i64]) -> Vec<i64> {
     plan.parts.iter().flat_map(|(leaf, _)| leaves[*leaf].rows.iter().map(|row| times[*row as usize])).collect()
 }
 
+/// Where the values of columns come from.
+pub enum Source<'g> {
+    /// They are all there.
+    All(Gathered),
+    /// They are read when a column is written, so that never more than a few columns are in memory.
+    Given(Given<'g>),
+}
+
+/// The values of a column, borrowed or read for this.
+pub enum Held<'s> {
+    Borrowed(&'s Texts),
+    Read(Texts),
+}
+
+impl std::ops::Deref for Held<'_> {
+    type Target = Texts;
+
+    fn deref(&self) -> &Texts {
+        match self {
+            Self::Borrowed(texts) => texts,
+            Self::Read(texts) => texts,
+        }
+    }
+}
+
+impl Source<'_> {
+    /// The values of a plan's column.
+    pub fn texts(&self, number: usize, plan: &Plan) -> Result<Held<'_>> {
+        let given = match self {
+            Self::All(gathered) => return Ok(Held::Borrowed(&gathered.0[number])),
+            Self::Given(given) => given,
+        };
+        let mut texts = Texts::default();
+        let mut push = |value: &[u8]| texts.push(value, (0, value.len() as u32));
+        plan.parts.iter().try_for_each(|(leaf, slot)| given(*leaf, *slot, usize::MAX, &mut push))?;
+        Ok(Held::Read(texts))
+    }
+}
+
 /// The values of all columns, those of a column beside each other: gathered in one pass over the lines, so that
 /// encoding does not walk through the lines once for every column.
 pub struct Gathered(Vec<Texts>);
 
 /// Values one after the other.
 #[derive(Default)]
-struct Texts {
+pub struct Texts {
     bytes: Vec<u8>,
     ends: Vec<u32>,
 }
@@ -213,12 +259,8 @@ impl Texts {
         self.ends.push(self.bytes.len() as u32);
     }
 
-    fn get(&self, at: usize) -> &[u8] {
-        let start = if at == 0 { 0 } else { self.ends[at - 1] };
-        &self.bytes[start as usize..self.ends[at] as usize]
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;
         self.ends.iter().map(move |end| {
             let value = &self.bytes[start..*end as usize];
@@ -250,28 +292,6 @@ impl Gathered {
             }
         }
         Self(columns)
-    }
-
-    /// The same where the values are given.
-    fn given(plans: &[Plan], given: Given<'_>) -> Result<Self> {
-        let mut columns = Vec::with_capacity(plans.len());
-        for plan in plans {
-            let mut column = Texts::default();
-            let mut push = |value: &[u8]| column.push(value, (0, value.len() as u32));
-            plan.parts.iter().try_for_each(|(leaf, slot)| given(*leaf, *slot, usize::MAX, &mut push))?;
-            columns.push(column);
-        }
-        Ok(Self(columns))
-    }
-
-    /// The values of a plan's column.
-    pub fn values(&self, plan: usize) -> Vec<&[u8]> {
-        self.0[plan].iter().collect()
-    }
-
-    /// How many values a plan's column has.
-    pub fn rows(&self, plan: usize) -> usize {
-        self.0[plan].ends.len()
     }
 }
 

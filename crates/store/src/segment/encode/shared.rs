@@ -7,11 +7,12 @@ use super::dictionary::{Numbered, hash};
 use super::learned::ColumnKey;
 use super::numbers::{canonical, ipv4};
 use super::page::{Context, page, page_end};
-use super::{Gathered, Output, Plan, put_ints};
+use super::{Held, Output, Plan, Source, put_ints};
 use crate::segment::meta::{Body, PageMeta};
 use rustc_hash::FxHashMap;
 use taffrail_base::Result;
 use taffrail_pattern::SlotKind;
+use taffrail_pattern::group::Leaf;
 
 /// Rows of a column that are looked at to see whether it is of ids at all.
 const SAMPLE_ROWS: usize = 256;
@@ -26,11 +27,15 @@ const HASH_SAMPLE: u64 = if cfg!(test) { 1 } else { 8 };
 #[derive(Default)]
 pub struct Dictionaries {
     /// By number of the plan.
-    columns: FxHashMap<usize, (u32, Vec<i64>)>,
+    columns: FxHashMap<usize, (u32, Vec<u32>)>,
 }
 
-/// The number of a plan, and the values of its column.
-type Values<'v> = (usize, Vec<&'v [u8]>);
+/// A column that may share values with others: the number of its plan, how many values it has, and the hashes of some,
+/// which stand for all of them.
+struct Candidate {
+    plan: usize,
+    hashes: Vec<u64>,
+}
 
 /// What values look alike enough to share a dictionary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,45 +69,51 @@ impl Look {
         Some(Self::Prefix(prefix))
     }
 
-    /// Bytes that a value takes where it is not in a dictionary, roughly.
-    fn value_bytes(self, values: &[&[u8]]) -> usize {
+    /// Bytes that a value like this one takes where it is not in a dictionary, roughly.
+    fn value_bytes(self, value: &[u8]) -> usize {
         match self {
             Self::Ipv4 => 4,
-            Self::Prefix(_) => values[0].len().div_ceil(2),
+            Self::Prefix(_) => value.len().div_ceil(2),
         }
     }
 }
 
 impl Dictionaries {
     /// Finds the columns that share values, and writes the dictionaries.
-    pub fn find(plans: &[Plan], gathered: &Gathered, out: &mut Output<'_>) -> Result<Self> {
-        let mut looks: Vec<(Look, Vec<Values<'_>>)> = Vec::new();
+    pub fn find(leaves: &[Leaf], plans: &[Plan], source: &Source<'_>, out: &mut Output<'_>) -> Result<Self> {
+        // By look: bytes of a value, and the columns.
+        let mut looks: Vec<(Look, usize, Vec<Candidate>)> = Vec::new();
         for (number, plan) in plans.iter().enumerate() {
-            if plan.kind != SlotKind::Word || gathered.rows(number) < ROWS_MIN {
+            let rows: usize = plan.parts.iter().map(|(leaf, _)| leaves[*leaf].rows.len()).sum();
+            if plan.kind != SlotKind::Word || rows < ROWS_MIN {
                 continue;
             }
-            let values = gathered.values(number);
+            let texts = source.texts(number, plan)?;
+            let values: Vec<&[u8]> = texts.iter().collect();
             let Some(look) = Look::of(&values) else { continue };
-            match looks.iter_mut().find(|(known, _)| *known == look) {
-                Some((_, columns)) => columns.push((number, values)),
-                None => looks.push((look, vec![(number, values)])),
+            let hashes = values.iter().map(|value| hash(value)).filter(|hash| hash.rotate_left(20).is_multiple_of(HASH_SAMPLE)).collect();
+            let candidate = Candidate { plan: number, hashes };
+            match looks.iter_mut().find(|(known, ..)| *known == look) {
+                Some((.., columns)) => columns.push(candidate),
+                None => looks.push((look, look.value_bytes(values[0]), vec![candidate])),
             }
         }
         let mut found = Self::default();
-        for (look, columns) in looks {
-            let sharing = recurring(&columns, look.value_bytes(&columns[0].1));
+        for (_, bytes, columns) in looks {
+            let sharing = recurring(&columns, bytes);
             if !sharing.is_empty() {
-                found.build(&sharing, out)?;
+                found.build(&sharing, plans, source, out)?;
             }
         }
         Ok(found)
     }
 
-    fn build(&mut self, columns: &[&Values<'_>], out: &mut Output<'_>) -> Result<()> {
+    fn build(&mut self, columns: &[usize], plans: &[Plan], source: &Source<'_>, out: &mut Output<'_>) -> Result<()> {
         let dictionary = out.dictionaries.len() as u32;
+        let texts: Vec<Held<'_>> = columns.iter().map(|plan| source.texts(*plan, &plans[*plan])).collect::<Result<_>>()?;
         let mut numbered = Numbered::default();
-        for (plan, values) in columns {
-            let numbers = values.iter().map(|value| numbered.number(value, usize::MAX).map_or(0, i64::from)).collect();
+        for (plan, texts) in columns.iter().zip(&texts) {
+            let numbers = texts.iter().map(|value| numbered.number(value, usize::MAX).unwrap_or(0)).collect();
             self.columns.insert(*plan, (dictionary, numbers));
         }
         let context = Context { kind: SlotKind::Word, key: ColumnKey::dictionary(dictionary), depth: usize::MAX, times: None };
@@ -112,43 +123,39 @@ impl Dictionaries {
     }
 
     /// The dictionary of a plan's column and the number of each row's value, if it has one.
-    pub fn numbers(&self, plan: usize) -> Option<(u32, &[i64])> {
+    pub fn numbers(&self, plan: usize) -> Option<(u32, &[u32])> {
         self.columns.get(&plan).map(|(dictionary, numbers)| (*dictionary, &numbers[..]))
     }
 }
 
-/// The columns that take less as numbers in a dictionary of their values, a value taking `bytes` by itself.
-fn recurring<'c, 'v>(columns: &'c [Values<'v>], bytes: usize) -> Vec<&'c Values<'v>> {
-    let sampled = |values: &Vec<&'v [u8]>| -> Vec<u64> {
-        values.iter().map(|value| hash(value)).filter(|hash| hash.rotate_left(20).is_multiple_of(HASH_SAMPLE)).collect()
-    };
-    let hashes: Vec<Vec<u64>> = columns.iter().map(|(_, values)| sampled(values)).collect();
+/// The plans of the columns that take less as numbers in a dictionary of their values, a value taking `bytes` by itself.
+fn recurring(columns: &[Candidate], bytes: usize) -> Vec<usize> {
     let mut counts: FxHashMap<u64, u32> = FxHashMap::default();
-    hashes.iter().flatten().for_each(|hash| *counts.entry(*hash).or_default() += 1);
+    columns.iter().flat_map(|column| &column.hashes).for_each(|hash| *counts.entry(*hash).or_default() += 1);
     // A column most of whose values stand nowhere else has nothing to share.
     let recurs = |hashes: &Vec<u64>| hashes.iter().filter(|hash| counts[*hash] > 1).count() * 10 >= hashes.len() * 6;
-    let chosen: Vec<_> = columns.iter().zip(&hashes).filter(|(_, hashes)| !hashes.is_empty() && recurs(hashes)).collect();
-    let all: usize = chosen.iter().map(|(_, hashes)| hashes.len()).sum();
-    let different: rustc_hash::FxHashSet<u64> = chosen.iter().flat_map(|(_, hashes)| hashes.iter().copied()).collect();
+    let chosen: Vec<&Candidate> = columns.iter().filter(|column| !column.hashes.is_empty() && recurs(&column.hashes)).collect();
+    let all: usize = chosen.iter().map(|column| column.hashes.len()).sum();
+    let different: rustc_hash::FxHashSet<u64> = chosen.iter().flat_map(|column| column.hashes.iter().copied()).collect();
     let different = different.len();
     let number_bits = (different * HASH_SAMPLE as usize + 1).ilog2() as usize + 1;
     let (with, without) = (different * bytes + all * number_bits / 8, all * bytes);
     if with * 10 > without * 9 {
         return Vec::new();
     }
-    chosen.into_iter().map(|(column, _)| column).collect()
+    chosen.into_iter().map(|column| column.plan).collect()
 }
 
 /// The pages of a column whose values are in a dictionary.
-pub fn column(dictionary: u32, numbers: &[i64], values: &[&[u8]], out: &mut Output<'_>) -> Result<Vec<PageMeta>> {
+pub fn column(dictionary: u32, numbers: &[u32], values: &[&[u8]], out: &mut Output<'_>) -> Result<Vec<PageMeta>> {
     let (mask, max_len) = (out.dictionaries[dictionary as usize].mask, out.dictionaries[dictionary as usize].max_len);
     let mut pages = Vec::new();
     let mut start = 0;
     while start < values.len() {
         let end = page_end(values, start);
-        let numbers = &numbers[start..end];
+        let numbers: Vec<i64> = numbers[start..end].iter().map(|number| i64::from(*number)).collect();
         let range = numbers.iter().min().copied().zip(numbers.iter().max().copied());
-        let body = Body::Shared { dictionary, numbers: put_ints(numbers, &mut out.blocks)? };
+        let body = Body::Shared { dictionary, numbers: put_ints(&numbers, &mut out.blocks)? };
         pages.push(PageMeta { rows: numbers.len() as u32, mask, max_len, range, filter: None, body });
         start = end;
     }
