@@ -286,9 +286,11 @@ impl Out {
     #[inline(always)]
     fn copy(&mut self, bytes: &[u8], span: Span) {
         let (at, len) = (span.at as usize, span.len as usize);
-        match (bytes.get(at..at + COPIED), self.bytes.get_mut(self.len..self.len + COPIED)) {
+        let from = bytes.get(at..).and_then(|bytes| bytes.first_chunk::<COPIED>());
+        let to = self.bytes.get_mut(self.len..).and_then(|bytes| bytes.first_chunk_mut::<COPIED>());
+        match (from, to) {
             (Some(from), Some(to)) if len <= COPIED => {
-                to.copy_from_slice(from);
+                *to = *from;
                 self.len += len;
             }
             _ => self.copy_long(&bytes[at..at + len]),
