@@ -7,7 +7,7 @@ mod preview;
 mod run;
 mod tail;
 
-pub use export::ExportOrder;
+pub use export::{ExportOrder, RawExport};
 pub use message::{SearchMessage, SearchRequest};
 pub use over::{Outcome, over};
 pub use run::Batches;
@@ -54,8 +54,7 @@ pub struct Engine {
     pub(crate) formats: Arc<Formats>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tz: TimeZone,
-    runtime: Arc<RuntimeEnv>,
-    memory_bytes: usize,
+    context: Arc<TaskContext>,
 }
 
 /// A command or function, for completion.
@@ -100,8 +99,7 @@ impl Engine {
             formats: options.formats,
             clock: options.clock,
             tz: TimeZone::UTC,
-            runtime,
-            memory_bytes: options.memory_bytes,
+            context: task_context(runtime, options.memory_bytes),
         }
     }
 
@@ -119,6 +117,11 @@ impl Engine {
     /// The events of a search, oldest first, with the named columns; the search must be one without commands.
     pub async fn export(&self, request: SearchRequest, columns: &[String], order: ExportOrder) -> Result<Batches, QueryError> {
         export::export(self.clone(), request, columns, order).await
+    }
+
+    /// The bytes of the events of a search as they arrived, without rows; `None` where only rows can tell which they are.
+    pub fn raw_export(&self, request: &SearchRequest) -> Result<Option<RawExport>, QueryError> {
+        export::raw(self, request)
     }
 
     /// Counts the events over time that the base search and the row-by-row commands after it let through.
@@ -177,12 +180,9 @@ impl Engine {
         Timestamp(self.clock.now_nanos())
     }
 
-    /// What plans run with.
+    /// What plans run with: the same for all searches.
     pub(crate) fn context(&self) -> Arc<TaskContext> {
-        // What a sort keeps back for merging what it has spilled; DataFusion's 10 MB would be most of a small pool.
-        let merging = (self.memory_bytes / 8).min(10 << 20);
-        let config = SessionConfig::new().with_batch_size(SCAN_BATCH_ROWS).with_sort_spill_reservation_bytes(merging);
-        Arc::new(TaskContext::default().with_session_config(config).with_runtime(self.runtime.clone()))
+        self.context.clone()
     }
 
     /// The events as they are now.
@@ -194,6 +194,13 @@ impl Engine {
     pub(crate) fn prepare(&self, text: &str, earliest: Option<&str>, latest: Option<&str>) -> Result<Prepared, QueryError> {
         prepare(text, earliest, latest, self.now(), &self.tz, self.context(), Some(self.clock.clone()))
     }
+}
+
+fn task_context(runtime: Arc<RuntimeEnv>, memory_bytes: usize) -> Arc<TaskContext> {
+    // What a sort keeps back for merging what it has spilled; DataFusion's 10 MB would be most of a small pool.
+    let merging = (memory_bytes / 8).min(10 << 20);
+    let config = SessionConfig::new().with_batch_size(SCAN_BATCH_ROWS).with_sort_spill_reservation_bytes(merging);
+    Arc::new(TaskContext::default().with_session_config(config).with_runtime(runtime))
 }
 
 /// As [`Engine::prepare`], without an engine.

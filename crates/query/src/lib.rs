@@ -23,7 +23,7 @@ pub mod source;
 pub mod summary;
 pub mod table;
 
-pub use engine::{Batches, Engine, EngineOptions, ExportOrder, Language, SearchMessage, SearchRequest};
+pub use engine::{Batches, Engine, EngineOptions, ExportOrder, Language, RawExport, SearchMessage, SearchRequest};
 pub use language::{Check, QueryError};
 pub use messages::{Message, Messages, Severity};
 pub use rows::{FieldInfo, Row};

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use taffrail_base::{Clock, limits};
 use taffrail_event::{EventBatch, EventSink, Origin, Problems, Timestamp};
 use tokio::sync::mpsc;
@@ -10,6 +11,10 @@ use tokio::task::JoinHandle;
 
 /// The index of audit events.
 pub const INDEX: &str = "_audit";
+
+/// How long events are gathered before they are written together, and up to how many.
+const GATHERED_FOR: Duration = Duration::from_millis(50);
+const GATHERED_MAX: usize = limits::AUDIT_QUEUE_EVENTS_MAX;
 
 /// When something happened, and the event that says so.
 type Record = (Timestamp, Vec<u8>);
@@ -76,6 +81,9 @@ async fn write(mut receiver: mpsc::Receiver<Record>, sink: Arc<dyn EventSink>, c
     };
     let mut waiting = Vec::new();
     while receiver.recv_many(&mut waiting, limits::AUDIT_QUEUE_EVENTS_MAX).await > 0 {
+        // What else happens in this moment shares the sync of the journal. A server that stops does not wait for it.
+        let more = async { while waiting.len() < GATHERED_MAX && receiver.recv_many(&mut waiting, GATHERED_MAX).await > 0 {} };
+        let _ = tokio::time::timeout(GATHERED_FOR, more).await;
         let mut batch = EventBatch::new(Timestamp(clock.now_nanos()));
         let number = batch.origin(&origin);
         for (time, raw) in waiting.drain(..) {

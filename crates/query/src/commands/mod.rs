@@ -177,8 +177,9 @@ pub type DataRange = Arc<dyn Fn() -> taffrail_base::Result<Option<(Timestamp, Ti
 pub trait Direct: Send + Sync {
     /// How many there are.
     fn count(&self) -> taffrail_base::Result<u64>;
-    /// How many in each bucket.
-    fn histogram(&self, buckets: taffrail_store::scan::Buckets) -> taffrail_base::Result<Vec<u64>>;
+    /// How many in each span of this width that has any, by the number of the span from the epoch on; `None` when more
+    /// than `most` have.
+    fn spans(&self, span_nanos: i64, most: usize) -> taffrail_base::Result<Option<taffrail_store::scan::Spans>>;
     /// How many for each combination of values of fields, in no order, without the events that lack one; `None` where
     /// only rows can tell.
     fn count_by(&self, _fields: &[String]) -> taffrail_base::Result<Option<taffrail_store::scan::Counted>> {

@@ -1,15 +1,17 @@
 //! Export: the events of a search with their bytes and named columns, oldest first, in bounded memory.
 
 use super::run::{Batches, whole};
-use super::{Engine, SearchRequest};
+use super::{Engine, Prepared, SearchRequest};
 use crate::commands::Required;
 use crate::language::QueryError;
 use crate::source::{Source, StoredSource};
 use arrow::array::RecordBatch;
 use async_stream::try_stream;
 use futures::StreamExt;
-use taffrail_store::scan::schema;
-use taffrail_store::{Column, Snapshot};
+use taffrail_event::Timestamp;
+use taffrail_store::scan::{TakeRaw, schema};
+use taffrail_store::segment::Frame;
+use taffrail_store::{Column, Scan, Snapshot};
 
 /// In which order events are exported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,15 +28,42 @@ pub async fn export(engine: Engine, request: SearchRequest, columns: &[String], 
     if let Some(name) = columns.iter().find(|name| name.contains('*') || name.is_empty()) {
         return Err(QueryError::new(format!("{name:?} is not the name of one field")).with_hint("name each field in full"));
     }
+    prepared(&engine, &request)?;
+    match order {
+        ExportOrder::Arrival => arrival(engine, &request, columns),
+        ExportOrder::Time => by_time(engine, &request, columns).await,
+    }
+}
+
+/// The search of an export.
+fn prepared(engine: &Engine, request: &SearchRequest) -> Result<Prepared, QueryError> {
     let prepared = engine.prepare(&request.query, request.earliest.as_deref(), request.latest.as_deref())?;
     if let Some((command, span)) = prepared.query.rest().first() {
         let error = QueryError::at(*span, format!("an export is of events, so it ends before {}", command.name()));
         return Err(error.with_hint("leave the commands out; `search` gives their rows"));
     }
-    match order {
-        ExportOrder::Arrival => arrival(engine, &request, columns),
-        ExportOrder::Time => by_time(engine, &request, columns).await,
+    Ok(prepared)
+}
+
+/// The bytes of events as they arrived, to be read on a thread that may block.
+pub struct RawExport(Scan);
+
+impl RawExport {
+    /// Gives the events to `take`, each in a frame, index by index.
+    pub fn run(&self, frame: Frame, take: &mut TakeRaw<'_>) -> Result<(), QueryError> {
+        self.0.raw(frame, take).map_err(|error| QueryError::from(&error))
     }
+}
+
+/// Prepares an export of bytes in the order of arrival; `None` where only rows can tell which events are wanted.
+pub fn raw(engine: &Engine, request: &SearchRequest) -> Result<Option<RawExport>, QueryError> {
+    let mut prepared = prepared(engine, request)?;
+    let wanted = &mut prepared.wanted;
+    if wanted.index_earliest > Timestamp::MIN || wanted.index_latest < Timestamp::MAX {
+        return Ok(None);
+    }
+    wanted.ordered = false;
+    Ok(Some(RawExport(engine.source().scan(wanted, Vec::new(), None))))
 }
 
 async fn by_time(engine: Engine, request: &SearchRequest, columns: &[String]) -> Result<Batches, QueryError> {

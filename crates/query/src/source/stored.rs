@@ -20,7 +20,7 @@ use taffrail_base::Result;
 use taffrail_base::limits::SEARCH_COLUMNS_MAX;
 use taffrail_event::Timestamp;
 use taffrail_pattern::FieldResolver;
-use taffrail_store::scan::{Buckets, Missing};
+use taffrail_store::scan::{Missing, Spans};
 use taffrail_store::{Column, CountField, Filter, Scan, ScanRequest, Snapshot};
 
 /// Rows up to which the fields of each event are read from it, instead of asking first which there are.
@@ -294,9 +294,9 @@ impl Direct for ScanAnswers {
         self.scan.count()
     }
 
-    fn histogram(&self, buckets: Buckets) -> Result<Vec<u64>> {
+    fn spans(&self, span_nanos: i64, most: usize) -> Result<Option<Spans>> {
         self.watched.set(self.scan.progress());
-        self.scan.histogram(buckets)
+        self.scan.spans(span_nanos, most)
     }
 
     fn count_by(&self, fields: &[String]) -> Result<Option<taffrail_store::scan::Counted>> {

@@ -106,15 +106,16 @@ pub async fn timeline(
     let start = from.nanos().div_euclid(span) * span;
     let count = usize::try_from((i128::from(to.nanos()) - i128::from(start) + i128::from(span) - 1) / i128::from(span)).unwrap_or(1).max(1);
     let shape = Buckets { start: Timestamp(start), span_nanos: span, count };
-    let counts = match (&opened.direct, plain) {
+    let spans = match (&opened.direct, plain) {
         (Some(direct), true) => {
             let direct = direct.clone();
-            blocking(move || direct.histogram(shape)).await?
+            blocking(move || direct.spans(span, count)).await?
         }
-        _ => {
-            let flow = prepared.plan(&opened).await?;
-            counted(flow, shape, &prepared.planner).await?
-        }
+        _ => None,
+    };
+    let counts: Vec<u64> = match spans {
+        Some(spans) => (start / span..).take(count).map(|number| spans.get(&number).copied().unwrap_or(0)).collect(),
+        None => counted(prepared.plan(&opened).await?, shape, &prepared.planner).await?,
     };
     let at = |number: usize| Timestamp(start.saturating_add(span.saturating_mul(number as i64))).to_string();
     Ok(Timeline {

@@ -48,6 +48,15 @@ impl Prepared {
         }
     }
 
+    /// The same for segments that [`Prepared::may_be_in`] let through: what is asked of the index alone is decided.
+    pub fn within_index(self) -> Self {
+        match self {
+            Self::Origin(OriginField::Index, _) => Self::All,
+            Self::And(all) => Self::And(all.into_iter().map(Self::within_index).filter(|one| !matches!(one, Self::All)).collect()),
+            other => other,
+        }
+    }
+
     /// Whether a segment can hold matching events: decided before it is opened.
     pub fn may_be_in(&self, meta: &SegmentMeta) -> bool {
         match self {

@@ -10,9 +10,11 @@ mod lines;
 mod missing;
 mod nibbles;
 mod plan;
+mod raw;
 mod rows;
 mod salvage;
 mod select;
+mod spans;
 mod summary;
 mod term;
 #[cfg(test)]
@@ -24,7 +26,9 @@ mod walk;
 pub use counts::{CountField, Counted};
 pub use missing::Missing;
 pub use plan::{Scan, ScanStream};
+pub use raw::TakeRaw;
 pub use rows::schema;
+pub use spans::Spans;
 
 use std::fmt;
 use std::sync::Arc;

@@ -37,7 +37,7 @@ pub(super) struct Shared {
     /// Numbers of segments, by partition, in the order they are read.
     partitions: Vec<Vec<usize>>,
     pub progress: Arc<ScanProgress>,
-    plans: Plans,
+    pub plans: Plans,
     missing: Option<Arc<Missing>>,
     /// Whether damage is noted instead of ending the scan.
     tolerant: bool,
@@ -59,6 +59,7 @@ impl Scan {
             meta.events > 0 && overlaps(meta, &request) && filter.may_be_in(meta) && new_enough(meta)
         };
         let mut segments: Vec<SegmentRef> = snapshot.segments.iter().filter(wanted).cloned().collect();
+        let filter = filter.within_index();
         segments.sort_by_key(|segment| std::cmp::Reverse((segment.meta().max_time, segment.meta().first_sequence)));
         let metas: Vec<SegmentMeta> = segments.iter().map(|segment| segment.meta().clone()).collect();
         let top = request.newest_first && request.limit.is_some_and(|limit| limit <= TOP_ROWS_MAX);

@@ -4,6 +4,7 @@ use super::filter::{SegmentScan, origin_part};
 use super::{Column, OriginField};
 use crate::segment::Arrival;
 use crate::segment::meta::Place;
+use crate::segment::render::{Frame, RENDERED_BYTES, Renderer};
 use arrow::array::{ArrayRef, BinaryBuilder, RecordBatch, RecordBatchOptions, StringBuilder, TimestampNanosecondArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use taffrail_event::Problems;
 use taffrail_pattern::{FieldPlan, PlanPiece};
 
 /// Rows below which values are read one by one at first.
-const FEW_ROWS: usize = 1_024;
+const FEW_ROWS: usize = if cfg!(test) { 60 } else { 1_024 };
 
 /// A matching event: where it stands in its segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +52,7 @@ pub struct RowBuilder<'s, 'b> {
     /// For each column that is a field, its plan in each pattern met.
     plans: Vec<Vec<Option<FieldPlan>>>,
     streams: Streams,
+    renderer: Option<Renderer<'b>>,
 }
 
 #[derive(Default)]
@@ -64,7 +66,7 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
     /// A builder of these columns.
     pub fn new(scan: &'s SegmentScan<'b>, columns: &'s [Column], schema: SchemaRef) -> Self {
         let plans = vec![vec![None; scan.patterns()]; columns.len()];
-        Self { scan, columns, schema, plans, streams: Streams::default() }
+        Self { scan, columns, schema, plans, streams: Streams::default(), renderer: None }
     }
 
     /// The columns of `hits`, in their order.
@@ -124,21 +126,32 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
         Ok(Arc::new(builder.finish()))
     }
 
-    fn each_raw(&self, hits: &[Hit], mut each: impl FnMut(&[u8])) -> Result<()> {
-        let mut line = Vec::new();
-        for hit in hits {
-            line.clear();
-            let cursor = self.scan.cursor(hit.pattern as usize);
-            match hits.len() {
-                0..FEW_ROWS => cursor.render_one(hit.at as usize, hit.time, &mut line)?,
-                _ => cursor.render(hit.at as usize, &mut line)?,
+    fn each_raw(&mut self, hits: &[Hit], mut each: impl FnMut(&[u8])) -> Result<()> {
+        let (mut line, mut ends) = (Vec::new(), Vec::new());
+        if hits.len() < FEW_ROWS || !hits.is_sorted_by_key(|hit| hit.row) {
+            for hit in hits {
+                line.clear();
+                let cursor = self.scan.cursor(hit.pattern as usize);
+                match hits.len() {
+                    0..FEW_ROWS => cursor.render_one(hit.at as usize, hit.time, &mut line)?,
+                    _ => cursor.render(hit.at as usize, &mut line)?,
+                }
+                each(&line);
             }
-            each(&line);
+            return Ok(());
+        }
+        let renderer = self.renderer.get_or_insert_with(|| Renderer::new(self.scan.blocks));
+        let places: Vec<(u32, u32)> = hits.iter().map(|hit| (hit.pattern, hit.at)).collect();
+        let mut done = 0;
+        while done < places.len() {
+            done += renderer.render(&places[done..], Frame::Bare, RENDERED_BYTES, &mut ends)?;
+            let mut from = 0;
+            ends.iter().for_each(|end| each(&renderer.bytes()[std::mem::replace(&mut from, *end)..*end]));
         }
         Ok(())
     }
 
-    fn raw(&self, hits: &[Hit]) -> Result<ArrayRef> {
+    fn raw(&mut self, hits: &[Hit]) -> Result<ArrayRef> {
         let mut builder = StringBuilder::new();
         self.each_raw(hits, |raw| builder.append_value(String::from_utf8_lossy(raw)))?;
         Ok(Arc::new(builder.finish()))

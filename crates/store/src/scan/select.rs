@@ -81,6 +81,16 @@ impl Bits {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
+    /// How many bits of the rows `from` to `to` are set.
+    pub fn count_between(&self, from: usize, to: usize) -> usize {
+        let below = |row: usize| match row % 64 {
+            0 => 0,
+            bits => (self.words[row / 64] & (u64::MAX >> (64 - bits))).count_ones() as usize,
+        };
+        let whole = self.words[from / 64..to / 64].iter().map(|word| word.count_ones() as usize).sum::<usize>();
+        whole + below(to) - below(from)
+    }
+
     /// The rows whose bit is set, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.words.iter().enumerate().flat_map(|(at, word)| {

@@ -265,6 +265,18 @@ fn check(lines: &[Vec<u8>], terms: &[(usize, usize, usize, u8)], shape: u8) -> R
         let spans = Buckets { start: Timestamp(5_000_000_000), span_nanos: 9_000_000_000, count: 4 };
         expected.iter().filter_map(|(time, _)| spans.of(*time)).for_each(|bucket| buckets[bucket] += 1);
         prop_assert_eq!(Scan::plan(&snapshot, request(filter.clone())).histogram(spans).unwrap(), buckets);
+        let times: Vec<i64> = expected.iter().map(|(time, _)| *time).collect();
+        for span in [1_000_000_000, 9_000_000_000, 60_000_000_000] {
+            prop_assert_eq!(Scan::plan(&snapshot, request(filter.clone())).spans(span, 100).unwrap(), Some(spans_of(&times, span)));
+        }
+        let arrived: Vec<Vec<u8>> =
+            batch.iter().filter(|event| brute(filter, event.raw, &event.origin.host)).map(|event| event.raw.to_vec()).collect();
+        prop_assert_eq!(&raws(&snapshot, request(filter.clone())), &arrived);
+        let unsorted = Scan::plan(&snapshot, ScanRequest { newest_first: false, ..request(filter.clone()) });
+        let rows: Vec<_> = (0..unsorted.partitions()).flat_map(|partition| unsorted.run(partition)).map(|batch| batch.unwrap()).collect();
+        let rows: Vec<Vec<u8>> =
+            rows.iter().flat_map(|batch| batch.column(2).as_binary::<i32>().iter().flatten()).map(<[u8]>::to_vec).collect();
+        prop_assert_eq!(rows, arrived);
         let range = expected.last().zip(expected.first()).map(|(first, last)| (Timestamp(first.0), Timestamp(last.0)));
         prop_assert_eq!(Scan::plan(&snapshot, request(filter.clone())).time_range().unwrap(), range);
         let (expression, host) = (GROUPS[shape as usize % GROUPS.len()], Column::Host);
@@ -284,6 +296,76 @@ fn check(lines: &[Vec<u8>], terms: &[(usize, usize, usize, u8)], shape: u8) -> R
     Ok(())
 }
 
+/// Times counted one by one.
+fn spans_of(times: &[i64], span: i64) -> Spans {
+    let mut counts = Spans::new();
+    times.iter().for_each(|time| *counts.entry(time.div_euclid(span)).or_default() += 1);
+    counts
+}
+
+/// The matching events in the order in which they arrived.
+fn raws(snapshot: &Snapshot, request: ScanRequest) -> Vec<Vec<u8>> {
+    let mut events = Vec::new();
+    let mut take = |bytes: &[u8], ends: &[usize]| {
+        let mut from = 0;
+        for end in ends {
+            let len = u32::from_le_bytes(bytes[from..from + 4].try_into().unwrap()) as usize;
+            assert_eq!(from + 4 + len, *end);
+            events.push(bytes[from + 4..*end].to_vec());
+            from = *end;
+        }
+        assert_eq!(from, bytes.len());
+        Ok(())
+    };
+    Scan::plan(snapshot, request).raw(crate::segment::Frame::Length, &mut take).unwrap();
+    events
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    /// Mostly ascending times, so that most chunks of rows are in one span, and more kinds of lines than are looked for one by one.
+    #[test]
+    fn spans_agree_with_times(
+        steps in prop::collection::vec((-3i64..9, 0usize..20, 0u32..6), 1..700),
+        word in 0usize..20,
+        span in 1i64..400,
+    ) {
+        let mut batch = EventBatch::new(Timestamp(77));
+        let number = batch.origin(&origin("a"));
+        let (mut time, mut times) = (-900, Vec::new());
+        for (step, kind, value) in &steps {
+            time += step;
+            let letters: String = (0..=*kind).map(|at| char::from(b'a' + at as u8)).collect();
+            batch.push(number, Timestamp(time), Problems::NONE, format!("{letters}, job{kind}: number {value} of many").as_bytes());
+            times.push((time, *kind, *value));
+        }
+        let snapshot = Snapshot { segments: vec![SegmentRef::Open(segment_of(&batch))] };
+        let number = |value: u32| Filter::Term(Term::literal(&value.to_string()));
+        let job = Filter::Term(Term::literal(&format!("job{word}")));
+        let cases: [(Filter, &dyn Fn(usize, u32) -> bool); 5] = [
+            (Filter::All, &|_, _| true),
+            (number(3), &|_, value| value == 3),
+            (job.clone(), &|kind, _| kind == word),
+            (Filter::And(vec![job.clone(), number(3)]), &|kind, value| kind == word && value == 3),
+            (Filter::Or(vec![job, number(3)]), &|kind, value| kind == word || value == 3),
+        ];
+        for (filter, test) in cases {
+            let wanted: Vec<i64> = times.iter().filter(|(_, kind, value)| test(*kind, *value)).map(|(time, _, _)| *time).collect();
+            let expected = spans_of(&wanted, span);
+            let scan = Scan::plan(&snapshot, request(filter));
+            prop_assert_eq!(scan.spans(span, expected.len()).unwrap(), Some(expected.clone()));
+            if !expected.is_empty() {
+                prop_assert_eq!(scan.spans(span, expected.len() - 1).unwrap(), None);
+            }
+            if let Some((first, count)) = expected.keys().next().zip(expected.keys().last()).map(|(a, b)| (*a, (*b - *a + 1) as usize)) {
+                let buckets = Buckets { start: Timestamp(first * span), span_nanos: span, count };
+                let whole: Vec<u64> = (first..).take(count).map(|number| expected.get(&number).copied().unwrap_or(0)).collect();
+                prop_assert_eq!(scan.histogram(buckets).unwrap(), whole);
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
     #[test]
@@ -299,6 +381,23 @@ proptest! {
 /// Cases of the property test: few by default, as many as `PROPTEST_CASES` says for a long run.
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(96)
+}
+
+/// Late events are in segments of their own, whose arrival numbers lie among those of others.
+#[test]
+fn raw_events_come_as_they_arrived() {
+    let lines: Vec<Vec<u8>> = (0..900).map(|i| format!("event {i} of {}", i % 7).into_bytes()).collect();
+    let mut builder = SegmentBuilder::new("main", 0);
+    batch(&lines).iter().for_each(|event| builder.push(event));
+    let part = |keep: &dyn Fn(Timestamp) -> bool, id: u128| {
+        let (bytes, meta) = crate::segment::encode_some(&[&builder], keep, Ulid(id), 3, &mut crate::segment::Learned::default()).unwrap();
+        SegmentRef::Open(Segment::from_bytes(bytes, meta).unwrap())
+    };
+    let late = |time: Timestamp| time.nanos() % 11_000_000_000 == 0 || time.nanos() > 40_000_000_000;
+    let snapshot = Snapshot { segments: vec![part(&late, 2), part(&|time| !late(time), 1)] };
+    assert_eq!(raws(&snapshot, request(Filter::All)), lines);
+    let wanted: Vec<Vec<u8>> = lines.iter().filter(|line| line.ends_with(b" 3")).cloned().collect();
+    assert_eq!(raws(&snapshot, request(Filter::Regex(regex::Regex::new(" 3$").unwrap()))), wanted);
 }
 
 #[test]

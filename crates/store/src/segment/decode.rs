@@ -400,6 +400,14 @@ impl Codes {
         Ok(Self { block: None, start: 0, wide: false, rows, any: order(blocks, node)? })
     }
 
+    /// The low bytes of the numbers of the rows `from` to `to` and, where numbers have two, the high ones; `None` where
+    /// they are not stored so.
+    pub fn planes(&self, from: usize, to: usize) -> Option<(&[u8], Option<&[u8]>)> {
+        let bytes = self.block.as_ref()?.bytes();
+        let low = &bytes[self.start..][..self.rows][from..to];
+        Some((low, self.wide.then(|| &bytes[self.start + self.rows..][from..to])))
+    }
+
     /// Calls `each` with the numbers of the rows `from` to `to`.
     #[inline]
     pub fn each(&self, from: usize, to: usize, mut each: impl FnMut(usize)) {

@@ -14,6 +14,7 @@ pub(crate) mod ints;
 pub(crate) mod lines;
 pub(crate) mod merge;
 pub(crate) mod meta;
+pub(crate) mod render;
 pub(crate) mod stamp;
 pub(crate) mod strings;
 pub(crate) mod summary;
@@ -23,8 +24,8 @@ pub use builder::{Keep, SegmentBuilder, encode_all, encode_some};
 pub use cache::BlockCache;
 pub use encode::Learned;
 pub use merge::merge;
+pub use render::Frame;
 
-use cursor::PatternCursor;
 use decode::Values;
 use meta::{Footer, PageMeta, Place};
 use rustc_hash::FxHashMap;
@@ -228,17 +229,21 @@ impl Segment {
     pub fn for_each_raw(&self, each: &mut dyn FnMut(u64, &[u8])) -> Result<()> {
         let blocks = Blocks::new(self);
         let arrival = blocks.arrival()?;
-        let node = &self.footer.events;
-        let order = decode::order(&blocks, node)?;
-        let cursors: Vec<PatternCursor<'_>> = (0..node.patterns.len()).map(|n| PatternCursor::new(&blocks, n)).collect();
-        let mut next = vec![0usize; cursors.len()];
-        let mut line = Vec::new();
-        for (row, number) in order.iter().enumerate() {
-            let number = *number as usize;
-            line.clear();
-            cursors[number].render(next[number], &mut line)?;
-            next[number] += 1;
-            each(arrival.of(row as u32), &line);
+        let mut order = render::InOrder::new(&blocks, &self.footer.events)?;
+        let mut renderer = render::Renderer::new(&blocks);
+        let (mut hits, mut ends) = (Vec::new(), Vec::new());
+        while order.row() < self.footer.events.rows as usize {
+            let (mut row, mut done) = (order.row() as u32, 0);
+            hits.clear();
+            order.take(order.row() + render::RENDERED_ROWS, |_, _| true, &mut hits)?;
+            while done < hits.len() {
+                done += renderer.render(&hits[done..], render::Frame::Bare, render::RENDERED_BYTES, &mut ends)?;
+                let mut from = 0;
+                for end in &ends {
+                    each(arrival.of(row), &renderer.bytes()[from..*end]);
+                    (row, from) = (row + 1, *end);
+                }
+            }
         }
         Ok(())
     }

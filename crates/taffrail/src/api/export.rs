@@ -62,12 +62,9 @@ pub async fn export(State(app): State<Arc<App>>, JsonBody(body): JsonBody<Export
 ))]
 pub async fn export_events(State(app): State<Arc<App>>, JsonBody(body): JsonBody<EventsExportBody>) -> ApiResult<Response> {
     let running = Running::begin(&app, "export", &body.query, body.earliest.as_deref(), body.latest.as_deref()).await?;
-    let request = SearchRequest { query: body.query, earliest: body.earliest, latest: body.latest, limit: None, preview: false };
-    let columns = events::columns(body.format, &body.fields);
-    let batches = running.noted(app.engine.export(request, &columns, body.order.into()).await)?;
-    let encoder = running.noted(events::encoder(body.format, body.delimiter, &body.fields))?;
+    let pieces = running.noted(events::start(&app.engine, &body).await)?;
     let framed = body.framed;
-    let bytes = events::pieces(batches, encoder).filter_map(move |piece| async move {
+    let bytes = pieces.filter_map(move |piece| async move {
         match piece {
             Ok(piece) if framed => Some(Ok(Bytes::from(events::frame(piece)))),
             Ok(Piece::Bytes(bytes)) => Some(Ok(Bytes::from(bytes))),

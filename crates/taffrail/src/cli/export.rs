@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use taffrail_base::{Error, Vfs, VfsFile};
 use taffrail_event::Timestamp;
-use taffrail_query::{QueryError, SearchRequest};
+use taffrail_query::QueryError;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -149,12 +149,7 @@ async fn on_folder(arguments: &Arguments, world: World, data: PathBuf) -> Outcom
     let now = Timestamp(world.clock.now_nanos());
     timerange::check(arguments.earliest.as_deref(), arguments.latest.as_deref(), now).map_err(|e| arguments.failure(e))?;
     let opened = blocking(move || app::open(&world, data, &Settings::default(), true)).await?;
-    let body = arguments.body();
-    let request = SearchRequest { query: body.query, earliest: body.earliest, latest: body.latest, limit: None, preview: false };
-    let columns = export::columns(body.format, &body.fields);
-    let batches = opened.engine.export(request, &columns, body.order.into()).await.map_err(|e| arguments.failure(e))?;
-    let encoder = export::encoder(body.format, body.delimiter, &body.fields)?;
-    let pieces = export::pieces(batches, encoder);
+    let pieces = export::start(&opened.engine, &arguments.body()).await.map_err(|e| arguments.failure(e))?;
     // The store stays open as long as somebody reads.
     Ok(pieces.map(move |piece| (piece, &opened.store).0.map_err(|e| Failure::new(Exit::Runtime, e.message))).boxed())
 }

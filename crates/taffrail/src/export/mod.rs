@@ -7,12 +7,14 @@ mod raw;
 #[cfg(test)]
 mod tests;
 
+use crate::api::schema::EventsExportBody;
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampNanosecondType};
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use taffrail_base::{Error, ErrorKind, Result};
-use taffrail_query::{Batches, QueryError};
+use taffrail_query::{Batches, Engine, QueryError, SearchRequest};
 
 /// The forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -157,6 +159,20 @@ pub enum Piece {
     Bytes(Vec<u8>),
     /// No more bytes come; what was exported.
     End(Counts),
+}
+
+/// Starts the export that a request asks for.
+pub async fn start(engine: &Engine, body: &EventsExportBody) -> Result<BoxStream<'static, Result<Piece, QueryError>>, QueryError> {
+    let (query, earliest, latest) = (body.query.clone(), body.earliest.clone(), body.latest.clone());
+    let request = SearchRequest { query, earliest, latest, limit: None, preview: false };
+    if (body.format, body.order) == (Format::Raw, Order::Arrival)
+        && let Some(export) = engine.raw_export(&request)?
+    {
+        return Ok(raw::pieces(export, body.delimiter).boxed());
+    }
+    let encoder = encoder(body.format, body.delimiter, &body.fields).map_err(|error| QueryError::new(error.to_string()))?;
+    let batches = engine.export(request, &columns(body.format, &body.fields), body.order.into()).await?;
+    Ok(pieces(batches, encoder).boxed())
 }
 
 /// The pieces of an export of these batches. Encoding happens on threads that may take their time.

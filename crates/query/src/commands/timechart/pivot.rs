@@ -1,7 +1,7 @@
 //! Makes the table of a timechart: a row for each span, a column for each series.
 
 use super::Timechart;
-use super::span::{Floor, auto_span, buckets, search_range};
+use super::span::{Floor, auto_span, bounds, buckets, known_range, search_range, too_many};
 use crate::columns::{Values, list_type, lists, time_type, to_numbers, to_text};
 use crate::commands::bin::floor_times;
 use crate::commands::eval::with_field;
@@ -17,20 +17,38 @@ use datafusion::error::Result as ExecResult;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use taffrail_base::limits::CHART_SERIES_MAX;
+use taffrail_base::limits::{CHART_SERIES_MAX, TIME_BUCKETS_MAX};
 use taffrail_event::Timestamp;
-use taffrail_store::scan::Buckets;
+use taffrail_store::scan::Spans;
 
 /// The column of series on the way; the field itself may have the name of an aggregate.
 const SERIES: &str = "\u{1}series";
 
 /// Runs the aggregation and makes the table.
 pub async fn run(chart: Timechart, input: Flow, planner: Planner) -> Result<Flow, QueryError> {
-    let Some((start, end)) = search_range(&planner).await? else { return Ok(empty(&chart)) };
+    let mut counted = None;
+    let range = match (chart.span, known_range(&planner)) {
+        // The range comes with the counts.
+        (Some(span), None) => match direct(&chart, span, &planner).await? {
+            Some((counts, width)) => {
+                let range = counts.keys().next().zip(counts.keys().last()).map(|(first, last)| range_of(*first, *last, width, &planner));
+                counted = Some(counts);
+                range
+            }
+            None => search_range(&planner).await?,
+        },
+        (_, Some(known)) => Some(known),
+        (None, None) => search_range(&planner).await?,
+    };
+    let Some((start, end)) = range else { return Ok(empty(&chart)) };
     let span = chart.span.unwrap_or_else(|| auto_span(start, end, chart.bins, chart.min_span));
     let edges = buckets(span, start, end, &planner.eval.tz)?;
-    if let Some(counts) = direct(&chart, span, &edges, &planner).await? {
-        let column: ArrayRef = Arc::new(counts.into_iter().map(|count| Some(count as i64)).collect::<Int64Array>());
+    if counted.is_none() {
+        counted = direct(&chart, span, &planner).await?.map(|(counts, _)| counts);
+    }
+    if let Some(counts) = counted {
+        let count = |from: &i64| Some(counts.get(&from.div_euclid(edges[1] - edges[0])).map_or(0, |count| *count as i64));
+        let column: ArrayRef = Arc::new(edges[..edges.len() - 1].iter().map(count).collect::<Int64Array>());
         let cells = vec![(Field::new(&chart.calls[0].name, DataType::Int64, true), column)];
         return finish(&chart, span, &edges[..edges.len() - 1], cells, None);
     }
@@ -58,17 +76,27 @@ pub async fn run(chart: Timechart, input: Flow, planner: Planner) -> Result<Flow
     table(&chart, span, &edges, &rows, &kept, summed.as_ref())
 }
 
-/// Counts by the store itself, where nothing else is asked.
-async fn direct(chart: &Timechart, span: TimeSpan, edges: &[i64], planner: &Planner) -> Result<Option<Vec<u64>>, QueryError> {
+/// Counts by the store itself, where nothing else is asked, and the width of the spans.
+async fn direct(chart: &Timechart, span: TimeSpan, planner: &Planner) -> Result<Option<(Spans, i64)>, QueryError> {
     let ([only], None, Some(direct)) = (&chart.calls[..], &chart.split, &planner.direct) else { return Ok(None) };
     let Some(span_nanos) = span.fixed_nanos(&planner.eval.tz) else { return Ok(None) };
     let plain = only.function.name == "count" && only.argument == Argument::Rows;
     if !plain || !chart.continuous || !chart.fixed_range {
         return Ok(None);
     }
-    let wanted = Buckets { start: Timestamp(edges[0]), span_nanos, count: edges.len() - 1 };
     let direct = direct.clone();
-    blocking(move || direct.histogram(wanted)).await.map(Some)
+    match blocking(move || direct.spans(span_nanos, TIME_BUCKETS_MAX)).await? {
+        Some(counts) => Ok(Some((counts, span_nanos))),
+        None => Err(too_many(span)),
+    }
+}
+
+/// The range of a chart that has events in the spans `first` to `last`, as far as the search does not say it.
+fn range_of(first: i64, last: i64, span_nanos: i64, planner: &Planner) -> (Timestamp, Timestamp) {
+    let (start, end) = bounds(planner);
+    let first = Timestamp(first.saturating_mul(span_nanos));
+    let after = Timestamp(last.saturating_add(1).saturating_mul(span_nanos));
+    (start.unwrap_or(first), end.unwrap_or(after))
 }
 
 fn empty(chart: &Timechart) -> Flow {

@@ -32,20 +32,34 @@ pub fn auto_span(start: Timestamp, end: Timestamp, bins: usize, least: Option<Ti
     }
 }
 
+/// From when to when, where the search says so.
+pub fn bounds(planner: &Planner) -> (Option<Timestamp>, Option<Timestamp>) {
+    let start = Some(planner.earliest).filter(|earliest| *earliest > Timestamp::from_seconds(0));
+    (start, Some(planner.latest).filter(|latest| *latest < Timestamp::MAX))
+}
+
+/// The range that a chart covers, where the search says it.
+pub fn known_range(planner: &Planner) -> Option<(Timestamp, Timestamp)> {
+    let (start, end) = bounds(planner);
+    start.zip(end)
+}
+
 /// The range that a chart covers: that of the search, where it is open that of the events. `None`: no events.
 pub async fn search_range(planner: &Planner) -> Result<Option<(Timestamp, Timestamp)>, QueryError> {
-    let (earliest, latest) = (planner.earliest, planner.latest);
-    if earliest > Timestamp::from_seconds(0) && latest < Timestamp::MAX {
-        return Ok(Some((earliest, latest)));
+    let (start, end) = bounds(planner);
+    if let Some(range) = start.zip(end) {
+        return Ok(Some(range));
     }
     let range = planner.data_range.clone();
     let found = blocking(move || range()).await?;
-    Ok(found.map(|(first, last)| {
-        let start = if earliest > Timestamp::from_seconds(0) { earliest } else { first };
-        // The end is exclusive, the last event is not.
-        let end = if latest < Timestamp::MAX { latest } else { Timestamp(last.nanos().saturating_add(1)) };
-        (start, end)
-    }))
+    // The end is exclusive, the last event is not.
+    Ok(found.map(|(first, last)| (start.unwrap_or(first), end.unwrap_or(Timestamp(last.nanos().saturating_add(1))))))
+}
+
+/// That is more than a chart can have.
+pub fn too_many(span: TimeSpan) -> QueryError {
+    let error = QueryError::new(format!("a span of {} makes more than {TIME_BUCKETS_MAX} buckets of this time range", span_text(span)));
+    error.with_hint("use a longer span, or a shorter time range")
 }
 
 /// The starts of all spans that touch the range, and the end of the last.
@@ -55,9 +69,7 @@ pub fn buckets(span: TimeSpan, start: Timestamp, end: Timestamp, tz: &TimeZone) 
     while at < end || starts.is_empty() {
         starts.push(at.nanos());
         if starts.len() > TIME_BUCKETS_MAX {
-            let error =
-                QueryError::new(format!("a span of {} makes more than {TIME_BUCKETS_MAX} buckets of this time range", span_text(span)));
-            return Err(error.with_hint("use a longer span, or a shorter time range"));
+            return Err(too_many(span));
         }
         let next = span.next(at, tz);
         if next <= at {
