@@ -166,7 +166,7 @@ class Footer:
         self.origins = cursor.many(lambda: [cursor.text() for _ in range(5)])
         self.time, self.received, self.origin, self.problems = (cursor.place() for _ in range(4))
         self.zones = (cursor.place(), cursor.place()) if version >= 2 and cursor.byte() else None
-        self.hosts = cursor.many(cursor.varint) if version >= 2 else []
+        self.hosts = cursor.many(cursor.varint) if version >= 3 else []
         self.dictionaries = cursor.many(lambda: self.page(0)) if version >= 2 else []
         self.events = self.node(0)
         # Where arrival numbers follow each other, nothing is said of them.

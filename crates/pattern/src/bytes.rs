@@ -22,7 +22,7 @@ const CACHE_LINE: usize = 64;
 /// for memory takes longer than anything that is done with them.
 #[inline]
 pub fn prefetch(bytes: &[u8]) {
-    bytes.chunks(CACHE_LINE).take(4).for_each(|part| prefetch_line(part));
+    bytes.chunks(CACHE_LINE).take(4).for_each(prefetch_line);
 }
 
 #[cfg(target_arch = "x86_64")]

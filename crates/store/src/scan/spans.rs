@@ -151,8 +151,8 @@ impl<'s> Counter<'s> {
             [only] => self.rows_of(&only.rows),
             [] => return Ok(()),
         };
-        for number in 0..self.sought.len() {
-            let before = self.rows[number].checked_sub(after[number]).ok_or_else(|| self.damaged())?;
+        for (number, after) in after.into_iter().enumerate() {
+            let before = self.rows[number].checked_sub(after).ok_or_else(|| self.damaged())?;
             self.sought[number].2 = before;
         }
         Ok(())

@@ -209,9 +209,12 @@ pub fn entries(blocks: &Blocks<'_>, page: &PageMeta) -> Result<Strings> {
     }
 }
 
+/// Text, and what stands before and after each of its values.
+pub type Framed<'p> = (&'p [u8], Text, &'p [u8]);
+
 /// The text of a page's values one after the other, where it is stored so, and what stands before and after each value;
 /// of a dictionary, the text of its entries.
-pub fn text<'p>(blocks: &Blocks<'_>, body: &'p Body) -> Result<Option<(&'p [u8], Text, &'p [u8])>> {
+pub fn text<'p>(blocks: &Blocks<'_>, body: &'p Body) -> Result<Option<Framed<'p>>> {
     Ok(match body {
         Body::Plain { bytes, .. } | Body::Dictionary { bytes, .. } => Some((&[], Text::of(blocks.get(*bytes)?, *bytes)?, &[])),
         Body::Affix { prefix, suffix, inner } => match &**inner {

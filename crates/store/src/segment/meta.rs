@@ -266,7 +266,7 @@ impl Footer {
         let origins = many(reader, |r| Ok([text(r)?, text(r)?, text(r)?, text(r)?, text(r)?]))?;
         let (time, received, origin, problems) = (place(reader)?, place(reader)?, place(reader)?, place(reader)?);
         let zones = if version >= 2 && reader.byte()? != 0 { Some((place(reader)?, place(reader)?)) } else { None };
-        let hosts = if version >= 2 { many(reader, |r| Ok(r.small()?.checked_sub(1)))? } else { Vec::new() };
+        let hosts = if version >= 3 { many(reader, |r| Ok(r.small()?.checked_sub(1)))? } else { Vec::new() };
         let dictionaries = if version >= 2 { many(reader, |r| page(r, 0, version))? } else { Vec::new() };
         let events = node(reader, 0, version)?;
         let mut referring = vec![0; dictionaries.len()];

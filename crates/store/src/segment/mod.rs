@@ -39,7 +39,7 @@ use taffrail_event::{Origin, Timestamp};
 use wire::Reader;
 
 /// What every segment file begins with: the name and the format's version, here the newest.
-pub const MAGIC: [u8; 8] = *b"TAFSEG\x00\x02";
+pub const MAGIC: [u8; 8] = *b"TAFSEG\x00\x03";
 
 /// Bytes after the footer: its offset, its stored length, its length, its checksum, the magic again.
 const TRAILER_BYTES: usize = 8 + 4 + 4 + 4 + 8;
