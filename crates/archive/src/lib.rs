@@ -160,9 +160,9 @@ impl ObjectStores {
         let endpoint = access.endpoint.as_ref().or_else(|| ENDPOINTS.iter().find_map(|name| self.environment.get(*name)));
         if let Some(endpoint) = endpoint {
             check_endpoint(endpoint)?;
-            let known = |name: &&str| self.environment.contains_key(*name);
+            let known = |name: &str| self.environment.contains_key(name);
             let provided = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"];
-            if keys.is_none() && !known(&"AWS_ACCESS_KEY_ID") && !provided.iter().any(|name| known(name)) {
+            if keys.is_none() && !known("AWS_ACCESS_KEY_ID") && !provided.into_iter().any(known) {
                 // AWS would be asked for those of this machine, which mean nothing to others.
                 return Err(invalid(
                     "no credentials for it",

@@ -197,9 +197,9 @@ pub const FOLDER_DEPTH_MAX: usize = 64;
 /// newest again and again.
 pub const OPEN_SEGMENTS_MAX: usize = 256;
 
-/// Bytes of unpacked blocks that a store keeps for searches: what the searches of one person touch, and a small
-/// part of the memory that ingest may take.
-pub const BLOCK_CACHE_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Bytes of unpacked blocks that a store keeps for searches where nobody says otherwise: unpacking is most of what a search
+/// costs that was asked before, and what searches of a gigabyte of logs touch is about this much.
+pub const BLOCK_CACHE_BYTES: usize = 128 * 1024 * 1024;
 
 /// Raw bytes that wait for the journal: two full batches of a few inputs; beyond it, senders wait.
 pub const APPEND_QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;

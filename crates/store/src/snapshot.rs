@@ -73,6 +73,11 @@ pub(crate) enum Place {
 pub(crate) struct OpenSegments(Mutex<VecDeque<Arc<Segment>>>, Arc<BlockCache>);
 
 impl OpenSegments {
+    /// None yet; so many bytes of their unpacked blocks are kept.
+    pub(crate) fn new(block_cache_bytes: usize) -> Self {
+        Self(Mutex::default(), Arc::new(BlockCache::new(block_cache_bytes)))
+    }
+
     fn keep(&self, segment: &Arc<Segment>) {
         let mut kept = self.0.lock();
         if kept.len() >= OPEN_SEGMENTS_MAX {

@@ -128,6 +128,7 @@ fn open_store_with(world: &World, data: PathBuf, settings: &Settings, read_only:
             upkeep,
             merge: knobs.merge,
             cache_bytes: knobs.cache_size.bytes,
+            block_cache_bytes: usize::try_from(knobs.memory_cache_size.bytes).unwrap_or(usize::MAX),
             ..StoreSettings::default()
         },
     })

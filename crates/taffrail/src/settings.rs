@@ -141,13 +141,13 @@ impl Default for Syslog {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreKnobs {
-    /// Raw bytes in memory after which a segment is written. Default 67108864 (64 MiB), which is also the most.
+    /// Raw bytes in memory after which a segment is written. Default 16777216 (16 MiB).
     pub flush_bytes: usize,
     /// Events in memory after which a segment is written. Default 1000000, which is also the most.
     pub flush_events: usize,
     /// Age in seconds after which a segment is written even if small. Default 300.
     pub flush_age_seconds: u64,
-    /// zstd level of segments, 1 to 19. Default 3.
+    /// zstd level of segments as they are first written, 1 to 19; merged ones get 4 more, up to 9. Default 1.
     pub zstd_level: i32,
     /// Whether small segments are merged into large ones in the background. Default `true`.
     pub merge: bool,
@@ -163,6 +163,8 @@ pub struct StoreKnobs {
     pub archive: Option<ArchiveKnobs>,
     /// Bytes on the disk for what was read of archived segments, such as `"1GiB"`. Default `"1GiB"`.
     pub cache_size: Size,
+    /// Bytes of memory for what searches read and unpacked, such as `"128MiB"`. Default `"128MiB"`.
+    pub memory_cache_size: Size,
 }
 
 /// An object store, and when segments go there.
@@ -251,6 +253,7 @@ impl Default for StoreKnobs {
             max_disk_usage: None,
             archive: None,
             cache_size: Size::of(limits::ARCHIVE_CACHE_BYTES),
+            memory_cache_size: Size::of(limits::BLOCK_CACHE_BYTES as u64),
         }
     }
 }

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use taffrail_base::Ulid;
-use taffrail_base::limits::BLOCK_CACHE_BYTES_MAX;
+use taffrail_base::limits::BLOCK_CACHE_BYTES;
 
 /// A segment and the number of a block in it.
 type Key = (Ulid, u32);
@@ -36,7 +36,7 @@ struct Kept {
 
 impl Default for BlockCache {
     fn default() -> Self {
-        Self::new(BLOCK_CACHE_BYTES_MAX)
+        Self::new(BLOCK_CACHE_BYTES)
     }
 }
 

@@ -5,7 +5,7 @@
 //! segment may hold, provided that the new segment is `growth` times as large as the largest of them.
 //!
 //! So each time an event is written again, the segment that it is in has grown by that factor: written first into
-//! a segment of `s` bytes, it is written again at most log(32 MiB / s) times to the base of the factor. The factor
+//! a segment of `s` bytes, it is written again at most log(256 MiB / s) times to the base of the factor. The factor
 //! is 4 where segments still come in, and 2 where none did for an hour; a segment of five minutes at 1 kB/s is
 //! written again at most 4 times at the first and 8 times at the second. Segments of more than half of the bound
 //! cannot grow and are left alone.

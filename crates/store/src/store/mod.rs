@@ -101,7 +101,7 @@ impl Shared {
         let StoreOptions { dir, vfs, clock, random, read_only, settings } = options;
         // Who only reads changes nothing, the cache included.
         let cache_bytes = if read_only { 0 } else { settings.cache_bytes };
-        let remotes = settings.archives.0.clone();
+        let (remotes, block_cache_bytes) = (settings.archives.0.clone(), settings.block_cache_bytes);
         let archive = Archive::new(remotes, vfs.clone(), &dir.join("cache"), cache_bytes, settings.reserve_bytes);
         Self {
             dir,
@@ -122,7 +122,7 @@ impl Shared {
             root: Mutex::default(),
             upkeep: Mutex::default(),
             synced: Mutex::default(),
-            opened: Arc::default(),
+            opened: Arc::new(OpenSegments::new(block_cache_bytes)),
             archive: Arc::new(archive),
             counters: Counters::default(),
             lock: Mutex::new(lock),

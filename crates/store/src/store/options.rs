@@ -107,6 +107,8 @@ pub struct StoreSettings {
     pub archives: Archives,
     /// Bytes on the disk for what was read of archived segments.
     pub cache_bytes: u64,
+    /// Bytes of memory for unpacked blocks of segments that were searched.
+    pub block_cache_bytes: usize,
     /// Start no threads: everything happens within the call, in an order that depends on nothing else. For
     /// simulation.
     pub synchronous: bool,
@@ -126,6 +128,7 @@ impl Default for StoreSettings {
             rules: Rules::default(),
             archives: Archives::default(),
             cache_bytes: limits::ARCHIVE_CACHE_BYTES,
+            block_cache_bytes: limits::BLOCK_CACHE_BYTES,
             synchronous: false,
         }
     }
