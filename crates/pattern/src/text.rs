@@ -98,7 +98,7 @@ struct Finder {
     folded: bool,
     rare_at: usize,
     /// Finds the needle in text without upper case letters, if case is ignored.
-    many: memmem::Finder<'static>,
+    many: Box<memmem::Finder<'static>>,
 }
 
 /// How often a byte stands in logs, roughly: the lower the rarer. Only relative order matters.
@@ -119,7 +119,7 @@ impl Finder {
         let rare_at = (0..needle.len()).min_by_key(|at| commonness(needle[*at])).unwrap_or(0);
         // Without letters there is no case.
         let folded = folded && needle.iter().any(u8::is_ascii_alphabetic);
-        let many = memmem::Finder::new(&needle).into_owned();
+        let many = Box::new(memmem::Finder::new(&needle).into_owned());
         Self { needle, folded, rare_at, many }
     }
 

@@ -340,9 +340,10 @@ proptest! {
             times.push((time, *kind, *value));
         }
         let snapshot = Snapshot { segments: vec![SegmentRef::Open(segment_of(&batch))] };
-        let number = |value: u32| Filter::Term(Term::literal(&value.to_string()));
-        let job = Filter::Term(Term::literal(&format!("job{word}")));
-        let cases: [(Filter, &dyn Fn(usize, u32) -> bool); 5] = [
+        let number = |value: u32| Filter::Term(Term::literal(value.to_string()));
+        let job = Filter::Term(Term::literal(format!("job{word}")));
+        type Expected<'e> = &'e dyn Fn(usize, u32) -> bool;
+        let cases: [(Filter, Expected<'_>); 5] = [
             (Filter::All, &|_, _| true),
             (number(3), &|_, value| value == 3),
             (job.clone(), &|kind, _| kind == word),
