@@ -17,7 +17,7 @@ import struct
 import sys
 
 MAGIC = b"TAFSEG\x00"
-VERSIONS = (1, 2)
+VERSIONS = (1, 2, 3)
 TRAILER = struct.Struct("<QIII8s")
 BYTES_MAX = 1 << 30
 DEPTH_MAX = 8

@@ -39,6 +39,8 @@ pub struct EventBreaker {
     begun: bool,
     /// The open event is the rest of one that was cut off.
     more: bool,
+    /// What was open before the line that is not complete was given for its size: that line is judged as if it still were.
+    given_early: bool,
     limits: Limits,
 }
 
@@ -69,6 +71,7 @@ impl EventBreaker {
             continued: false,
             begun: false,
             more: false,
+            given_early: false,
             limits: Limits { line: EVENT_BYTES_MAX, bytes: MULTILINE_BYTES_MAX, lines: MULTILINE_LINES_MAX },
         }
     }
@@ -90,6 +93,7 @@ impl EventBreaker {
         };
         let continued = self.continued();
         (self.line, self.searched, self.count) = (0, 0, 0);
+        self.given_early = false;
         self.judge = rule.map(Judge::new);
         self.lines = LineBreaker::resume(continued);
         self.continued = continued;
@@ -165,7 +169,7 @@ impl EventBreaker {
             self.give(&held[..self.line - 1], &mut emit);
         }
         (self.line, self.searched, self.count) = (0, 0, 0);
-        self.continued = false;
+        (self.continued, self.given_early) = (false, false);
         open
     }
 
@@ -190,6 +194,7 @@ impl EventBreaker {
                     if self.line > start && bytes.len() - start > self.limits.bytes {
                         self.close(bytes, start, emit);
                         start = self.line;
+                        self.given_early = true;
                     }
                     self.searched = bytes.len() - start;
                     self.line -= start;
@@ -203,7 +208,8 @@ impl EventBreaker {
     fn line_ends(&mut self, bytes: &[u8], mut start: usize, end: usize, emit: &mut impl FnMut(Frame<'_>)) -> usize {
         let judge = self.judge.as_mut().expect("lines are judged");
         let open = self.line > start;
-        let verdict = if self.continued && !open { Verdict::BEGINS } else { judge.judge(&bytes[self.line..end], open) };
+        let judged_open = open || std::mem::take(&mut self.given_early);
+        let verdict = if self.continued && !open { Verdict::BEGINS } else { judge.judge(&bytes[self.line..end], judged_open) };
         let full = self.count >= self.limits.lines || end - start > self.limits.bytes;
         if open && (verdict.begins || full) {
             self.close(bytes, start, emit);

@@ -7,7 +7,7 @@ use crate::scan::{Buckets, Column, Filter, Scan, ScanRequest};
 use crate::segment::meta::Footer;
 use crate::segment::stamp::{self, FilterKind};
 use crate::segment::wire::Reader;
-use crate::segment::{Blocks, Segment, SegmentBuilder, SegmentMeta, ints};
+use crate::segment::{Blocks, MAGIC, Segment, SegmentBuilder, SegmentMeta, ints};
 use crate::{SegmentRef, Snapshot};
 use std::path::Path;
 use std::sync::Arc;
@@ -68,14 +68,14 @@ pub fn journal_file(data: &[u8]) {
     }
 }
 
-/// A segment's directory, of either version.
+/// A segment's directory, of any version.
 pub fn segment_footer(data: &[u8]) {
-    for version in [1, 2] {
+    for version in 1..=MAGIC[7] {
         if let Ok(footer) = Footer::decode(data, version, "fuzz")
-            && version == 2
+            && version == MAGIC[7]
         {
             // What is understood is spelled in a way that is understood as the same.
-            let again = Footer::decode(&footer.encode(), 2, "fuzz again").expect("what was written can be read");
+            let again = Footer::decode(&footer.encode(), MAGIC[7], "fuzz again").expect("what was written can be read");
             assert_eq!(footer, again);
         }
     }
@@ -117,7 +117,7 @@ pub fn segment_pages(data: &[u8]) {
     let len = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], 0]) as usize;
     let Some((directory, rest)) = rest.split_at_checked(len(1)) else { return };
     let Some((filters, bytes)) = rest.split_at_checked(len(4)) else { return };
-    if let Ok(segment) = Segment::of_directory(directory, head[0] % 2 + 1, filters, bytes, EVENTS_MAX) {
+    if let Ok(segment) = Segment::of_directory(directory, head[0] % MAGIC[7] + 1, filters, bytes, EVENTS_MAX) {
         read(&segment);
     }
 }
@@ -131,7 +131,7 @@ pub fn pages_seed(file: &[u8]) -> Option<Vec<u8>> {
     }
     let directory = footer.encode();
     let (filters, bytes) = (segment.block_bytes(0).ok()?, segment.block_bytes(1).ok()?);
-    let mut seed = vec![1];
+    let mut seed = vec![MAGIC[7] - 1];
     seed.extend_from_slice(&(directory.len() as u32).to_le_bytes()[..3]);
     seed.extend_from_slice(&(filters.len() as u32).to_le_bytes()[..3]);
     [directory, filters, bytes].iter().for_each(|part| seed.extend_from_slice(part));
