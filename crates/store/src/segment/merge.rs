@@ -11,12 +11,13 @@ use super::hosts::{self, Whose};
 use super::meta::{Footer, NodeMeta};
 use super::{Blocks, MAGIC, Segment, SegmentMeta, builder, summary};
 use rustc_hash::FxHashMap;
+use std::cell::RefCell;
 use std::sync::Arc;
 use taffrail_base::limits::SEGMENT_PATTERNS_MAX;
 use taffrail_base::{Error, ErrorKind, Result, Ulid};
 use taffrail_event::{Origin, Timestamp};
 use taffrail_pattern::Pattern;
-use taffrail_pattern::group::{GroupLimits, Leaf, group};
+use taffrail_pattern::group::{GroupLimits, Grouped, Leaf, group};
 
 #[cfg(test)]
 mod tests;
@@ -255,22 +256,45 @@ fn node(inputs: &[Input<'_>], classes: &[Arc<str>], times: &[i64], out: &mut Out
         let places = leaf.rows.iter().map(|line| lines[*line as usize].0).collect();
         Leaf::given(leaf.class, leaf.pattern.clone(), places)
     }));
-    let given = |leaf: usize, slot: usize, most: usize, each: &mut dyn FnMut(&[u8])| match leaf.checked_sub(kept.len()) {
-        None if most == 1 => kept[leaf].first_value(slot, each),
-        None => kept[leaf].each_value(slot, each),
-        Some(leaf) if most == 1 => {
-            each(found.first_row(&found.leaves[leaf])[slot]);
-            Ok(())
+    encode::node_of(leaves, &Columns { inputs, kept, found: &found, apart: RefCell::default() }, times.len(), times, out)
+}
+
+/// The values of all patterns, read column by column.
+struct Columns<'c, 'i, 'l> {
+    inputs: &'i [Input<'i>],
+    kept: Vec<Joined<'i>>,
+    found: &'c Grouped<'c, 'l>,
+    /// What is decoded of the column that is being read, by input: patterns share columns.
+    apart: RefCell<Vec<Blocks<'i>>>,
+}
+
+impl encode::Given for Columns<'_, '_, '_> {
+    fn next_column(&self) {
+        *self.apart.borrow_mut() = self.inputs.iter().map(|input| Blocks::with_streams_of(input.blocks)).collect();
+    }
+
+    fn values(&self, leaf: usize, slot: usize, each: &mut dyn FnMut(&[u8])) -> Result<()> {
+        match leaf.checked_sub(self.kept.len()) {
+            None => self.kept[leaf].each_value(slot, &self.apart.borrow(), each),
+            Some(leaf) => {
+                self.found.each_row(&self.found.leaves[leaf], |line, values| {
+                    let (start, end) = values.nth(slot).expect("a value for each slot");
+                    each(&line[start as usize..end as usize]);
+                });
+                Ok(())
+            }
         }
-        Some(leaf) => {
-            found.each_row(&found.leaves[leaf], |line, values| {
-                let (start, end) = values.nth(slot).expect("a value for each slot");
-                each(&line[start as usize..end as usize]);
-            });
-            Ok(())
+    }
+
+    fn first(&self, leaf: usize, slot: usize, each: &mut dyn FnMut(&[u8])) -> Result<()> {
+        match leaf.checked_sub(self.kept.len()) {
+            None => self.kept[leaf].first_value(slot, each),
+            Some(leaf) => {
+                each(self.found.first_row(&self.found.leaves[leaf])[slot]);
+                Ok(())
+            }
         }
-    };
-    encode::node_of(leaves, &given, times.len(), times, out)
+    }
 }
 
 /// All patterns with where they are: those to be taken over, and those to be found anew.
@@ -362,12 +386,13 @@ impl<'i> Joined<'i> {
         Ok(())
     }
 
-    fn each_value(&self, slot: usize, each: &mut dyn FnMut(&[u8])) -> Result<()> {
+    /// The values of a slot; `blocks` are those of the inputs.
+    fn each_value(&self, slot: usize, blocks: &[Blocks<'_>], each: &mut dyn FnMut(&[u8])) -> Result<()> {
         let mut scratch = Vec::new();
+        let cursors: Vec<PatternCursor<'_>> =
+            self.gathered.sources.iter().map(|(input, number)| PatternCursor::new(&blocks[*input], *number)).collect();
         if self.rows.is_empty() {
-            for (input, number) in &self.gathered.sources {
-                let blocks = Blocks::with_streams_of(self.inputs[*input].blocks);
-                let cursor = PatternCursor::new(&blocks, *number);
+            for cursor in &cursors {
                 for (at, run) in cursor.runs(slot).iter().enumerate() {
                     let values = cursor.page(slot, at)?;
                     (run.skip..run.skip + run.rows).for_each(|at| each(values.read(at, &mut scratch)));
@@ -375,8 +400,6 @@ impl<'i> Joined<'i> {
             }
             return Ok(());
         }
-        let blocks = self.apart();
-        let cursors = self.cursors(&blocks);
         for (_, source, at) in &self.rows {
             scratch.clear();
             each(cursors[*source as usize].value(slot, *at as usize, &mut scratch)?);

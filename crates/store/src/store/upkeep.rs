@@ -18,8 +18,9 @@ const TICK: Duration = Duration::from_secs(2);
 /// How long it waits after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(30);
 
-/// Bytes of unpacked blocks that merging keeps: the blocks that hold a column in all inputs, and its neighbours.
-const MERGE_CACHE_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of unpacked blocks that merging keeps: most of what 256 MiB of logs are unpacked, since a column is looked at twice
+/// and its neighbours are in the same blocks.
+const MERGE_CACHE_BYTES: usize = 48 * 1024 * 1024;
 
 /// How many levels merged segments are compressed above those that are written first: they are there to stay.
 const MERGED_LEVELS: i32 = 4;

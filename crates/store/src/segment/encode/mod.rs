@@ -69,12 +69,21 @@ pub fn node(lines: &[&[u8]], class: &dyn Fn(usize) -> u32, times: Option<&[i64]>
     finish(leaves, &plans, &Source::All(gathered), lines.len(), times, depth, out)
 }
 
-/// Calls back with the values of a slot of a leaf, in the order of its rows, at most so many.
-pub type Given<'g> = &'g dyn Fn(usize, usize, usize, &mut dyn FnMut(&[u8])) -> Result<()>;
+/// Values that somebody else has.
+pub trait Given {
+    /// Another column is asked for from here on: nothing of the one before is needed.
+    fn next_column(&self);
+
+    /// Calls back with the values of a slot of a leaf, in the order of its rows.
+    fn values(&self, leaf: usize, slot: usize, each: &mut dyn FnMut(&[u8])) -> Result<()>;
+
+    /// Calls back with the first of these.
+    fn first(&self, leaf: usize, slot: usize, each: &mut dyn FnMut(&[u8])) -> Result<()>;
+}
 
 /// Encodes `rows` lines whose patterns are known as a node: all of them are in one leaf each, and `given` gives the
 /// values of leaf and slot.
-pub fn node_of(leaves: Vec<Leaf>, given: Given<'_>, rows: usize, times: &[i64], out: &mut Output<'_>) -> Result<NodeMeta> {
+pub fn node_of(leaves: Vec<Leaf>, given: &dyn Given, rows: usize, times: &[i64], out: &mut Output<'_>) -> Result<NodeMeta> {
     let spellings = |leaf: usize| {
         let kinds = leaves[leaf].pattern.pieces().iter().filter_map(|piece| match piece {
             Piece::Slot(kind) => Some(*kind),
@@ -85,7 +94,7 @@ pub fn node_of(leaves: Vec<Leaf>, given: Given<'_>, rows: usize, times: &[i64], 
                 return Ok(Spelling::Text);
             }
             let mut spelling = None;
-            given(leaf, slot, 1, &mut |value| spelling = Some(Spelling::of(value)))?;
+            given.first(leaf, slot, &mut |value| spelling = Some(Spelling::of(value)))?;
             Ok(spelling.unwrap_or(Spelling::Text))
         };
         kinds.enumerate().map(first).collect()
@@ -194,7 +203,7 @@ pub enum Source<'g> {
     /// They are all there.
     All(Gathered),
     /// They are read when a column is written, so that never more than a few columns are in memory.
-    Given(Given<'g>),
+    Given(&'g dyn Given),
 }
 
 /// The values of a column, borrowed or read for this.
@@ -223,7 +232,8 @@ impl Source<'_> {
         };
         let mut texts = Texts::default();
         let mut push = |value: &[u8]| texts.push(value, (0, value.len() as u32));
-        plan.parts.iter().try_for_each(|(leaf, slot)| given(*leaf, *slot, usize::MAX, &mut push))?;
+        given.next_column();
+        plan.parts.iter().try_for_each(|(leaf, slot)| given.values(*leaf, *slot, &mut push))?;
         Ok(Held::Read(texts))
     }
 }
