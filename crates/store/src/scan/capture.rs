@@ -134,10 +134,12 @@ impl Capture {
                     }
                     if outside {
                         // Its values have to be looked at; where one is all of the class, what follows has to end it.
-                        let follows = pieces.get(number + 1).map_or(&[][..], |piece| match piece {
-                            Piece::Text(text) => text,
-                            Piece::Slot(_) => &[],
-                        });
+                        let follows = match pieces.get(number + 1) {
+                            Some(Piece::Text(text)) => &text[..],
+                            // Further lines, with which the group may go on.
+                            Some(Piece::Slot(_)) => return Place::Unknown,
+                            None => &[],
+                        };
                         let goes_on = follows.first().is_some_and(|byte| self.class[usize::from(*byte) & 127]);
                         let ends = !goes_on && follows.starts_with(&self.after);
                         return if found.is_empty() && ends { Place::Slot(slot) } else { Place::Unknown };
