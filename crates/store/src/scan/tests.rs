@@ -384,18 +384,6 @@ fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(96)
 }
 
-#[test]
-fn a_group_may_go_on_in_further_lines() {
-    let line = |at: usize| format!("by user={}{at}\n at place {at}", if at.is_multiple_of(3) { "A_" } else { "b-" }).into_bytes();
-    let batch = batch(&(0..60).map(line).collect::<Vec<_>>());
-    for expression in ["user=(?<x>[^ ]+)", "user=(?<x>[^ A-Z]+)"] {
-        let fields = [CountField::Group(regex::Regex::new(expression).unwrap(), "x".into())];
-        let mut found = Scan::plan(&memory_snapshot(&batch), request(Filter::All)).count_by(&fields).unwrap().unwrap();
-        found.sort();
-        assert_eq!(found, counts_of(&batch, &Filter::All, &fields), "{expression}");
-    }
-}
-
 /// Late events are in segments of their own, whose arrival numbers lie among those of others.
 #[test]
 fn raw_events_come_as_they_arrived() {
