@@ -16,7 +16,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use taffrail_base::Result;
 use taffrail_event::{Origin, Timestamp};
-use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, PatternId, PlanPiece};
+use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, PatternId, PlanPiece, Term};
 
 /// A filter with its terms prepared, shared by all threads of a scan.
 #[derive(Debug)]
@@ -96,7 +96,10 @@ pub fn origin_part(origin: &Origin, field: OriginField) -> &Arc<str> {
 
 /// Where fields are in the patterns met so far, for all segments of a scan.
 #[derive(Default)]
-pub struct Plans(Mutex<FxHashMap<PatternId, Vec<KnownPlan>>>);
+pub struct Plans {
+    known: Mutex<FxHashMap<PatternId, Vec<KnownPlan>>>,
+    signs: Mutex<FxHashMap<String, Arc<PreparedTerm>>>,
+}
 
 struct KnownPlan {
     pattern: Arc<Pattern>,
@@ -215,7 +218,7 @@ impl<'b> SegmentScan<'b> {
     pub fn plan(&self, pattern: usize, field: &str) -> FieldPlan {
         let meta = &self.segment().footer().events.patterns[pattern];
         let sourcetype = self.segment().sourcetype(meta.class);
-        let mut known = self.plans.0.lock();
+        let mut known = self.plans.known.lock();
         let same = |known: &&KnownPlan| *known.sourcetype == **sourcetype && known.field == field && known.pattern == meta.pattern;
         if let Some(known) = known.get(&meta.id).and_then(|plans| plans.iter().find(same)) {
             return known.plan.clone();
@@ -309,7 +312,7 @@ impl<'b> SegmentScan<'b> {
                 [PlanPiece::Slot(slot)] => self.select_slot(*slot, &|value| test.0(function(value).as_deref()), pattern),
                 _ => self.select_each(rows, pattern, &FieldPlan::Computed(pieces, function), test),
             },
-            plan @ FieldPlan::PerEvent(_) => self.select_each(rows, pattern, &plan, test),
+            plan @ FieldPlan::PerEvent(..) => self.select_each(rows, pattern, &plan, test),
         }
     }
 
@@ -340,14 +343,36 @@ impl<'b> SegmentScan<'b> {
     }
 
     fn select_each(&self, rows: usize, pattern: usize, plan: &FieldPlan, test: &ValueTest) -> Result<Selection> {
-        let mut bits = Bits::new(rows);
         let mut scratch = Vec::new();
+        let able = self.may_have(pattern, plan)?;
+        let without = test.0(None);
+        let mut bits = Bits::new(rows);
         for row in 0..rows {
-            if test.0(self.field(pattern, row, plan, &mut scratch)?.as_deref()) {
+            let passes = if able.holds(row) { test.0(self.field(pattern, row, plan, &mut scratch)?.as_deref()) } else { without };
+            if passes {
                 bits.set(row);
             }
         }
         Ok(Selection::from_bits(bits))
+    }
+
+    /// The rows of a pattern that may have a field at all, by the signs of its plan.
+    pub fn may_have(&self, pattern: usize, plan: &FieldPlan) -> Result<Selection> {
+        let FieldPlan::PerEvent(_, Some(signs)) = plan else { return Ok(Selection::All) };
+        let mut found = Selection::None;
+        for sign in signs.iter() {
+            let term = self.plans.signs.lock().get(sign).cloned();
+            // One for the whole scan: what was found in dictionaries is kept by it.
+            let term = term.unwrap_or_else(|| {
+                let made = Arc::new(PreparedTerm::new(&Term::substring(sign.clone(), true)));
+                self.plans.signs.lock().entry(sign.clone()).or_insert(made).clone()
+            });
+            found = found.or(self.select_term(&term, pattern)?);
+            if found == Selection::All {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// A field's value in a row of a pattern; `scratch` is overwritten.
@@ -391,7 +416,7 @@ impl<'b> SegmentScan<'b> {
                 put_together(pieces)?;
                 function(scratch)
             }
-            FieldPlan::PerEvent(function) => {
+            FieldPlan::PerEvent(function, _) => {
                 whole(scratch)?;
                 function(scratch)
             }
