@@ -9,25 +9,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use taffrail_base::Ulid;
 use taffrail_event::{EventBatch, Origin, Problems};
-use taffrail_pattern::{FieldPlan, Pattern, TermMatcher};
-
-/// Knows no fields.
-struct NoFields;
-
-impl FieldResolver for NoFields {
-    fn resolve(&self, _: &str, _: &Pattern, _: &str) -> FieldPlan {
-        FieldPlan::Absent
-    }
-    fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
-        Vec::new()
-    }
-    fn fields_vary(&self, _: &str, _: &Pattern) -> bool {
-        false
-    }
-    fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
-        Vec::new()
-    }
-}
+use taffrail_pattern::{FieldPlan, FieldResolver, NoFields, Pattern, PlanPiece, Term, TermMatcher};
 
 fn origin(host: &str) -> Origin {
     let sourcetype = if host.len().is_multiple_of(2) { "even" } else { "odd" };
@@ -480,7 +462,7 @@ struct Slots;
 
 impl FieldResolver for Slots {
     fn resolve(&self, _: &str, _: &Pattern, field: &str) -> FieldPlan {
-        FieldPlan::Pieces(vec![taffrail_pattern::PlanPiece::Slot(field.parse().unwrap())])
+        FieldPlan::Pieces(vec![PlanPiece::Slot(field.parse().unwrap())])
     }
     fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
         Vec::new()
