@@ -7,7 +7,7 @@ use super::columns_set::{is_list, list_field, text_field};
 use super::eval::with_field;
 use super::{Planned, Planner, column_index};
 use crate::columns::{Values, lists};
-use crate::exec::{Flow, hold, transform};
+use crate::exec::{Flow, Make, Step, Transform, hold};
 use crate::language::QueryError;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, SchemaRef};
@@ -124,8 +124,9 @@ impl FoundFields {
         }
         let places = targets.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect();
         let label = self.command;
-        let work = Work { fields: self, source, targets, places, schema: schema.clone() };
-        input.map(label, schema, transform(move |batch| work.apply(&batch)))
+        let work = Arc::new(Work { fields: self, source, targets, places, schema: schema.clone() });
+        let make: Make = Arc::new(move |_| Ok(Box::new(InParts(work.clone()))));
+        input.map(label, schema, make)
     }
 }
 
@@ -136,6 +137,21 @@ fn may_be_set(schema: &SchemaRef, name: &str) -> bool {
         && name != "_time"
         && !name.starts_with(crate::exec::HIDDEN)
         && !column_index(schema, name).is_some_and(|at| own(schema.field(at)))
+}
+
+/// Cells that are filled at once: with many fields, a batch is worked on in parts.
+const CELLS_AT_ONCE: usize = 1 << 20;
+
+struct InParts(Arc<Work>);
+
+impl Transform for InParts {
+    fn push(&mut self, batch: RecordBatch) -> ExecResult<Step> {
+        let work = self.0.clone();
+        let rows = (CELLS_AT_ONCE / work.targets.len().max(1)).max(1);
+        let starts = (0..batch.num_rows()).step_by(rows);
+        let part = move |from: usize| work.apply(&batch.slice(from, rows.min(batch.num_rows() - from)));
+        Ok(Step::Parts(Box::new(starts.map(part))))
+    }
 }
 
 struct Work {
@@ -150,23 +166,24 @@ impl Work {
     fn apply(&self, batch: &RecordBatch) -> ExecResult<RecordBatch> {
         let values = Values::of(batch.column(self.source))?;
         let rows = batch.num_rows();
-        let mut found: Vec<Vec<Vec<String>>> = vec![vec![Vec::new(); rows]; self.targets.len()];
-        for row in 0..rows {
+        // The values of each field, row by row.
+        let mut found: Vec<Vec<Vec<String>>> = vec![vec![Vec::new(); self.targets.len()]; rows];
+        for (row, cells) in found.iter_mut().enumerate() {
             let mut add = |name: &str, value: &str| {
-                if let Some(at) = self.places.get(name) {
-                    let cell = &mut found[*at][row];
-                    if cell.is_empty() || self.fields.twice != Twice::First {
-                        cell.push(value.to_owned());
-                    }
+                if let Some(at) = self.places.get(name)
+                    && (cells[*at].is_empty() || self.fields.twice != Twice::First)
+                {
+                    cells[*at].push(value.to_owned());
                 }
             };
             values.each(row, |cell| (self.fields.find)(&cell.text(), &mut add));
         }
         let before = batch.schema();
         let mut columns = batch.columns().to_vec();
-        for ((name, many), found) in self.targets.iter().zip(found) {
+        for (target, (name, many)) in self.targets.iter().enumerate() {
             let at = column_index(&before, name);
             let old = at.map(|at| Values::of(batch.column(at))).transpose()?;
+            let found = found.iter_mut().map(|cells| std::mem::take(&mut cells[target]));
             let column = self.column(found, *many, old.as_ref());
             match at {
                 Some(at) => columns[at] = column,
@@ -176,8 +193,8 @@ impl Work {
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
 
-    fn column(&self, found: Vec<Vec<String>>, many: bool, old: Option<&Values>) -> ArrayRef {
-        let merged = found.into_iter().enumerate().map(|(row, found)| {
+    fn column(&self, found: impl Iterator<Item = Vec<String>>, many: bool, old: Option<&Values>) -> ArrayRef {
+        let merged = found.enumerate().map(|(row, found)| {
             let old = old.map(|old| old.list(row)).unwrap_or_default();
             match self.fields.twice {
                 _ if old.is_empty() => found,

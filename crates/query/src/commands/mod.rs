@@ -3,7 +3,9 @@
 //! A command parses its own arguments, prints them back, and answers the questions of the planner. The default
 //! answers are the safe ones: all fields, in order, on one thread.
 
+pub(crate) mod addcoltotals;
 pub(crate) mod addinfo;
+pub(crate) mod addtotals;
 pub(crate) mod bin;
 pub(crate) mod columns_set;
 pub(crate) mod convert;
@@ -14,8 +16,11 @@ pub(crate) mod fields;
 pub(crate) mod filldown;
 pub(crate) mod fillnull;
 pub(crate) mod found_fields;
+pub(crate) mod fromjson;
 pub(crate) mod head;
+pub(crate) mod makecontinuous;
 pub(crate) mod makemv;
+pub(crate) mod multikv;
 pub(crate) mod mvcombine;
 pub(crate) mod mvexpand;
 pub(crate) mod nomv;
@@ -23,6 +28,7 @@ pub(crate) mod rangemap;
 pub(crate) mod rare;
 pub(crate) mod regex;
 pub(crate) mod regexes;
+pub(crate) mod reltime;
 pub(crate) mod rename;
 pub(crate) mod replace;
 pub(crate) mod required;
@@ -36,13 +42,18 @@ pub(crate) mod strcat;
 pub(crate) mod table;
 pub(crate) mod tail;
 pub(crate) mod timechart;
+pub(crate) mod tojson;
 pub(crate) mod top;
+pub(crate) mod totals;
+pub(crate) mod transpose;
 pub(crate) mod uniq;
+pub(crate) mod untable;
 pub(crate) mod r#where;
 pub mod words;
 pub(crate) mod xml;
 pub(crate) mod xmlkv;
 pub(crate) mod xpath;
+pub(crate) mod xyseries;
 
 pub use required::Required;
 pub use search::SearchCommand;
@@ -80,7 +91,9 @@ pub struct CommandInfo {
 
 /// All commands.
 pub static COMMANDS: &[CommandInfo] = &[
+    addcoltotals::INFO,
     addinfo::INFO,
+    addtotals::INFO,
     bin::INFO,
     convert::INFO,
     dedup::INFO,
@@ -89,14 +102,18 @@ pub static COMMANDS: &[CommandInfo] = &[
     fields::INFO,
     filldown::INFO,
     fillnull::INFO,
+    fromjson::INFO,
     head::INFO,
+    makecontinuous::INFO,
     makemv::INFO,
+    multikv::INFO,
     mvcombine::INFO,
     mvexpand::INFO,
     nomv::INFO,
     rangemap::INFO,
     rare::INFO,
     regex::INFO,
+    reltime::INFO,
     rename::INFO,
     replace::INFO,
     reverse::INFO,
@@ -109,11 +126,15 @@ pub static COMMANDS: &[CommandInfo] = &[
     table::INFO,
     tail::INFO,
     timechart::INFO,
+    tojson::INFO,
     top::INFO,
+    transpose::INFO,
     uniq::INFO,
+    untable::INFO,
     r#where::INFO,
     xmlkv::INFO,
     xpath::INFO,
+    xyseries::INFO,
 ];
 
 /// The names of all commands, other names included.
