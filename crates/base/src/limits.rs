@@ -96,6 +96,10 @@ pub const SCAN_BATCH_ROWS: usize = 8_192;
 /// Memory that searches share, in bytes; beyond it operators spill to disk.
 pub const SEARCH_MEMORY_BYTES: usize = 512 * 1024 * 1024;
 
+/// Bytes of rows that a command whose columns depend on them keeps in memory, if the pool has them; more go to disk. A
+/// search that is looked at fits; the rest of the pool is for sorts and aggregations.
+pub const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Bytes of a query's text.
 pub const QUERY_BYTES_MAX: usize = 1024 * 1024;
 

@@ -3,25 +3,57 @@
 //! A command parses its own arguments, prints them back, and answers the questions of the planner. The default
 //! answers are the safe ones: all fields, in order, on one thread.
 
+pub(crate) mod addcoltotals;
+pub(crate) mod addinfo;
+pub(crate) mod addtotals;
 pub(crate) mod bin;
+pub(crate) mod columns_set;
+pub(crate) mod convert;
 pub(crate) mod dedup;
 pub(crate) mod eval;
+pub(crate) mod extract;
 pub(crate) mod fields;
+pub(crate) mod filldown;
+pub(crate) mod fillnull;
+pub(crate) mod found_fields;
+pub(crate) mod fromjson;
 pub(crate) mod head;
+pub(crate) mod makecontinuous;
+pub(crate) mod makemv;
+pub(crate) mod multikv;
+pub(crate) mod mvcombine;
+pub(crate) mod mvexpand;
+pub(crate) mod nomv;
+pub(crate) mod rangemap;
 pub(crate) mod rare;
+pub(crate) mod regex;
+pub(crate) mod regexes;
+pub(crate) mod reltime;
 pub(crate) mod rename;
+pub(crate) mod replace;
 pub(crate) mod required;
 pub(crate) mod reverse;
 pub(crate) mod rex;
 pub(crate) mod search;
 pub(crate) mod sort;
+pub(crate) mod spath;
 pub(crate) mod stats;
+pub(crate) mod strcat;
 pub(crate) mod table;
 pub(crate) mod tail;
 pub(crate) mod timechart;
+pub(crate) mod tojson;
 pub(crate) mod top;
+pub(crate) mod totals;
+pub(crate) mod transpose;
+pub(crate) mod uniq;
+pub(crate) mod untable;
 pub(crate) mod r#where;
 pub mod words;
+pub(crate) mod xml;
+pub(crate) mod xmlkv;
+pub(crate) mod xpath;
+pub(crate) mod xyseries;
 
 pub use required::Required;
 pub use search::SearchCommand;
@@ -31,12 +63,12 @@ use crate::eval::EvalContext;
 use crate::exec::Flow;
 use crate::language::{Args, QueryError};
 use crate::messages::Messages;
+use ::regex::Regex;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 use futures::future::BoxFuture;
-use regex::Regex;
 use std::fmt;
 use std::sync::Arc;
 use taffrail_event::Timestamp;
@@ -59,23 +91,50 @@ pub struct CommandInfo {
 
 /// All commands.
 pub static COMMANDS: &[CommandInfo] = &[
+    addcoltotals::INFO,
+    addinfo::INFO,
+    addtotals::INFO,
     bin::INFO,
+    convert::INFO,
     dedup::INFO,
     eval::INFO,
+    extract::INFO,
     fields::INFO,
+    filldown::INFO,
+    fillnull::INFO,
+    fromjson::INFO,
     head::INFO,
+    makecontinuous::INFO,
+    makemv::INFO,
+    multikv::INFO,
+    mvcombine::INFO,
+    mvexpand::INFO,
+    nomv::INFO,
+    rangemap::INFO,
     rare::INFO,
+    regex::INFO,
+    reltime::INFO,
     rename::INFO,
+    replace::INFO,
     reverse::INFO,
     rex::INFO,
     search::INFO,
     sort::INFO,
+    spath::INFO,
     stats::INFO,
+    strcat::INFO,
     table::INFO,
     tail::INFO,
     timechart::INFO,
+    tojson::INFO,
     top::INFO,
+    transpose::INFO,
+    uniq::INFO,
+    untable::INFO,
     r#where::INFO,
+    xmlkv::INFO,
+    xpath::INFO,
+    xyseries::INFO,
 ];
 
 /// The names of all commands, other names included.
@@ -239,6 +298,8 @@ pub struct Planner {
     pub data_range: DataRange,
     /// Quick answers; only while the first command is planned, as they are about what it gets.
     pub direct: Option<Arc<dyn Direct>>,
+    /// The fields that what follows needs of the command's output.
+    pub needed: Required,
 }
 
 impl fmt::Debug for Planner {

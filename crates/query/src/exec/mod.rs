@@ -2,10 +2,12 @@
 //! aggregations. Nothing here knows the language or the store.
 
 pub mod aggregate;
+mod held;
 pub mod order;
 mod source;
 mod transform;
 
+pub use held::hold;
 pub use source::{Opener, SourceExec};
 pub use transform::{Make, Step, Transform, TransformExec, transform};
 
