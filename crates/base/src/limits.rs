@@ -252,3 +252,10 @@ pub const PAGE_VALUES_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;
 
 /// Damaged places that a search tells one by one; further events that cannot be read are added to the last.
 pub const UNREAD_TOLD_MAX: usize = 50;
+
+/// Bytes of each text that `diff` and `mdiff` compare unless told otherwise; what Splunk compares too, but we say so.
+pub const DIFF_BYTES_DEFAULT: usize = 100_000;
+
+/// Memory that comparing two texts takes for each of their lines, beside the text: its place, its number, and its share
+/// of the tables of the search.
+pub const DIFF_LINE_BYTES: usize = 100;

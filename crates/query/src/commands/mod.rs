@@ -5,9 +5,13 @@
 
 pub(crate) mod bin;
 pub(crate) mod dedup;
+pub(crate) mod diff;
 pub(crate) mod eval;
+pub(crate) mod fdiff;
 pub(crate) mod fields;
 pub(crate) mod head;
+pub(crate) mod mdiff;
+pub(crate) mod pair;
 pub(crate) mod rare;
 pub(crate) mod rename;
 pub(crate) mod required;
@@ -61,9 +65,12 @@ pub struct CommandInfo {
 pub static COMMANDS: &[CommandInfo] = &[
     bin::INFO,
     dedup::INFO,
+    diff::INFO,
     eval::INFO,
+    fdiff::INFO,
     fields::INFO,
     head::INFO,
+    mdiff::INFO,
     rare::INFO,
     rename::INFO,
     reverse::INFO,
