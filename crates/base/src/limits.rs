@@ -259,3 +259,6 @@ pub const DIFF_BYTES_DEFAULT: usize = 100_000;
 /// Memory that comparing two texts takes for each of their lines, beside the text: its place, its number, and its share
 /// of the tables of the search.
 pub const DIFF_LINE_BYTES: usize = 100;
+
+/// Events of a transaction unless told otherwise; a message says when one is closed for it. What Splunk takes too.
+pub const TRANSACTION_EVENTS_DEFAULT: usize = 1_000;

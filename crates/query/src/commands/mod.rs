@@ -24,6 +24,7 @@ pub(crate) mod table;
 pub(crate) mod tail;
 pub(crate) mod timechart;
 pub(crate) mod top;
+pub(crate) mod transaction;
 pub(crate) mod r#where;
 pub mod words;
 
@@ -82,6 +83,7 @@ pub static COMMANDS: &[CommandInfo] = &[
     tail::INFO,
     timechart::INFO,
     top::INFO,
+    transaction::INFO,
     r#where::INFO,
 ];
 
