@@ -5,6 +5,7 @@
 //! - [`commands`], [`functions`]: what a pipeline is made of, one file or entry each.
 //! - [`exec`]: how it runs, on DataFusion.
 //! - [`source`], [`table`]: the store as a source of rows.
+//! - [`series`]: series of numbers, and what comes next.
 //! - [`text`]: texts compared with each other.
 //! - [`Engine`]: searches, timelines, summaries and live tails, for the server and the command line.
 //!
@@ -20,6 +21,7 @@ pub mod language;
 pub mod messages;
 pub mod pipeline;
 pub mod rows;
+pub mod series;
 pub mod source;
 pub mod summary;
 pub mod table;

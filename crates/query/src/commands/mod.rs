@@ -4,6 +4,7 @@
 //! answers are the safe ones: all fields, in order, on one thread.
 
 pub(crate) mod bin;
+pub(crate) mod cluster;
 pub(crate) mod dedup;
 pub(crate) mod diff;
 pub(crate) mod eval;
@@ -11,7 +12,9 @@ pub(crate) mod fdiff;
 pub(crate) mod fields;
 pub(crate) mod head;
 pub(crate) mod mdiff;
+pub(crate) mod outlier;
 pub(crate) mod pair;
+pub(crate) mod predict;
 pub(crate) mod rare;
 pub(crate) mod rename;
 pub(crate) mod required;
@@ -65,6 +68,7 @@ pub struct CommandInfo {
 /// All commands.
 pub static COMMANDS: &[CommandInfo] = &[
     bin::INFO,
+    cluster::INFO,
     dedup::INFO,
     diff::INFO,
     eval::INFO,
@@ -72,6 +76,8 @@ pub static COMMANDS: &[CommandInfo] = &[
     fields::INFO,
     head::INFO,
     mdiff::INFO,
+    outlier::INFO,
+    predict::INFO,
     rare::INFO,
     rename::INFO,
     reverse::INFO,
