@@ -16,7 +16,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use taffrail_base::Result;
 use taffrail_event::{Origin, Timestamp};
-use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, PatternId, PlanPiece};
+use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, PatternId, PlanPiece, Term};
 
 /// A filter with its terms prepared, shared by all threads of a scan.
 #[derive(Debug)]
@@ -96,7 +96,10 @@ pub fn origin_part(origin: &Origin, field: OriginField) -> &Arc<str> {
 
 /// Where fields are in the patterns met so far, for all segments of a scan.
 #[derive(Default)]
-pub struct Plans(Mutex<FxHashMap<PatternId, Vec<KnownPlan>>>);
+pub struct Plans {
+    known: Mutex<FxHashMap<PatternId, Vec<KnownPlan>>>,
+    signs: Mutex<FxHashMap<String, Arc<PreparedTerm>>>,
+}
 
 struct KnownPlan {
     pattern: Arc<Pattern>,
@@ -111,8 +114,10 @@ pub struct SegmentScan<'b> {
     resolver: &'b dyn FieldResolver,
     plans: &'b Plans,
     origins: OnceCell<Vec<i64>>,
-    /// The stream of origins, without the hosts that slots tell, and what finds these.
-    stream: OnceCell<(Vec<i64>, Lookup<'b>)>,
+    /// The stream of origins, without the hosts that slots tell.
+    stream: OnceCell<Vec<i64>>,
+    /// Finds origins by these hosts.
+    lookup: OnceCell<Lookup<'b>>,
     cursors: Vec<OnceCell<PatternCursor<'b>>>,
     reading: Reading<'b, 'b>,
 }
@@ -122,7 +127,16 @@ impl<'b> SegmentScan<'b> {
     pub fn new(blocks: &'b Blocks<'b>, resolver: &'b dyn FieldResolver, plans: &'b Plans) -> Self {
         let patterns = blocks.segment().footer().events.patterns.len();
         let cursors = std::iter::repeat_with(OnceCell::new).take(patterns).collect();
-        Self { blocks, resolver, plans, origins: OnceCell::new(), stream: OnceCell::new(), cursors, reading: Reading::new(blocks) }
+        Self {
+            blocks,
+            resolver,
+            plans,
+            origins: OnceCell::new(),
+            stream: OnceCell::new(),
+            lookup: OnceCell::new(),
+            cursors,
+            reading: Reading::new(blocks),
+        }
     }
 
     /// The segment.
@@ -149,35 +163,50 @@ impl<'b> SegmentScan<'b> {
         self.segment().footer().hosts.get(pattern).copied().flatten().map(|slot| slot as usize)
     }
 
-    fn stream(&self) -> Result<&(Vec<i64>, Lookup<'b>)> {
+    fn stream(&self) -> Result<&Vec<i64>> {
         if let Some(known) = self.stream.get() {
             return Ok(known);
         }
-        let read = (hosts::stream(self.blocks)?, Lookup::new(self.segment().origins()));
+        let read = hosts::stream(self.blocks)?;
         Ok(self.stream.get_or_init(|| read))
     }
 
-    /// The origin of one event; for few of many.
+    /// The origin of one event of very many, of which each is asked for on its own.
     pub fn origin(&self, hit: &Hit) -> Result<&'b Origin> {
-        let (pattern, at, row) = (hit.pattern as usize, hit.at as usize, hit.row as usize);
+        if self.origins.get().is_none() {
+            self.stream()?;
+        }
+        Ok(self.origins_of(&[*hit])?[0])
+    }
+
+    /// The origins of a few events of many.
+    pub fn origins_of(&self, hits: &[Hit]) -> Result<Vec<&'b Origin>> {
         let origins = self.segment().origins();
-        let number = match origins {
-            [_] => 0,
-            _ => match (self.origins.get(), self.host_slot(pattern)) {
-                (Some(numbers), _) => numbers[row],
-                (None, None) => self.stream()?.0[row],
-                (None, Some(slot)) => {
-                    let (numbers, lookup) = self.stream()?;
-                    let mut host = Vec::new();
-                    let found = {
-                        self.cursor(pattern).write_one(slot, at, hit.time, &mut host)?;
-                        lookup.find(numbers[row], &host)
-                    };
-                    found.ok_or_else(|| hosts::none(self.blocks))?
-                }
-            },
+        if let [one] = origins {
+            return Ok(vec![one; hits.len()]);
+        }
+        if let Some(numbers) = self.origins.get() {
+            return Ok(hits.iter().map(|hit| &origins[numbers[hit.row as usize] as usize]).collect());
+        }
+        let numbers = match self.stream.get() {
+            Some(numbers) => hits.iter().map(|hit| numbers[hit.row as usize]).collect(),
+            None => hosts::stream_at(self.blocks, &hits.iter().map(|hit| hit.row).collect::<Vec<_>>())?,
         };
-        Ok(&origins[number as usize])
+        let mut host = Vec::new();
+        let mut found = Vec::with_capacity(hits.len());
+        for (hit, number) in hits.iter().zip(numbers) {
+            let number = match self.host_slot(hit.pattern as usize) {
+                None => number,
+                Some(slot) => {
+                    host.clear();
+                    self.cursor(hit.pattern as usize).write_one(slot, hit.at as usize, hit.time, &mut host)?;
+                    let lookup = self.lookup.get_or_init(|| Lookup::new(origins));
+                    lookup.find(number, &host).ok_or_else(|| hosts::none(self.blocks))?
+                }
+            };
+            found.push(&origins[number as usize]);
+        }
+        Ok(found)
     }
 
     /// The columns of a pattern.
@@ -189,7 +218,7 @@ impl<'b> SegmentScan<'b> {
     pub fn plan(&self, pattern: usize, field: &str) -> FieldPlan {
         let meta = &self.segment().footer().events.patterns[pattern];
         let sourcetype = self.segment().sourcetype(meta.class);
-        let mut known = self.plans.0.lock();
+        let mut known = self.plans.known.lock();
         let same = |known: &&KnownPlan| *known.sourcetype == **sourcetype && known.field == field && known.pattern == meta.pattern;
         if let Some(known) = known.get(&meta.id).and_then(|plans| plans.iter().find(same)) {
             return known.plan.clone();
@@ -264,7 +293,7 @@ impl<'b> SegmentScan<'b> {
             return self.select_slot(slot, &|host| test.0(Some(&String::from_utf8_lossy(host))), pattern);
         }
         // Where a slot tells the host, the stream tells the rest.
-        let origins = if told.is_some() { &self.stream()?.0 } else { self.event_origins()? };
+        let origins = if told.is_some() { self.stream()? } else { self.event_origins()? };
         let rows = self.blocks.rows()?;
         let rows = &rows[pattern];
         Ok(Selection::of(rows.len(), |at| passes[origins[rows[at] as usize] as usize]))
@@ -283,7 +312,7 @@ impl<'b> SegmentScan<'b> {
                 [PlanPiece::Slot(slot)] => self.select_slot(*slot, &|value| test.0(function(value).as_deref()), pattern),
                 _ => self.select_each(rows, pattern, &FieldPlan::Computed(pieces, function), test),
             },
-            plan @ FieldPlan::PerEvent(_) => self.select_each(rows, pattern, &plan, test),
+            plan @ FieldPlan::PerEvent(..) => self.select_each(rows, pattern, &plan, test),
         }
     }
 
@@ -314,25 +343,64 @@ impl<'b> SegmentScan<'b> {
     }
 
     fn select_each(&self, rows: usize, pattern: usize, plan: &FieldPlan, test: &ValueTest) -> Result<Selection> {
-        let mut bits = Bits::new(rows);
         let mut scratch = Vec::new();
+        let able = self.may_have(pattern, plan)?;
+        let without = test.0(None);
+        let mut bits = Bits::new(rows);
         for row in 0..rows {
-            if test.0(self.field(pattern, row, plan, &mut scratch)?.as_deref()) {
+            let passes = if able.holds(row) { test.0(self.field(pattern, row, plan, &mut scratch)?.as_deref()) } else { without };
+            if passes {
                 bits.set(row);
             }
         }
         Ok(Selection::from_bits(bits))
     }
 
+    /// The rows of a pattern that may have a field at all, by the signs of its plan.
+    pub fn may_have(&self, pattern: usize, plan: &FieldPlan) -> Result<Selection> {
+        let FieldPlan::PerEvent(_, Some(signs)) = plan else { return Ok(Selection::All) };
+        let mut found = Selection::None;
+        for sign in signs.iter() {
+            let term = self.plans.signs.lock().get(sign).cloned();
+            // One for the whole scan: what was found in dictionaries is kept by it.
+            let term = term.unwrap_or_else(|| {
+                let made = Arc::new(PreparedTerm::new(&Term::substring(sign.clone(), true)));
+                self.plans.signs.lock().entry(sign.clone()).or_insert(made).clone()
+            });
+            found = found.or(self.select_term(&term, pattern)?);
+            if found == Selection::All {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     /// A field's value in a row of a pattern; `scratch` is overwritten.
     pub fn field(&self, pattern: usize, row: usize, plan: &FieldPlan, scratch: &mut Vec<u8>) -> Result<Option<String>> {
         let cursor = self.cursor(pattern);
+        self.put_together(plan, scratch, &|slot, out| cursor.write(slot, row, out), &|out| cursor.render(row, out))
+    }
+
+    /// As [`SegmentScan::field`] of one event of a few among many.
+    pub fn field_one(&self, hit: &Hit, plan: &FieldPlan, scratch: &mut Vec<u8>) -> Result<Option<String>> {
+        let (cursor, row) = (self.cursor(hit.pattern as usize), hit.at as usize);
+        let slot = |slot: usize, out: &mut Vec<u8>| cursor.write_one(slot, row, hit.time, out);
+        self.put_together(plan, scratch, &slot, &|out| cursor.render_one(row, hit.time, out))
+    }
+
+    fn put_together(
+        &self,
+        plan: &FieldPlan,
+        scratch: &mut Vec<u8>,
+        slot: &dyn Fn(usize, &mut Vec<u8>) -> Result<()>,
+        whole: &dyn Fn(&mut Vec<u8>) -> Result<()>,
+    ) -> Result<Option<String>> {
         scratch.clear();
         let mut put_together = |pieces: &[PlanPiece]| -> Result<()> {
             for piece in pieces {
                 match piece {
                     PlanPiece::Text(text) => scratch.extend_from_slice(text.as_bytes()),
-                    PlanPiece::Slot(slot) => cursor.write(*slot, row, scratch)?,
+                    PlanPiece::Slot(number) => slot(*number, scratch)?,
                 }
             }
             Ok(())
@@ -348,8 +416,8 @@ impl<'b> SegmentScan<'b> {
                 put_together(pieces)?;
                 function(scratch)
             }
-            FieldPlan::PerEvent(function) => {
-                cursor.render(row, scratch)?;
+            FieldPlan::PerEvent(function, _) => {
+                whole(scratch)?;
                 function(scratch)
             }
         })

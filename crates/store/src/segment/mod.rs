@@ -28,6 +28,7 @@ pub use render::Frame;
 
 use decode::Values;
 use meta::{Footer, PageMeta, Place};
+use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -97,6 +98,8 @@ pub struct Segment {
     filters: OnceLock<Arc<Block>>,
     /// The ranges of event times, once they have been asked for.
     zones: OnceLock<Zones>,
+    /// Of integers that were asked for one by one: from where they can be added up. Less than the directory takes.
+    marks: Mutex<FxHashMap<Place, Arc<Vec<i64>>>>,
     /// Where unpacked blocks are kept.
     cache: Option<Arc<BlockCache>>,
 }
@@ -187,7 +190,17 @@ impl Segment {
             return Err(Error::corrupt(&name, "the catalog has gaps in its arrival numbers, the file has none"));
         }
         let origins = origins(&footer, &meta);
-        Ok(Arc::new(Self { meta, name, source, footer, origins, filters: OnceLock::new(), zones: OnceLock::new(), cache }))
+        Ok(Arc::new(Self {
+            meta,
+            name,
+            source,
+            footer,
+            origins,
+            filters: OnceLock::new(),
+            zones: OnceLock::new(),
+            marks: Mutex::default(),
+            cache,
+        }))
     }
 
     /// What the catalog knows of it.
@@ -290,6 +303,7 @@ impl Segment {
             origins,
             filters: OnceLock::new(),
             zones: OnceLock::new(),
+            marks: Mutex::default(),
             cache: None,
         }))
     }
@@ -375,8 +389,6 @@ pub struct Blocks<'s> {
     loaded: RefCell<FxHashMap<u32, Arc<Block>>>,
     bytes_read: std::cell::Cell<u64>,
     event_times: std::cell::OnceCell<Arc<Vec<i64>>>,
-    /// The row whose time was read last, and that time.
-    last_time: std::cell::Cell<Option<(usize, i64)>>,
     rows: std::cell::OnceCell<Arc<Vec<Vec<u32>>>>,
     /// Decoded pages by their place in the footer: patterns may share a column.
     pages: RefCell<FxHashMap<*const PageMeta, Rc<Values>>>,
@@ -391,7 +403,6 @@ impl<'s> Blocks<'s> {
             loaded: RefCell::default(),
             bytes_read: 0.into(),
             event_times: Default::default(),
-            last_time: Default::default(),
             rows: Default::default(),
             pages: RefCell::default(),
             dictionaries: RefCell::default(),
@@ -469,9 +480,8 @@ impl<'s> Blocks<'s> {
         let footer = &self.segment.footer;
         let block = self.get(footer.time)?;
         let mut reader = Reader::new(block.range(footer.time)?, self.name());
-        let times = ints::decode_between(&mut reader, footer.events.rows as usize, from, to, self.last_time.get())?;
-        self.last_time.set(times.last().map(|time| (to - 1, *time)));
-        Ok(times)
+        let rows = footer.events.rows as usize;
+        ints::decode_between(&mut reader, rows, from, to, &self.marks(footer.time, rows, ints::marks)?)
     }
 
     /// A decoded page of the segment's footer that refers to no times; decoded once while this lives.
@@ -536,6 +546,35 @@ impl<'s> Blocks<'s> {
         Ok(self.rows.get_or_init(|| rows).clone())
     }
 
+    /// What `find` says of integers, which stays with the segment.
+    fn marks(&self, place: Place, count: usize, find: fn(&mut Reader<'_>, usize) -> Result<Vec<i64>>) -> Result<Arc<Vec<i64>>> {
+        if count <= ints::MARK_EVERY {
+            return Ok(Arc::default());
+        }
+        if let Some(known) = self.segment.marks.lock().get(&place) {
+            return Ok(known.clone());
+        }
+        let block = self.get(place)?;
+        let marks = Arc::new(find(&mut Reader::new(block.range(place)?, self.name()), count)?);
+        self.segment.marks.lock().insert(place, marks.clone());
+        Ok(marks)
+    }
+
+    /// One of `count` integers; the others are not decoded.
+    pub fn integer_at(&self, place: Place, count: usize, at: usize) -> Result<i64> {
+        let block = self.get(place)?;
+        let mut reader = Reader::new(block.range(place)?, self.name());
+        let marks = self.marks(place, count, ints::marks)?;
+        ints::decode_at(&mut reader, count, &[at], &marks).map(|found| found[0])
+    }
+
+    /// The sum of the integers before one of `count`, and that one.
+    pub fn sum_at(&self, place: Place, count: usize, at: usize) -> Result<(i64, i64)> {
+        let block = self.get(place)?;
+        let mut reader = Reader::new(block.range(place)?, self.name());
+        ints::decode_sum(&mut reader, count, at, &self.marks(place, count, ints::sum_marks)?)
+    }
+
     /// The integers of a stream at some rows, in the order of these; the others are not decoded.
     pub fn stream_at(&self, place: Place, rows: &[u32]) -> Result<Vec<i64>> {
         let mut order: Vec<usize> = (0..rows.len()).collect();
@@ -543,8 +582,9 @@ impl<'s> Blocks<'s> {
         let sorted: Vec<usize> = order.iter().map(|at| rows[*at] as usize).collect();
         let block = self.get(place)?;
         let mut reader = Reader::new(block.range(place)?, self.name());
-        let found = ints::decode_at(&mut reader, self.segment.footer().events.rows as usize, &sorted)?;
-        let mut values = vec![0; rows.len()];
+        let count = self.segment.footer().events.rows as usize;
+        let found = ints::decode_at(&mut reader, count, &sorted, &self.marks(place, count, ints::marks)?)?;
+        let mut values = vec![0; found.len()];
         order.into_iter().zip(found).for_each(|(at, value)| values[at] = value);
         Ok(values)
     }

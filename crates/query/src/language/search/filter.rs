@@ -118,7 +118,7 @@ pub fn with_store_fields(resolver: Arc<dyn FieldResolver>) -> Arc<dyn FieldResol
 impl FieldResolver for WithStoreFields {
     fn resolve(&self, sourcetype: &str, pattern: &Pattern, field: &str) -> FieldPlan {
         match field {
-            "_raw" => FieldPlan::PerEvent(Arc::new(|raw| Some(String::from_utf8_lossy(raw).into_owned()))),
+            "_raw" => FieldPlan::PerEvent(Arc::new(|raw| Some(String::from_utf8_lossy(raw).into_owned())), None),
             "_pattern" => FieldPlan::Constant(pattern.id().to_string().into()),
             _ => self.0.resolve(sourcetype, pattern, field),
         }
