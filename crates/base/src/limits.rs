@@ -256,3 +256,22 @@ pub const PAGE_VALUES_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;
 
 /// Damaged places that a search tells one by one; further events that cannot be read are added to the last.
 pub const UNREAD_TOLD_MAX: usize = 50;
+
+/// Bytes of each text that `diff` and `mdiff` compare unless told otherwise; what Splunk compares too, but we say so.
+pub const DIFF_BYTES_DEFAULT: usize = 100_000;
+
+/// Memory that comparing two texts takes for each of their lines, beside the text: its place, its number, and its share
+/// of the tables of the search.
+pub const DIFF_LINE_BYTES: usize = 100;
+
+/// Events of a transaction unless told otherwise; a message says when one is closed for it. What Splunk takes too.
+pub const TRANSACTION_EVENTS_DEFAULT: usize = 1_000;
+
+/// Groups that `cluster` makes: each new text is compared with all of them. What Splunk makes too, but we say so.
+pub const CLUSTERS_MAX: usize = 10_000;
+
+/// Points of a season of `predict`, which costs the square of it for each row: a year of days.
+pub const PREDICT_PERIOD_MAX: usize = 400;
+
+/// Rows that `predict` adds at most: the farther, the less they say.
+pub const PREDICT_FUTURE_MAX: usize = 10_000;

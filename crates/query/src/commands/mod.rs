@@ -7,11 +7,14 @@ pub(crate) mod addcoltotals;
 pub(crate) mod addinfo;
 pub(crate) mod addtotals;
 pub(crate) mod bin;
+pub(crate) mod cluster;
 pub(crate) mod columns_set;
 pub(crate) mod convert;
 pub(crate) mod dedup;
+pub(crate) mod diff;
 pub(crate) mod eval;
 pub(crate) mod extract;
+pub(crate) mod fdiff;
 pub(crate) mod fields;
 pub(crate) mod filldown;
 pub(crate) mod fillnull;
@@ -20,10 +23,14 @@ pub(crate) mod fromjson;
 pub(crate) mod head;
 pub(crate) mod makecontinuous;
 pub(crate) mod makemv;
+pub(crate) mod mdiff;
 pub(crate) mod multikv;
 pub(crate) mod mvcombine;
 pub(crate) mod mvexpand;
 pub(crate) mod nomv;
+pub(crate) mod outlier;
+pub(crate) mod pair;
+pub(crate) mod predict;
 pub(crate) mod rangemap;
 pub(crate) mod rare;
 pub(crate) mod regex;
@@ -45,6 +52,7 @@ pub(crate) mod timechart;
 pub(crate) mod tojson;
 pub(crate) mod top;
 pub(crate) mod totals;
+pub(crate) mod transaction;
 pub(crate) mod transpose;
 pub(crate) mod uniq;
 pub(crate) mod untable;
@@ -95,10 +103,13 @@ pub static COMMANDS: &[CommandInfo] = &[
     addinfo::INFO,
     addtotals::INFO,
     bin::INFO,
+    cluster::INFO,
     convert::INFO,
     dedup::INFO,
+    diff::INFO,
     eval::INFO,
     extract::INFO,
+    fdiff::INFO,
     fields::INFO,
     filldown::INFO,
     fillnull::INFO,
@@ -106,10 +117,13 @@ pub static COMMANDS: &[CommandInfo] = &[
     head::INFO,
     makecontinuous::INFO,
     makemv::INFO,
+    mdiff::INFO,
     multikv::INFO,
     mvcombine::INFO,
     mvexpand::INFO,
     nomv::INFO,
+    outlier::INFO,
+    predict::INFO,
     rangemap::INFO,
     rare::INFO,
     regex::INFO,
@@ -128,6 +142,7 @@ pub static COMMANDS: &[CommandInfo] = &[
     timechart::INFO,
     tojson::INFO,
     top::INFO,
+    transaction::INFO,
     transpose::INFO,
     uniq::INFO,
     untable::INFO,
