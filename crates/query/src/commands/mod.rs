@@ -7,10 +7,14 @@ pub(crate) mod bin;
 pub(crate) mod dedup;
 pub(crate) mod eval;
 pub(crate) mod fields;
+pub(crate) mod format;
+pub(crate) mod gentimes;
 pub(crate) mod head;
+pub(crate) mod makeresults;
 pub(crate) mod rare;
 pub(crate) mod rename;
 pub(crate) mod required;
+pub(crate) mod r#return;
 pub(crate) mod reverse;
 pub(crate) mod rex;
 pub(crate) mod search;
@@ -29,8 +33,10 @@ pub use timechart::{auto_span, span_text};
 
 use crate::eval::EvalContext;
 use crate::exec::Flow;
+use crate::knowledge::Knowledge;
 use crate::language::{Args, QueryError};
 use crate::messages::Messages;
+use crate::source::Searches;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
@@ -63,9 +69,13 @@ pub static COMMANDS: &[CommandInfo] = &[
     dedup::INFO,
     eval::INFO,
     fields::INFO,
+    format::INFO,
+    gentimes::INFO,
     head::INFO,
+    makeresults::INFO,
     rare::INFO,
     rename::INFO,
+    r#return::INFO,
     reverse::INFO,
     rex::INFO,
     search::INFO,
@@ -87,6 +97,12 @@ pub fn names() -> Vec<&'static str> {
 pub fn find(name: &str) -> Option<&'static CommandInfo> {
     COMMANDS.iter().find(|info| info.name == name || info.aliases.contains(&name))
 }
+
+/// Those that can make rows: in brackets they need no pipe before them.
+pub(crate) const GENERATING: &[&str] = &["gentimes", "makeresults"];
+
+/// Those whose brackets hold searches or commands; the brackets of all others stand for text.
+pub(crate) const TAKE_PIPELINES: &[&str] = &[];
 
 /// What a command makes of the pipeline before it.
 pub enum Planned {
@@ -135,6 +151,31 @@ pub trait Command: fmt::Debug + fmt::Display + Send + Sync {
     /// Whether it drops no rows and adds none.
     fn keeps_rows(&self) -> bool {
         false
+    }
+
+    /// Whether it can make rows without any before it.
+    fn generates(&self) -> bool {
+        false
+    }
+
+    /// Whether it can stand after other commands.
+    fn follows(&self) -> bool {
+        !self.generates()
+    }
+
+    /// Whether running it changes anything: it is then run once, and never for a preview.
+    fn writes(&self) -> bool {
+        false
+    }
+
+    /// The command once it has been looked up what its names mean, where that makes a difference.
+    fn informed(&self, _knowledge: &Knowledge) -> Result<Option<Arc<dyn Command>>, QueryError> {
+        Ok(None)
+    }
+
+    /// How rows become text, when it is the last command of a search that stands for text.
+    fn wording(&self) -> Option<&format::Wording> {
+        None
     }
 
     /// How many rows of its input it needs at most, from the first on.
@@ -237,6 +278,10 @@ pub struct Planner {
     pub latest: Timestamp,
     /// The range of the events themselves.
     pub data_range: DataRange,
+    /// Macros, saved searches, event types and lookups.
+    pub knowledge: Knowledge,
+    /// Runs searches within the search; absent until there is something to run them over.
+    pub searches: Option<Searches>,
     /// Quick answers; only while the first command is planned, as they are about what it gets.
     pub direct: Option<Arc<dyn Direct>>,
 }

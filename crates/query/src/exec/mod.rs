@@ -2,6 +2,7 @@
 //! aggregations. Nothing here knows the language or the store.
 
 pub mod aggregate;
+pub mod combine;
 pub mod order;
 mod source;
 mod transform;

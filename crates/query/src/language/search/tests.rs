@@ -96,7 +96,7 @@ fn mistakes_are_named() {
         ("a IN b", "IN needs a list"),
         ("TERM()", "nothing is named"),
         ("TERM(a", "not closed"),
-        ("[search a]", "subsearches"),
+        ("[search a]", "a search in brackets cannot stand here"),
     ] {
         let error = SearchExpr::parse(text).unwrap_err();
         assert!(error.message.contains(expected), "{text}: {}", error.message);
