@@ -224,10 +224,11 @@ pub(crate) fn prepare(
     text: &str,
     earliest: Option<&str>,
     latest: Option<&str>,
-    eval: EvalContext,
+    mut eval: EvalContext,
     context: Arc<TaskContext>,
     knowledge: Knowledge,
 ) -> Result<Prepared, QueryError> {
+    eval.knowledge = knowledge.clone();
     let query = Query::parse_with(text, &knowledge, &eval)?.informed(&knowledge)?;
     let bound = |text: Option<&str>| {
         let text = text.map(str::trim).filter(|text| !text.is_empty());

@@ -3,27 +3,40 @@
 //! A command parses its own arguments, prints them back, and answers the questions of the planner. The default
 //! answers are the safe ones: all fields, in order, on one thread.
 
+pub(crate) mod append;
+pub(crate) mod appendcols;
+pub(crate) mod appendpipe;
 pub(crate) mod bin;
 pub(crate) mod dedup;
 pub(crate) mod eval;
 pub(crate) mod fields;
+pub(crate) mod foreach;
 pub(crate) mod format;
 pub(crate) mod gentimes;
 pub(crate) mod head;
+pub(crate) mod inputlookup;
+pub(crate) mod join;
+pub(crate) mod lookup;
 pub(crate) mod makeresults;
+pub(crate) mod map;
+pub(crate) mod multisearch;
+pub(crate) mod outputlookup;
 pub(crate) mod rare;
 pub(crate) mod rename;
 pub(crate) mod required;
 pub(crate) mod r#return;
 pub(crate) mod reverse;
 pub(crate) mod rex;
+pub(crate) mod savedsearch;
 pub(crate) mod search;
+pub(crate) mod set;
 pub(crate) mod sort;
 pub(crate) mod stats;
 pub(crate) mod table;
 pub(crate) mod tail;
 pub(crate) mod timechart;
 pub(crate) mod top;
+pub(crate) mod union;
 pub(crate) mod r#where;
 pub mod words;
 
@@ -65,26 +78,39 @@ pub struct CommandInfo {
 
 /// All commands.
 pub static COMMANDS: &[CommandInfo] = &[
+    append::INFO,
+    appendcols::INFO,
+    appendpipe::INFO,
     bin::INFO,
     dedup::INFO,
     eval::INFO,
     fields::INFO,
+    foreach::INFO,
     format::INFO,
     gentimes::INFO,
     head::INFO,
+    inputlookup::INFO,
+    join::INFO,
+    lookup::INFO,
     makeresults::INFO,
+    map::INFO,
+    multisearch::INFO,
+    outputlookup::INFO,
     rare::INFO,
     rename::INFO,
     r#return::INFO,
     reverse::INFO,
     rex::INFO,
+    savedsearch::INFO,
     search::INFO,
+    set::INFO,
     sort::INFO,
     stats::INFO,
     table::INFO,
     tail::INFO,
     timechart::INFO,
     top::INFO,
+    union::INFO,
     r#where::INFO,
 ];
 
@@ -99,10 +125,10 @@ pub fn find(name: &str) -> Option<&'static CommandInfo> {
 }
 
 /// Those that can make rows: in brackets they need no pipe before them.
-pub(crate) const GENERATING: &[&str] = &["gentimes", "makeresults"];
+pub(crate) const GENERATING: &[&str] = &["gentimes", "inputlookup", "makeresults", "multisearch", "savedsearch", "set", "union"];
 
 /// Those whose brackets hold searches or commands; the brackets of all others stand for text.
-pub(crate) const TAKE_PIPELINES: &[&str] = &[];
+pub(crate) const TAKE_PIPELINES: &[&str] = &["append", "appendcols", "appendpipe", "foreach", "join", "map", "multisearch", "set", "union"];
 
 /// What a command makes of the pipeline before it.
 pub enum Planned {

@@ -3,6 +3,7 @@
 
 pub mod aggregate;
 pub mod combine;
+pub mod join;
 pub mod order;
 mod source;
 mod transform;

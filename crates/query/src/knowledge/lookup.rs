@@ -39,6 +39,13 @@ impl Table {
         &self.0
     }
 
+    /// Some of its rows.
+    #[must_use]
+    pub fn part(&self, start: usize, count: usize) -> Self {
+        let start = start.min(self.rows());
+        Self(self.0.slice(start, count.min(self.rows() - start)))
+    }
+
     /// How many rows it has.
     pub fn rows(&self) -> usize {
         self.0.num_rows()

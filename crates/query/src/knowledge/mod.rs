@@ -6,9 +6,11 @@
 
 mod definitions;
 mod lookup;
+mod matcher;
 
 pub use definitions::{EventType, Macro, SavedSearch, substitute};
 pub use lookup::{LookupOptions, MatchType, Table};
+pub use matcher::Matcher;
 
 use crate::language::suggest::nearest;
 use crate::language::{QueryError, SearchExpr};
