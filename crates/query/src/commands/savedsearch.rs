@@ -19,6 +19,9 @@ pub const INFO: CommandInfo = CommandInfo {
     parse,
 };
 
+/// How errors of saved searches begin; one within another is told by the innermost.
+const SAID: &str = "the saved search";
+
 #[derive(Debug)]
 struct Saved {
     name: String,
@@ -70,7 +73,11 @@ impl Command for Saved {
         let name = self.name.clone();
         let span = self.span;
         // Its text was typed elsewhere, so that there is no place in this query to show.
-        let wrong = move |error: QueryError| QueryError { span: Some(span), message: format!("the saved search {name}: {}", error.message), ..error };
+        let wrong = move |error: QueryError| {
+            let within = error.message.starts_with(SAID);
+            let message = if within { error.message } else { format!("{SAID} {name}: {}", error.message) };
+            QueryError { span: Some(span), message, ..error }
+        };
         let text = planner.knowledge.saved_search(&self.name).map_err(|error| error.or_at(span))?.search;
         let text = substitute(&text, &self.values);
         let query = Query::parse_with(&text, &planner.knowledge, &planner.eval).map_err(&wrong)?;

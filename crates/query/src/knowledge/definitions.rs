@@ -114,9 +114,10 @@ fn named(knowledge: &Knowledge, plain: &SearchExpr, field: &str, values: &[Searc
     if field == "savedsearch" {
         let searches = values.iter().map(|value| {
             let text = knowledge.saved_search(&value.text)?.search;
-            let hint = format!("use its rows instead: [ | savedsearch {} ]", lexer::quoted(&value.text, '"'));
-            let parsed = SearchExpr::parse(&text)
-                .map_err(|error| QueryError::new(format!("the saved search {:?} cannot stand here: {}", value.text, error.message)).with_hint(hint))?;
+            let parsed = words(&text).map_err(|error| {
+                QueryError::new(format!("the saved search {:?} cannot stand within a search: {}", value.text, error.message))
+                    .with_hint(format!("use its rows instead: [ | savedsearch {} ]", lexer::quoted(&value.text, '"')))
+            })?;
             resolve(knowledge, &parsed, depth + 1)
         });
         return Ok(SearchExpr::or(searches.collect::<Result<_, _>>()?));
@@ -127,12 +128,21 @@ fn named(knowledge: &Knowledge, plain: &SearchExpr, field: &str, values: &[Searc
     for (name, event_type) in knowledge.event_types()? {
         let meant = if field == "eventtype" { matches(&name) } else { event_type.tags.iter().any(|tag| matches(tag)) };
         if meant {
-            let parsed = SearchExpr::parse(event_type.search.trim_start().strip_prefix("search ").unwrap_or(&event_type.search))
+            let parsed = words(&event_type.search)
                 .map_err(|error| QueryError::new(format!("the event type {name:?}: {}", error.message)))?;
             found.push(resolve(knowledge, &parsed, depth + 1)?);
         }
     }
     Ok(SearchExpr::or(found))
+}
+
+/// The text of a definition as a search, with or without the word `search` before it.
+fn words(text: &str) -> Result<SearchExpr, QueryError> {
+    let text = text.trim();
+    if lexer::split(text, 0, text.len())?.spans.len() > 1 {
+        return Err(QueryError::new("it has commands"));
+    }
+    SearchExpr::parse(text.strip_prefix("search ").unwrap_or(text))
 }
 
 #[cfg(test)]

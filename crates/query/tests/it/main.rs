@@ -4,4 +4,5 @@
 mod cases;
 mod corpus;
 mod filters;
+mod sigma;
 mod stored;
