@@ -320,11 +320,8 @@ impl Prepared {
         self.wanted.required = crate::pipeline::required(rest, needed);
         self.wanted.ordered = crate::pipeline::needs_order(rest);
         self.wanted.limit = if self.wanted.ordered { crate::pipeline::rows_needed(rest, limit) } else { None };
-        let opened = if self.query.generating {
-            Opened::nothing()
-        } else {
-            source.open(self.wanted.clone(), self.planner.messages.clone()).await?
-        };
+        let opened =
+            if self.query.generating { Opened::nothing() } else { source.open(self.wanted.clone(), self.planner.messages.clone()).await? };
         self.planner.data_range = opened.data_range.clone();
         self.planner.direct = opened.direct.clone();
         Ok(opened)

@@ -240,9 +240,7 @@ impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.subsearches.is_empty() {
             // What is around the brackets is known as text only.
-            let nested = |(span, query): &(Span, Self)| {
-                (*span, Subsearch { query: Arc::new(query.clone()), span: *span }.to_string())
-            };
+            let nested = |(span, query): &(Span, Self)| (*span, Subsearch { query: Arc::new(query.clone()), span: *span }.to_string());
             let spliced = Spliced::new(&self.text, self.subsearches.iter().map(nested));
             let end = self.span.end + spliced.text.len() - self.text.len();
             return f.write_str(spliced.text[self.span.start..end].trim());

@@ -13,7 +13,10 @@ pub const INFO: CommandInfo = CommandInfo {
     aliases: &[],
     syntax: "append [maxout=<count>] [maxtime=<seconds>] [ <search> ]",
     summary: "Adds the rows of another search after those that are there; columns of one name become one.",
-    examples: &["error | stats count | append [ search login | stats count ]", "* | stats count BY host | append [ | makeresults | eval host=\"none\" ]"],
+    examples: &[
+        "error | stats count | append [ search login | stats count ]",
+        "* | stats count BY host | append [ | makeresults | eval host=\"none\" ]",
+    ],
     parse,
 };
 

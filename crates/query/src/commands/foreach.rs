@@ -22,7 +22,10 @@ pub const INFO: CommandInfo = CommandInfo {
     aliases: &[],
     syntax: "foreach <field>... [ <commands with <<FIELD>>, <<MATCHSTR>>, <<MATCHSEG1>>> ] | foreach mode=multivalue|json_array <field> [ eval <field>=<expression with <<ITEM>>> ]",
     summary: "Runs commands once for each field that matches, with its name in their text; or an eval for each value of one field.",
-    examples: &["* | foreach *_ms [ eval <<MATCHSTR>>_s='<<FIELD>>'/1000 ]", "* | eval n=0 | foreach mode=multivalue tags [ eval n=n+len(<<ITEM>>) ]"],
+    examples: &[
+        "* | foreach *_ms [ eval <<MATCHSTR>>_s='<<FIELD>>'/1000 ]",
+        "* | eval n=0 | foreach mode=multivalue tags [ eval n=n+len(<<ITEM>>) ]",
+    ],
     parse,
 };
 
@@ -112,7 +115,10 @@ impl ForEach {
         }
         let segment = |at: usize| segments.get(at).cloned().unwrap_or_default();
         let values = [field.to_owned(), matched.to_owned(), segment(0), segment(1), segment(2)];
-        self.tokens.iter().zip(&values).fold(self.template.clone(), |text, (token, value)| if token.is_empty() { text } else { text.replace(token, value) })
+        self.tokens
+            .iter()
+            .zip(&values)
+            .fold(self.template.clone(), |text, (token, value)| if token.is_empty() { text } else { text.replace(token, value) })
     }
 
     /// Parses the template for some field, so that mistakes are shown while typing.
@@ -120,8 +126,10 @@ impl ForEach {
         let pattern = &self.fields[0];
         let query = Subsearch::commands(&self.filled(pattern, &pattern.replace('*', "x"))).map_err(|error| self.inside(error))?;
         match query.commands.iter().find(|(command, _)| !command.streaming()) {
-            Some((command, _)) => Err(QueryError::at(self.span, format!("{} does not work row by row, so it cannot be in foreach", command.name()))
-                .with_hint("use eval, where, rex, rename or fields")),
+            Some((command, _)) => {
+                Err(QueryError::at(self.span, format!("{} does not work row by row, so it cannot be in foreach", command.name()))
+                    .with_hint("use eval, where, rex, rename or fields"))
+            }
             None => Ok(()),
         }
     }
@@ -259,7 +267,8 @@ impl Command for ForEach {
             // Which fields the commands read is known only when the fields are.
             return Required::all();
         }
-        let read = self.assignments.iter().flat_map(|(target, expression)| std::iter::once(target.clone()).chain(expression.required_fields()));
+        let read =
+            self.assignments.iter().flat_map(|(target, expression)| std::iter::once(target.clone()).chain(expression.required_fields()));
         needed.with(read.filter(|field| field != ITEM)).with([self.fields[0].clone()])
     }
 

@@ -22,7 +22,10 @@ pub const INFO: CommandInfo = CommandInfo {
     aliases: &[],
     syntax: "format [mvsep=<text>] [maxresults=<count>] [quote=<bool>] [emptystr=<text>] [<row begin> <column begin> <column separator> <column end> <row separator> <row end>]",
     summary: "Makes one row of all rows: its field `search` is the text of a search for their values. A search in brackets ends with it by itself.",
-    examples: &["error | stats count BY host | fields host | format", "* | head 3 | fields host, source | format \"(\" \"[\" \"&&\" \"]\" \"||\" \")\""],
+    examples: &[
+        "error | stats count BY host | fields host | format",
+        "* | head 3 | fields host, source | format \"(\" \"[\" \"&&\" \"]\" \"||\" \")\"",
+    ],
     parse,
 };
 
@@ -300,7 +303,8 @@ pub async fn text_of(query: &Query, planner: &Planner) -> Result<String, QueryEr
     let flow = match tokio::time::timeout(std::time::Duration::from_secs(SUBSEARCH_SECONDS_MAX), flow).await {
         Ok(flow) => flow?,
         Err(_) => {
-            let what = format!("the search in brackets took longer than {SUBSEARCH_SECONDS_MAX} seconds; it counts as having found nothing");
+            let what =
+                format!("the search in brackets took longer than {SUBSEARCH_SECONDS_MAX} seconds; it counts as having found nothing");
             planner.messages.truncated(what);
             return Ok(Writing::new(wording).finish());
         }
@@ -310,7 +314,9 @@ pub async fn text_of(query: &Query, planner: &Planner) -> Result<String, QueryEr
             let rows = Some(format.maxresults.unwrap_or(SUBSEARCH_ROWS_MAX)).filter(|rows| *rows > 0);
             first_of(flow, rows, seconds, "the search in brackets", planner.messages.clone())
         }
-        Wording::Return(_) => first_of(wording.limited(flow, planner, None), None, seconds, "the search in brackets", planner.messages.clone()),
+        Wording::Return(_) => {
+            first_of(wording.limited(flow, planner, None), None, seconds, "the search in brackets", planner.messages.clone())
+        }
     };
     let mut writing = Writing::new(wording);
     let mut batches = flow.stream(planner.context.clone())?;

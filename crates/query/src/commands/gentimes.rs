@@ -53,7 +53,9 @@ fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
 }
 
 fn seconds(word: &Word) -> Result<i64, QueryError> {
-    let wrong = || QueryError::at(word.span, format!("increment must be a length of time, not `{}`", word.text)).with_hint("write 30s, 10m, 1h or 1d");
+    let wrong = || {
+        QueryError::at(word.span, format!("increment must be a length of time, not `{}`", word.text)).with_hint("write 30s, 10m, 1h or 1d")
+    };
     let span = TimeSpan::parse(&word.text).ok_or_else(wrong)?;
     let unit = match span.unit {
         SpanUnit::Second => 1,
@@ -143,7 +145,8 @@ impl Command for GenTimes {
         };
         let number = |times: &[i64]| -> ArrayRef { Arc::new(Int64Array::from(times.to_vec())) };
         let columns = vec![number(&starts), number(&ends), human(&starts), human(&ends)];
-        let kinds = [("starttime", DataType::Int64), ("endtime", DataType::Int64), ("starthuman", DataType::Utf8), ("endhuman", DataType::Utf8)];
+        let kinds =
+            [("starttime", DataType::Int64), ("endtime", DataType::Int64), ("starthuman", DataType::Utf8), ("endhuman", DataType::Utf8)];
         let schema = Arc::new(Schema::new(kinds.map(|(name, kind)| Field::new(name, kind, true)).to_vec()));
         let batch = RecordBatch::try_new(schema.clone(), columns)?;
         Ok(Flow::of_batches(schema, vec![batch], true).into())

@@ -50,7 +50,8 @@ fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
         } else {
             let word = args.word("the name of a lookup")?;
             if name.is_some() {
-                return Err(QueryError::at(word.span, format!("`{}` is not understood here", word.text)).with_hint("write where before a condition"));
+                return Err(QueryError::at(word.span, format!("`{}` is not understood here", word.text))
+                    .with_hint("write where before a condition"));
             }
             name = Some(word);
         }

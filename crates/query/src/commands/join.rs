@@ -159,7 +159,8 @@ impl Command for JoinCommand {
             if spec.keys.is_empty() {
                 return Err(QueryError::at(search, "the two searches have no field in common").with_hint("name the field to join by"));
             }
-            let timed = |flow: &Flow| column_index(&flow.schema(), "_time").is_some_and(|at| *flow.schema().field(at).data_type() == time_type());
+            let timed =
+                |flow: &Flow| column_index(&flow.schema(), "_time").is_some_and(|at| *flow.schema().field(at).data_type() == time_type());
             if spec.earlier.is_some() && !(timed(&input) && timed(&right)) {
                 return Err(QueryError::at(search, "usetime needs _time on both sides").with_hint("keep _time in the search in brackets"));
             }

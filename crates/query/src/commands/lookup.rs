@@ -177,7 +177,8 @@ impl Transform for Finding {
         let inputs = self.places.iter().map(|at| at.map(|at| Values::of(batch.column(at))).transpose()).collect::<Result<Vec<_>, _>>()?;
         let time = self.time.filter(|_| matcher.is_temporal()).map(|at| Values::of(batch.column(at))).transpose()?;
         let find = |row: usize| {
-            let values: Vec<Vec<String>> = inputs.iter().map(|values| values.as_ref().map(|values| values.list(row)).unwrap_or_default()).collect();
+            let values: Vec<Vec<String>> =
+                inputs.iter().map(|values| values.as_ref().map(|values| values.list(row)).unwrap_or_default()).collect();
             matcher.find(&values, time.as_ref().and_then(|time| time.number(row)))
         };
         let found: Vec<Vec<u32>> = (0..rows).map(find).collect();

@@ -23,7 +23,10 @@ pub const INFO: CommandInfo = CommandInfo {
     aliases: &[],
     syntax: "makeresults [count=<count>] [annotate=<bool>] | makeresults format=csv|json data=<text>",
     summary: "Makes rows: as many as asked for, with the time of the search in `_time`, or those of CSV or JSON text. It begins a query.",
-    examples: &["| makeresults count=5 | eval n=1", "| makeresults format=json data=\"[{\\\"host\\\":\\\"a\\\"},{\\\"host\\\":\\\"b\\\"}]\""],
+    examples: &[
+        "| makeresults count=5 | eval n=1",
+        "| makeresults format=json data=\"[{\\\"host\\\":\\\"a\\\"},{\\\"host\\\":\\\"b\\\"}]\"",
+    ],
     parse,
 };
 
@@ -71,11 +74,14 @@ fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
         }
         (None, None) => None,
         (Some(_), None) => return Err(args.error("format needs data").with_hint("write format=csv data=\"a,b...\"")),
-        (None, Some(data)) => return Err(QueryError::at(data.span, "data needs a format").with_hint("write format=csv or format=json before it")),
+        (None, Some(data)) => {
+            return Err(QueryError::at(data.span, "data needs a format").with_hint("write format=csv or format=json before it"));
+        }
     };
     if let Some((format, text, span)) = &made.data {
         // Wrong data is shown while typing.
-        rows(*format, text, &EvalContext::new(taffrail_event::Timestamp(0), jiff::tz::TimeZone::UTC)).map_err(|error| error.or_at(*span))?;
+        rows(*format, text, &EvalContext::new(taffrail_event::Timestamp(0), jiff::tz::TimeZone::UTC))
+            .map_err(|error| error.or_at(*span))?;
     }
     Ok(Box::new(made))
 }

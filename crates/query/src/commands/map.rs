@@ -128,7 +128,12 @@ fn filled(text: &str, values: &FxHashMap<String, String>) -> String {
 }
 
 /// The first rows as maps of the fields that are asked for, and whether there are more rows.
-async fn first_rows(input: Flow, wanted: &[String], most: usize, planner: &Planner) -> Result<(Vec<FxHashMap<String, String>>, bool), QueryError> {
+async fn first_rows(
+    input: Flow,
+    wanted: &[String],
+    most: usize,
+    planner: &Planner,
+) -> Result<(Vec<FxHashMap<String, String>>, bool), QueryError> {
     let mut rows = Vec::new();
     let mut batches = input.stream(planner.context.clone())?;
     while let Some(batch) = batches.next().await {
@@ -182,7 +187,8 @@ async fn run(template: Template, most: usize, input: Flow, planner: Planner) -> 
         }
         let text = filled(&text, &row);
         // What is wrong lies in a text that nobody typed, so that there is no place to show.
-        let wrong = |error: QueryError| QueryError { span: None, message: format!("{} (in the search of map: {text})", error.message), ..error };
+        let wrong =
+            |error: QueryError| QueryError { span: None, message: format!("{} (in the search of map: {text})", error.message), ..error };
         let query = Query::parse_with(&text, &planner.knowledge, &planner.eval).map_err(wrong)?;
         flows.push(planner.nested(Arc::new(query), Required::all()).await.map_err(wrong)?.single());
     }

@@ -20,7 +20,10 @@ pub const INFO: CommandInfo = CommandInfo {
     aliases: &[],
     syntax: "outputlookup [append=<bool>] [create_empty=<bool>] [override_if_empty=<bool>] [key_field=<field>] [max=<count>] <lookup>",
     summary: "Writes the fields of all rows, but those that begin with _, as a lookup, and passes the rows on.",
-    examples: &["* | stats max(_time) AS last BY user | outputlookup last_seen", "error | stats count BY host | outputlookup append=true key_field=host errors"],
+    examples: &[
+        "* | stats max(_time) AS last BY user | outputlookup last_seen",
+        "error | stats count BY host | outputlookup append=true key_field=host errors",
+    ],
     parse,
 };
 
@@ -67,7 +70,11 @@ fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
 impl fmt::Display for OutputLookup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("outputlookup")?;
-        let flags = [("append", self.append, false), ("create_empty", self.create_empty, true), ("override_if_empty", self.override_if_empty, true)];
+        let flags = [
+            ("append", self.append, false),
+            ("create_empty", self.create_empty, true),
+            ("override_if_empty", self.override_if_empty, true),
+        ];
         for (name, value, usual) in flags {
             if value != usual {
                 write!(f, " {name}={value}")?;
@@ -122,7 +129,13 @@ fn failed(error: impl fmt::Display) -> QueryError {
 
 impl OutputLookup {
     /// The rows of a flow as text, by the names of a sheet, at most as many as wanted.
-    async fn rows(&self, flow: Flow, names: &[String], planner: &Planner, mut take: impl FnMut(Vec<String>) -> Result<(), QueryError>) -> Result<(), QueryError> {
+    async fn rows(
+        &self,
+        flow: Flow,
+        names: &[String],
+        planner: &Planner,
+        mut take: impl FnMut(Vec<String>) -> Result<(), QueryError>,
+    ) -> Result<(), QueryError> {
         let mut batches = flow.stream(planner.context.clone())?;
         let mut left = self.most.unwrap_or(usize::MAX);
         while let Some(batch) = batches.next().await {
@@ -159,9 +172,12 @@ impl OutputLookup {
         }
         let memory = MemoryConsumer::new("outputlookup").register(planner.context.memory_pool());
         let mut sheet = Sheet::new(names.clone(), memory)?;
-        let key = self.key.as_ref().map(|key| names.iter().position(|name| name == key).ok_or_else(|| {
-            QueryError::new(format!("no row has the field {key}, by which the lookup is written"))
-        }));
+        let key = self.key.as_ref().map(|key| {
+            names
+                .iter()
+                .position(|name| name == key)
+                .ok_or_else(|| QueryError::new(format!("no row has the field {key}, by which the lookup is written")))
+        });
         let key = key.transpose()?;
         let mut replaced = FxHashSet::default();
         if let Some(key) = key {
@@ -174,7 +190,9 @@ impl OutputLookup {
         }
         if let (Some(table), true) = (&before, keep_before) {
             let columns: Vec<_> = names.iter().map(|name| table.column(name)).collect();
-            let cell = |row: usize, at: usize| columns[at].filter(|column| column.is_valid(row)).map(|column| column.value(row).to_owned()).unwrap_or_default();
+            let cell = |row: usize, at: usize| {
+                columns[at].filter(|column| column.is_valid(row)).map(|column| column.value(row).to_owned()).unwrap_or_default()
+            };
             for row in 0..table.rows() {
                 if key.is_none_or(|key| !replaced.contains(&cell(row, key))) {
                     sheet.add((0..names.len()).map(|at| cell(row, at)).collect())?;
@@ -184,10 +202,11 @@ impl OutputLookup {
         let kept = sheet.rows;
         self.rows(rows.clone(), &sheet.names.clone(), &planner, |row| sheet.add(row)).await?;
         let empty = sheet.rows == kept;
-        let leave = empty && match &before {
-            Some(_) => !self.override_if_empty || keep_before,
-            None => !self.create_empty,
-        };
+        let leave = empty
+            && match &before {
+                Some(_) => !self.override_if_empty || keep_before,
+                None => !self.create_empty,
+            };
         if !leave {
             let (knowledge, name, bytes) = (planner.knowledge.clone(), self.name.clone(), sheet.finish()?);
             blocking(move || Ok(knowledge.write_lookup(&name, &bytes))).await??;

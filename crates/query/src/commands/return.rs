@@ -14,7 +14,10 @@ pub const INFO: CommandInfo = CommandInfo {
     aliases: &[],
     syntax: "return [<count>] (<field> | <name>=<field> | $<field>)...",
     summary: "Ends a search in brackets: the fields of the first row (or rows) as comparisons, or with $ only their values.",
-    examples: &["index=web [ search status=500 | top 3 uri | return 3 uri ]", "* | where bytes > [ search * | stats avg(bytes) AS mean | return $mean ]"],
+    examples: &[
+        "index=web [ search status=500 | top 3 uri | return 3 uri ]",
+        "* | where bytes > [ search * | stats avg(bytes) AS mean | return $mean ]",
+    ],
     parse,
 };
 
@@ -36,9 +39,10 @@ struct Item {
 fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
     let mut returned = Return { rows: 1, items: Vec::new() };
     if let Some((count, span)) = args.integer() {
-        returned.rows = usize::try_from(count).ok().filter(|count| *count > 0).ok_or_else(|| {
-            QueryError::at(span, "return gives at least one row").with_hint("give a count of 1 or more")
-        })?;
+        returned.rows = usize::try_from(count)
+            .ok()
+            .filter(|count| *count > 0)
+            .ok_or_else(|| QueryError::at(span, "return gives at least one row").with_hint("give a count of 1 or more"))?;
     }
     while !args.at_end() {
         let first = args.field("a field name")?;

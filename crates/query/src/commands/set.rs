@@ -72,7 +72,11 @@ fn keys(batch: &RecordBatch) -> ExecResult<Vec<Vec<u8>>> {
 }
 
 /// In which of the two searches each row is: bit 0 and bit 1.
-async fn memberships(flows: &[Flow; 2], schema: &SchemaRef, planner: &Planner) -> Result<(FxHashMap<Vec<u8>, u8>, MemoryReservation), QueryError> {
+async fn memberships(
+    flows: &[Flow; 2],
+    schema: &SchemaRef,
+    planner: &Planner,
+) -> Result<(FxHashMap<Vec<u8>, u8>, MemoryReservation), QueryError> {
     let memory = MemoryConsumer::new("set").register(planner.context.memory_pool());
     let mut known: FxHashMap<Vec<u8>, u8> = FxHashMap::default();
     for (bit, flow) in flows.iter().enumerate() {
@@ -145,8 +149,11 @@ impl Command for Set {
             let schema: SchemaRef = Arc::new(Schema::new(shown));
             let known = Arc::new(memberships(&flows, &schema, &planner).await?);
             let wanted = schema.clone();
-            let rows = concat("set", flows.to_vec(), true)
-                .map("fields", schema.clone(), transform(move |batch: RecordBatch| Ok(fit(&batch, &wanted)?)));
+            let rows = concat("set", flows.to_vec(), true).map(
+                "fields",
+                schema.clone(),
+                transform(move |batch: RecordBatch| Ok(fit(&batch, &wanted)?)),
+            );
             let make: Make = Arc::new(move |context| {
                 let memory = MemoryConsumer::new("set").register(context.memory_pool());
                 Ok(Box::new(Wanted { known: known.clone(), kind, given: FxHashSet::default(), memory }))

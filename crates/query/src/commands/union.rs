@@ -113,7 +113,8 @@ impl Command for Union {
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {
-        let flows = self.sets.iter().map(|set| Ok(planner.nested(set.query()?, Required::all()))).collect::<Result<Vec<_>, QueryError>>()?;
+        let flows =
+            self.sets.iter().map(|set| Ok(planner.nested(set.query()?, Required::all()))).collect::<Result<Vec<_>, QueryError>>()?;
         let events = self.sets.iter().all(Set::gives_events) && !input.table;
         let (bounds, messages) = (self.bounds, planner.messages.clone());
         Ok(Planned::Later(Box::pin(async move {

@@ -98,7 +98,12 @@ fn fitted(flow: Flow, schema: &SchemaRef) -> Flow {
 }
 
 /// A flow whose rows are made by a stream.
-pub fn streamed(name: &'static str, schema: SchemaRef, table: bool, open: impl Fn(Arc<TaskContext>) -> Result<SendableRecordBatchStream> + Send + Sync + 'static) -> Flow {
+pub fn streamed(
+    name: &'static str,
+    schema: SchemaRef,
+    table: bool,
+    open: impl Fn(Arc<TaskContext>) -> Result<SendableRecordBatchStream> + Send + Sync + 'static,
+) -> Flow {
     let opener: Opener = Arc::new(move |_, context| open(context));
     Flow { plan: Arc::new(SourceExec::new(name, schema, 1, None, opener)), ordered: true, table }
 }
@@ -199,7 +204,9 @@ pub async fn held(flow: Flow, context: &Arc<TaskContext>) -> Result<Flow> {
         let batches: Vec<Result<RecordBatch>> = kept.0.iter().cloned().map(Ok).collect();
         // The memory stays reserved as long as somebody may read the rows.
         let kept = kept.clone();
-        let rows = futures::stream::iter(batches).inspect(move |_| { let _ = &kept; });
+        let rows = futures::stream::iter(batches).inspect(move |_| {
+            let _ = &kept;
+        });
         Ok(Box::pin(RecordBatchStreamAdapter::new(made.clone(), rows)))
     }))
 }

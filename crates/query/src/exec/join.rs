@@ -77,7 +77,8 @@ fn keyed(flow: Flow, side: &'static str, keys: Vec<String>) -> Flow {
     let flow = flow.single();
     let plain = flow.schema();
     let places: Vec<Option<usize>> = keys.iter().map(|key| column_index(&plain, key)).collect();
-    let mut fields: Vec<Field> = plain.fields().iter().map(|f| f.as_ref().clone().with_name(hidden(side, f.name())).with_nullable(true)).collect();
+    let mut fields: Vec<Field> =
+        plain.fields().iter().map(|f| f.as_ref().clone().with_name(hidden(side, f.name())).with_nullable(true)).collect();
     fields.push(Field::new(hidden(side, KEY), DataType::Utf8, true));
     fields.push(Field::new(hidden(side, ROW), DataType::UInt64, true));
     let schema: SchemaRef = Arc::new(Schema::new(fields));
@@ -178,7 +179,9 @@ fn outcome(joined: Flow, left: SchemaRef, right: SchemaRef, spec: &Join) -> Flow
             Some(prefix) => format!("{prefix}.{name}"),
             None => name.to_owned(),
         };
-        Arc::new(Schema::new(schema.fields().iter().map(|f| f.as_ref().clone().with_name(name(f.name())).with_nullable(true)).collect::<Vec<_>>()))
+        Arc::new(Schema::new(
+            schema.fields().iter().map(|f| f.as_ref().clone().with_name(name(f.name())).with_nullable(true)).collect::<Vec<_>>(),
+        ))
     };
     let prefixes = spec.prefixes.as_ref();
     let left_named = renamed(&left, prefixes.map(|(left, _)| left.as_str()), false);

@@ -128,8 +128,8 @@ fn named(knowledge: &Knowledge, plain: &SearchExpr, field: &str, values: &[Searc
     for (name, event_type) in knowledge.event_types()? {
         let meant = if field == "eventtype" { matches(&name) } else { event_type.tags.iter().any(|tag| matches(tag)) };
         if meant {
-            let parsed = words(&event_type.search)
-                .map_err(|error| QueryError::new(format!("the event type {name:?}: {}", error.message)))?;
+            let parsed =
+                words(&event_type.search).map_err(|error| QueryError::new(format!("the event type {name:?}: {}", error.message)))?;
             found.push(resolve(knowledge, &parsed, depth + 1)?);
         }
     }

@@ -119,7 +119,8 @@ impl Matcher {
             if self.times.is_none() && found.len() >= self.most {
                 return;
             }
-            let fits = self.loose.iter().all(|(at, tests)| tests[*row as usize].as_ref().is_some_and(|test| self.passes(test, values[*at])));
+            let fits =
+                self.loose.iter().all(|(at, tests)| tests[*row as usize].as_ref().is_some_and(|test| self.passes(test, values[*at])));
             if fits && self.times.as_ref().is_none_or(|times| times.fits(*row, time)) && !found.contains(row) {
                 found.push(*row);
             }
@@ -137,7 +138,8 @@ impl Matcher {
 
     /// The values of a column in the rows that were found, filled up where there are too few.
     pub fn values(&self, rows: &[u32], column: &StringArray) -> Vec<String> {
-        let mut out: Vec<String> = rows.iter().filter(|row| column.is_valid(**row as usize)).map(|row| column.value(*row as usize).to_owned()).collect();
+        let mut out: Vec<String> =
+            rows.iter().filter(|row| column.is_valid(**row as usize)).map(|row| column.value(*row as usize).to_owned()).collect();
         for _ in rows.len()..self.least {
             out.push(self.default.clone());
         }

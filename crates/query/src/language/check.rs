@@ -62,7 +62,8 @@ pub struct Check {
 /// the errors of commands' arguments are for the caller to add.
 pub fn check(text: &str, known: &[&str]) -> Check {
     let error = Pipeline::parse(text, known).err();
-    let mut painter = Painter { text, known, at: 0, tokens: Vec::new(), mode: Mode::Search, around: Vec::new(), command_next: false, nested: false };
+    let mut painter =
+        Painter { text, known, at: 0, tokens: Vec::new(), mode: Mode::Search, around: Vec::new(), command_next: false, nested: false };
     painter.run();
     Check { tokens: painter.tokens, error }
 }

@@ -41,9 +41,9 @@ pub fn clean(text: &str) -> Result<String, QueryError> {
 /// The place after the comment that begins at `at`.
 pub fn comment_end(text: &str, at: usize) -> Result<usize, QueryError> {
     let length = text[at + 3..].find("```");
-    length.map(|length| at + length + 6).ok_or_else(|| {
-        QueryError::at(Span::new(at, at + 3), "the comment that opens here is not closed").with_hint("close it with ```")
-    })
+    length
+        .map(|length| at + length + 6)
+        .ok_or_else(|| QueryError::at(Span::new(at, at + 3), "the comment that opens here is not closed").with_hint("close it with ```"))
 }
 
 /// Cuts `text[start..end]`, which has no comments, at its pipes outside of quotes and brackets.

@@ -45,8 +45,7 @@ impl Searches {
         let watched = wanted.watched.clone();
         planner.messages.watch(move || watched.unread());
         (planner.earliest, planner.latest) = (wanted.earliest, wanted.latest);
-        let mut prepared =
-            Prepared { query, wanted, planner, earliest: range.earliest, latest: range.latest, asked: self.range };
+        let mut prepared = Prepared { query, wanted, planner, earliest: range.earliest, latest: range.latest, asked: self.range };
         let opened = prepared.open_resolved(&*self.source, needed, None).await?;
         prepared.plan(&opened).await
     }
@@ -63,7 +62,13 @@ impl Planner {
     }
 
     /// The same, cut after so many rows or seconds where there is such a limit; it then says so.
-    pub fn nested_within(&self, query: Arc<Query>, rows: Option<usize>, seconds: Option<u64>, what: &'static str) -> BoxFuture<'static, Result<Flow, QueryError>> {
+    pub fn nested_within(
+        &self,
+        query: Arc<Query>,
+        rows: Option<usize>,
+        seconds: Option<u64>,
+        what: &'static str,
+    ) -> BoxFuture<'static, Result<Flow, QueryError>> {
         let flow = self.nested(query, Required::all());
         let messages = self.messages.clone();
         Box::pin(async move { Ok(first_of(flow.await?, rows, seconds, what, messages)) })

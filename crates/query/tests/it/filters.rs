@@ -3,12 +3,12 @@
 use super::stored::Place;
 use proptest::prelude::*;
 use serde_json::{Map, Value};
-use taffrail_pattern::FieldResolver;
 use std::sync::Arc;
-use taffrail_query::{Knowledge, SearchRequest};
+use taffrail_pattern::FieldResolver;
 use taffrail_query::engine::over;
 use taffrail_query::eval::EvalContext;
 use taffrail_query::source::{GivenSource, Source};
+use taffrail_query::{Knowledge, SearchRequest};
 
 const WORDS: [&str; 12] =
     ["session", "opened", "root", "fail", "failure", "app-error.log", "10.0.0.7", "user=root", "status=404", "\"a b\"", "Root", "x_y"];

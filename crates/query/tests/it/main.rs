@@ -4,5 +4,6 @@
 mod cases;
 mod corpus;
 mod filters;
+mod nested;
 mod sigma;
 mod stored;

@@ -21,7 +21,13 @@ impl Place {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Arc::new(ManualClock::at(super::cases::NOW.nanos()));
         let store = Store::open(options(folder.path())).expect("a store");
-        let engine = Engine::new(EngineOptions { store: store.clone(), formats: Arc::new(Formats::new()), clock, memory_bytes: 64 << 20, knowledge: Knowledge::none() });
+        let engine = Engine::new(EngineOptions {
+            store: store.clone(),
+            formats: Arc::new(Formats::new()),
+            clock,
+            memory_bytes: 64 << 20,
+            knowledge: Knowledge::none(),
+        });
         Self { folder, store, engine }
     }
 

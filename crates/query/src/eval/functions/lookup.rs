@@ -32,7 +32,8 @@ fn lookup(call: &Call<'_>) -> Result<Node, QueryError> {
         values.push(compile(value, call.scope)?);
     }
     let wanted = parts(2, "json_array")?.iter().map(|item| item.as_text().map(str::to_owned));
-    let wanted: Vec<String> = wanted.collect::<Option<_>>().ok_or_else(|| call.error(2, "the names of columns have to be texts in quotes"))?;
+    let wanted: Vec<String> =
+        wanted.collect::<Option<_>>().ok_or_else(|| call.error(2, "the names of columns have to be texts in quotes"))?;
     let context = call.scope.context;
     let placed = |error: QueryError| error.or_at(call.exprs[0].span);
     let (table, options) = context.knowledge.lookup(name).map_err(placed)?;
@@ -44,7 +45,8 @@ fn lookup(call: &Call<'_>) -> Result<Node, QueryError> {
         return Err(call.error(0, "a lookup by time needs the command lookup"));
     }
     Ok(Node::texts(values, move |values, row| {
-        let asked: Vec<Vec<String>> = values.iter().map(|value| value.many(row).into_iter().map(|text| text.to_string()).collect()).collect();
+        let asked: Vec<Vec<String>> =
+            values.iter().map(|value| value.many(row).into_iter().map(|text| text.to_string()).collect()).collect();
         let rows = matcher.find(&asked, None);
         if rows.is_empty() {
             return None;

@@ -43,8 +43,7 @@ const LEGACY_TIME: &[&str] =
     &["timeformat", "searchtimespanhours", "searchtimespandays", "searchtimespanminutes", "searchtimespanmonths", "now"];
 
 /// The words for bounds of time themselves.
-const BOUNDS: &[&str] =
-    &["earliest", "latest", "_index_earliest", "_index_latest", "starttime", "endtime", "starttimeu", "endtimeu"];
+const BOUNDS: &[&str] = &["earliest", "latest", "_index_earliest", "_index_latest", "starttime", "endtime", "starttimeu", "endtimeu"];
 
 /// Whether a name at the start of a search is a word about time, not a field.
 pub(super) fn is_time_word(name: &str) -> bool {
