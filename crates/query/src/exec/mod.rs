@@ -3,6 +3,8 @@
 
 pub mod aggregate;
 mod held;
+pub mod combine;
+pub mod join;
 pub mod order;
 mod source;
 mod transform;

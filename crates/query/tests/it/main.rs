@@ -6,4 +6,6 @@ mod cases;
 mod corpus;
 mod filters;
 mod shaping;
+mod nested;
+mod sigma;
 mod stored;
