@@ -96,6 +96,10 @@ pub const SCAN_BATCH_ROWS: usize = 8_192;
 /// Memory that searches share, in bytes; beyond it operators spill to disk.
 pub const SEARCH_MEMORY_BYTES: usize = 512 * 1024 * 1024;
 
+/// Bytes of rows that a command whose columns depend on them keeps in memory, if the pool has them; more go to disk. A
+/// search that is looked at fits; the rest of the pool is for sorts and aggregations.
+pub const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Bytes of a query's text.
 pub const QUERY_BYTES_MAX: usize = 1024 * 1024;
 
@@ -180,6 +184,10 @@ pub const TIME_BUCKETS_MAX: usize = 100_000;
 /// Different series of a timechart with `limit=0`: each is a column.
 pub const CHART_SERIES_MAX: usize = 2_000;
 
+/// Rows of a window of `streamstats` or `trendline`, and rows that `autoregress` and `delta` look back; what Splunk
+/// allows too. Some functions look at every row of the window for each row.
+pub const WINDOW_ROWS_MAX: usize = 10_000;
+
 /// Distinct values that the field summary counts for each field; beyond it, values are no longer told apart.
 pub const SUMMARY_VALUES_MAX: usize = 10_000;
 
@@ -252,3 +260,9 @@ pub const PAGE_VALUES_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;
 
 /// Damaged places that a search tells one by one; further events that cannot be read are added to the last.
 pub const UNREAD_TOLD_MAX: usize = 50;
+
+/// Fields that `autoregress` makes: each is a column of its own.
+pub const LOOK_BACK_COLUMNS_MAX: usize = 1_000;
+
+/// Values of a field that `fieldsummary` lists: they are one text in one row.
+pub const FIELDSUMMARY_VALUES_MAX: usize = 100_000;

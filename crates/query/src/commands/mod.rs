@@ -3,10 +3,16 @@
 //! A command parses its own arguments, prints them back, and answers the questions of the planner. The default
 //! answers are the safe ones: all fields, in order, on one thread.
 
+pub(crate) mod accum;
+pub(crate) mod autoregress;
 pub(crate) mod bin;
+pub(crate) mod concurrency;
 pub(crate) mod dedup;
+pub(crate) mod delta;
 pub(crate) mod eval;
+pub(crate) mod eventstats;
 pub(crate) mod fields;
+pub(crate) mod fieldsummary;
 pub(crate) mod head;
 pub(crate) mod rare;
 pub(crate) mod rename;
@@ -16,10 +22,12 @@ pub(crate) mod rex;
 pub(crate) mod search;
 pub(crate) mod sort;
 pub(crate) mod stats;
+pub(crate) mod streamstats;
 pub(crate) mod table;
 pub(crate) mod tail;
 pub(crate) mod timechart;
 pub(crate) mod top;
+pub(crate) mod trendline;
 pub(crate) mod r#where;
 pub mod words;
 
@@ -59,10 +67,16 @@ pub struct CommandInfo {
 
 /// All commands.
 pub static COMMANDS: &[CommandInfo] = &[
+    accum::INFO,
+    autoregress::INFO,
     bin::INFO,
+    concurrency::INFO,
     dedup::INFO,
+    delta::INFO,
     eval::INFO,
+    eventstats::INFO,
     fields::INFO,
+    fieldsummary::INFO,
     head::INFO,
     rare::INFO,
     rename::INFO,
@@ -71,10 +85,12 @@ pub static COMMANDS: &[CommandInfo] = &[
     search::INFO,
     sort::INFO,
     stats::INFO,
+    streamstats::INFO,
     table::INFO,
     tail::INFO,
     timechart::INFO,
     top::INFO,
+    trendline::INFO,
     r#where::INFO,
 ];
 

@@ -11,7 +11,7 @@ mod values;
 
 pub use call::{Argument, Call, parse_calls, parse_groups, write_calls};
 pub use numbers::sum as sum_values;
-pub use udaf::{Accumulate, Answer, OwnAggregate};
+pub use udaf::{Accumulate, Answer, OwnAggregate, moment, scalar};
 pub use values::counted as count_values;
 
 use crate::columns::{DYNAMIC, list_type};
@@ -152,6 +152,15 @@ impl Function {
     pub fn near(name: &str) -> Vec<String> {
         let names = FUNCTIONS.iter().flat_map(|f| std::iter::once(f.name).chain(f.aliases.iter().copied()));
         suggest::nearest(name, names.filter(|name| name.len() > 1 && !name.ends_with("<N>")))
+    }
+
+    /// The accumulator that computes it; `None` for what only `timechart` can.
+    pub fn accumulator(&self) -> Option<fn(f64) -> Box<dyn Accumulate>> {
+        match self.method {
+            Method::Count => Some(values::counted),
+            Method::Native(_, make) | Method::NativeSquares(_, make) | Method::Own(make) => Some(make),
+            Method::PerSpan(_) => None,
+        }
     }
 
     /// The column that it gives for an argument of this type.
