@@ -6,6 +6,7 @@
 pub(crate) mod accum;
 pub(crate) mod autoregress;
 pub(crate) mod bin;
+pub(crate) mod chart;
 pub(crate) mod concurrency;
 pub(crate) mod dedup;
 pub(crate) mod delta;
@@ -20,6 +21,7 @@ pub(crate) mod required;
 pub(crate) mod reverse;
 pub(crate) mod rex;
 pub(crate) mod search;
+pub(crate) mod series;
 pub(crate) mod sort;
 pub(crate) mod stats;
 pub(crate) mod streamstats;
@@ -70,6 +72,7 @@ pub static COMMANDS: &[CommandInfo] = &[
     accum::INFO,
     autoregress::INFO,
     bin::INFO,
+    chart::INFO,
     concurrency::INFO,
     dedup::INFO,
     delta::INFO,
