@@ -9,7 +9,7 @@ use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
 use crate::columns::{Values, number_text, parse_number, time_type};
 use crate::exec::aggregate::{aggregate, aggregate_unsorted, sort_groups};
 use crate::exec::{Flow, hold, transform};
-use crate::functions::{Call, Method, write_calls};
+use crate::functions::{Call, Method, sparkline, write_calls};
 use crate::language::{Args, QueryError};
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, TimestampNanosecondArray, UInt32Array};
 use arrow::compute::take;
@@ -187,11 +187,18 @@ impl Command for Chart {
         let groups: Vec<String> = self.row.iter().map(|row| row.field.clone()).chain(self.series.split.clone()).collect();
         let calls = expand_calls(&self.calls, &groups, &input.names())?;
         let binned = self.row.as_ref().is_some_and(|row| row.binning.is_some());
-        if self.series.split.is_none() && !binned {
+        let lines = sparkline::any(&calls);
+        if self.series.split.is_none() && !binned && !lines {
             return Ok(aggregate(input, &groups, &calls, planner)?.into());
         }
-        let (chart, planner) = (Self { calls, ..self.clone() }, planner.clone());
-        Ok(Planned::Later(Box::pin(async move { chart.run(input, &planner).await })))
+        let (mut chart, planner) = (Self { calls, ..self.clone() }, planner.clone());
+        Ok(Planned::Later(Box::pin(async move {
+            sparkline::settle(&mut chart.calls, &planner).await?;
+            if chart.series.split.is_none() && !binned {
+                return aggregate(input, &groups, &chart.calls, &planner);
+            }
+            chart.run(input, &planner).await
+        })))
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Command, CommandInfo, Planned, Planner, Required};
 use crate::exec::Flow;
 use crate::exec::aggregate::{How, aggregate_how, sort_groups};
 use crate::exec::order::{Key, sort};
-use crate::functions::{Argument, Call, parse_calls, parse_groups, write_calls};
+use crate::functions::{Argument, Call, parse_calls, parse_groups, sparkline, write_calls};
 use crate::language::{Args, QueryError};
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -138,6 +138,13 @@ impl Command for Stats {
                     Some(flow) => Ok(sort(flow, &this.groups.iter().map(Key::ascending).collect::<Vec<_>>(), None)?),
                     None => this.aggregated(input, &planner),
                 }
+            })));
+        }
+        if sparkline::any(&self.calls) {
+            let (mut this, planner) = (self.clone(), planner.clone());
+            return Ok(Planned::Later(Box::pin(async move {
+                sparkline::settle(&mut this.calls, &planner).await?;
+                this.aggregated(input, &planner)
             })));
         }
         Ok(self.aggregated(input, planner)?.into())

@@ -187,6 +187,7 @@ impl Prepared {
                     _ => self.add(format!("f:{field}"), Maker::Field(at, argument_type.clone()), argument_type.clone()),
                 });
             }
+            Argument::Spark(line) => arguments.push(self.spark(&line.inner, planner)?),
             Argument::Eval(expression) if matches!(method, Method::Count) => {
                 let compiled = expression.compile_predicate(&self.input, &planner.eval)?;
                 argument_type = DataType::Int64;
@@ -217,8 +218,33 @@ impl Prepared {
             arguments.push(self.add("f:_time".to_owned(), Maker::Field(at, kind.clone()), kind));
         }
         let output = call.function.output(&call.name, &argument_type);
-        let aggregate = Arc::new(choose(call, list, strict, &output, planner));
+        let aggregate = Arc::new(choose(call, list, strict, &output, planner)?);
         Ok(Built { call: call.clone(), aggregate, arguments, output })
+    }
+
+    /// The argument column of the function of a sparkline.
+    fn spark(&mut self, inner: &Call, planner: &Planner) -> Result<usize, QueryError> {
+        let counts = matches!(inner.function.method, Method::Count);
+        let (name, maker, kind) = match &inner.argument {
+            Argument::Field(field) => {
+                let at = column_index(&self.input, field);
+                let kind = at.map_or(DataType::Utf8, |at| self.input.field(at).data_type().clone());
+                (format!("f:{field}"), Maker::Field(at, kind.clone()), kind)
+            }
+            Argument::Eval(expression) if counts => {
+                let compiled = expression.compile_predicate(&self.input, &planner.eval)?;
+                (format!("t:{}", inner.name), Maker::EvalTrue(compiled), DataType::Int64)
+            }
+            Argument::Eval(expression) => {
+                let compiled = expression.compile(&self.input, &planner.eval)?;
+                (format!("en:{}", inner.name), Maker::EvalNumbers(compiled, false), DataType::Float64)
+            }
+            Argument::Rows | Argument::Spark(_) => {
+                let one = crate::eval::Expr::parse("1")?.compile(&self.input, &planner.eval)?;
+                ("one".to_owned(), Maker::EvalNumbers(one, false), DataType::Float64)
+            }
+        };
+        Ok(self.add(name, maker, kind))
     }
 
     fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
@@ -315,14 +341,14 @@ pub fn group_key(groups: &[Values], row: usize) -> Option<String> {
 }
 
 /// DataFusion's aggregate where the argument is a plain column, else our own.
-fn choose(call: &Call, list: bool, strict: bool, output: &Field, planner: &Planner) -> AggregateUDF {
+fn choose(call: &Call, list: bool, strict: bool, output: &Field, planner: &Planner) -> Result<AggregateUDF, QueryError> {
     let own = |make: fn(f64) -> Box<dyn Accumulate>| {
         let function: &Function = call.function;
         let kind = output.data_type().clone();
         let aggregate = OwnAggregate::new(function.name, call.parameter, make, function.time, kind, planner.messages.clone());
         AggregateUDF::from(aggregate.strictly(strict))
     };
-    match call.function.method {
+    Ok(match call.function.method {
         Method::Count if list => own(count_values),
         Method::Count => datafusion::functions_aggregate::count::count_udaf().as_ref().clone(),
         Method::Native(_, make) | Method::NativeSquares(_, make) if list => own(make),
@@ -330,7 +356,13 @@ fn choose(call: &Call, list: bool, strict: bool, output: &Field, planner: &Plann
         Method::PerSpan(_) if list => own(crate::functions::sum_values),
         Method::PerSpan(_) => datafusion::functions_aggregate::sum::sum_udaf().as_ref().clone(),
         Method::Own(make) => own(make),
-    }
+        Method::Sparkline => {
+            let Argument::Spark(line) = &call.argument else { return Err(QueryError::new("sparkline needs a function")) };
+            let (name, output) = (format!("sparkline({line})"), output.data_type().clone());
+            let aggregate = OwnAggregate::new("sparkline", 0.0, count_values, true, output, planner.messages.clone());
+            AggregateUDF::from(aggregate.made_by(name, line.maker()?))
+        }
+    })
 }
 
 impl Built {

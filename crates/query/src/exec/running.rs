@@ -70,7 +70,8 @@ const SMALL: [&str; 18] = [
 impl Running {
     /// Prepares a call whose wildcards are expanded; `strict` says that one value that is no number spoils numbers.
     pub fn new(call: &Call, schema: &SchemaRef, strict: bool, planner: &Planner) -> Result<Self, QueryError> {
-        let make = call.function.accumulator().ok_or_else(|| QueryError::new(format!("{} needs the buckets of timechart", call.typed)))?;
+        let wrong = || QueryError::new(format!("{} does not work over rows so far", call.typed)).with_hint("use it in stats, chart or timechart");
+        let make = call.function.accumulator().ok_or_else(wrong)?;
         let counts = call.function.name == "count";
         let mut kind = DataType::Float64;
         let argument = match &call.argument {
@@ -80,6 +81,7 @@ impl Running {
                 kind = at.map_or(DataType::Utf8, |at| schema.field(at).data_type().clone());
                 Source::Field(at)
             }
+            Argument::Spark(_) => return Err(wrong()),
             Argument::Eval(expression) if counts => Source::Condition(expression.compile_predicate(schema, &planner.eval)?),
             Argument::Eval(expression) => {
                 let compiled = expression.compile(schema, &planner.eval)?;

@@ -47,12 +47,34 @@ pub trait Accumulate: Debug + Send + Sync + 'static {
     }
 }
 
+/// Makes accumulators that have seen nothing.
+#[derive(Clone)]
+pub struct Maker(Arc<dyn Fn() -> Box<dyn Accumulate> + Send + Sync>);
+
+impl Maker {
+    /// From a function.
+    pub fn new(make: impl Fn() -> Box<dyn Accumulate> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    /// A fresh one.
+    pub fn make(&self) -> Box<dyn Accumulate> {
+        (self.0)()
+    }
+}
+
+impl Debug for Maker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Maker")
+    }
+}
+
 /// An aggregate of our own.
 #[derive(Debug)]
 pub struct OwnAggregate {
     name: String,
     parameter: f64,
-    make: fn(f64) -> Box<dyn Accumulate>,
+    make: Maker,
     time: bool,
     strict: bool,
     output: DataType,
@@ -64,7 +86,14 @@ impl OwnAggregate {
     /// `make` with `parameter`, giving a column of type `output`; `time` says that the second argument is `_time`.
     pub fn new(name: &str, parameter: f64, make: fn(f64) -> Box<dyn Accumulate>, time: bool, output: DataType, messages: Messages) -> Self {
         let signature = Signature::variadic_any(Volatility::Immutable);
+        let make = Maker::new(move || make(parameter));
         Self { name: name.to_owned(), parameter, make, time, strict: false, output, messages, signature }
+    }
+
+    /// With accumulators made otherwise; `name` then tells it from all others.
+    #[must_use]
+    pub fn made_by(self, name: String, make: Maker) -> Self {
+        Self { name, make, ..self }
     }
 
     /// With no answer as soon as one value is no number, if so.
@@ -108,7 +137,7 @@ impl AggregateUDFImpl for OwnAggregate {
     }
 
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let mut inner = (self.make)(self.parameter);
+        let mut inner = self.make.make();
         if self.strict {
             inner = Box::new(Strict { inner, spoilt: false });
         }

@@ -1,6 +1,7 @@
 //! Tests of the query crate from outside: text files of queries with rows, and searches over a real store.
 #![allow(clippy::disallowed_methods)] // Test files are read and written directly.
 
+mod agree;
 mod cases;
 mod corpus;
 mod filters;
