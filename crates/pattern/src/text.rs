@@ -101,6 +101,9 @@ struct Finder {
     many: Box<memmem::Finder<'static>>,
 }
 
+/// Bytes that are put in lower case at once.
+const FOLDED_AT_ONCE: usize = 2_048;
+
 /// How often a byte stands in logs, roughly: the lower the rarer. Only relative order matters.
 fn commonness(byte: u8) -> u8 {
     match byte.to_ascii_lowercase() {
@@ -126,11 +129,32 @@ impl Finder {
     /// Calls `each` with the start and end of every place where the needle stands in a long text, which says where to
     /// look on.
     fn each(&self, bytes: &[u8], mut each: impl FnMut(usize, usize) -> usize) {
+        if self.folded && self.needle.len() <= FOLDED_AT_ONCE / 8 {
+            return self.each_folded(bytes, each);
+        }
         let lowered = if self.folded { Some(bytes.to_ascii_lowercase()) } else { None };
         let bytes = lowered.as_deref().unwrap_or(bytes);
         let mut from = 0;
         while let Some(start) = bytes.get(from..).and_then(|rest| self.many.find(rest)) {
             from = each(from + start, from + start + self.needle.len());
+        }
+    }
+
+    /// As `each` where case is ignored: a piece at a time is put in lower case, in memory that stays in the nearest cache.
+    fn each_folded(&self, bytes: &[u8], mut each: impl FnMut(usize, usize) -> usize) {
+        let len = self.needle.len();
+        let mut lowered = [0; FOLDED_AT_ONCE];
+        let mut from = 0;
+        while bytes.len().checked_sub(len).is_some_and(|last| from <= last) {
+            let piece = &bytes[from..bytes.len().min(from + FOLDED_AT_ONCE)];
+            let lowered = &mut lowered[..piece.len()];
+            lowered.iter_mut().zip(piece).for_each(|(low, byte)| *low = byte.to_ascii_lowercase());
+            let mut at = 0;
+            while let Some(start) = lowered.get(at..).and_then(|rest| self.many.find(rest)) {
+                at = each(from + at + start, from + at + start + len).saturating_sub(from);
+            }
+            // What begins in the piece and ends behind it is in the next one too.
+            from = from.saturating_add(at.max(piece.len() + 1 - len));
         }
     }
 
@@ -320,6 +344,25 @@ mod tests {
         assert!(!matches(&Term::literal("92.168"), "from 192.168.1.1"));
         assert!(matches(&Term::literal("a.a"), "xa.a.a"));
         assert!(!matches(&Term { case_sensitive: true, ..Term::literal("Error") }, "error"));
+    }
+
+    #[test]
+    fn every_place_in_a_long_text_is_found_once() {
+        let mut text = vec![b'.'; 3 * FOLDED_AT_ONCE];
+        let places = [0, 5, FOLDED_AT_ONCE - 4, FOLDED_AT_ONCE - 1, 2 * FOLDED_AT_ONCE - 2, 3 * FOLDED_AT_ONCE - 3];
+        places.iter().for_each(|at| text[*at..at + 3].copy_from_slice(b"aBc"));
+        let found = |step: usize| {
+            let mut found = Vec::new();
+            TermMatcher::new(&Term::literal("abC")).each_literal(&text, |start, end| {
+                assert_eq!(end, start + 3);
+                found.push(start);
+                start + step
+            });
+            found
+        };
+        assert_eq!(found(1), places);
+        // What it gives is where to look on.
+        assert_eq!(found(FOLDED_AT_ONCE), [0, 2 * FOLDED_AT_ONCE - 2]);
     }
 
     #[test]

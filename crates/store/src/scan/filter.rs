@@ -111,8 +111,10 @@ pub struct SegmentScan<'b> {
     resolver: &'b dyn FieldResolver,
     plans: &'b Plans,
     origins: OnceCell<Vec<i64>>,
-    /// The stream of origins, without the hosts that slots tell, and what finds these.
-    stream: OnceCell<(Vec<i64>, Lookup<'b>)>,
+    /// The stream of origins, without the hosts that slots tell.
+    stream: OnceCell<Vec<i64>>,
+    /// Finds origins by these hosts.
+    lookup: OnceCell<Lookup<'b>>,
     cursors: Vec<OnceCell<PatternCursor<'b>>>,
     reading: Reading<'b, 'b>,
 }
@@ -122,7 +124,16 @@ impl<'b> SegmentScan<'b> {
     pub fn new(blocks: &'b Blocks<'b>, resolver: &'b dyn FieldResolver, plans: &'b Plans) -> Self {
         let patterns = blocks.segment().footer().events.patterns.len();
         let cursors = std::iter::repeat_with(OnceCell::new).take(patterns).collect();
-        Self { blocks, resolver, plans, origins: OnceCell::new(), stream: OnceCell::new(), cursors, reading: Reading::new(blocks) }
+        Self {
+            blocks,
+            resolver,
+            plans,
+            origins: OnceCell::new(),
+            stream: OnceCell::new(),
+            lookup: OnceCell::new(),
+            cursors,
+            reading: Reading::new(blocks),
+        }
     }
 
     /// The segment.
@@ -149,35 +160,50 @@ impl<'b> SegmentScan<'b> {
         self.segment().footer().hosts.get(pattern).copied().flatten().map(|slot| slot as usize)
     }
 
-    fn stream(&self) -> Result<&(Vec<i64>, Lookup<'b>)> {
+    fn stream(&self) -> Result<&Vec<i64>> {
         if let Some(known) = self.stream.get() {
             return Ok(known);
         }
-        let read = (hosts::stream(self.blocks)?, Lookup::new(self.segment().origins()));
+        let read = hosts::stream(self.blocks)?;
         Ok(self.stream.get_or_init(|| read))
     }
 
-    /// The origin of one event; for few of many.
+    /// The origin of one event of very many, of which each is asked for on its own.
     pub fn origin(&self, hit: &Hit) -> Result<&'b Origin> {
-        let (pattern, at, row) = (hit.pattern as usize, hit.at as usize, hit.row as usize);
+        if self.origins.get().is_none() {
+            self.stream()?;
+        }
+        Ok(self.origins_of(&[*hit])?[0])
+    }
+
+    /// The origins of a few events of many.
+    pub fn origins_of(&self, hits: &[Hit]) -> Result<Vec<&'b Origin>> {
         let origins = self.segment().origins();
-        let number = match origins {
-            [_] => 0,
-            _ => match (self.origins.get(), self.host_slot(pattern)) {
-                (Some(numbers), _) => numbers[row],
-                (None, None) => self.stream()?.0[row],
-                (None, Some(slot)) => {
-                    let (numbers, lookup) = self.stream()?;
-                    let mut host = Vec::new();
-                    let found = {
-                        self.cursor(pattern).write_one(slot, at, hit.time, &mut host)?;
-                        lookup.find(numbers[row], &host)
-                    };
-                    found.ok_or_else(|| hosts::none(self.blocks))?
-                }
-            },
+        if let [one] = origins {
+            return Ok(vec![one; hits.len()]);
+        }
+        if let Some(numbers) = self.origins.get() {
+            return Ok(hits.iter().map(|hit| &origins[numbers[hit.row as usize] as usize]).collect());
+        }
+        let numbers = match self.stream.get() {
+            Some(numbers) => hits.iter().map(|hit| numbers[hit.row as usize]).collect(),
+            None => hosts::stream_at(self.blocks, &hits.iter().map(|hit| hit.row).collect::<Vec<_>>())?,
         };
-        Ok(&origins[number as usize])
+        let mut host = Vec::new();
+        let mut found = Vec::with_capacity(hits.len());
+        for (hit, number) in hits.iter().zip(numbers) {
+            let number = match self.host_slot(hit.pattern as usize) {
+                None => number,
+                Some(slot) => {
+                    host.clear();
+                    self.cursor(hit.pattern as usize).write_one(slot, hit.at as usize, hit.time, &mut host)?;
+                    let lookup = self.lookup.get_or_init(|| Lookup::new(origins));
+                    lookup.find(number, &host).ok_or_else(|| hosts::none(self.blocks))?
+                }
+            };
+            found.push(&origins[number as usize]);
+        }
+        Ok(found)
     }
 
     /// The columns of a pattern.
@@ -264,7 +290,7 @@ impl<'b> SegmentScan<'b> {
             return self.select_slot(slot, &|host| test.0(Some(&String::from_utf8_lossy(host))), pattern);
         }
         // Where a slot tells the host, the stream tells the rest.
-        let origins = if told.is_some() { &self.stream()?.0 } else { self.event_origins()? };
+        let origins = if told.is_some() { self.stream()? } else { self.event_origins()? };
         let rows = self.blocks.rows()?;
         let rows = &rows[pattern];
         Ok(Selection::of(rows.len(), |at| passes[origins[rows[at] as usize] as usize]))
@@ -327,12 +353,29 @@ impl<'b> SegmentScan<'b> {
     /// A field's value in a row of a pattern; `scratch` is overwritten.
     pub fn field(&self, pattern: usize, row: usize, plan: &FieldPlan, scratch: &mut Vec<u8>) -> Result<Option<String>> {
         let cursor = self.cursor(pattern);
+        self.put_together(plan, scratch, &|slot, out| cursor.write(slot, row, out), &|out| cursor.render(row, out))
+    }
+
+    /// As [`SegmentScan::field`] of one event of a few among many.
+    pub fn field_one(&self, hit: &Hit, plan: &FieldPlan, scratch: &mut Vec<u8>) -> Result<Option<String>> {
+        let (cursor, row) = (self.cursor(hit.pattern as usize), hit.at as usize);
+        let slot = |slot: usize, out: &mut Vec<u8>| cursor.write_one(slot, row, hit.time, out);
+        self.put_together(plan, scratch, &slot, &|out| cursor.render_one(row, hit.time, out))
+    }
+
+    fn put_together(
+        &self,
+        plan: &FieldPlan,
+        scratch: &mut Vec<u8>,
+        slot: &dyn Fn(usize, &mut Vec<u8>) -> Result<()>,
+        whole: &dyn Fn(&mut Vec<u8>) -> Result<()>,
+    ) -> Result<Option<String>> {
         scratch.clear();
         let mut put_together = |pieces: &[PlanPiece]| -> Result<()> {
             for piece in pieces {
                 match piece {
                     PlanPiece::Text(text) => scratch.extend_from_slice(text.as_bytes()),
-                    PlanPiece::Slot(slot) => cursor.write(*slot, row, scratch)?,
+                    PlanPiece::Slot(number) => slot(*number, scratch)?,
                 }
             }
             Ok(())
@@ -349,7 +392,7 @@ impl<'b> SegmentScan<'b> {
                 function(scratch)
             }
             FieldPlan::PerEvent(function) => {
-                cursor.render(row, scratch)?;
+                whole(scratch)?;
                 function(scratch)
             }
         })

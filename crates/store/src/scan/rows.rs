@@ -5,11 +5,14 @@ use super::{Column, OriginField};
 use crate::segment::Arrival;
 use crate::segment::meta::Place;
 use crate::segment::render::{Frame, RENDERED_BYTES, Renderer};
-use arrow::array::{ArrayRef, BinaryBuilder, RecordBatch, RecordBatchOptions, StringBuilder, TimestampNanosecondArray, UInt64Array};
+use arrow::array::{
+    ArrayRef, BinaryBuilder, RecordBatch, RecordBatchOptions, StringArray, StringBuilder, TimestampNanosecondArray, UInt64Array,
+};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, Result};
-use taffrail_event::Problems;
+use taffrail_event::{Origin, Problems};
 use taffrail_pattern::{FieldPlan, PlanPiece};
 
 /// Rows below which values are read one by one at first.
@@ -50,8 +53,10 @@ pub struct RowBuilder<'s, 'b> {
     columns: &'s [Column],
     schema: SchemaRef,
     /// For each column that is a field, its plan in each pattern met.
-    plans: Vec<Vec<Option<FieldPlan>>>,
+    plans: Vec<FxHashMap<u32, FieldPlan>>,
     streams: Streams,
+    /// Of the hits that are being built, where they are few.
+    origins: Option<Vec<&'b Origin>>,
     renderer: Option<Renderer<'b>>,
 }
 
@@ -65,13 +70,14 @@ struct Streams {
 impl<'s, 'b> RowBuilder<'s, 'b> {
     /// A builder of these columns.
     pub fn new(scan: &'s SegmentScan<'b>, columns: &'s [Column], schema: SchemaRef) -> Self {
-        let plans = vec![vec![None; scan.patterns()]; columns.len()];
-        Self { scan, columns, schema, plans, streams: Streams::default(), renderer: None }
+        let plans = vec![FxHashMap::default(); columns.len()];
+        Self { scan, columns, schema, plans, streams: Streams::default(), origins: None, renderer: None }
     }
 
     /// The columns of `hits`, in their order.
     pub fn build(&mut self, hits: &[Hit]) -> Result<RecordBatch> {
         let mut arrays = Vec::with_capacity(self.columns.len());
+        self.origins = None;
         for number in 0..self.columns.len() {
             arrays.push(self.column(number, hits)?);
         }
@@ -157,33 +163,35 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
         Ok(Arc::new(builder.finish()))
     }
 
-    fn origins(&self, hits: &[Hit], part: impl Fn(&taffrail_event::Origin) -> &Arc<str>) -> Result<ArrayRef> {
-        if hits.len() < FEW_ROWS {
-            let mut builder = StringBuilder::new();
-            for hit in hits {
-                builder.append_value(part(self.scan.origin(hit)?));
-            }
-            return Ok(Arc::new(builder.finish()));
+    fn origins(&mut self, hits: &[Hit], part: impl Fn(&Origin) -> &Arc<str>) -> Result<ArrayRef> {
+        if hits.len() >= FEW_ROWS {
+            let (numbers, origins) = (self.scan.event_origins()?, self.scan.segment().origins());
+            return Ok(texts(hits, |hit| Some(&**part(&origins[numbers[hit.row as usize] as usize]))));
         }
-        let (numbers, origins) = (self.scan.event_origins()?, self.scan.segment().origins());
-        Ok(texts(hits, |hit| Some(&**part(&origins[numbers[hit.row as usize] as usize]))))
+        if self.origins.is_none() {
+            self.origins = Some(self.scan.origins_of(hits)?);
+        }
+        let origins = self.origins.as_ref().expect("just found");
+        Ok(Arc::new(StringArray::from_iter_values(origins.iter().map(|origin| &**part(origin)))))
     }
 
     fn field(&mut self, number: usize, name: &str, hits: &[Hit]) -> Result<ArrayRef> {
         let mut builder = StringBuilder::new();
         let mut scratch = Vec::new();
+        let few = hits.len() < FEW_ROWS;
         for hit in hits {
             let pattern = hit.pattern as usize;
-            let plan = self.plans[number][pattern].get_or_insert_with(|| self.scan.plan(pattern, name));
+            let plan = self.plans[number].entry(hit.pattern).or_insert_with(|| self.scan.plan(pattern, name));
             match plan {
                 FieldPlan::Absent => builder.append_null(),
                 FieldPlan::Constant(value) => builder.append_value(value),
                 // The common case, without a string in between.
-                FieldPlan::Pieces(pieces) if matches!(pieces[..], [PlanPiece::Slot(_)]) => {
+                FieldPlan::Pieces(pieces) if matches!(pieces[..], [PlanPiece::Slot(_)]) && !few => {
                     let [PlanPiece::Slot(slot)] = pieces[..] else { unreachable!("just matched") };
                     let value = self.scan.cursor(pattern).value(slot, hit.at as usize, &mut scratch)?;
                     builder.append_value(String::from_utf8_lossy(value));
                 }
+                plan if few => builder.append_option(self.scan.field_one(hit, plan, &mut scratch)?),
                 plan => builder.append_option(self.scan.field(pattern, hit.at as usize, plan, &mut scratch)?),
             }
         }

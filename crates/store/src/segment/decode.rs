@@ -243,9 +243,9 @@ pub fn one(blocks: &Blocks<'_>, body: &Body, rows: usize, at: usize, time: Optio
     // The bytes of number `at` of strings.
     let string = |lengths: Place, bytes: Place, count: usize, at: usize, out: &mut Vec<u8>| -> Result<()> {
         let block = blocks.get(lengths)?;
-        let lengths = ints::decode_between(&mut Reader::new(block.range(lengths)?, blocks.name()), count, 0, at + 1, None)?;
-        let end = lengths.iter().fold(0usize, |sum, len| sum.saturating_add(usize::try_from(*len).unwrap_or(usize::MAX)));
-        let start = end.saturating_sub(lengths.last().map_or(0, |len| usize::try_from(*len).unwrap_or(usize::MAX)));
+        let (start, len) = ints::decode_sum(&mut Reader::new(block.range(lengths)?, blocks.name()), count, at)?;
+        let size = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
+        let (start, end) = (size(start), size(start).saturating_add(size(len)));
         let block = blocks.get(bytes)?;
         let bytes = block.range(bytes)?.get(start..end).ok_or_else(|| Error::corrupt(blocks.name(), "a value beyond the page"))?;
         out.extend_from_slice(bytes);

@@ -29,8 +29,16 @@ pub fn none(blocks: &Blocks<'_>) -> Error {
 /// The origin number of each event, in arrival order, as the stream has it: of patterns with a host's slot, the host is
 /// not the origin's.
 pub fn stream(blocks: &Blocks<'_>) -> Result<Vec<i64>> {
+    checked(blocks, blocks.stream(blocks.segment().footer().origin)?)
+}
+
+/// As [`stream`], of some rows.
+pub fn stream_at(blocks: &Blocks<'_>, rows: &[u32]) -> Result<Vec<i64>> {
+    checked(blocks, blocks.stream_at(blocks.segment().footer().origin, rows)?)
+}
+
+fn checked(blocks: &Blocks<'_>, numbers: Vec<i64>) -> Result<Vec<i64>> {
     let known = blocks.segment().origins().len();
-    let numbers = blocks.stream(blocks.segment().footer().origin)?;
     let fits = numbers.iter().all(|number| usize::try_from(*number).is_ok_and(|number| number < known));
     if fits { Ok(numbers) } else { Err(none(blocks)) }
 }

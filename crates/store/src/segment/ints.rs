@@ -102,9 +102,55 @@ pub fn decode(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>> {
     }
 }
 
-/// Reads the integers `from` to `to` of `count`. Where they are stored as differences, all before them are added up, or
-/// those between them and one that is `known` with its number.
-pub fn decode_between(reader: &mut Reader<'_>, count: usize, from: usize, to: usize, known: Option<(usize, i64)>) -> Result<Vec<i64>> {
+/// Integers between two marks.
+const MARK_EVERY: usize = 1 << 16;
+
+/// Where integers are stored as differences and are many: every so many-th of them, from which the ones after it can be
+/// added up.
+pub fn marks(reader: &mut Reader<'_>, count: usize) -> Result<Option<Vec<i64>>> {
+    if count <= MARK_EVERY || reader.byte()? != DIFFERENCES {
+        return Ok(None);
+    }
+    let mut value = reader.signed()?;
+    let steps = Planes::read(reader, count - 1)?;
+    let mut marks = Vec::with_capacity(count / MARK_EVERY + 1);
+    for from in (0..count).step_by(MARK_EVERY) {
+        marks.push(value);
+        value = value.wrapping_add(steps.sum(from, steps.count.min(from + MARK_EVERY)));
+    }
+    Ok(Some(marks))
+}
+
+/// Integers that are stored as differences, asked for one by one.
+struct Walk<'a, 'm> {
+    steps: Planes<'a>,
+    marks: Option<&'m [i64]>,
+    place: usize,
+    value: i64,
+}
+
+impl<'a, 'm> Walk<'a, 'm> {
+    fn read(reader: &mut Reader<'a>, count: usize, marks: Option<&'m [i64]>) -> Result<Self> {
+        let value = reader.signed()?;
+        Ok(Self { steps: Planes::read(reader, count.saturating_sub(1))?, marks, place: 0, value })
+    }
+
+    /// The integer at a place not before the last one.
+    fn at(&mut self, place: usize) -> i64 {
+        if let Some(mark) = self.marks.and_then(|marks| marks.get(place / MARK_EVERY))
+            && place / MARK_EVERY > self.place / MARK_EVERY
+        {
+            (self.place, self.value) = (place / MARK_EVERY * MARK_EVERY, *mark);
+        }
+        self.value = self.value.wrapping_add(self.steps.sum(self.place, place));
+        self.place = place;
+        self.value
+    }
+}
+
+/// Reads the integers `from` to `to` of `count`. Where they are stored as differences, those before them are added up,
+/// from the last of their [`marks`] on.
+pub fn decode_between(reader: &mut Reader<'_>, count: usize, from: usize, to: usize, marks: Option<&[i64]>) -> Result<Vec<i64>> {
     if from > to || to > count {
         return Err(reader.damaged("integers beyond the last"));
     }
@@ -112,23 +158,17 @@ pub fn decode_between(reader: &mut Reader<'_>, count: usize, from: usize, to: us
         CONSTANT => Ok(vec![reader.signed()?; to - from]),
         OFFSETS => Ok(Planes::read(reader, count)?.between(from, to)),
         DIFFERENCES => {
-            let first = reader.signed()?;
-            let steps = Planes::read(reader, count.saturating_sub(1))?;
-            let at = |place: usize| place.min(steps.count);
-            // From what is known, or from the beginning, whatever is nearer.
-            let mut value = match known.filter(|(place, _)| place.abs_diff(from) < from) {
-                Some((place, value)) if place > from => value.wrapping_sub(steps.sum(at(from), at(place))),
-                Some((place, value)) => value.wrapping_add(steps.sum(at(place), at(from))),
-                None => first.wrapping_add(steps.sum(0, at(from))),
-            };
+            let mut walk = Walk::read(reader, count, marks)?;
+            if from == to {
+                return Ok(Vec::new());
+            }
+            let mut value = walk.at(from);
             let mut values = Vec::with_capacity(to - from);
-            for step in steps.between(from.min(steps.count), to.min(steps.count)) {
+            for step in walk.steps.between(from, to - 1) {
                 values.push(value);
                 value = value.wrapping_add(step);
             }
-            if values.len() < to - from {
-                values.push(value);
-            }
+            values.push(value);
             Ok(values)
         }
         other => Err(reader.damaged(format_args!("integer mode {other}"))),
@@ -136,7 +176,7 @@ pub fn decode_between(reader: &mut Reader<'_>, count: usize, from: usize, to: us
 }
 
 /// Reads the integers at `places`, which ascend, of `count`; the others are not decoded.
-pub fn decode_at(reader: &mut Reader<'_>, count: usize, places: &[usize]) -> Result<Vec<i64>> {
+pub fn decode_at(reader: &mut Reader<'_>, count: usize, places: &[usize], marks: Option<&[i64]>) -> Result<Vec<i64>> {
     if places.last().is_some_and(|last| *last >= count) {
         return Err(reader.damaged("integers beyond the last"));
     }
@@ -147,17 +187,25 @@ pub fn decode_at(reader: &mut Reader<'_>, count: usize, places: &[usize]) -> Res
             Ok(places.iter().map(|at| planes.get(*at)).collect())
         }
         DIFFERENCES => {
-            let mut value = reader.signed()?;
-            let (steps, mut before) = (Planes::read(reader, count.saturating_sub(1))?, 0);
-            let one = |at: &usize| {
-                value = value.wrapping_add(steps.sum(before, *at));
-                before = *at;
-                value
-            };
-            Ok(places.iter().map(one).collect())
+            let mut walk = Walk::read(reader, count, marks)?;
+            Ok(places.iter().map(|at| walk.at(*at)).collect())
         }
         other => Err(reader.damaged(format_args!("integer mode {other}"))),
     }
+}
+
+/// Reads the integer at a place of `count`, and the sum of those before it, modulo 2^64; the others are not kept.
+pub fn decode_sum(reader: &mut Reader<'_>, count: usize, at: usize) -> Result<(i64, i64)> {
+    if at >= count {
+        return Err(reader.damaged("an integer beyond the last"));
+    }
+    if reader.peek() == Some(OFFSETS) {
+        reader.byte()?;
+        let planes = Planes::read(reader, count)?;
+        return Ok((planes.sum(0, at), planes.get(at)));
+    }
+    let values = decode_between(reader, count, 0, at + 1, None)?;
+    Ok((values[..at].iter().fold(0, |sum: i64, value| sum.wrapping_add(*value)), values[at]))
 }
 
 /// The bytes of small integers from zero on, as they are stored: the low bytes of all, then the high ones.
@@ -246,13 +294,24 @@ impl<'a> Planes<'a> {
     fn sum(&self, from: usize, to: usize) -> i64 {
         let mut offsets = 0u64;
         for plane in 0..self.width {
-            // Sums of 2^16 bytes fit 32 bits, which the compiler adds many at a time.
-            let chunks = self.bytes[plane * self.count..][from..to].chunks(1 << 16);
-            let sum: u64 = chunks.map(|chunk| u64::from(chunk.iter().map(|byte| u32::from(*byte)).sum::<u32>())).sum();
+            let sum = sum_of_bytes(&self.bytes[plane * self.count..][from..to]);
             offsets = offsets.wrapping_add(sum << (8 * plane));
         }
         self.base.wrapping_mul((to - from) as i64).wrapping_add(offsets.wrapping_mul(self.unit) as i64)
     }
+}
+
+fn sum_of_bytes(bytes: &[u8]) -> u64 {
+    const LANES: usize = 32;
+    // Sums of 2^8 bytes fit 16 bits, which the compiler adds many at a time.
+    let chunks = bytes.chunks(LANES << 8).map(|chunk| {
+        let mut sums = [0u16; LANES];
+        let parts = chunk.chunks_exact(LANES);
+        let rest: u64 = parts.remainder().iter().map(|byte| u64::from(*byte)).sum();
+        parts.for_each(|part| sums.iter_mut().zip(part).for_each(|(sum, byte)| *sum += u16::from(*byte)));
+        rest + sums.iter().map(|sum| u64::from(*sum)).sum::<u64>()
+    });
+    chunks.sum()
 }
 
 fn read_planes(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>> {
@@ -271,18 +330,40 @@ mod tests {
         assert_eq!(decode(&mut reader, values.len()).unwrap(), values);
         assert!(reader.is_empty());
         assert_eq!(coded(&mut Reader::new(&bytes, "test"), values.len()).unwrap().each(), values);
+        let marks = marks(&mut Reader::new(&bytes, "test"), values.len()).unwrap();
         let places: Vec<usize> = (0..values.len()).filter(|at| at % 3 != 1).flat_map(|at| [at, at]).collect();
         let picked: Vec<i64> = places.iter().map(|at| values[*at]).collect();
-        assert_eq!(decode_at(&mut Reader::new(&bytes, "test"), values.len(), &places).unwrap(), picked);
-        for from in 0..=values.len() {
-            let to = values.len() - from / 2;
-            if from <= to {
-                assert_eq!(decode_between(&mut Reader::new(&bytes, "test"), values.len(), from, to, None).unwrap(), values[from..to]);
-                for known in [from / 2, from, from + 1, from + 3] {
-                    let known = values.get(known).map(|value| (known, *value));
-                    assert_eq!(decode_between(&mut Reader::new(&bytes, "test"), values.len(), from, to, known).unwrap(), values[from..to]);
+        for marks in [None, marks.as_deref()] {
+            let reader = || Reader::new(&bytes, "test");
+            assert_eq!(decode_at(&mut reader(), values.len(), &places, marks).unwrap(), picked);
+            for from in (0..=values.len()).step_by(1 + values.len() / 40) {
+                let to = values.len() - from / 2;
+                if from <= to {
+                    assert_eq!(decode_between(&mut reader(), values.len(), from, to, marks).unwrap(), values[from..to]);
+                }
+                assert!(decode_between(&mut reader(), values.len(), from, from, marks).unwrap().is_empty());
+                if from < values.len() {
+                    let before = values[..from].iter().fold(0, |sum: i64, value| sum.wrapping_add(*value));
+                    assert_eq!(decode_sum(&mut reader(), values.len(), from).unwrap(), (before, values[from]));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn many_differences_have_marks() {
+        let values: Vec<i64> = (0..MARK_EVERY as i64 * 2 + 5).map(|at| at * 700 + at % 3 * 40).collect();
+        round_trip(&values);
+        let mut bytes = Vec::new();
+        encode(&values, &mut bytes);
+        let marks = marks(&mut Reader::new(&bytes, "test"), values.len()).unwrap().unwrap();
+        assert_eq!(marks, [values[0], values[MARK_EVERY], values[2 * MARK_EVERY]]);
+    }
+
+    #[test]
+    fn all_bytes_are_added_up() {
+        for len in [0, 1, 31, 32, 33, 8_191, 8_192, 8_193, 20_000] {
+            assert_eq!(sum_of_bytes(&vec![255; len]), 255 * len as u64);
         }
     }
 

@@ -8,7 +8,7 @@ use taffrail_base::Result;
 use taffrail_pattern::{Pattern, PatternId};
 
 /// Where bytes are: a block, and a range of its uncompressed bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     pub block: u32,
     pub offset: u32,
@@ -284,6 +284,7 @@ impl Footer {
         if !hosts.is_empty() && (hosts.len() != events.patterns.len() || !hosts.iter().zip(&events.patterns).all(has_slot)) {
             return Err(reader.damaged("slots of hosts that do not fit the patterns"));
         }
+        let hosts = if hosts.iter().any(Option::is_some) { hosts } else { Vec::new() };
         if let Some(wrong) = events.patterns.iter().find(|p| p.class as usize >= classes.len()) {
             return Err(reader.damaged(format_args!("pattern {} has no sourcetype", wrong.id)));
         }

@@ -28,6 +28,7 @@ pub use render::Frame;
 
 use decode::Values;
 use meta::{Footer, PageMeta, Place};
+use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -97,6 +98,8 @@ pub struct Segment {
     filters: OnceLock<Arc<Block>>,
     /// The ranges of event times, once they have been asked for.
     zones: OnceLock<Zones>,
+    /// Of streams, from where their integers can be added up.
+    marks: Mutex<FxHashMap<Place, Option<Arc<Vec<i64>>>>>,
     /// Where unpacked blocks are kept.
     cache: Option<Arc<BlockCache>>,
 }
@@ -187,7 +190,17 @@ impl Segment {
             return Err(Error::corrupt(&name, "the catalog has gaps in its arrival numbers, the file has none"));
         }
         let origins = origins(&footer, &meta);
-        Ok(Arc::new(Self { meta, name, source, footer, origins, filters: OnceLock::new(), zones: OnceLock::new(), cache }))
+        Ok(Arc::new(Self {
+            meta,
+            name,
+            source,
+            footer,
+            origins,
+            filters: OnceLock::new(),
+            zones: OnceLock::new(),
+            marks: Mutex::default(),
+            cache,
+        }))
     }
 
     /// What the catalog knows of it.
@@ -290,6 +303,7 @@ impl Segment {
             origins,
             filters: OnceLock::new(),
             zones: OnceLock::new(),
+            marks: Mutex::default(),
             cache: None,
         }))
     }
@@ -375,8 +389,6 @@ pub struct Blocks<'s> {
     loaded: RefCell<FxHashMap<u32, Arc<Block>>>,
     bytes_read: std::cell::Cell<u64>,
     event_times: std::cell::OnceCell<Arc<Vec<i64>>>,
-    /// The row whose time was read last, and that time.
-    last_time: std::cell::Cell<Option<(usize, i64)>>,
     rows: std::cell::OnceCell<Arc<Vec<Vec<u32>>>>,
     /// Decoded pages by their place in the footer: patterns may share a column.
     pages: RefCell<FxHashMap<*const PageMeta, Rc<Values>>>,
@@ -391,7 +403,6 @@ impl<'s> Blocks<'s> {
             loaded: RefCell::default(),
             bytes_read: 0.into(),
             event_times: Default::default(),
-            last_time: Default::default(),
             rows: Default::default(),
             pages: RefCell::default(),
             dictionaries: RefCell::default(),
@@ -469,9 +480,8 @@ impl<'s> Blocks<'s> {
         let footer = &self.segment.footer;
         let block = self.get(footer.time)?;
         let mut reader = Reader::new(block.range(footer.time)?, self.name());
-        let times = ints::decode_between(&mut reader, footer.events.rows as usize, from, to, self.last_time.get())?;
-        self.last_time.set(times.last().map(|time| (to - 1, *time)));
-        Ok(times)
+        let marks = self.marks(footer.time)?;
+        ints::decode_between(&mut reader, footer.events.rows as usize, from, to, marks.as_ref().map(|marks| &marks[..]))
     }
 
     /// A decoded page of the segment's footer that refers to no times; decoded once while this lives.
@@ -536,6 +546,18 @@ impl<'s> Blocks<'s> {
         Ok(self.rows.get_or_init(|| rows).clone())
     }
 
+    /// From where the integers of a stream can be added up; they stay with the segment.
+    fn marks(&self, place: Place) -> Result<Option<Arc<Vec<i64>>>> {
+        if let Some(known) = self.segment.marks.lock().get(&place) {
+            return Ok(known.clone());
+        }
+        let block = self.get(place)?;
+        let mut reader = Reader::new(block.range(place)?, self.name());
+        let marks = ints::marks(&mut reader, self.segment.footer.events.rows as usize)?.map(Arc::new);
+        self.segment.marks.lock().insert(place, marks.clone());
+        Ok(marks)
+    }
+
     /// The integers of a stream at some rows, in the order of these; the others are not decoded.
     pub fn stream_at(&self, place: Place, rows: &[u32]) -> Result<Vec<i64>> {
         let mut order: Vec<usize> = (0..rows.len()).collect();
@@ -543,8 +565,10 @@ impl<'s> Blocks<'s> {
         let sorted: Vec<usize> = order.iter().map(|at| rows[*at] as usize).collect();
         let block = self.get(place)?;
         let mut reader = Reader::new(block.range(place)?, self.name());
-        let found = ints::decode_at(&mut reader, self.segment.footer().events.rows as usize, &sorted)?;
-        let mut values = vec![0; rows.len()];
+        let marks = self.marks(place)?;
+        let rows = self.segment.footer().events.rows as usize;
+        let found = ints::decode_at(&mut reader, rows, &sorted, marks.as_ref().map(|marks| &marks[..]))?;
+        let mut values = vec![0; found.len()];
         order.into_iter().zip(found).for_each(|(at, value)| values[at] = value);
         Ok(values)
     }
