@@ -188,7 +188,8 @@ impl Binning {
     fn is_time(&self, input: &Flow, at: usize) -> bool {
         let schema = input.schema();
         let field = schema.field(at);
-        matches!(field.data_type(), DataType::Timestamp(..)) || (field.name() == "_time" && matches!(self.span, None | Some(BinSpan::Time(_))))
+        matches!(field.data_type(), DataType::Timestamp(..))
+            || (field.name() == "_time" && matches!(self.span, None | Some(BinSpan::Time(_))))
     }
 
     /// The ranges that the span says; `None` without one.
@@ -282,8 +283,7 @@ impl Bins {
 fn times(input: Flow, at: usize, floor: &Floor, target: &str) -> Flow {
     let schema = with_field(&input.schema(), Field::new(target, time_type(), true));
     let (made, name, floor) = (schema.clone(), target.to_owned(), floor.clone());
-    let make: Make =
-        Arc::new(move |_| Ok(Box::new(Times { at, floor: floor.clone(), schema: made.clone(), name: name.clone() })));
+    let make: Make = Arc::new(move |_| Ok(Box::new(Times { at, floor: floor.clone(), schema: made.clone(), name: name.clone() })));
     input.map("bin", schema, make)
 }
 

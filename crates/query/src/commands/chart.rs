@@ -126,7 +126,10 @@ impl Chart {
         }
         let binning = match last {
             Last::Nothing => {
-                let error = QueryError::at(option.span, format!("{} says how a field is put into ranges, so it stands after the field", option.name));
+                let error = QueryError::at(
+                    option.span,
+                    format!("{} says how a field is put into ranges, so it stands after the field", option.name),
+                );
                 return Err(error.with_hint(format!("write chart count BY bytes {}={}", option.name, option.value.text)));
             }
             Last::Row => &mut self.row.as_mut().expect("its options come after it").binning,
@@ -299,7 +302,8 @@ fn labels(keys: &ArrayRef, ranges: Ranges, continuous: bool) -> Result<ArrayRef,
     if let (Ranges::Width(width), (Some(first), Some(last)), true) = (ranges, bounds, continuous) {
         let count = ((last - first) / width).round();
         if count >= TIME_BUCKETS_MAX as f64 {
-            let error = QueryError::new(format!("a span of {} makes more than {TIME_BUCKETS_MAX} ranges of these values", number_text(width)));
+            let error =
+                QueryError::new(format!("a span of {} makes more than {TIME_BUCKETS_MAX} ranges of these values", number_text(width)));
             return Err(error.with_hint("use a longer span, or cont=false to leave out ranges without values"));
         }
         // From the middle of each range, so that rounding cannot reach its neighbour.

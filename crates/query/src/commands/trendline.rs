@@ -136,6 +136,8 @@ impl Command for Trendline {
                 name: trend.target(),
                 schema: schema.clone(),
                 last: VecDeque::new(),
+                sums: (0.0, 0.0),
+                since: 0,
                 before: None,
             });
             Ok(Box::new(Averages(averages.collect())))
@@ -153,6 +155,10 @@ struct Average {
     name: String,
     schema: SchemaRef,
     last: VecDeque<f64>,
+    /// The sums of the last numbers, plain and weighted.
+    sums: (f64, f64),
+    /// Rows since the sums were added up, not carried on.
+    since: usize,
     before: Option<f64>,
 }
 
@@ -165,22 +171,38 @@ impl Average {
             self.before = Some(share * number + (1.0 - share) * before);
             return self.before;
         }
-        self.last.push_back(number);
-        if self.last.len() > self.period {
-            self.last.pop_front();
-        }
+        self.slide(number);
         if self.last.len() < self.period {
             return None;
         }
-        let weight = |at: usize| if self.kind == Kind::Weighted { at as f64 + 1.0 } else { 1.0 };
-        let sum: f64 = self.last.iter().enumerate().map(|(at, number)| weight(at) * number).sum();
-        let weights: f64 = (0..self.period).map(weight).sum();
         if self.kind == Kind::Exponential {
             // It starts from the mean of the first rows.
-            self.before = Some(sum / weights);
+            self.before = Some(self.sums.0 / period);
             self.last.clear();
+            return self.before;
         }
-        Some(sum / weights)
+        Some(if self.kind == Kind::Weighted { self.sums.1 / (period * (period + 1.0) / 2.0) } else { self.sums.0 / period })
+    }
+
+    /// Takes a number, and lets go of the oldest where there are more than the period.
+    fn slide(&mut self, number: f64) {
+        self.last.push_back(number);
+        self.since += 1;
+        if self.last.len() > self.period {
+            let gone = self.last.pop_front().unwrap_or(0.0);
+            // Every weight falls by one, so that the oldest has none.
+            self.sums.1 += self.period as f64 * number - self.sums.0;
+            self.sums.0 += number - gone;
+        } else {
+            self.sums.0 += number;
+            self.sums.1 += self.last.len() as f64 * number;
+        }
+        if self.since >= self.period {
+            // What is carried on drifts by the last bits of a float.
+            self.since = 0;
+            self.sums.0 = self.last.iter().sum();
+            self.sums.1 = self.last.iter().enumerate().map(|(at, number)| (at as f64 + 1.0) * number).sum();
+        }
     }
 }
 

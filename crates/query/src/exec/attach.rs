@@ -23,6 +23,7 @@ use datafusion::physical_plan::joins::SortMergeJoinExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use futures::TryStreamExt;
 use rustc_hash::FxHashMap;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 /// Adds the columns of `table` after its first `groups.len()` (which are the groups) to the rows of their group; rows
@@ -100,10 +101,19 @@ fn row_name() -> String {
     format!("{HIDDEN}row")
 }
 
-/// Numbers the rows and adds the keys of their groups.
+/// A key as it is sorted: long ones as a checksum that no two share, so that rows do not carry their group twice.
+fn short(key: String) -> String {
+    if key.len() <= 64 {
+        return key;
+    }
+    Sha256::digest(key.as_bytes()).iter().fold("h".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// Numbers the rows and adds the keys of their groups; drops the first columns.
 struct Keyed {
     groups: Vec<String>,
     schema: SchemaRef,
+    dropped: usize,
     row: u64,
 }
 
@@ -111,24 +121,24 @@ impl Transform for Keyed {
     fn push(&mut self, batch: RecordBatch) -> Result<Step> {
         let values = grouping(&batch, &self.groups)?;
         let next = self.row + batch.num_rows() as u64;
-        let mut columns = batch.columns().to_vec();
+        let mut columns = batch.columns()[self.dropped..].to_vec();
         columns.push(Arc::new(UInt64Array::from_iter_values(self.row..next)));
-        columns.push(Arc::new((0..batch.num_rows()).map(|row| group_key(&values, row)).collect::<StringArray>()));
+        columns.push(Arc::new((0..batch.num_rows()).map(|row| group_key(&values, row).map(short)).collect::<StringArray>()));
         self.row = next;
         Ok(Step::Rows(RecordBatch::try_new(self.schema.clone(), columns)?))
     }
 }
 
-/// Numbered, keyed and sorted by key.
-fn keyed(flow: Flow, groups: &[String], row: String, key: String) -> Result<Flow> {
+/// Numbered, keyed and sorted by key, without the first columns.
+fn keyed(flow: Flow, groups: &[String], dropped: usize, row: String, key: String) -> Result<Flow> {
     let flow = flow.single();
-    let mut fields: Vec<Arc<Field>> = flow.schema().fields().iter().cloned().collect();
+    let mut fields: Vec<Arc<Field>> = flow.schema().fields().iter().skip(dropped).cloned().collect();
     fields.push(Arc::new(Field::new(row, DataType::UInt64, false)));
     fields.push(Arc::new(Field::new(&key, DataType::Utf8, true)));
     let at = fields.len() - 1;
     let schema: SchemaRef = Arc::new(Schema::new(fields));
     let (made, groups) = (schema.clone(), groups.to_vec());
-    let make: Make = Arc::new(move |_| Ok(Box::new(Keyed { groups: groups.clone(), schema: made.clone(), row: 0 })));
+    let make: Make = Arc::new(move |_| Ok(Box::new(Keyed { groups: groups.clone(), schema: made.clone(), dropped, row: 0 })));
     let flow = flow.map("keys", schema, make);
     let ordering = LexOrdering::new([PhysicalSortExpr::new(Arc::new(Column::new(&key, at)), SORTED)]).expect("there is a key");
     Ok(Flow { plan: Arc::new(SortExec::new(ordering, flow.plan)), ..flow })
@@ -140,10 +150,10 @@ fn merge(rows: Flow, groups: &[String], table: Flow, shape: SchemaRef) -> Result
     let is_table = rows.table;
     let (row, left_key, right_key) = (row_name(), format!("{HIDDEN}key"), format!("{HIDDEN}group key"));
     let width = rows.schema().fields().len();
-    let left = keyed(rows, groups, row.clone(), left_key.clone())?;
+    let left = keyed(rows, groups, 0, row.clone(), left_key.clone())?;
     let names: Vec<String> = table.schema().fields()[..groups.len()].iter().map(|field| field.name().clone()).collect();
-    let (added, right_width) = (table.schema(), table.schema().fields().len());
-    let right = keyed(table, &names, format!("{HIDDEN}group row"), right_key.clone())?;
+    let (added, right_width) = (table.schema(), table.schema().fields().len() - groups.len());
+    let right = keyed(table, &names, groups.len(), format!("{HIDDEN}group row"), right_key.clone())?;
     let on: Vec<(Arc<dyn PhysicalExpr>, Arc<dyn PhysicalExpr>)> =
         vec![(Arc::new(Column::new(&left_key, width + 1)), Arc::new(Column::new(&right_key, right_width + 1)))];
     let join = SortMergeJoinExec::try_new(left.plan, right.plan, on, None, JoinType::Left, vec![SORTED], NullEquality::NullEqualsNothing)?;
@@ -154,7 +164,7 @@ fn merge(rows: Flow, groups: &[String], table: Flow, shape: SchemaRef) -> Result
         .enumerate()
         .map(|(at, field)| {
             let of_table = added.fields().iter().skip(groups.len()).position(|added| added.name() == field.name());
-            of_table.map_or(at, |place| width + 2 + groups.len() + place)
+            of_table.map_or(at, |place| width + 2 + place)
         })
         .chain([width])
         .collect();

@@ -70,7 +70,8 @@ const SMALL: [&str; 18] = [
 impl Running {
     /// Prepares a call whose wildcards are expanded; `strict` says that one value that is no number spoils numbers.
     pub fn new(call: &Call, schema: &SchemaRef, strict: bool, planner: &Planner) -> Result<Self, QueryError> {
-        let wrong = || QueryError::new(format!("{} does not work over rows so far", call.typed)).with_hint("use it in stats, chart or timechart");
+        let wrong =
+            || QueryError::new(format!("{} does not work over rows so far", call.typed)).with_hint("use it in stats, chart or timechart");
         let make = call.function.accumulator().ok_or_else(wrong)?;
         let counts = call.function.name == "count";
         let mut kind = DataType::Float64;

@@ -144,8 +144,8 @@ impl Call {
 }
 
 impl Call {
-    /// The call without its name.
-    fn text(&self) -> String {
+    /// The call without a name.
+    pub fn text(&self) -> String {
         match &self.argument {
             Argument::Rows => self.typed.clone(),
             Argument::Field(field) => format!("{}({})", self.typed, quote_field(field)),

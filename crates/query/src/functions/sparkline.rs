@@ -34,7 +34,7 @@ impl PartialEq for Sparkline {
 /// Prints the argument without its parentheses.
 impl fmt::Display for Sparkline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.inner)?;
+        f.write_str(&self.inner.text())?;
         self.span.map_or(Ok(()), |span| write!(f, ", {}", span_text(span)))
     }
 }
@@ -138,6 +138,9 @@ impl Accumulate for Line {
     }
 
     fn answer(&mut self) -> Answer {
+        if self.starts.is_empty() {
+            return Answer::Missing;
+        }
         let mut list = vec![MARK.to_owned()];
         for start in self.starts.iter() {
             list.push(match self.spans.get_mut(start).map(|span| span.answer()) {

@@ -15,8 +15,8 @@ use taffrail_query::source::GivenSource;
 
 /// Variables that mean the same to both.
 const VARIABLES: [&str; 27] = [
-    "%Y", "%y", "%m", "%d", "%e", "%j", "%H", "%I", "%k", "%l", "%M", "%S", "%p", "%A", "%a", "%w", "%B", "%b", "%h", "%U", "%W", "%V", "%G",
-    "%u", "%s", "%F", "%T",
+    "%Y", "%y", "%m", "%d", "%e", "%j", "%H", "%I", "%k", "%l", "%M", "%S", "%p", "%A", "%a", "%w", "%B", "%b", "%h", "%U", "%W", "%V",
+    "%G", "%u", "%s", "%F", "%T",
 ];
 
 /// Formats that a time can be read back from.

@@ -161,9 +161,8 @@ impl Shown<'_> {
         let first = (0..count).find(has).unwrap_or(0);
         let last = (0..count).rev().find(has).unwrap_or(0);
         let (from, to) = self.bounds;
-        let whole = |at: usize| {
-            from.is_none_or(|from| self.edges[at] >= from.nanos()) && to.is_none_or(|to| self.edges[at + 1] <= to.nanos())
-        };
+        let whole =
+            |at: usize| from.is_none_or(|from| self.edges[at] >= from.nanos()) && to.is_none_or(|to| self.edges[at + 1] <= to.nanos());
         let shown = |at: &usize| {
             (chart.fixed_range || (first..=last).contains(at)) && (chart.continuous || has(at)) && (chart.partial || whole(*at))
         };
@@ -173,8 +172,11 @@ impl Shown<'_> {
         let mut columns = vec![take(&times, &kept, None)?];
         for (field, column) in cells {
             // A series may be called as the time column is; it then keeps its name with a mark.
-            let name =
-                if matches!(field.name().as_str(), "_time" | "_span") { format!("{} (series)", field.name()) } else { field.name().clone() };
+            let name = if matches!(field.name().as_str(), "_time" | "_span") {
+                format!("{} (series)", field.name())
+            } else {
+                field.name().clone()
+            };
             fields.push(field.with_name(name));
             columns.push(take(&column, &kept, None)?);
         }
