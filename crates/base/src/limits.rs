@@ -215,6 +215,10 @@ pub const TIME_BUCKETS_MAX: usize = 100_000;
 /// Different series of a timechart with `limit=0`: each is a column.
 pub const CHART_SERIES_MAX: usize = 2_000;
 
+/// Rows of a window of `streamstats` or `trendline`, and rows that `autoregress` and `delta` look back; what Splunk
+/// allows too. Some functions look at every row of the window for each row.
+pub const WINDOW_ROWS_MAX: usize = 10_000;
+
 /// Distinct values that the field summary counts for each field; beyond it, values are no longer told apart.
 pub const SUMMARY_VALUES_MAX: usize = 10_000;
 
@@ -306,3 +310,8 @@ pub const PREDICT_PERIOD_MAX: usize = 400;
 
 /// Rows that `predict` adds at most: the farther, the less they say.
 pub const PREDICT_FUTURE_MAX: usize = 10_000;
+/// Fields that `autoregress` makes: each is a column of its own.
+pub const LOOK_BACK_COLUMNS_MAX: usize = 1_000;
+
+/// Values of a field that `fieldsummary` lists: they are one text in one row.
+pub const FIELDSUMMARY_VALUES_MAX: usize = 100_000;

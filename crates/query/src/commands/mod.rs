@@ -3,22 +3,29 @@
 //! A command parses its own arguments, prints them back, and answers the questions of the planner. The default
 //! answers are the safe ones: all fields, in order, on one thread.
 
+pub(crate) mod accum;
 pub(crate) mod addcoltotals;
 pub(crate) mod addinfo;
 pub(crate) mod addtotals;
 pub(crate) mod append;
 pub(crate) mod appendcols;
 pub(crate) mod appendpipe;
+pub(crate) mod autoregress;
 pub(crate) mod bin;
+pub(crate) mod chart;
 pub(crate) mod cluster;
 pub(crate) mod columns_set;
+pub(crate) mod concurrency;
 pub(crate) mod convert;
 pub(crate) mod dedup;
+pub(crate) mod delta;
 pub(crate) mod diff;
 pub(crate) mod eval;
+pub(crate) mod eventstats;
 pub(crate) mod extract;
 pub(crate) mod fdiff;
 pub(crate) mod fields;
+pub(crate) mod fieldsummary;
 pub(crate) mod filldown;
 pub(crate) mod fillnull;
 pub(crate) mod foreach;
@@ -57,11 +64,13 @@ pub(crate) mod reverse;
 pub(crate) mod rex;
 pub(crate) mod savedsearch;
 pub(crate) mod search;
+pub(crate) mod series;
 pub(crate) mod set;
 pub(crate) mod sort;
 pub(crate) mod spath;
 pub(crate) mod stats;
 pub(crate) mod strcat;
+pub(crate) mod streamstats;
 pub(crate) mod table;
 pub(crate) mod tail;
 pub(crate) mod timechart;
@@ -70,6 +79,7 @@ pub(crate) mod top;
 pub(crate) mod totals;
 pub(crate) mod transaction;
 pub(crate) mod transpose;
+pub(crate) mod trendline;
 pub(crate) mod union;
 pub(crate) mod uniq;
 pub(crate) mod untable;
@@ -118,21 +128,28 @@ pub struct CommandInfo {
 
 /// All commands.
 pub static COMMANDS: &[CommandInfo] = &[
+    accum::INFO,
     addcoltotals::INFO,
     addinfo::INFO,
     addtotals::INFO,
     append::INFO,
     appendcols::INFO,
     appendpipe::INFO,
+    autoregress::INFO,
     bin::INFO,
+    chart::INFO,
     cluster::INFO,
+    concurrency::INFO,
     convert::INFO,
     dedup::INFO,
+    delta::INFO,
     diff::INFO,
     eval::INFO,
+    eventstats::INFO,
     extract::INFO,
     fdiff::INFO,
     fields::INFO,
+    fieldsummary::INFO,
     filldown::INFO,
     fillnull::INFO,
     foreach::INFO,
@@ -172,6 +189,7 @@ pub static COMMANDS: &[CommandInfo] = &[
     spath::INFO,
     stats::INFO,
     strcat::INFO,
+    streamstats::INFO,
     table::INFO,
     tail::INFO,
     timechart::INFO,
@@ -179,6 +197,7 @@ pub static COMMANDS: &[CommandInfo] = &[
     top::INFO,
     transaction::INFO,
     transpose::INFO,
+    trendline::INFO,
     union::INFO,
     uniq::INFO,
     untable::INFO,
