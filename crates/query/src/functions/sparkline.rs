@@ -120,11 +120,8 @@ impl Accumulate for Line {
     }
 
     fn state(&self) -> Vec<String> {
-        let span = |(start, inner): (&i64, &Box<dyn Accumulate>)| {
-            let state = inner.state();
-            [start.to_string(), state.len().to_string()].into_iter().chain(state).collect::<Vec<_>>()
-        };
-        self.spans.iter().flat_map(span).collect()
+        let spans = self.spans.iter().map(|(start, inner)| (start, inner.state()));
+        spans.flat_map(|(start, state)| [start.to_string(), state.len().to_string()].into_iter().chain(state)).collect()
     }
 
     fn merge(&mut self, state: &[&str]) {

@@ -87,7 +87,8 @@ async fn a_join_larger_than_the_memory_is_sorted_on_the_disk() {
         memory_bytes: 64 << 20,
         knowledge: Knowledge::none(),
     });
-    let query = "side=a | fields key, _raw | join key [ search side=b | table key, text ] | stats count, dc(key) AS keys, dc(text) AS texts";
+    let query =
+        "side=a | fields key, _raw | join key [ search side=b | table key, text ] | stats count, dc(key) AS keys, dc(text) AS texts";
     let request = SearchRequest { query: query.into(), ..SearchRequest::default() };
     let messages: Vec<SearchMessage> = futures::StreamExt::collect(small.search(request).await.expect("a search")).await;
     let rows: Vec<String> = messages
@@ -115,7 +116,40 @@ proptest::proptest! {
 }
 
 const PARTS: [&str; 36] = [
-    "[", "]", "[", "]", "|", "|", "search", "a", "b=c", "\"x ] | y\"", "append", "join", "type=left", "map", "search=\"x $a$\"", "foreach",
-    "a*", "eval x=<<FIELD>>", "union", "set union", "multisearch", "makeresults", "head", "stats count", "format", "return 2 $a", "where a=",
-    "NOT", "OR", "(", ")", "lookup t a", "appendpipe", "earliest=-1h", "`m`", "ä",
+    "[",
+    "]",
+    "[",
+    "]",
+    "|",
+    "|",
+    "search",
+    "a",
+    "b=c",
+    "\"x ] | y\"",
+    "append",
+    "join",
+    "type=left",
+    "map",
+    "search=\"x $a$\"",
+    "foreach",
+    "a*",
+    "eval x=<<FIELD>>",
+    "union",
+    "set union",
+    "multisearch",
+    "makeresults",
+    "head",
+    "stats count",
+    "format",
+    "return 2 $a",
+    "where a=",
+    "NOT",
+    "OR",
+    "(",
+    ")",
+    "lookup t a",
+    "appendpipe",
+    "earliest=-1h",
+    "`m`",
+    "ä",
 ];

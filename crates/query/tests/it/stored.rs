@@ -310,6 +310,7 @@ async fn figures_of_groups_beyond_memory_are_attached_all_the_same() {
         formats: Arc::new(Formats::new()),
         clock: Arc::new(ManualClock::at(super::cases::NOW.nanos())),
         memory_bytes: 48 << 20,
+        knowledge: Knowledge::none(),
     });
     for (query, expected) in [
         (

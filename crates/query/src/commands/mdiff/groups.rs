@@ -224,7 +224,11 @@ impl Gather {
             (Severity::Warn, left.without_host, format!("rows have no {by} and are left out; BY names another field")),
             (Severity::Warn, left.without_attribute, format!("rows have no {attribute} and are left out; attribute= names another field")),
             (Severity::Info, left.repeated, format!("further rows of the same {by} are not compared: the first of each is")),
-            (Severity::Warn, left.other_form, "texts cannot be read in the form asked for by normalize and are compared as they are".to_owned()),
+            (
+                Severity::Warn,
+                left.other_form,
+                "texts cannot be read in the form asked for by normalize and are compared as they are".to_owned(),
+            ),
         ] {
             if count > 0 {
                 planner.messages.add(severity, format!("mdiff: {count} {what}"));
@@ -244,8 +248,11 @@ fn hash(text: &Text) -> u64 {
     hasher.finish()
 }
 
-fn answer(baseline: usize, found: Vec<(Vec<String>, String, Vec<Change>)>) -> Result<Flow, QueryError> {
-    let counts = |count: &dyn Fn(&(Vec<String>, String, Vec<Change>)) -> usize| -> ArrayRef {
+/// Hosts that are alike, their text, and how it differs from the baseline.
+type Deviant = (Vec<String>, String, Vec<Change>);
+
+fn answer(baseline: usize, found: Vec<Deviant>) -> Result<Flow, QueryError> {
+    let counts = |count: &dyn Fn(&Deviant) -> usize| -> ArrayRef {
         Arc::new(Int64Array::from_iter_values(found.iter().map(|row| count(row) as i64)))
     };
     let columns: Vec<(&str, ArrayRef)> = vec![

@@ -155,19 +155,21 @@ impl Work {
         for (at, kind) in &self.columns {
             columns.push(self.column(batch.column(*at), kind, &rows)?);
         }
-        let count = |value: &dyn Fn(&(i64, Vec<usize>)) -> Option<i64>| -> ArrayRef { Arc::new(rows.iter().map(value).collect::<Int64Array>()) };
+        let count = |value: &dyn Fn(i64, &[usize]) -> Option<i64>| -> ArrayRef {
+            Arc::new(rows.iter().map(|(status, events)| value(*status, events)).collect::<Int64Array>())
+        };
         columns.push(self.durations(batch, &rows)?);
-        columns.push(count(&|(_, events)| Some(events.len() as i64)));
-        columns.push(count(&|(status, _)| Some(i64::from(*status == Status::Closed as i64))));
+        columns.push(count(&|_, events| Some(events.len() as i64)));
+        columns.push(count(&|status, _| Some(i64::from(status == Status::Closed as i64))));
         let matched = self.matched.iter().map(|at| batch.column(*at));
         let matched: Vec<&ArrayRef> = matched.collect();
         let sum = |events: &[usize]| matched.iter().map(|column| events.iter().filter(|row| column.is_valid(**row)).count()).sum::<usize>();
-        columns.push(count(&|(_, events)| Some(sum(events) as i64)));
+        columns.push(count(&|_, events| Some(sum(events) as i64)));
         let raw = self.raw.map(|at| Values::of(batch.column(at))).transpose()?;
         let lines = |row: &usize| raw.as_ref().and_then(|raw| raw.text(*row)).map_or(1, |text| text.lines().count().max(1));
-        columns.push(count(&|(_, events)| Some(events.iter().map(lines).sum::<usize>() as i64)));
+        columns.push(count(&|_, events| Some(events.iter().map(lines).sum::<usize>() as i64)));
         if self.settings.keep_orphans {
-            columns.push(count(&|(status, _)| (*status == Status::Orphan as i64).then_some(1)));
+            columns.push(count(&|status, _| (status == Status::Orphan as i64).then_some(1)));
         }
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
