@@ -29,7 +29,10 @@ pub const INFO: CommandInfo = CommandInfo {
     aliases: &["slc"],
     syntax: "cluster [t=<0..1>] [match=termlist|termset|ngramset] [delims=<characters>] [field=<field>] [showcount=<bool>] [countfield=<name>] [labelfield=<name>] [labelonly=<bool>]",
     summary: "Groups events whose texts are alike, numbers and times apart, and gives one of each group, with its number and on request its size.",
-    examples: &["error | cluster showcount=true | sort -cluster_count | table cluster_count, _raw", "* | cluster t=0.9 labelonly=true | stats count BY cluster_label"],
+    examples: &[
+        "error | cluster showcount=true | sort -cluster_count | table cluster_count, _raw",
+        "* | cluster t=0.9 labelonly=true | stats count BY cluster_label",
+    ],
     parse,
 };
 

@@ -3,6 +3,7 @@
 //! A command parses its own arguments, prints them back, and answers the questions of the planner. The default
 //! answers are the safe ones: all fields, in order, on one thread.
 
+pub(crate) mod anomalydetection;
 pub(crate) mod bin;
 pub(crate) mod cluster;
 pub(crate) mod dedup;
@@ -67,6 +68,7 @@ pub struct CommandInfo {
 
 /// All commands.
 pub static COMMANDS: &[CommandInfo] = &[
+    anomalydetection::INFO,
     bin::INFO,
     cluster::INFO,
     dedup::INFO,

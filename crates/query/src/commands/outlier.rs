@@ -21,7 +21,10 @@ pub const INFO: CommandInfo = CommandInfo {
     aliases: &[],
     syntax: "outlier [action=transform|remove] [param=<number>] [uselower=<bool>] [mark=<bool>] [<field> [, <field>]...]",
     summary: "Caps numbers that lie more than 2.5 times the interquartile range beyond the quartiles, or removes the rows that have one.",
-    examples: &["* | timechart span=1h avg(duration) AS duration | outlier duration", "* | outlier action=remove param=3 uselower=true bytes"],
+    examples: &[
+        "* | timechart span=1h avg(duration) AS duration | outlier duration",
+        "* | outlier action=remove param=3 uselower=true bytes",
+    ],
     parse,
 };
 
@@ -116,6 +119,11 @@ struct Fence {
 }
 
 impl Outlier {
+    /// With the usual reach, over these fields.
+    pub fn of_fields(remove: bool, fields: Vec<String>) -> Self {
+        Self { remove, parameter: 2.5, use_lower: false, mark: false, fields }
+    }
+
     /// The rows are read twice: the fences depend on all of them.
     async fn run(self, input: Flow, planner: &Planner) -> Result<Flow, QueryError> {
         let names = match self.fields.as_slice() {
@@ -131,7 +139,8 @@ impl Outlier {
         for fence in &fences {
             let number = matches!(fields[fence.column].data_type(), DataType::Float64 | DataType::Int64);
             let kind = if number && !self.mark { DataType::Float64 } else { DataType::Utf8 };
-            fields[fence.column] = Field::new(fields[fence.column].name(), kind, true).with_metadata(fields[fence.column].metadata().clone());
+            fields[fence.column] =
+                Field::new(fields[fence.column].name(), kind, true).with_metadata(fields[fence.column].metadata().clone());
         }
         let schema: SchemaRef = Arc::new(Schema::new(fields));
         let made = schema.clone();
@@ -186,7 +195,9 @@ impl Outlier {
     fn capped(&self, column: &ArrayRef, fence: Fence, number: bool) -> Result<ArrayRef, arrow::error::ArrowError> {
         if number {
             let numbers = to_numbers(column)?;
-            return Ok(Arc::new(numbers.iter().map(|value| value.map(|value| value.clamp(fence.low, fence.high))).collect::<Float64Array>()));
+            return Ok(Arc::new(
+                numbers.iter().map(|value| value.map(|value| value.clamp(fence.low, fence.high))).collect::<Float64Array>(),
+            ));
         }
         let values = Values::of(column)?;
         let text = |row: usize| match values.number(row) {

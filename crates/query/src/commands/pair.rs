@@ -42,7 +42,8 @@ impl Positions {
         if self.places[0] != self.places[1] {
             return Ok(());
         }
-        let error = QueryError::new(format!("both positions are row {}", self.places[0])).with_hint("give two different rows: pos1=1 pos2=2");
+        let error =
+            QueryError::new(format!("both positions are row {}", self.places[0])).with_hint("give two different rows: pos1=1 pos2=2");
         Err(match self.spans[1].or(self.spans[0]) {
             Some(span) => error.or_at(span),
             None => error,

@@ -17,7 +17,10 @@ pub const INFO: CommandInfo = CommandInfo {
     aliases: &[],
     syntax: "predict <field> [AS <name>] [<field> [AS <name>]]... [algorithm=LLP5|LL|LLT|LLP|LLB|BiLL] [future_timespan=<count>] [holdback=<count>] [period=<count>] [correlate=<field>] [suppress=<field>] [lower<percent>=<name>] [upper<percent>=<name>]",
     summary: "Predicts the values of a chart from those before them, and of rows to come, with the bounds of 95 percent.",
-    examples: &["error | timechart span=1h count | predict count", "* | timechart span=1d sum(bytes) AS sent | predict sent AS expected algorithm=LLT future_timespan=14 holdback=7 lower90=low upper90=high"],
+    examples: &[
+        "error | timechart span=1h count | predict count",
+        "* | timechart span=1d sum(bytes) AS sent | predict sent AS expected algorithm=LLT future_timespan=14 holdback=7 lower90=low upper90=high",
+    ],
     parse,
 };
 

@@ -62,8 +62,20 @@ enum Lists {
 }
 
 const OPTIONS: [&str; 14] = [
-    "maxspan", "maxpause", "maxevents", "connected", "unifyends", "keeporphans", "keepevicted", "maxopentxn", "maxopenevents", "mvlist",
-    "mvraw", "delim", "nullstr", "name",
+    "maxspan",
+    "maxpause",
+    "maxevents",
+    "connected",
+    "unifyends",
+    "keeporphans",
+    "keepevicted",
+    "maxopentxn",
+    "maxopenevents",
+    "mvlist",
+    "mvraw",
+    "delim",
+    "nullstr",
+    "name",
 ];
 
 fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {

@@ -130,9 +130,9 @@ impl Model {
         }
         let errors = (seen - parts) as f64;
         let noise = squares / errors;
-        let expected = raw.into_iter().map(|step| {
-            step.map(|(mean, variance)| Expected { mean: start + unit * mean, variance: unit * unit * noise * variance })
-        });
+        let expected = raw
+            .into_iter()
+            .map(|step| step.map(|(mean, variance)| Expected { mean: start + unit * mean, variance: unit * unit * noise * variance }));
         let likelihood = -0.5 * (errors * noise.max(1e-24).ln() + logs);
         Some(Filtered { expected: expected.collect(), error: unit * unit * noise, likelihood })
     }

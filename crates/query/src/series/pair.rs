@@ -112,7 +112,8 @@ fn update(levels: &mut [f64; 2], spread: &mut Square, total: &Square, value: See
         [None, None] => return,
         [Some(_), Some(_)] => {
             let determinant = total[0][0] * total[1][1] - total[0][1] * total[1][0];
-            let inverse = [[total[1][1] / determinant, -total[0][1] / determinant], [-total[1][0] / determinant, total[0][0] / determinant]];
+            let inverse =
+                [[total[1][1] / determinant, -total[0][1] / determinant], [-total[1][0] / determinant, total[0][0] / determinant]];
             [0, 1].map(|row| [0, 1].map(|column| spread[row][0] * inverse[0][column] + spread[row][1] * inverse[1][column]))
         }
         [Some(_), None] => [0, 1].map(|row| [spread[row][0] / total[0][0], 0.0]),
@@ -135,7 +136,12 @@ mod tests {
     /// A walk that looks like chance.
     fn walk(count: usize) -> Vec<f64> {
         let mut level = 0.0;
-        (0..count).map(|at| { level += ((at * 7919 + 13) % 101) as f64 / 50.0 - 1.0; level }).collect()
+        (0..count)
+            .map(|at| {
+                level += ((at * 7919 + 13) % 101) as f64 / 50.0 - 1.0;
+                level
+            })
+            .collect()
     }
 
     #[test]

@@ -141,7 +141,10 @@ mod tests {
     fn json_without_the_order_of_keys() {
         let lines = |text: &str| Normal::Json.lines(text).map(|lines| lines.join("\n"));
         assert_eq!(lines(r#"{"b":[1,{"y":2,"x":null}],"a":{}}"#), lines(r#"{ "a": {}, "b": [1, {"x": null, "y": 2}] }"#));
-        assert_eq!(lines(r#"{"b":[1,{"x":"q"}],"a":{}}"#).as_deref(), Some("{\n  \"a\": {}\n  \"b\": [\n    1\n    {\n      \"x\": \"q\"\n    }\n  ]\n}"));
+        assert_eq!(
+            lines(r#"{"b":[1,{"x":"q"}],"a":{}}"#).as_deref(),
+            Some("{\n  \"a\": {}\n  \"b\": [\n    1\n    {\n      \"x\": \"q\"\n    }\n  ]\n}")
+        );
         assert_ne!(lines("[1,2]"), lines("[2,1]"));
         assert_eq!(lines("{"), None);
     }

@@ -224,7 +224,11 @@ impl Gather {
             (Severity::Warn, left.without_host, format!("rows have no {by} and are left out; BY names another field")),
             (Severity::Warn, left.without_attribute, format!("rows have no {attribute} and are left out; attribute= names another field")),
             (Severity::Info, left.repeated, format!("further rows of the same {by} are not compared: the first of each is")),
-            (Severity::Warn, left.other_form, "texts cannot be read in the form asked for by normalize and are compared as they are".to_owned()),
+            (
+                Severity::Warn,
+                left.other_form,
+                "texts cannot be read in the form asked for by normalize and are compared as they are".to_owned(),
+            ),
         ] {
             if count > 0 {
                 planner.messages.add(severity, format!("mdiff: {count} {what}"));

@@ -155,7 +155,8 @@ impl Work {
         for (at, kind) in &self.columns {
             columns.push(self.column(batch.column(*at), kind, &rows)?);
         }
-        let count = |value: &dyn Fn(&(i64, Vec<usize>)) -> Option<i64>| -> ArrayRef { Arc::new(rows.iter().map(value).collect::<Int64Array>()) };
+        let count =
+            |value: &dyn Fn(&(i64, Vec<usize>)) -> Option<i64>| -> ArrayRef { Arc::new(rows.iter().map(value).collect::<Int64Array>()) };
         columns.push(self.durations(batch, &rows)?);
         columns.push(count(&|(_, events)| Some(events.len() as i64)));
         columns.push(count(&|(status, _)| Some(i64::from(*status == Status::Closed as i64))));

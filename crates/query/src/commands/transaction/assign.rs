@@ -247,7 +247,10 @@ impl Assign {
         let told = &self.told;
         let kept = self.settings.keep_evicted;
         if told.for_room > 0 {
-            let text = format!("transaction: {} transactions were evicted before they were whole, to stay within maxopentxn or maxopenevents", told.for_room);
+            let text = format!(
+                "transaction: {} transactions were evicted before they were whole, to stay within maxopentxn or maxopenevents",
+                told.for_room
+            );
             if kept {
                 self.messages.inexact(format!("{text}; they have closed_txn=0"));
             } else {
@@ -255,11 +258,13 @@ impl Assign {
             }
         }
         if told.incomplete > 0 && !kept {
-            let text = format!("transaction: {} groups of events without start or end are left out; keepevicted=true keeps them", told.incomplete);
+            let text =
+                format!("transaction: {} groups of events without start or end are left out; keepevicted=true keeps them", told.incomplete);
             self.messages.add(Severity::Info, text);
         }
         if told.orphans > 0 && !self.settings.keep_orphans {
-            let text = format!("transaction: {} events have none of its fields and are left out; keeporphans=true keeps them", told.orphans);
+            let text =
+                format!("transaction: {} events have none of its fields and are left out; keeporphans=true keeps them", told.orphans);
             self.messages.add(Severity::Info, text);
         }
         if told.full > 0 {

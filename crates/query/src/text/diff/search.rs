@@ -46,8 +46,13 @@ pub fn search(old: &Kept, new: &Kept, gone: &mut [bool], come: &mut [bool]) {
         root.max(ROUNDS_AT_LEAST)
     };
     let offset = height + 1;
-    let mut tables =
-        Tables { old: &old.classes, new: &new.classes, forward: Reach::new(diagonals, offset), backward: Reach::new(diagonals, offset), rounds_max };
+    let mut tables = Tables {
+        old: &old.classes,
+        new: &new.classes,
+        forward: Reach::new(diagonals, offset),
+        backward: Reach::new(diagonals, offset),
+        rounds_max,
+    };
     // A stack of our own: the depth is not known beforehand, and the order of the parts does not matter.
     let mut parts = vec![Part { x: (0, width), y: (0, height), shortest: false }];
     while let Some(part) = parts.pop() {
