@@ -7,6 +7,7 @@ pub(crate) mod accum;
 pub(crate) mod addcoltotals;
 pub(crate) mod addinfo;
 pub(crate) mod addtotals;
+pub(crate) mod anomalydetection;
 pub(crate) mod append;
 pub(crate) mod appendcols;
 pub(crate) mod appendpipe;
@@ -132,6 +133,7 @@ pub static COMMANDS: &[CommandInfo] = &[
     addcoltotals::INFO,
     addinfo::INFO,
     addtotals::INFO,
+    anomalydetection::INFO,
     append::INFO,
     appendcols::INFO,
     appendpipe::INFO,

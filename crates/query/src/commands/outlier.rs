@@ -119,6 +119,11 @@ struct Fence {
 }
 
 impl Outlier {
+    /// With the usual reach, over these fields.
+    pub fn of_fields(remove: bool, fields: Vec<String>) -> Self {
+        Self { remove, parameter: 2.5, use_lower: false, mark: false, fields }
+    }
+
     /// The rows are read twice: the fences depend on all of them.
     async fn run(self, input: Flow, planner: &Planner) -> Result<Flow, QueryError> {
         let names = match self.fields.as_slice() {

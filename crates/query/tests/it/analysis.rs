@@ -56,3 +56,48 @@ async fn seven_deviants_among_five_hundred_hosts() {
     assert!(text(&found[1]).contains("\n-interface Ethernet199\n- no shutdown\n interface Ethernet200"));
     assert!(text(&found[2]).ends_with("\n+username intruder") && found[2]["diff_changed_hunks"] == 2);
 }
+
+/// Two hundred rows: durations around 100 with one of 400, and one user of all that is seen once.
+#[tokio::test]
+async fn values_on_their_own() {
+    let rows: Vec<Map<String, Value>> = (0..200)
+        .map(|number| {
+            let duration = if number == 150 { 400 } else { 90 + number * 7 % 21 };
+            let user = if number == 42 { "mallory" } else { "bob" };
+            let mut row = Map::new();
+            row.insert("n".to_owned(), Value::from(number.to_string()));
+            row.insert("duration".to_owned(), Value::from(duration.to_string()));
+            row.insert("user".to_owned(), Value::from(user));
+            row
+        })
+        .collect();
+    let found = search(&rows, "* | anomalydetection method=zscore duration, user").await;
+    let numbers: Vec<&str> = found.rows.iter().filter_map(|row| row["n"].as_str()).collect();
+    assert_eq!(numbers, ["42", "150"]);
+    assert_eq!(found.rows[0]["Anomaly_Score_Cat(user)"], 0.005);
+    let score = found.rows[1]["Anomaly_Score_Num(duration)"].as_f64().expect("a number");
+    assert!(score > 0.0 && score < 1e-6, "{score}");
+    assert!(found.rows[1].get("Anomaly_Score_Cat(user)").is_none() && found.messages.is_empty());
+    let summary = search(&rows, "* | anomalydetection method=zscore action=summary duration, user").await.rows;
+    assert_eq!((&summary[0]["anomalies"], &summary[1]["anomalies"]), (&Value::from(1), &Value::from(1)));
+}
+
+/// Five thousand sessions that are all open at once, of four events each.
+#[tokio::test]
+async fn many_transactions_at_once() {
+    let rows: Vec<Map<String, Value>> = (0..20_000)
+        .map(|number| {
+            let mut row = Map::new();
+            row.insert("_time".to_owned(), Value::from(20_000 - number));
+            row.insert("session".to_owned(), Value::from(format!("s{}", number % 5_000)));
+            row
+        })
+        .collect();
+    let found =
+        search(&rows, "* | transaction session | stats count, min(eventcount) AS low, max(eventcount) AS high, avg(duration) AS length")
+            .await;
+    assert_eq!(found.rows[0]["count"], 5_000);
+    assert_eq!((&found.rows[0]["low"], &found.rows[0]["high"]), (&Value::from(4), &Value::from(4)));
+    assert_eq!(found.rows[0]["length"], 15_000);
+    assert!(found.messages.is_empty());
+}

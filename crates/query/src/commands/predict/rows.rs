@@ -19,7 +19,7 @@ use taffrail_base::limits::PREDICT_PERIOD_MAX;
 
 /// Runs what comes before, then predicts.
 pub async fn run(settings: Predict, input: Flow, planner: Planner) -> Result<Flow, QueryError> {
-    let schema = input.schema();
+    let (schema, table) = (input.schema(), input.table);
     let memory = MemoryConsumer::new(INFO.name).register(planner.context.memory_pool());
     let mut rows = Vec::new();
     let mut batches = input.stream(planner.context.clone())?;
@@ -32,7 +32,7 @@ pub async fn run(settings: Predict, input: Flow, planner: Planner) -> Result<Flo
     drop(rows);
     blocking(move || {
         let _memory = memory;
-        Ok(predicted(&settings, &batch, &planner))
+        Ok(predicted(&settings, &batch, &planner).map(|flow| Flow { table, ..flow }))
     })
     .await?
 }
