@@ -53,6 +53,12 @@ impl Subsearch {
         Ok(Self { query: Arc::new(Query::within(text, span, place, depth)?), span })
     }
 
+    /// A search that a command stands for.
+    pub fn search(text: &str) -> Result<Query, QueryError> {
+        let text: Arc<str> = text.into();
+        Query::within(&text, Span::new(0, text.len()), Place::Whole, 1)
+    }
+
     /// Commands that stand for themselves, such as what `foreach` makes of its template.
     pub fn commands(text: &str) -> Result<Query, QueryError> {
         let text: Arc<str> = text.into();

@@ -43,6 +43,7 @@ pub(crate) mod makemv;
 pub(crate) mod makeresults;
 pub(crate) mod map;
 pub(crate) mod mdiff;
+pub(crate) mod metadata;
 pub(crate) mod multikv;
 pub(crate) mod multisearch;
 pub(crate) mod mvcombine;
@@ -81,6 +82,7 @@ pub(crate) mod totals;
 pub(crate) mod transaction;
 pub(crate) mod transpose;
 pub(crate) mod trendline;
+pub(crate) mod tstats;
 pub(crate) mod union;
 pub(crate) mod uniq;
 pub(crate) mod untable;
@@ -167,6 +169,7 @@ pub static COMMANDS: &[CommandInfo] = &[
     makeresults::INFO,
     map::INFO,
     mdiff::INFO,
+    metadata::INFO,
     multikv::INFO,
     multisearch::INFO,
     mvcombine::INFO,
@@ -199,6 +202,7 @@ pub static COMMANDS: &[CommandInfo] = &[
     top::INFO,
     transaction::INFO,
     transpose::INFO,
+    tstats::INFO,
     trendline::INFO,
     union::INFO,
     uniq::INFO,
@@ -220,7 +224,8 @@ pub fn find(name: &str) -> Option<&'static CommandInfo> {
 }
 
 /// Those that can make rows: in brackets they need no pipe before them.
-pub(crate) const GENERATING: &[&str] = &["gentimes", "inputlookup", "makeresults", "multisearch", "savedsearch", "set", "union"];
+pub(crate) const GENERATING: &[&str] =
+    &["gentimes", "inputlookup", "makeresults", "metadata", "multisearch", "savedsearch", "set", "tstats", "union"];
 
 /// Those whose brackets hold searches or commands; the brackets of all others stand for text.
 pub(crate) const TAKE_PIPELINES: &[&str] = &["append", "appendcols", "appendpipe", "foreach", "join", "map", "multisearch", "set", "union"];
