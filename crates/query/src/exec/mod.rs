@@ -2,8 +2,13 @@
 //! aggregations. Nothing here knows the language or the store.
 
 pub mod aggregate;
+pub mod attach;
+pub mod before;
+pub mod combine;
 mod held;
+pub mod join;
 pub mod order;
+pub mod running;
 mod source;
 mod transform;
 

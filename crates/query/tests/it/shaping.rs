@@ -6,7 +6,7 @@ use futures::StreamExt;
 use std::sync::Arc;
 use taffrail_base::ManualClock;
 use taffrail_format::Formats;
-use taffrail_query::{Engine, EngineOptions, SearchMessage, SearchRequest};
+use taffrail_query::{Engine, EngineOptions, Knowledge, SearchMessage, SearchRequest};
 
 /// Lines of a few patterns, with JSON in some.
 fn place() -> Place {
@@ -61,6 +61,7 @@ async fn more_rows_than_memory_has_room_for() {
         formats: Arc::new(Formats::new()),
         clock: Arc::new(ManualClock::at(super::cases::NOW.nanos())),
         memory_bytes: 24 << 20,
+        knowledge: Knowledge::none(),
     });
     for (query, rows) in [
         ("* | fields _raw | extract | stats count BY k7 | table count", "{\"count\":800}"),
