@@ -44,6 +44,9 @@ pub fn text_field(name: &str, dynamic: bool) -> Field {
     if dynamic { field.with_metadata([(DYNAMIC.to_owned(), "true".to_owned())].into()) } else { field }
 }
 
+/// Marks, in a field's metadata, what stands between its values where they are joined by `nomv`.
+pub const DELIMITER: &str = "delimiter";
+
 /// A column that may hold several values in a row.
 pub fn list_field(name: &str) -> Field {
     Field::new(name, list_type(), true)

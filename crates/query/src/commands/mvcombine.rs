@@ -1,6 +1,6 @@
 //! `mvcombine`: rows that differ in one field only become one row with its values.
 
-use super::columns_set::list_field;
+use super::columns_set::{DELIMITER, list_field};
 use super::eval::with_field;
 use super::words::{quote, quote_field};
 use super::{Command, CommandInfo, Planned, Planner, column_index};
@@ -29,14 +29,14 @@ pub const INFO: CommandInfo = CommandInfo {
 #[derive(Debug)]
 struct MvCombine {
     field: String,
-    delimiter: Option<String>,
+    delimiter: String,
 }
 
 fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
-    let mut combine = MvCombine { field: String::new(), delimiter: None };
+    let mut combine = MvCombine { field: String::new(), delimiter: " ".into() };
     while !args.at_end() {
         if let Some(option) = args.option(&["delim"])? {
-            combine.delimiter = Some(option.value.text);
+            combine.delimiter = option.value.text;
         } else {
             let field = args.field("a field name")?;
             if !combine.field.is_empty() || field.is_wildcard() {
@@ -53,11 +53,7 @@ fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
 
 impl fmt::Display for MvCombine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("mvcombine")?;
-        if let Some(delimiter) = &self.delimiter {
-            write!(f, " delim={}", quote(delimiter))?;
-        }
-        write!(f, " {}", quote_field(&self.field))
+        write!(f, "mvcombine delim={} {}", quote(&self.delimiter), quote_field(&self.field))
     }
 }
 
@@ -79,7 +75,8 @@ impl Command for MvCombine {
             Arc::new(move |_| Ok(Box::new(AddKey { schema: keyed.clone(), at, row: 0 })))
         };
         let alike = sort(input.map("alike", keyed.clone(), make), &[Key { kind: KeyKind::Text, ..Key::ascending(KEY) }], None)?;
-        let combined = with_field(&keyed, list_field(&self.field));
+        let mark = [(DELIMITER.to_owned(), self.delimiter.clone())].into();
+        let combined = with_field(&keyed, list_field(&self.field).with_metadata(mark));
         let make: Make = {
             let combined = combined.clone();
             Arc::new(move |context| {
@@ -175,13 +172,14 @@ impl Transform for Combine {
         let mut done = Vec::new();
         for row in 0..batch.num_rows() {
             let found = values.list(row);
-            self.memory.try_grow(found.iter().map(|value| value.len() + 24).sum())?;
-            match &mut self.open {
-                Some(open) if open.key == keys.value(row) => open.values.extend(found),
-                _ => {
-                    done.extend(self.close()?);
-                    self.open = Some(Open { row: batch.slice(row, 1), key: keys.value(row).to_owned(), values: found });
-                }
+            let bytes = found.iter().map(|value| value.len() + 24).sum();
+            if self.open.as_ref().is_none_or(|open| open.key != keys.value(row)) {
+                done.extend(self.close()?);
+                self.open = Some(Open { row: batch.slice(row, 1), key: keys.value(row).to_owned(), values: Vec::new() });
+            }
+            self.memory.try_grow(bytes)?;
+            if let Some(open) = &mut self.open {
+                open.values.extend(found);
             }
         }
         Ok(Step::Rows(concat_batches(&self.schema, &done)?))

@@ -1,6 +1,6 @@
 //! `nomv`: several values joined to one.
 
-use super::columns_set::{is_list, set, text_field};
+use super::columns_set::{DELIMITER, is_list, set, text_field};
 use super::words::quote_field;
 use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
 use crate::columns::Values;
@@ -15,7 +15,7 @@ pub const INFO: CommandInfo = CommandInfo {
     name: "nomv",
     aliases: &[],
     syntax: "nomv <field>",
-    summary: "Joins the values of a field to one, each on a line of its own.",
+    summary: "Joins the values of a field to one, each on a line of its own; after mvcombine by its delimiter.",
     examples: &["* | stats values(user) AS users BY host | nomv users"],
     parse,
 };
@@ -62,11 +62,12 @@ impl Command for NoMv {
     fn plan(&self, input: Flow, _: &Planner) -> Result<Planned, QueryError> {
         let schema = input.schema();
         let Some(at) = column_index(&schema, &self.0).filter(|at| is_list(schema.field(*at))) else { return Ok(input.into()) };
+        let delimiter = schema.field(at).metadata().get(DELIMITER).map_or("\n", String::as_str).to_owned();
         let maker = move |batch: &RecordBatch| {
             let values = Values::of(batch.column(at))?;
             let joined = |row: usize| {
                 let list = values.list(row);
-                (!list.is_empty()).then(|| list.join("\n"))
+                (!list.is_empty()).then(|| list.join(&delimiter))
             };
             Ok(Arc::new((0..batch.num_rows()).map(joined).collect::<StringArray>()) as Arc<dyn Array>)
         };
