@@ -31,10 +31,9 @@ struct Stats {
 fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
     let mut how = How::default();
     while let Some(option) = args.option(&["allnum", "partitions", "delim"])? {
-        match option.name.as_str() {
-            "allnum" => how.all_numbers = option.value.boolean("allnum")?,
-            // Accepted for old searches: they change nothing here.
-            _ => {}
+        // The others are accepted for old searches: they change nothing here.
+        if option.name == "allnum" {
+            how.all_numbers = option.value.boolean("allnum")?;
         }
     }
     let calls = parse_calls(args, false)?;
@@ -65,7 +64,8 @@ pub fn expand_calls(typed: &[Call], groups: &[String], columns: &[String]) -> Re
         // `avg(*)` must not average what it groups by.
         let grouped = matches!(&call.argument, Argument::Field(field) if groups.contains(field));
         let wild = !typed.iter().any(|typed| typed.name == call.name);
-        if !(wild && grouped) && !calls.iter().any(|known| known.name == call.name) {
+        let skipped = wild && grouped;
+        if !skipped && !calls.iter().any(|known| known.name == call.name) {
             calls.push(call);
         }
     }

@@ -120,11 +120,13 @@ impl Accumulate for Line {
     }
 
     fn state(&self) -> Vec<String> {
-        let span = |(start, inner): (&i64, &Box<dyn Accumulate>)| {
+        let mut out = Vec::new();
+        for (start, inner) in &self.spans {
             let state = inner.state();
-            [start.to_string(), state.len().to_string()].into_iter().chain(state).collect::<Vec<_>>()
-        };
-        self.spans.iter().flat_map(span).collect()
+            out.extend([start.to_string(), state.len().to_string()]);
+            out.extend(state);
+        }
+        out
     }
 
     fn merge(&mut self, state: &[&str]) {
