@@ -107,6 +107,37 @@ pub const QUERY_BYTES_MAX: usize = 1024 * 1024;
 /// must hold that many levels in a debug build too.
 pub const QUERY_DEPTH_MAX: usize = 100;
 
+/// Searches in brackets within each other, and saved searches that call each other; what Splunk allows.
+pub const SUBSEARCH_DEPTH_MAX: usize = 8;
+
+/// Rows that a search in brackets turns into text, unless its `format` says otherwise; what Splunk uses too, but we say
+/// when there are more.
+pub const SUBSEARCH_ROWS_MAX: usize = 10_000;
+
+/// Seconds that a search in brackets may take before the outer search goes on with what there is; it says so.
+pub const SUBSEARCH_SECONDS_MAX: u64 = 60;
+
+/// Bytes of text that a search in brackets may become: it is parsed again, and held in memory several times over.
+pub const SUBSEARCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Macros within macros; what Splunk allows.
+pub const MACRO_DEPTH_MAX: usize = 100;
+
+/// Macros expanded in one query: a few that double each other would otherwise never come to an end.
+pub const MACRO_CALLS_MAX: usize = 10_000;
+
+/// Bytes of a file of macros, saved searches or event types: a person writes these.
+pub const KNOWLEDGE_FILE_BYTES_MAX: u64 = QUERY_BYTES_MAX as u64;
+
+/// Bytes of a lookup's file: its table is held in memory while a search uses it.
+pub const LOOKUP_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Rows that `makeresults` and `gentimes` make: more is a slip of the keyboard.
+pub const MADE_ROWS_MAX: usize = 10_000_000;
+
+/// Searches that `map` runs unless told otherwise; what Splunk runs too, but we say when there are more rows.
+pub const MAP_SEARCHES_DEFAULT: usize = 10;
+
 /// Seals in one log of evidence: each takes about 150 bytes of memory while the log is open.
 pub const EVIDENCE_SEALS_MAX: usize = 4_000_000;
 
@@ -261,6 +292,24 @@ pub const PAGE_VALUES_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;
 /// Damaged places that a search tells one by one; further events that cannot be read are added to the last.
 pub const UNREAD_TOLD_MAX: usize = 50;
 
+/// Bytes of each text that `diff` and `mdiff` compare unless told otherwise; what Splunk compares too, but we say so.
+pub const DIFF_BYTES_DEFAULT: usize = 100_000;
+
+/// Memory that comparing two texts takes for each of their lines, beside the text: its place, its number, and its share
+/// of the tables of the search.
+pub const DIFF_LINE_BYTES: usize = 100;
+
+/// Events of a transaction unless told otherwise; a message says when one is closed for it. What Splunk takes too.
+pub const TRANSACTION_EVENTS_DEFAULT: usize = 1_000;
+
+/// Groups that `cluster` makes: each new text is compared with all of them. What Splunk makes too, but we say so.
+pub const CLUSTERS_MAX: usize = 10_000;
+
+/// Points of a season of `predict`, which costs the square of it for each row: a year of days.
+pub const PREDICT_PERIOD_MAX: usize = 400;
+
+/// Rows that `predict` adds at most: the farther, the less they say.
+pub const PREDICT_FUTURE_MAX: usize = 10_000;
 /// Fields that `autoregress` makes: each is a column of its own.
 pub const LOOK_BACK_COLUMNS_MAX: usize = 1_000;
 

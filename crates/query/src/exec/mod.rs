@@ -4,7 +4,9 @@
 pub mod aggregate;
 pub mod attach;
 pub mod before;
+pub mod combine;
 mod held;
+pub mod join;
 pub mod order;
 pub mod running;
 mod source;

@@ -7,11 +7,11 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use taffrail_event::Timestamp;
-use taffrail_query::SearchRequest;
 use taffrail_query::engine::over;
 use taffrail_query::eval::EvalContext;
 use taffrail_query::language::TimeFormat;
-use taffrail_query::source::GivenSource;
+use taffrail_query::source::{GivenSource, Source};
+use taffrail_query::{Knowledge, SearchRequest};
 
 /// Variables that mean the same to both.
 const VARIABLES: [&str; 27] = [
@@ -25,10 +25,10 @@ const FORMATS: [&str; 5] = ["%Y-%m-%d %H:%M:%S", "%d/%b/%Y:%H:%M:%S", "%m/%d/%y 
 /// One search over rows, in the order given.
 fn rows(objects: &[Map<String, Value>], query: &str) -> Vec<Map<String, Value>> {
     let context = EvalContext::new(NOW, TimeZone::UTC);
-    let source = GivenSource::of_json(objects, context).expect("the rows make columns");
+    let source: Arc<dyn Source> = Arc::new(GivenSource::of_json(objects, context).expect("the rows make columns"));
     let request = SearchRequest { query: query.to_owned(), ..SearchRequest::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(over(&source, &request, NOW, Arc::default())).expect("it runs").rows
+    runtime.block_on(over(&source, &request, NOW, Arc::default(), Knowledge::none())).expect("it runs").rows
 }
 
 /// A row of the test: its group and its number, where it has them.

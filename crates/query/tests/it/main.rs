@@ -2,7 +2,11 @@
 #![allow(clippy::disallowed_methods)] // Test files are read and written directly.
 
 mod agree;
+mod analysis;
 mod cases;
 mod corpus;
 mod filters;
+mod nested;
+mod shaping;
+mod sigma;
 mod stored;

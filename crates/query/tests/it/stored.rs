@@ -6,7 +6,7 @@ use std::sync::Arc;
 use taffrail_base::{ManualClock, RealVfs, SeededRandomness, SystemClock};
 use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
 use taffrail_format::Formats;
-use taffrail_query::{Engine, EngineOptions, SearchMessage, SearchRequest};
+use taffrail_query::{Engine, EngineOptions, Knowledge, SearchMessage, SearchRequest};
 use taffrail_store::{Store, StoreOptions, StoreSettings};
 
 /// A store in a folder, with an engine over it.
@@ -21,7 +21,13 @@ impl Place {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Arc::new(ManualClock::at(super::cases::NOW.nanos()));
         let store = Store::open(options(folder.path())).expect("a store");
-        let engine = Engine::new(EngineOptions { store: store.clone(), formats: Arc::new(Formats::new()), clock, memory_bytes: 64 << 20 });
+        let engine = Engine::new(EngineOptions {
+            store: store.clone(),
+            formats: Arc::new(Formats::new()),
+            clock,
+            memory_bytes: 64 << 20,
+            knowledge: Knowledge::none(),
+        });
         Self { folder, store, engine }
     }
 
@@ -281,6 +287,7 @@ async fn sorts_and_groups_beyond_memory_spill_or_say_so() {
         formats: Arc::new(Formats::new()),
         clock: Arc::new(ManualClock::at(super::cases::NOW.nanos())),
         memory_bytes: 24 << 20,
+        knowledge: Knowledge::none(),
     });
     let request = SearchRequest { query: "* | fields key, _raw | sort 0 key | head 3 | table key".into(), ..SearchRequest::default() };
     let messages: Vec<SearchMessage> = small.search(request).await.expect("a search").collect().await;
@@ -303,6 +310,7 @@ async fn figures_of_groups_beyond_memory_are_attached_all_the_same() {
         formats: Arc::new(Formats::new()),
         clock: Arc::new(ManualClock::at(super::cases::NOW.nanos())),
         memory_bytes: 48 << 20,
+        knowledge: Knowledge::none(),
     });
     for (query, expected) in [
         (

@@ -144,9 +144,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 /// The commands of a search; the search at its beginning counts, whether it is named or not.
 fn command_names(text: &str) -> Option<Vec<String>> {
-    let parts = lexer::split(text).ok()?;
+    let text = lexer::clean(text).ok()?;
+    let parts = lexer::split(&text, 0, text.len()).ok()?;
     let part = |(number, span): (usize, &crate::language::Span)| {
-        let inside = parts.text[span.start..span.end].trim();
+        let inside = text[span.start..span.end].trim();
         let end = inside.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(inside.len());
         match (number, inside) {
             (_, "") => None,
