@@ -298,7 +298,8 @@ fn labels(keys: &ArrayRef, ranges: Ranges, continuous: bool) -> Result<ArrayRef,
         let bound = |(low, _): &(Option<f64>, String)| low.unwrap_or(f64::INFINITY);
         bound(a).total_cmp(&bound(b)).then_with(|| a.1.cmp(&b.1))
     });
-    let bounds = (found.iter().filter_map(|(low, _)| *low).next(), found.iter().filter_map(|(low, _)| *low).next_back());
+    let lows = || found.iter().filter_map(|(low, _)| *low);
+    let bounds = (lows().next(), lows().next_back());
     if let (Ranges::Width(width), (Some(first), Some(last)), true) = (ranges, bounds, continuous) {
         let count = ((last - first) / width).round();
         if count >= TIME_BUCKETS_MAX as f64 {

@@ -64,7 +64,8 @@ pub fn expand_calls(typed: &[Call], groups: &[String], columns: &[String]) -> Re
         // `avg(*)` must not average what it groups by.
         let grouped = matches!(&call.argument, Argument::Field(field) if groups.contains(field));
         let wild = !typed.iter().any(|typed| typed.name == call.name);
-        if !(wild && grouped || calls.iter().any(|known| known.name == call.name)) {
+        let skipped = wild && grouped;
+        if !skipped && !calls.iter().any(|known| known.name == call.name) {
             calls.push(call);
         }
     }

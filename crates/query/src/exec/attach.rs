@@ -5,7 +5,7 @@
 
 use super::aggregate::group_key;
 use super::order::{Key, KeyKind, sort};
-use super::{Flow, HIDDEN, Make, Step, Transform, transform};
+use super::{Flow, HIDDEN, Make, Step, Transform, hold, transform};
 use crate::columns::{Values, missing};
 use crate::commands::column_index;
 use crate::commands::eval::with_field;
@@ -27,12 +27,13 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 /// Adds the columns of `table` after its first `groups.len()` (which are the groups) to the rows of their group; rows
-/// without a group have nothing there. `table` is run once or twice.
+/// without a group have nothing there.
 pub async fn attach(rows: Flow, groups: &[String], table: Flow, context: &Arc<TaskContext>) -> Result<Flow> {
     let shape = shape(&rows.schema(), &table.schema(), groups.len());
+    let table = hold(table, context, |_| Ok(())).await?;
     match load(table.clone(), groups.len(), context).await? {
         Some(loaded) => Ok(look_up(rows, groups, Arc::new(loaded), shape)),
-        None => merge(rows, groups, table, shape),
+        None => merge(rows, groups, table, shape, context).await,
     }
 }
 
@@ -146,14 +147,16 @@ fn keyed(flow: Flow, groups: &[String], dropped: usize, row: String, key: String
 
 const SORTED: SortOptions = SortOptions { descending: false, nulls_first: false };
 
-fn merge(rows: Flow, groups: &[String], table: Flow, shape: SchemaRef) -> Result<Flow> {
+/// Each sort runs on its own and is held, so that it has the room for sorting to itself.
+async fn merge(rows: Flow, groups: &[String], table: Flow, shape: SchemaRef, context: &Arc<TaskContext>) -> Result<Flow> {
     let is_table = rows.table;
     let (row, left_key, right_key) = (row_name(), format!("{HIDDEN}key"), format!("{HIDDEN}group key"));
     let width = rows.schema().fields().len();
-    let left = keyed(rows, groups, 0, row.clone(), left_key.clone())?;
+    let left = hold(keyed(rows, groups, 0, row.clone(), left_key.clone())?, context, |_| Ok(())).await?;
     let names: Vec<String> = table.schema().fields()[..groups.len()].iter().map(|field| field.name().clone()).collect();
     let (added, right_width) = (table.schema(), table.schema().fields().len() - groups.len());
     let right = keyed(table, &names, groups.len(), format!("{HIDDEN}group row"), right_key.clone())?;
+    let right = hold(right, context, |_| Ok(())).await?;
     let on: Vec<(Arc<dyn PhysicalExpr>, Arc<dyn PhysicalExpr>)> =
         vec![(Arc::new(Column::new(&left_key, width + 1)), Arc::new(Column::new(&right_key, right_width + 1)))];
     let join = SortMergeJoinExec::try_new(left.plan, right.plan, on, None, JoinType::Left, vec![SORTED], NullEquality::NullEqualsNothing)?;
@@ -215,7 +218,7 @@ mod tests {
         let context = Arc::new(TaskContext::default().with_runtime(runtime));
         let groups = ["g".to_owned()];
         let shape = shape(&rows().schema(), &table().schema(), 1);
-        let merged = merge(rows(), &groups, table(), shape).unwrap();
+        let merged = merge(rows(), &groups, table(), shape, &context).await.unwrap();
         let quick = attach(rows(), &groups, table(), &context).await.unwrap();
         for flow in [merged, quick] {
             let schema = flow.schema();

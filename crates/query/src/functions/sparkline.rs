@@ -120,8 +120,13 @@ impl Accumulate for Line {
     }
 
     fn state(&self) -> Vec<String> {
-        let spans = self.spans.iter().map(|(start, inner)| (start, inner.state()));
-        spans.flat_map(|(start, state)| [start.to_string(), state.len().to_string()].into_iter().chain(state)).collect()
+        let mut out = Vec::new();
+        for (start, inner) in &self.spans {
+            let state = inner.state();
+            out.extend([start.to_string(), state.len().to_string()]);
+            out.extend(state);
+        }
+        out
     }
 
     fn merge(&mut self, state: &[&str]) {
