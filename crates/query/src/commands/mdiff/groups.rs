@@ -248,8 +248,11 @@ fn hash(text: &Text) -> u64 {
     hasher.finish()
 }
 
-fn answer(baseline: usize, found: Vec<(Vec<String>, String, Vec<Change>)>) -> Result<Flow, QueryError> {
-    let counts = |count: &dyn Fn(&(Vec<String>, String, Vec<Change>)) -> usize| -> ArrayRef {
+/// A group that deviates: its hosts, the difference, and its changes.
+type Deviating = (Vec<String>, String, Vec<Change>);
+
+fn answer(baseline: usize, found: Vec<Deviating>) -> Result<Flow, QueryError> {
+    let counts = |count: &dyn Fn(&Deviating) -> usize| -> ArrayRef {
         Arc::new(Int64Array::from_iter_values(found.iter().map(|row| count(row) as i64)))
     };
     let columns: Vec<(&str, ArrayRef)> = vec![

@@ -75,6 +75,9 @@ pub fn flow(settings: &Transaction, input: Flow) -> Flow {
     input.map("transactions", schema, make)
 }
 
+/// A transaction: what became of it, and its rows, oldest first.
+type Whole = (i64, Vec<usize>);
+
 struct Work {
     settings: Transaction,
     schema: SchemaRef,
@@ -143,7 +146,7 @@ impl Work {
     fn rows(&self, batch: &RecordBatch, groups: &[(usize, usize)]) -> ExecResult<RecordBatch> {
         let statuses = batch.column(self.status).as_primitive::<Int64Type>();
         let kept = |status: i64| self.settings.keep_evicted || status != Status::Evicted as i64;
-        let mut rows: Vec<(i64, Vec<usize>)> = Vec::new();
+        let mut rows: Vec<Whole> = Vec::new();
         for (start, end) in groups {
             let status = statuses.value(*start);
             if statuses.is_valid(*start) && kept(status) && start + 1 < *end {
@@ -155,8 +158,7 @@ impl Work {
         for (at, kind) in &self.columns {
             columns.push(self.column(batch.column(*at), kind, &rows)?);
         }
-        let count =
-            |value: &dyn Fn(&(i64, Vec<usize>)) -> Option<i64>| -> ArrayRef { Arc::new(rows.iter().map(value).collect::<Int64Array>()) };
+        let count = |value: &dyn Fn(&Whole) -> Option<i64>| -> ArrayRef { Arc::new(rows.iter().map(value).collect::<Int64Array>()) };
         columns.push(self.durations(batch, &rows)?);
         columns.push(count(&|(_, events)| Some(events.len() as i64)));
         columns.push(count(&|(status, _)| Some(i64::from(*status == Status::Closed as i64))));
@@ -173,7 +175,7 @@ impl Work {
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
 
-    fn column(&self, column: &ArrayRef, kind: &Kind, rows: &[(i64, Vec<usize>)]) -> ExecResult<ArrayRef> {
+    fn column(&self, column: &ArrayRef, kind: &Kind, rows: &[Whole]) -> ExecResult<ArrayRef> {
         let values = Values::of(column)?;
         let texts = |events: &Vec<usize>| events.iter().flat_map(|row| values.list(*row)).collect::<Vec<String>>();
         Ok(match kind {
@@ -209,7 +211,7 @@ impl Work {
         })
     }
 
-    fn durations(&self, batch: &RecordBatch, rows: &[(i64, Vec<usize>)]) -> ExecResult<ArrayRef> {
+    fn durations(&self, batch: &RecordBatch, rows: &[Whole]) -> ExecResult<ArrayRef> {
         let times = self.time.map(|at| Values::of(batch.column(at))).transpose()?;
         let length = |events: &Vec<usize>| {
             let times = times.as_ref()?;
