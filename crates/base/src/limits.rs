@@ -96,12 +96,47 @@ pub const SCAN_BATCH_ROWS: usize = 8_192;
 /// Memory that searches share, in bytes; beyond it operators spill to disk.
 pub const SEARCH_MEMORY_BYTES: usize = 512 * 1024 * 1024;
 
+/// Bytes of rows that a command whose columns depend on them keeps in memory, if the pool has them; more go to disk. A
+/// search that is looked at fits; the rest of the pool is for sorts and aggregations.
+pub const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Bytes of a query's text.
 pub const QUERY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Nesting of parentheses, functions and subsearches in a query: parsers recurse, and a thread's stack of 2 MiB
 /// must hold that many levels in a debug build too.
 pub const QUERY_DEPTH_MAX: usize = 100;
+
+/// Searches in brackets within each other, and saved searches that call each other; what Splunk allows.
+pub const SUBSEARCH_DEPTH_MAX: usize = 8;
+
+/// Rows that a search in brackets turns into text, unless its `format` says otherwise; what Splunk uses too, but we say
+/// when there are more.
+pub const SUBSEARCH_ROWS_MAX: usize = 10_000;
+
+/// Seconds that a search in brackets may take before the outer search goes on with what there is; it says so.
+pub const SUBSEARCH_SECONDS_MAX: u64 = 60;
+
+/// Bytes of text that a search in brackets may become: it is parsed again, and held in memory several times over.
+pub const SUBSEARCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Macros within macros; what Splunk allows.
+pub const MACRO_DEPTH_MAX: usize = 100;
+
+/// Macros expanded in one query: a few that double each other would otherwise never come to an end.
+pub const MACRO_CALLS_MAX: usize = 10_000;
+
+/// Bytes of a file of macros, saved searches or event types: a person writes these.
+pub const KNOWLEDGE_FILE_BYTES_MAX: u64 = QUERY_BYTES_MAX as u64;
+
+/// Bytes of a lookup's file: its table is held in memory while a search uses it.
+pub const LOOKUP_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Rows that `makeresults` and `gentimes` make: more is a slip of the keyboard.
+pub const MADE_ROWS_MAX: usize = 10_000_000;
+
+/// Searches that `map` runs unless told otherwise; what Splunk runs too, but we say when there are more rows.
+pub const MAP_SEARCHES_DEFAULT: usize = 10;
 
 /// Seals in one log of evidence: each takes about 150 bytes of memory while the log is open.
 pub const EVIDENCE_SEALS_MAX: usize = 4_000_000;
@@ -179,6 +214,10 @@ pub const TIME_BUCKETS_MAX: usize = 100_000;
 
 /// Different series of a timechart with `limit=0`: each is a column.
 pub const CHART_SERIES_MAX: usize = 2_000;
+
+/// Rows of a window of `streamstats` or `trendline`, and rows that `autoregress` and `delta` look back; what Splunk
+/// allows too. Some functions look at every row of the window for each row.
+pub const WINDOW_ROWS_MAX: usize = 10_000;
 
 /// Distinct values that the field summary counts for each field; beyond it, values are no longer told apart.
 pub const SUMMARY_VALUES_MAX: usize = 10_000;
@@ -271,3 +310,8 @@ pub const PREDICT_PERIOD_MAX: usize = 400;
 
 /// Rows that `predict` adds at most: the farther, the less they say.
 pub const PREDICT_FUTURE_MAX: usize = 10_000;
+/// Fields that `autoregress` makes: each is a column of its own.
+pub const LOOK_BACK_COLUMNS_MAX: usize = 1_000;
+
+/// Values of a field that `fieldsummary` lists: they are one text in one row.
+pub const FIELDSUMMARY_VALUES_MAX: usize = 100_000;

@@ -63,3 +63,25 @@ pub trait FieldResolver: Send + Sync {
     /// All fields of one event, for events whose fields vary within their pattern.
     fn fields_of_event(&self, sourcetype: &str, raw: &[u8]) -> Vec<(String, String)>;
 }
+
+/// Knows no fields: for who asks for none.
+#[derive(Clone, Copy, Debug)]
+pub struct NoFields;
+
+impl FieldResolver for NoFields {
+    fn resolve(&self, _: &str, _: &Pattern, _: &str) -> FieldPlan {
+        FieldPlan::Absent
+    }
+
+    fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
+        Vec::new()
+    }
+
+    fn fields_vary(&self, _: &str, _: &Pattern) -> bool {
+        false
+    }
+
+    fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
+        Vec::new()
+    }
+}

@@ -7,11 +7,11 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Instant;
 use taffrail_event::Timestamp;
-use taffrail_query::SearchRequest;
 use taffrail_query::engine::over;
 use taffrail_query::eval::EvalContext;
-use taffrail_query::source::GivenSource;
+use taffrail_query::source::{GivenSource, Source};
 use taffrail_query::text::diff::{Split, Style, changes, number, render};
+use taffrail_query::{Knowledge, SearchRequest};
 
 /// A configuration of so many lines; every seventh is the same in all places.
 fn configuration(lines: usize, edits: &[usize]) -> String {
@@ -57,11 +57,12 @@ fn main() {
         .collect();
     let now = Timestamp::from_seconds(1_795_262_400);
     let source = GivenSource::of_json(&hosts, EvalContext::new(now, jiff::tz::TimeZone::UTC)).expect("rows");
+    let source: Arc<dyn Source> = Arc::new(source);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     for query in ["* | mdiff", "* | mdiff ignore=\"vlan \\d+\" normalize=ios"] {
         let time = best(|| {
             let request = SearchRequest { query: query.to_owned(), ..SearchRequest::default() };
-            let outcome = runtime.block_on(over(&source, &request, now, Arc::default())).expect("an outcome");
+            let outcome = runtime.block_on(over(&source, &request, now, Arc::default(), Knowledge::none())).expect("an outcome");
             assert_eq!(outcome.rows[0]["count"], 7);
         });
         println!("500 hosts of 1,000 lines, `{query}`: {time:.0} ms");

@@ -15,11 +15,12 @@ pub use run::Batches;
 use crate::commands::{self, COMMANDS, Planner};
 use crate::eval::{self, EvalContext};
 use crate::functions::FUNCTIONS;
+use crate::knowledge::Knowledge;
 use crate::language::{self, Check, QueryError};
 use crate::messages::Messages;
 use crate::pipeline::Query;
 use crate::rows::Row;
-use crate::source::{Source, StoredSource, Wanted};
+use crate::source::{Opened, Searches, Source, StoredSource, Wanted};
 use crate::summary::{self, FieldSummary, PatternSummary, Timeline};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::FairSpillPool;
@@ -45,6 +46,8 @@ pub struct EngineOptions {
     pub clock: Arc<dyn Clock>,
     /// Memory that all searches share, in bytes; beyond it sorts and aggregations spill to disk.
     pub memory_bytes: usize,
+    /// Macros, saved searches, event types and lookups.
+    pub knowledge: Knowledge,
 }
 
 /// Runs searches. Cheap to clone.
@@ -54,6 +57,7 @@ pub struct Engine {
     pub(crate) formats: Arc<Formats>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tz: TimeZone,
+    knowledge: Knowledge,
     context: Arc<TaskContext>,
 }
 
@@ -87,6 +91,8 @@ pub(crate) struct Prepared {
     pub planner: Planner,
     pub earliest: Option<Timestamp>,
     pub latest: Option<Timestamp>,
+    /// The bounds of the request, which hold for searches in brackets too.
+    pub asked: TimeRange,
 }
 
 impl Engine {
@@ -99,6 +105,7 @@ impl Engine {
             formats: options.formats,
             clock: options.clock,
             tz: TimeZone::UTC,
+            knowledge: options.knowledge,
             context: task_context(runtime, options.memory_bytes),
         }
     }
@@ -169,9 +176,7 @@ impl Engine {
     /// The tokens of a query and what is wrong with it, without running it.
     pub fn check(&self, query: &str) -> Check {
         let mut check = language::check(query, &commands::names());
-        if check.error.is_none() {
-            check.error = Query::parse(query).err();
-        }
+        check.error = Query::parse_with(query, &self.knowledge, &EvalContext::new(self.now(), self.tz.clone())).err();
         check
     }
 
@@ -192,7 +197,9 @@ impl Engine {
 
     /// Parses a query and settles its time range: bounds in the text go before those of the request.
     pub(crate) fn prepare(&self, text: &str, earliest: Option<&str>, latest: Option<&str>) -> Result<Prepared, QueryError> {
-        prepare(text, earliest, latest, self.now(), &self.tz, self.context(), Some(self.clock.clone()))
+        let mut eval = EvalContext::new(self.now(), self.tz.clone());
+        eval.clock = Some(self.clock.clone());
+        prepare(text, earliest, latest, eval, self.context(), self.knowledge.clone())
     }
 }
 
@@ -203,33 +210,62 @@ fn task_context(runtime: Arc<RuntimeEnv>, memory_bytes: usize) -> Arc<TaskContex
     Arc::new(TaskContext::default().with_session_config(config).with_runtime(runtime))
 }
 
+/// Bounds of time, where there are any.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TimeRange {
+    /// From this time on.
+    pub earliest: Option<Timestamp>,
+    /// Up to but not at this time.
+    pub latest: Option<Timestamp>,
+}
+
 /// As [`Engine::prepare`], without an engine.
 pub(crate) fn prepare(
     text: &str,
     earliest: Option<&str>,
     latest: Option<&str>,
-    now: Timestamp,
-    tz: &TimeZone,
+    mut eval: EvalContext,
     context: Arc<TaskContext>,
-    clock: Option<Arc<dyn Clock>>,
+    knowledge: Knowledge,
 ) -> Result<Prepared, QueryError> {
-    let query = Query::parse(text)?;
-    let bounds = &query.bounds;
-    let asked =
-        |text: Option<&str>| text.map(str::trim).filter(|text| !text.is_empty()).map(|text| language::resolve(text, now, tz)).transpose();
+    eval.knowledge = knowledge.clone();
+    let query = Query::parse_with(text, &knowledge, &eval)?.informed(&knowledge)?;
+    let bound = |text: Option<&str>| {
+        let text = text.map(str::trim).filter(|text| !text.is_empty());
+        text.map(|text| language::resolve(text, eval.now, &eval.tz)).transpose()
+    };
+    let asked = TimeRange { earliest: bound(earliest)?, latest: bound(latest)? };
+    let (wanted, range) = wanted(&query, asked, &eval).map_err(|error| query.place(error))?;
+    let planner = Planner {
+        eval,
+        messages: Messages::default(),
+        context,
+        earliest: wanted.earliest,
+        latest: wanted.latest,
+        data_range: Arc::new(|| Ok(None)),
+        knowledge,
+        searches: None,
+        direct: None,
+        needed: commands::Required::all(),
+    };
+    Ok(Prepared { query, wanted, planner, earliest: range.earliest, latest: range.latest, asked })
+}
+
+/// What a query wants from its source, and its time range: bounds in the text go before those `asked` for.
+pub(crate) fn wanted(query: &Query, asked: TimeRange, eval: &EvalContext) -> Result<(Wanted, TimeRange), QueryError> {
+    let (now, tz, bounds) = (eval.now, &eval.tz, &query.bounds);
     let in_text = bounds.earliest.is_some() || bounds.latest.is_some();
-    let (mut from, mut to) = if in_text { (None, None) } else { (asked(earliest)?, asked(latest)?) };
+    let mut range = if in_text { TimeRange::default() } else { asked };
     if let Some(text) = &bounds.earliest {
-        from = Some(text.resolve(now, tz)?);
         // With only a beginning in the text, the end is now.
-        to = Some(now);
+        range = TimeRange { earliest: Some(text.resolve(now, tz)?), latest: Some(now) };
     }
     if let Some(text) = &bounds.latest {
-        to = Some(text.resolve(now, tz)?);
+        range.latest = Some(text.resolve(now, tz)?);
     }
     let index_earliest = bounds.index_earliest.as_ref().map(|text| text.resolve(now, tz)).transpose()?;
     let index_latest = bounds.index_latest.as_ref().map(|text| text.resolve(now, tz)).transpose()?;
-    if let (Some(from), Some(to)) = (from, to)
+    if let (Some(from), Some(to)) = (range.earliest, range.latest)
         && from > to
     {
         let error = QueryError::new(format!("the time range ends ({to}) before it begins ({from})"));
@@ -239,8 +275,8 @@ pub(crate) fn prepare(
         search: query.search.clone(),
         more: query.leading_searches().cloned().collect(),
         regexes: query.leading_regexes(),
-        earliest: from.unwrap_or(Timestamp::MIN),
-        latest: to.unwrap_or(Timestamp::MAX),
+        earliest: range.earliest.unwrap_or(Timestamp::MIN),
+        latest: range.latest.unwrap_or(Timestamp::MAX),
         index_earliest: index_earliest.unwrap_or(Timestamp::MIN),
         index_latest: index_latest.unwrap_or(Timestamp::MAX),
         required: commands::Required::all(),
@@ -248,33 +284,46 @@ pub(crate) fn prepare(
         limit: None,
         watched: crate::source::Watched::default(),
     };
-    let mut eval = EvalContext::new(now, tz.clone());
-    eval.clock = clock;
-    let planner = Planner {
-        eval,
-        messages: Messages::default(),
-        context,
-        earliest: wanted.earliest,
-        latest: wanted.latest,
-        data_range: Arc::new(|| Ok(None)),
-        direct: None,
-    };
-    Ok(Prepared { query, wanted, planner, earliest: from, latest: to })
+    Ok((wanted, range))
 }
 
 impl Prepared {
-    /// Opens `source` for what `commands` need, of whose outcome `needed` is wanted, and plans them.
+    /// Runs the searches in brackets that stand for text, and settles what names stand for.
+    pub async fn resolve(&mut self, source: &Arc<dyn Source>) -> Result<(), QueryError> {
+        self.planner.searches = Some(Searches::new(source.clone(), self.asked));
+        self.query = self.query.resolved(&self.planner).await.map_err(|error| self.query.place(error))?;
+        let (fresh, range) = wanted(&self.query, self.asked, &self.planner.eval).map_err(|error| self.query.place(error))?;
+        self.wanted = Wanted { watched: self.wanted.watched.clone(), ..fresh };
+        (self.planner.earliest, self.planner.latest) = (self.wanted.earliest, self.wanted.latest);
+        (self.earliest, self.latest) = (range.earliest, range.latest);
+        Ok(())
+    }
+
+    /// Opens `source` for what the commands need, of whose outcome `needed` is wanted.
     pub async fn open(
+        &mut self,
+        source: &Arc<dyn Source>,
+        needed: commands::Required,
+        limit: Option<usize>,
+    ) -> Result<crate::source::Opened, QueryError> {
+        self.resolve(source).await?;
+        self.open_resolved(&**source, needed, limit).await
+    }
+
+    /// As [`Prepared::open`], when nothing is left to be resolved.
+    pub async fn open_resolved(
         &mut self,
         source: &dyn Source,
         needed: commands::Required,
         limit: Option<usize>,
     ) -> Result<crate::source::Opened, QueryError> {
         let rest = self.query.rest();
-        self.wanted.required = crate::pipeline::required(rest, needed);
+        self.wanted.required = crate::pipeline::required(rest, needed.clone());
+        self.planner.needed = needed;
         self.wanted.ordered = crate::pipeline::needs_order(rest);
         self.wanted.limit = if self.wanted.ordered { crate::pipeline::rows_needed(rest, limit) } else { None };
-        let opened = source.open(self.wanted.clone(), self.planner.messages.clone()).await?;
+        let opened =
+            if self.query.generating { Opened::nothing() } else { source.open(self.wanted.clone(), self.planner.messages.clone()).await? };
         self.planner.data_range = opened.data_range.clone();
         self.planner.direct = opened.direct.clone();
         Ok(opened)
@@ -282,6 +331,7 @@ impl Prepared {
 
     /// The whole plan over an opened source.
     pub async fn plan(&self, opened: &crate::source::Opened) -> Result<crate::exec::Flow, QueryError> {
-        crate::pipeline::plan(opened.flow.clone(), self.query.rest(), &self.planner).await
+        let plan = crate::pipeline::plan(opened.flow.clone(), self.query.rest(), &self.planner).await;
+        plan.map_err(|error| self.query.place(error))
     }
 }

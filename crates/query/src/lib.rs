@@ -3,6 +3,7 @@
 //! - [`language`]: text to tree, errors that show where.
 //! - [`eval`]: expressions over columns.
 //! - [`commands`], [`functions`]: what a pipeline is made of, one file or entry each.
+//! - [`knowledge`]: macros, saved searches, event types and lookups, in a folder.
 //! - [`exec`]: how it runs, on DataFusion.
 //! - [`source`], [`table`]: the store as a source of rows.
 //! - [`series`]: series of numbers, and what comes next.
@@ -17,6 +18,7 @@ pub mod engine;
 pub mod eval;
 pub mod exec;
 pub mod functions;
+pub mod knowledge;
 pub mod language;
 pub mod messages;
 pub mod pipeline;
@@ -28,6 +30,7 @@ pub mod table;
 pub mod text;
 
 pub use engine::{Batches, Engine, EngineOptions, ExportOrder, Language, RawExport, SearchMessage, SearchRequest};
+pub use knowledge::Knowledge;
 pub use language::{Check, QueryError};
 pub use messages::{Message, Messages, Severity};
 pub use rows::{FieldInfo, Row};

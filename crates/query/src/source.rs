@@ -1,9 +1,11 @@
 //! Where a search gets its events from: the store, or rows that are already there.
 
 mod given;
+mod nested;
 mod stored;
 
-pub use given::GivenSource;
+pub use given::{GivenSource, batch_of_json};
+pub use nested::Searches;
 pub use stored::StoredSource;
 
 use crate::commands::{DataRange, Direct, Required};
@@ -57,6 +59,16 @@ impl Watched {
     pub fn get(&self) -> Arc<ScanProgress> {
         self.0.lock().clone()
     }
+
+    /// The events that the answer is without since they could not be read, in words.
+    pub fn unread(&self) -> Vec<String> {
+        let tell = |unread: &taffrail_store::scan::Unread| {
+            let range = format!("{} to {} of index {}", unread.first, unread.last, unread.index);
+            let what = format!("the answer is without {} of the events {range}, which cannot be read: {}", unread.events, unread.what);
+            format!("{what} (`taffrail fsck` says what to do)")
+        };
+        self.get().unread.lock().iter().map(tell).collect()
+    }
 }
 
 /// An opened source.
@@ -67,6 +79,14 @@ pub struct Opened {
     pub data_range: DataRange,
     /// Quick answers, where these are the same as those of the rows.
     pub direct: Option<Arc<dyn Direct>>,
+}
+
+impl Opened {
+    /// No rows and no columns.
+    pub fn nothing() -> Self {
+        let schema = Arc::new(arrow::datatypes::Schema::empty());
+        Self { flow: Flow::of_batches(schema, Vec::new(), false), data_range: Arc::new(|| Ok(None)), direct: None }
+    }
 }
 
 /// Something that has events.

@@ -10,7 +10,7 @@ use taffrail_base::{Clock, Error, ErrorKind, Randomness, RealVfs, Result, System
 use taffrail_collect::InputCounters;
 use taffrail_event::EventSink;
 use taffrail_format::Formats;
-use taffrail_query::{Engine, EngineOptions};
+use taffrail_query::{Engine, EngineOptions, Knowledge};
 use taffrail_store::{Store, StoreOptions, StoreSettings, StoreSink};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -136,16 +136,23 @@ fn open_store_with(world: &World, data: PathBuf, settings: &Settings, read_only:
 
 /// Opens the store of a data folder, and an engine over it.
 pub fn open(world: &World, data: PathBuf, settings: &Settings, read_only: bool) -> Result<Opened> {
-    opened(world, open_store(world, data, settings, read_only)?, settings)
+    let knowledge = knowledge(world, &data);
+    opened(world, open_store(world, data, settings, read_only)?, knowledge, settings)
 }
 
-fn opened(world: &World, store: Arc<Store>, settings: &Settings) -> Result<Opened> {
+/// Macros, saved searches, event types and lookups.
+fn knowledge(world: &World, data: &Path) -> Knowledge {
+    Knowledge::folder(Arc::clone(&world.vfs), data.join("knowledge"))
+}
+
+fn opened(world: &World, store: Arc<Store>, knowledge: Knowledge, settings: &Settings) -> Result<Opened> {
     let formats = Arc::new(Formats::new());
     let engine = Engine::new(EngineOptions {
         store: Arc::clone(&store),
         formats: Arc::clone(&formats),
         clock: Arc::clone(&world.clock),
         memory_bytes: settings.search.memory_bytes,
+        knowledge,
     });
     Ok(Opened { store, formats, engine })
 }
@@ -153,8 +160,9 @@ fn opened(world: &World, store: Arc<Store>, settings: &Settings) -> Result<Opene
 impl App {
     /// Opens the data folder for a server; must be called within a tokio runtime.
     pub fn open(world: &World, data: PathBuf, settings: Settings) -> Result<Arc<Self>> {
+        let knowledge = knowledge(world, &data);
         let store = open_store_with(world, data, &settings, false, true)?;
-        let Opened { store, formats, engine } = opened(world, store, &settings)?;
+        let Opened { store, formats, engine } = opened(world, store, knowledge, &settings)?;
         let meters = Arc::new(Meters::default());
         let host: Arc<str> = Arc::from(host_name(&*world.vfs));
         let sink: Arc<dyn EventSink> = Arc::new(CountingSink::new(Arc::new(StoreSink(Arc::clone(&store))), Arc::clone(&meters)));

@@ -3,10 +3,12 @@
 use super::{Command, CommandInfo, Planned, Planner, Required};
 use crate::eval::Expr;
 use crate::exec::{Flow, transform};
+use crate::knowledge::Knowledge;
 use crate::language::{Args, QueryError, SearchExpr};
 use arrow::array::RecordBatch;
 use arrow::compute::filter_record_batch;
 use std::fmt;
+use std::sync::Arc;
 
 /// What `search` is.
 pub const INFO: CommandInfo = CommandInfo {
@@ -61,6 +63,11 @@ impl Command for SearchCommand {
 
     fn as_search(&self) -> Option<&SearchExpr> {
         self.0.is_scannable().then_some(&self.0)
+    }
+
+    fn informed(&self, knowledge: &Knowledge) -> Result<Option<Arc<dyn Command>>, QueryError> {
+        let known = knowledge.resolve(&self.0)?;
+        Ok((known != self.0).then(|| Arc::new(Self(known)) as Arc<dyn Command>))
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

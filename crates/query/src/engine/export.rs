@@ -8,6 +8,7 @@ use crate::source::{Source, StoredSource};
 use arrow::array::RecordBatch;
 use async_stream::try_stream;
 use futures::StreamExt;
+use std::sync::Arc;
 use taffrail_event::Timestamp;
 use taffrail_store::scan::{TakeRaw, schema};
 use taffrail_store::segment::Frame;
@@ -58,6 +59,10 @@ impl RawExport {
 /// Prepares an export of bytes in the order of arrival; `None` where only rows can tell which events are wanted.
 pub fn raw(engine: &Engine, request: &SearchRequest) -> Result<Option<RawExport>, QueryError> {
     let mut prepared = prepared(engine, request)?;
+    // What stands for text is known only when it has been run.
+    if prepared.query.first_bracket().is_some() {
+        return Ok(None);
+    }
     let wanted = &mut prepared.wanted;
     if wanted.index_earliest > Timestamp::MIN || wanted.index_latest < Timestamp::MAX {
         return Ok(None);
@@ -69,10 +74,14 @@ pub fn raw(engine: &Engine, request: &SearchRequest) -> Result<Option<RawExport>
 async fn by_time(engine: Engine, request: &SearchRequest, columns: &[String]) -> Result<Batches, QueryError> {
     let text = format!("{} | sort 0 _time, index, _sequence", request.query);
     let mut prepared = engine.prepare(&text, request.earliest.as_deref(), request.latest.as_deref())?;
-    let flow = whole(&mut prepared, &engine.source(), Required::of(columns.iter().cloned()), None).await?;
+    let flow = whole(&mut prepared, &all(&engine), Required::of(columns.iter().cloned()), None).await?;
     let schema = flow.schema();
     let batches = flow.stream(prepared.planner.context.clone())?;
     Ok(Batches { schema, batches: batches.map(|batch| batch.map_err(QueryError::from)).boxed() })
+}
+
+fn all(engine: &Engine) -> Arc<dyn Source> {
+    Arc::new(engine.source())
 }
 
 /// One segment after the other, each read from its first row to its last.
@@ -84,9 +93,11 @@ fn arrival(engine: Engine, request: &SearchRequest, columns: &[String]) -> Resul
     let (request, names) = (request.clone(), columns.to_vec());
     // The moment that relative times refer to is the same for all segments.
     let mut prepared = engine.prepare(&request.query, request.earliest.as_deref(), request.latest.as_deref())?;
-    prepared.wanted.required = Required::of(names);
-    prepared.wanted.ordered = false;
+    let source = all(&engine);
     let batches = try_stream! {
+        prepared.resolve(&source).await?;
+        prepared.wanted.required = Required::of(names);
+        prepared.wanted.ordered = false;
         for segment in segments {
             let source = StoredSource::new(Snapshot { segments: vec![segment] }, engine.formats.clone());
             let opened = source.open(prepared.wanted.clone(), prepared.planner.messages.clone()).await?;

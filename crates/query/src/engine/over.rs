@@ -3,6 +3,8 @@
 use super::run::whole;
 use super::{SearchRequest, prepare};
 use crate::commands::Required;
+use crate::eval::EvalContext;
+use crate::knowledge::Knowledge;
 use crate::language::QueryError;
 use crate::messages::Message;
 use crate::rows::{FieldInfo, Row, fields, rows};
@@ -25,8 +27,15 @@ pub struct Outcome {
 }
 
 /// Runs a search over `source`, started at `now`, and keeps its rows.
-pub async fn over(source: &dyn Source, request: &SearchRequest, now: Timestamp, context: Arc<TaskContext>) -> Result<Outcome, QueryError> {
-    let mut prepared = prepare(&request.query, request.earliest.as_deref(), request.latest.as_deref(), now, &TimeZone::UTC, context, None)?;
+pub async fn over(
+    source: &Arc<dyn Source>,
+    request: &SearchRequest,
+    now: Timestamp,
+    context: Arc<TaskContext>,
+    knowledge: Knowledge,
+) -> Result<Outcome, QueryError> {
+    let eval = EvalContext::new(now, TimeZone::UTC);
+    let mut prepared = prepare(&request.query, request.earliest.as_deref(), request.latest.as_deref(), eval, context, knowledge)?;
     let limit = request.limit.filter(|limit| *limit > 0).and_then(|limit| usize::try_from(limit).ok());
     let flow = whole(&mut prepared, source, Required::all(), limit).await?;
     let columns = fields(&flow.schema());

@@ -6,7 +6,6 @@ use crate::commands::Required;
 use crate::commands::head::first_rows;
 use crate::exec::Flow;
 use crate::language::QueryError;
-use crate::messages::Messages;
 use crate::rows::{fields, rows};
 use crate::source::{Source, Watched};
 use arrow::array::RecordBatch;
@@ -148,11 +147,11 @@ async fn run(
     sender: &mpsc::Sender<SearchMessage>,
 ) -> Result<Option<SearchMessage>, QueryError> {
     let limit = request.limit.filter(|limit| *limit > 0).map(|limit| usize::try_from(limit).unwrap_or(usize::MAX - 1));
-    let source = engine.source().telling().tolerating_damage();
+    let source: Arc<dyn Source> = Arc::new(engine.source().telling().tolerating_damage());
     // One more than asked for tells whether there are more.
     let fetch = limit.map(|limit| limit.saturating_add(1));
     let opened = prepared.open(&source, Required::all(), fetch).await?;
-    let preview = if request.preview && prepared.query.is_table() {
+    let preview = if request.preview && prepared.query.is_table() && prepared.query.can_preview() {
         super::preview::start(engine.clone(), request.clone(), shared.watched.clone(), limit, sender.clone())
     } else {
         None
@@ -196,7 +195,7 @@ async fn run(
     }
     let _ = sender.send(shared.progress()).await;
     let messages = &prepared.planner.messages;
-    tell_unread(&shared.watched.get(), messages);
+    shared.watched.unread().into_iter().for_each(|sentence| messages.inexact(sentence));
     Ok(Some(SearchMessage::Done {
         rows: given,
         matched: shared.read(|p| &p.events_matched),
@@ -206,15 +205,6 @@ async fn run(
         exact: messages.is_exact(),
         truncated: cut || messages.is_truncated(),
     }))
-}
-
-/// Says which events the answer is without, since they could not be read.
-fn tell_unread(progress: &ScanProgress, messages: &Messages) {
-    for unread in progress.unread.lock().iter() {
-        let range = format!("{} to {} of index {}", unread.first, unread.last, unread.index);
-        let what = format!("the answer is without {} of the events {range}, which cannot be read: {}", unread.events, unread.what);
-        messages.inexact(format!("{what} (`taffrail fsck` says what to do)"));
-    }
 }
 
 async fn send_rows(batch: &RecordBatch, given: &mut u64, sender: &mpsc::Sender<SearchMessage>) -> Result<bool, QueryError> {
@@ -235,7 +225,7 @@ async fn send_rows(batch: &RecordBatch, given: &mut u64, sender: &mpsc::Sender<S
 pub async fn batches(engine: Engine, request: SearchRequest, raw_bytes: bool) -> Result<Batches, QueryError> {
     let mut prepared = engine.prepare(&request.query, request.earliest.as_deref(), request.latest.as_deref())?;
     let limit = request.limit.filter(|limit| *limit > 0).map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let source = engine.source();
+    let source: Arc<dyn Source> = Arc::new(engine.source());
     let needed = if raw_bytes && !prepared.query.is_table() { Required::of(["_raw_bytes"]) } else { Required::all() };
     let flow = whole(&mut prepared, &source, needed, limit).await?;
     let schema = flow.schema();
@@ -245,7 +235,7 @@ pub async fn batches(engine: Engine, request: SearchRequest, raw_bytes: bool) ->
 }
 
 /// The plan of a whole search with its limit.
-pub async fn whole(prepared: &mut Prepared, source: &dyn Source, needed: Required, limit: Option<usize>) -> Result<Flow, QueryError> {
+pub async fn whole(prepared: &mut Prepared, source: &Arc<dyn Source>, needed: Required, limit: Option<usize>) -> Result<Flow, QueryError> {
     let opened = prepared.open(source, needed, limit).await?;
     let flow = prepared.plan(&opened).await?;
     Ok(match limit {

@@ -22,6 +22,10 @@ pub fn tail(engine: Engine, text: &str) -> Result<impl Stream<Item = Result<Row,
         let error = QueryError::at(span, format!("{name} needs all rows, so it cannot follow events as they arrive"));
         return Err(error.with_hint("for a live view use search, where, eval, rex, fields, table, rename and bin with a span"));
     }
+    if let Some(span) = prepared.query.first_bracket() {
+        let error = QueryError::at(span, "a search in brackets is run once, so it cannot follow events as they arrive");
+        return Err(error.with_hint("run it by itself, and write what it finds into the query"));
+    }
     let text = text.to_owned();
     let mut arrivals = engine.store.subscribe();
     let mut seen = ends(&engine.store.snapshot());
@@ -36,9 +40,11 @@ pub fn tail(engine: Engine, text: &str) -> Result<impl Stream<Item = Result<Row,
             let from = std::mem::replace(&mut seen, now);
             let mut prepared = engine.prepare(&text, None, None)?;
             let start = Arc::new(from);
-            let source = crate::source::StoredSource::new(snapshot, engine.formats.clone())
-                .since(Arc::new(move |index| start.get(index).copied().unwrap_or(0)));
-            let opened = prepared.open(&source as &dyn Source, Required::all(), None).await?;
+            let source: Arc<dyn Source> = Arc::new(
+                crate::source::StoredSource::new(snapshot, engine.formats.clone())
+                    .since(Arc::new(move |index| start.get(index).copied().unwrap_or(0))),
+            );
+            let opened = prepared.open(&source, Required::all(), None).await?;
             let flow = prepared.plan(&opened).await?;
             let mut batches = flow.stream(prepared.planner.context.clone())?;
             let mut fresh = Vec::new();

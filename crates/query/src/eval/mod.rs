@@ -23,6 +23,7 @@ pub use functions::{FunctionInfo, functions};
 pub use number::{format_number, parse_number};
 pub use parse::parse_at;
 
+use crate::knowledge::Knowledge;
 use crate::language::{QueryError, SearchExpr, Span};
 use jiff::tz::TimeZone;
 use std::sync::Arc;
@@ -40,12 +41,14 @@ pub struct EvalContext {
     pub clock: Option<Arc<dyn Clock>>,
     /// Where `random()` starts.
     pub seed: u64,
+    /// What `lookup()` looks into.
+    pub knowledge: Knowledge,
 }
 
 impl EvalContext {
     /// A context whose clock stands still at `now`.
     pub fn new(now: Timestamp, tz: TimeZone) -> Self {
-        Self { now, tz, clock: None, seed: now.nanos() as u64 }
+        Self { now, tz, clock: None, seed: now.nanos() as u64, knowledge: Knowledge::none() }
     }
 }
 

@@ -14,13 +14,13 @@ pub fn parse_at(text: &str, start: usize, end: usize) -> Result<(Expr, usize), Q
 
 /// Parses the whole of `text`.
 pub fn parse(text: &str) -> Result<Expr, QueryError> {
-    let parts = crate::language::lexer::split(text)?;
-    let (expr, at) = parse_at(&parts.text, 0, text.len())?;
-    let rest = skip_blanks(&parts.text, at, text.len());
+    let text = crate::language::lexer::clean(text)?;
+    let (expr, at) = parse_at(&text, 0, text.len())?;
+    let rest = skip_blanks(&text, at, text.len());
     if rest == text.len() {
         return Ok(expr);
     }
-    let end = run_end(text, rest, text.len(), |c| !c.is_whitespace());
+    let end = run_end(&text, rest, text.len(), |c| !c.is_whitespace());
     Err(QueryError::at(Span::new(rest, end), format!("`{}` is not understood after the expression", &text[rest..end]))
         .with_hint("an operator may be missing before it"))
 }

@@ -2,6 +2,7 @@
 //!
 //! Every helper skips blanks first, and leaves the cursor where it was when it finds nothing of its kind.
 
+use super::ast::Place;
 use super::error::QueryError;
 use super::lexer;
 use super::search::SearchExpr;
@@ -9,6 +10,7 @@ use super::span::Span;
 use super::suggest::nearest;
 use super::time::TimeSpan;
 use crate::eval::Expr;
+use crate::pipeline::Subsearch;
 use std::sync::Arc;
 
 /// A word as typed.
@@ -71,12 +73,46 @@ pub struct Args {
     query: Arc<str>,
     at: usize,
     end: usize,
+    depth: usize,
 }
 
 impl Args {
     /// A cursor over `query[start..end]`.
     pub fn new(query: Arc<str>, start: usize, end: usize) -> Self {
-        Self { query, at: start, end }
+        Self { query, at: start, end, depth: 0 }
+    }
+
+    /// The same, with so many brackets around the command.
+    #[must_use]
+    pub fn within(self, depth: usize) -> Self {
+        Self { depth, ..self }
+    }
+
+    /// A search in brackets, `[ search ... | ... ]`, if one comes next.
+    pub fn subsearch(&mut self) -> Result<Option<Subsearch>, QueryError> {
+        self.nested(Place::Nested)
+    }
+
+    /// Commands in brackets, `[ stats count | ... ]`, that go on with the rows there are.
+    pub fn subpipeline(&mut self) -> Result<Option<Subsearch>, QueryError> {
+        self.nested(Place::Commands)
+    }
+
+    fn nested(&mut self, place: Place) -> Result<Option<Subsearch>, QueryError> {
+        let Some((_, inside)) = self.bracketed()? else { return Ok(None) };
+        Subsearch::parse(&self.query, inside, place, self.depth + 1).map(Some)
+    }
+
+    /// The text in brackets as it stands, if a bracket comes next, and its place.
+    pub fn bracketed(&mut self) -> Result<Option<(String, Span)>, QueryError> {
+        let start = self.start();
+        if !self.remaining().starts_with('[') {
+            return Ok(None);
+        }
+        let end = lexer::bracket_end(&self.query, start, self.end)?;
+        self.at = end;
+        let inside = Span::new(start + 1, end - 1);
+        Ok(Some((self.query[inside.start..inside.end].trim().to_owned(), inside)))
     }
 
     fn start(&self) -> usize {
@@ -191,7 +227,7 @@ impl Args {
             return self.quoted('"');
         }
         let start = self.at;
-        let end = lexer::run_end(&self.query, start, self.end, |c| !c.is_whitespace() && !matches!(c, ',' | ')' | '('));
+        let end = lexer::run_end(&self.query, start, self.end, |c| !c.is_whitespace() && !matches!(c, ',' | ')' | '(' | '['));
         if end == start {
             return Err(self.expected(&format!("a value for {name}")));
         }
@@ -322,7 +358,7 @@ impl Args {
 
 /// Characters of a bare word.
 fn is_bare(c: char) -> bool {
-    !c.is_whitespace() && !matches!(c, ',' | '=' | '(' | ')' | '|' | '"' | '\'')
+    !c.is_whitespace() && !matches!(c, ',' | '=' | '(' | ')' | '|' | '"' | '\'' | '[' | ']')
 }
 
 impl Word {

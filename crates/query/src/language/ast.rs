@@ -40,6 +40,16 @@ pub struct TimeBounds {
 }
 
 impl TimeBounds {
+    /// Each with its name.
+    pub fn named(&self) -> [(&'static str, &Option<TimeText>); 4] {
+        [
+            ("earliest", &self.earliest),
+            ("latest", &self.latest),
+            ("_index_earliest", &self.index_earliest),
+            ("_index_latest", &self.index_latest),
+        ]
+    }
+
     /// Whether the text has no time bound.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -57,11 +67,31 @@ pub struct CommandCall {
     pub args: Args,
 }
 
+/// The words that the parser of pipelines has to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Grammar<'a> {
+    /// The names of all commands, in lower case.
+    pub known: &'a [&'a str],
+    /// Whether a command reads the `[ ... ]` among its arguments itself; elsewhere they stand for text.
+    pub takes_pipelines: fn(&str) -> bool,
+    /// Whether a command makes rows of its own.
+    pub generates: fn(&str) -> bool,
+}
+
+/// Where a pipeline stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It is the whole query.
+    Whole,
+    /// In brackets, as a search of its own.
+    Nested,
+    /// In brackets, to go on with the rows there are: it has no base search.
+    Commands,
+}
+
 /// A query.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
-    /// The text as typed, comments blanked out (same length, so that places stay true).
-    pub text: Arc<str>,
     /// Which events; everything when a leading pipe makes the first command generate.
     pub search: SearchExpr,
     /// The time bounds of the base search.
@@ -71,35 +101,95 @@ pub struct Pipeline {
     pub generating: bool,
     /// The commands after the base search, in order; `search` among them is a call like any other.
     pub commands: Vec<CommandCall>,
+    /// The `[ ... ]` that stand for text, brackets included; what holds them was parsed with `0` in their place.
+    pub brackets: Vec<Span>,
 }
 
 impl Pipeline {
     /// Parses `text`; `known` are the names of all commands (lower case), for checking and did-you-mean.
     pub fn parse(text: &str, known: &[&str]) -> Result<Self, QueryError> {
-        let parts = lexer::split(text)?;
-        let text: Arc<str> = parts.text.into();
+        let text: Arc<str> = lexer::clean(text)?.into();
+        let grammar = Grammar { known, takes_pipelines: |_| false, generates: |_| false };
+        Self::within(&text, Span::new(0, text.len()), Place::Whole, 0, &grammar)
+    }
+
+    /// Parses a part of `text`, which has no comments; `depth` brackets are around it.
+    pub fn within(text: &Arc<str>, span: Span, place: Place, depth: usize, grammar: &Grammar<'_>) -> Result<Self, QueryError> {
+        let parts = lexer::split(text, span.start, span.end)?;
+        let word = |span: &Span| first_word(text, *span).to_lowercase();
+        let pipelines = |part: &Span| (grammar.takes_pipelines)(&word(part));
+        let outside = |bracket: &&Span| {
+            let part = parts.spans.iter().position(|part| part.start <= bracket.start && bracket.end <= part.end).unwrap_or(0);
+            let starts_with_command = part > 0 || place == Place::Commands || generates(text, parts.spans[0], place, grammar);
+            !(starts_with_command && pipelines(&parts.spans[part]))
+        };
+        let brackets: Vec<Span> = parts.brackets.iter().filter(outside).copied().collect();
+        let masked = masked(text, &brackets);
         let (first, rest) = parts.spans.split_first().expect("a split text has at least one part");
         let mut bounds = TimeBounds::default();
         let mut rest = rest.iter().enumerate().peekable();
-        let leading_pipe = text[first.start..first.end].trim().is_empty() && rest.peek().is_some();
-        let mut generating = false;
-        let mut base = *first;
-        if leading_pipe {
+        let empty_first = text[first.start..first.end].trim().is_empty() && rest.peek().is_some();
+        let last = parts.spans.len() - 1;
+        let mut commands = Vec::new();
+        let (mut generating, mut base) = (false, *first);
+        if place == Place::Commands {
+            if !empty_first {
+                commands.push(command(&masked, *first, last == 0, depth, grammar.known)?);
+            }
+            base = Span::new(first.start, first.start);
+        } else if generates(text, *first, place, grammar) {
+            commands.push(command(&masked, *first, last == 0, depth, grammar.known)?);
+            generating = true;
+        } else if empty_first {
             let (_, span) = rest.peek().expect("a leading pipe is followed by a part");
-            match search_keyword_end(&text, **span) {
+            match search_keyword_end(text, **span) {
                 Some(_) => base = *rest.next().expect("just seen").1,
                 None => generating = true,
             }
         }
-        let start = search_keyword_end(&text, base).unwrap_or(base.start);
-        let search = search::parse(&text, start, base.end, Some(&mut bounds))?;
-        let total = parts.spans.len() - 1;
-        let mut commands = Vec::new();
+        let search = match generating || place == Place::Commands {
+            true => SearchExpr::All,
+            false => {
+                let start = search_keyword_end(text, base).unwrap_or(base.start);
+                search::parse(&masked, start, base.end, Some(&mut bounds))?
+            }
+        };
         for (number, span) in rest {
-            commands.push(command(&text, *span, number + 1 == total, known)?);
+            commands.push(command(&masked, *span, number + 1 == last, depth, grammar.known)?);
         }
-        Ok(Self { text, search, bounds, generating, commands })
+        Ok(Self { search, bounds, generating, commands, brackets })
     }
+}
+
+/// Whether a search in brackets begins with a command that makes rows, without a pipe before it.
+fn generates(text: &str, first: Span, place: Place, grammar: &Grammar<'_>) -> bool {
+    let word = first_word(text, first);
+    let after = lexer::skip_blanks(text, first.start, first.end) + word.len();
+    place == Place::Nested && !text[after..first.end].trim_start().starts_with('=') && (grammar.generates)(&word.to_lowercase())
+}
+
+/// The word that a part begins with.
+fn first_word(text: &str, span: Span) -> &str {
+    let at = lexer::skip_blanks(text, span.start, span.end);
+    &text[at..lexer::run_end(text, at, span.end, |c| c.is_alphanumeric() || c == '_')]
+}
+
+/// `text` with a `0` and blanks in place of each of `brackets`: what is around them can then be parsed, before the
+/// text that they stand for is known.
+fn masked(text: &Arc<str>, brackets: &[Span]) -> Arc<str> {
+    if brackets.is_empty() {
+        return Arc::clone(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for bracket in brackets {
+        out.push_str(&text[at..bracket.start]);
+        out.push('0');
+        out.extend(std::iter::repeat_n(' ', bracket.end - bracket.start - 1));
+        at = bracket.end;
+    }
+    out.push_str(&text[at..]);
+    out.into()
 }
 
 /// The place after a leading word `search`; nothing when the part does not begin with it.
@@ -111,7 +201,7 @@ fn search_keyword_end(text: &str, span: Span) -> Option<usize> {
     next.is_none_or(|c| c.is_whitespace() || c == '(' || c == '"').then_some(at + word.len())
 }
 
-fn command(text: &Arc<str>, span: Span, last: bool, known: &[&str]) -> Result<CommandCall, QueryError> {
+fn command(text: &Arc<str>, span: Span, last: bool, depth: usize, known: &[&str]) -> Result<CommandCall, QueryError> {
     let at = lexer::skip_blanks(text, span.start, span.end);
     if at == span.end {
         // The place of the pipe before it.
@@ -132,7 +222,7 @@ fn command(text: &Arc<str>, span: Span, last: bool, known: &[&str]) -> Result<Co
         let error = QueryError::at(place, format!("unknown command `{}`", &text[at..end])).with_suggestions(names);
         return Err(if error.hint.is_some() { error } else { error.with_hint(format!("the commands are: {}", known.join(", "))) });
     }
-    Ok(CommandCall { name, span: place, args: Args::new(Arc::clone(text), end, span.end) })
+    Ok(CommandCall { name, span: place, args: Args::new(Arc::clone(text), end, span.end).within(depth) })
 }
 
 #[cfg(test)]

@@ -62,7 +62,8 @@ pub struct Check {
 /// the errors of commands' arguments are for the caller to add.
 pub fn check(text: &str, known: &[&str]) -> Check {
     let error = Pipeline::parse(text, known).err();
-    let mut painter = Painter { text, known, at: 0, tokens: Vec::new(), mode: Mode::Search, command_next: false };
+    let mut painter =
+        Painter { text, known, at: 0, tokens: Vec::new(), mode: Mode::Search, around: Vec::new(), command_next: false, nested: false };
     painter.run();
     Check { tokens: painter.tokens, error }
 }
@@ -81,7 +82,11 @@ struct Painter<'a> {
     at: usize,
     tokens: Vec<Token>,
     mode: Mode,
+    /// How words are read outside of the brackets that are open.
+    around: Vec<Mode>,
     command_next: bool,
+    /// Whether a bracket has just been opened: a search may follow without its name.
+    nested: bool,
 }
 
 const KEYWORDS: &[&str] = &["by", "as", "over", "where", "with", "output", "outputnew"];
@@ -107,11 +112,20 @@ impl Painter<'_> {
                 '`' => self.comment(),
                 '|' => {
                     self.push(end, TokenClass::Pipe);
-                    self.command_next = true;
+                    (self.command_next, self.nested) = (true, false);
                 }
                 '"' => self.quote(),
                 '\'' if self.mode == Mode::Expression => self.quote(),
-                '[' | ']' => self.push(end, TokenClass::Error),
+                '[' => {
+                    self.around.push(self.mode);
+                    self.push(end, TokenClass::Pipe);
+                    (self.command_next, self.nested) = (true, true);
+                }
+                ']' => {
+                    let around = self.around.pop();
+                    self.push(end, if around.is_some() { TokenClass::Pipe } else { TokenClass::Error });
+                    (self.mode, self.command_next, self.nested) = (around.unwrap_or(self.mode), false, false);
+                }
                 _ if self.command_next => self.command(),
                 '(' | ')' | ',' => self.push(end, TokenClass::Operator),
                 '=' | '<' | '>' => self.push(end, TokenClass::Operator),
@@ -129,7 +143,13 @@ impl Painter<'_> {
         match rest.strip_prefix("```").map(|inside| inside.find("```")) {
             Some(Some(length)) => self.push(self.at + length + 6, TokenClass::Comment),
             Some(None) => self.push(self.text.len(), TokenClass::Comment),
-            None => self.push(self.at + 1, TokenClass::Error),
+            None => match rest[1..].find('`') {
+                Some(length) => {
+                    self.command_next = false;
+                    self.push(self.at + length + 2, TokenClass::Function);
+                }
+                None => self.push(self.at + 1, TokenClass::Error),
+            },
         }
     }
 
@@ -149,6 +169,10 @@ impl Painter<'_> {
         let end = lexer::run_end(self.text, self.at, self.text.len(), |c| c.is_alphanumeric() || c == '_');
         self.command_next = false;
         let name = self.text[self.at..end].to_lowercase();
+        if std::mem::take(&mut self.nested) && name != "search" && !self.known.contains(&name.as_str()) {
+            self.mode = Mode::Search;
+            return;
+        }
         self.mode = match name.as_str() {
             "search" => Mode::Search,
             "eval" | "where" => Mode::Expression,
@@ -279,6 +303,10 @@ mod tests {
              |:pipe stats:command count:field by:keyword host:field"
         );
         assert_eq!(classes("search status>=500"), "search:command status:field >:operator =:operator 500:number");
+        assert_eq!(
+            classes("a [search b | stats count] `m(1)` [c=d]"),
+            "a:term [:pipe search:command b:term |:pipe stats:command count:field ]:pipe `m(1)`:function [:pipe c:field =:operator d:string ]:pipe"
+        );
         assert_eq!(classes("a!=b"), "a:field !=:operator b:string");
     }
 

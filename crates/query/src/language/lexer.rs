@@ -10,60 +10,100 @@ use taffrail_base::limits::QUERY_BYTES_MAX;
 /// The parts of a query between its pipes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts {
-    /// The text with comments replaced by blanks of the same length.
-    pub text: String,
     /// The parts, pipes not included; one even when the text is empty.
     pub spans: Vec<Span>,
+    /// The outermost `[ ... ]`, brackets included.
+    pub brackets: Vec<Span>,
 }
 
-/// Cuts `text` at its pipes, outside of quotes.
-pub fn split(text: &str) -> Result<Parts, QueryError> {
+/// `text` with its comments replaced by blanks of the same length, so that places stay true.
+pub fn clean(text: &str) -> Result<String, QueryError> {
     if text.len() > QUERY_BYTES_MAX {
         return Err(QueryError::new(format!("the query has {} bytes, at most {QUERY_BYTES_MAX} are allowed", text.len()))
             .with_hint("split it into several searches"));
     }
-    let bytes = text.as_bytes();
-    let mut clean = bytes.to_vec();
-    let (mut spans, mut part_start, mut at) = (Vec::new(), 0, 0);
-    while at < bytes.len() {
-        match bytes[at] {
-            b'"' => {
-                at = quote_end(text, at).ok_or_else(|| {
-                    QueryError::at(Span::new(at, text.len()), "the quote that opens here is not closed")
-                        .with_hint("close it with \"; for a quote inside quotes write \\\"")
-                })?;
-                continue;
-            }
+    let mut clean = text.as_bytes().to_vec();
+    let mut at = 0;
+    while at < text.len() {
+        match text.as_bytes()[at] {
+            b'"' => at = closed_quote(text, at, text.len())?,
             b'`' if text[at..].starts_with("```") => {
-                let Some(length) = text[at + 3..].find("```") else {
-                    return Err(
-                        QueryError::at(Span::new(at, at + 3), "the comment that opens here is not closed").with_hint("close it with ```")
-                    );
-                };
-                let end = at + length + 6;
+                let end = comment_end(text, at)?;
                 clean[at..end].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b' ');
                 at = end;
-                continue;
             }
+            _ => at += 1,
+        }
+    }
+    Ok(String::from_utf8(clean).expect("whole comments are replaced, and they begin and end with ASCII"))
+}
+
+/// The place after the comment that begins at `at`.
+pub fn comment_end(text: &str, at: usize) -> Result<usize, QueryError> {
+    let length = text[at + 3..].find("```");
+    length
+        .map(|length| at + length + 6)
+        .ok_or_else(|| QueryError::at(Span::new(at, at + 3), "the comment that opens here is not closed").with_hint("close it with ```"))
+}
+
+/// Cuts `text[start..end]`, which has no comments, at its pipes outside of quotes and brackets.
+pub fn split(text: &str, start: usize, end: usize) -> Result<Parts, QueryError> {
+    let (mut spans, mut brackets, mut part_start, mut at) = (Vec::new(), Vec::new(), start, start);
+    while at < end {
+        match text.as_bytes()[at] {
+            b'"' => at = closed_quote(text, at, end)?,
             b'`' => {
-                return Err(QueryError::at(Span::new(at, at + 1), "macros are not available yet")
-                    .with_hint("to look for a backtick, put the text in double quotes"));
+                return Err(QueryError::at(Span::new(at, at + 1), "the macro that opens here is not closed")
+                    .with_hint("close it with a backtick; to look for a backtick, put the text in double quotes"));
             }
-            b'[' | b']' => {
-                return Err(QueryError::at(Span::new(at, at + 1), "subsearches in [ ] are not available yet")
+            b'[' => {
+                let close = bracket_end(text, at, end)?;
+                brackets.push(Span::new(at, close));
+                at = close;
+            }
+            b']' => {
+                return Err(QueryError::at(Span::new(at, at + 1), "a `]` without its `[`")
                     .with_hint("to look for a bracket, put the text in double quotes"));
             }
             b'|' => {
                 spans.push(Span::new(part_start, at));
                 part_start = at + 1;
+                at += 1;
             }
+            _ => at += 1,
+        }
+    }
+    spans.push(Span::new(part_start, end));
+    Ok(Parts { spans, brackets })
+}
+
+/// The place after the `]` that closes the `[` at `start`; brackets within quotes do not count.
+pub fn bracket_end(text: &str, start: usize, end: usize) -> Result<usize, QueryError> {
+    let (mut at, mut depth) = (start, 0usize);
+    while at < end {
+        match text.as_bytes()[at] {
+            b'"' => {
+                at = closed_quote(text, at, end)?;
+                continue;
+            }
+            b'[' => depth += 1,
+            b']' => depth -= 1,
             _ => {}
         }
         at += 1;
+        if depth == 0 {
+            return Ok(at);
+        }
     }
-    spans.push(Span::new(part_start, text.len()));
-    let text = String::from_utf8(clean).expect("whole comments are replaced, and they begin and end with ASCII");
-    Ok(Parts { text, spans })
+    Err(QueryError::at(Span::new(start, start + 1), "the bracket that opens here is not closed")
+        .with_hint("close it with ]; to look for a bracket, put the text in double quotes"))
+}
+
+fn closed_quote(text: &str, at: usize, end: usize) -> Result<usize, QueryError> {
+    quote_end(text, at).filter(|close| *close <= end).ok_or_else(|| {
+        QueryError::at(Span::new(at, end), "the quote that opens here is not closed")
+            .with_hint("close it with \"; for a quote inside quotes write \\\"")
+    })
 }
 
 /// The place after the quote that closes the one at `start`; nothing when none does.
@@ -126,9 +166,14 @@ mod tests {
     use super::*;
 
     fn parts(text: &str) -> Vec<String> {
-        let parts = split(text).unwrap();
-        assert_eq!(parts.text.len(), text.len());
-        parts.spans.iter().map(|span| parts.text[span.start..span.end].trim().to_owned()).collect()
+        let text_clean = clean(text).unwrap();
+        assert_eq!(text_clean.len(), text.len());
+        let parts = split(&text_clean, 0, text.len()).unwrap();
+        parts.spans.iter().map(|span| text_clean[span.start..span.end].trim().to_owned()).collect()
+    }
+
+    fn fault(text: &str) -> QueryError {
+        clean(text).and_then(|text| split(&text, 0, text.len())).unwrap_err()
     }
 
     #[test]
@@ -144,15 +189,24 @@ mod tests {
     fn comments_vanish_and_places_stay() {
         assert_eq!(parts("a ```why | ä``` | b"), ["a", "b"]);
         assert_eq!(parts("\"```not a comment```\""), ["\"```not a comment```\""]);
-        assert!(split("a ```b").unwrap_err().message.contains("comment"));
+        assert!(fault("a ```b").message.contains("comment"));
+    }
+
+    #[test]
+    fn brackets_hold_their_pipes() {
+        assert_eq!(parts("a [search b | c [x | y] \"]\" ] | d"), ["a [search b | c [x | y] \"]\" ]", "d"]);
+        let text = "a [b] | c [d [e]] [f]";
+        let brackets: Vec<&str> = split(text, 0, text.len()).unwrap().brackets.iter().map(|span| &text[span.start..span.end]).collect();
+        assert_eq!(brackets, ["[b]", "[d [e]]", "[f]"]);
     }
 
     #[test]
     fn open_quotes_brackets_and_macros_are_named() {
-        assert_eq!(split("a \"b").unwrap_err().span, Some(Span::new(2, 4)));
-        assert_eq!(split("a [search b]").unwrap_err().span, Some(Span::new(2, 3)));
-        assert!(split("`x`").unwrap_err().message.contains("macros"));
-        assert!(split(&"x".repeat(QUERY_BYTES_MAX + 1)).is_err());
+        assert_eq!(fault("a \"b").span, Some(Span::new(2, 4)));
+        assert_eq!(fault("a [search b").span, Some(Span::new(2, 3)));
+        assert_eq!(fault("a ] b").span, Some(Span::new(2, 3)));
+        assert!(fault("`x`").message.contains("macro"));
+        assert!(clean(&"x".repeat(QUERY_BYTES_MAX + 1)).is_err());
     }
 
     #[test]

@@ -17,6 +17,7 @@ use taffrail_event::Timestamp;
 use taffrail_store::scan::ScanProgress;
 
 /// Rows in memory; those with `_time` are given newest first, as by the store.
+#[derive(Clone)]
 pub struct GivenSource {
     batch: RecordBatch,
     context: EvalContext,
@@ -30,31 +31,36 @@ impl GivenSource {
 
     /// Rows from JSON objects; `_time` is epoch seconds or RFC 3339, arrays are fields with many values.
     pub fn of_json(objects: &[serde_json::Map<String, Value>], context: EvalContext) -> Result<Self, QueryError> {
-        let mut names: Vec<&String> = Vec::new();
-        for name in objects.iter().flat_map(|object| object.keys()) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        let (mut fields, mut columns): (Vec<Field>, Vec<ArrayRef>) = (Vec::new(), Vec::new());
-        for name in names {
-            let values: Vec<Option<&Value>> = objects.iter().map(|object| object.get(name).filter(|value| !value.is_null())).collect();
-            let column: ArrayRef = if name == "_time" {
-                let nanos = values.iter().map(|value| value.and_then(|value| time_of(value, &context)));
-                Arc::new(nanos.collect::<TimestampNanosecondArray>().with_timezone("UTC"))
-            } else if values.iter().flatten().any(|value| value.is_array()) {
-                let lists: Vec<Option<Vec<String>>> = values.iter().map(|value| value.map(texts)).collect();
-                crate::columns::lists(lists.iter().map(|list| list.as_deref()))
-            } else {
-                Arc::new(values.iter().map(|value| value.map(|value| texts(value).concat())).collect::<StringArray>())
-            };
-            fields.push(Field::new(name, column.data_type().clone(), true));
-            columns.push(column);
-        }
-        let options = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(objects.len()));
-        let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?;
+        let batch = batch_of_json(objects, &context)?;
         Ok(Self::new(newest_first(batch)?, context))
     }
+}
+
+/// JSON objects as rows, in their order.
+pub fn batch_of_json(objects: &[serde_json::Map<String, Value>], context: &EvalContext) -> Result<RecordBatch, QueryError> {
+    let mut names: Vec<&String> = Vec::new();
+    for name in objects.iter().flat_map(|object| object.keys()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let (mut fields, mut columns): (Vec<Field>, Vec<ArrayRef>) = (Vec::new(), Vec::new());
+    for name in names {
+        let values: Vec<Option<&Value>> = objects.iter().map(|object| object.get(name).filter(|value| !value.is_null())).collect();
+        let column: ArrayRef = if name == "_time" {
+            let nanos = values.iter().map(|value| value.and_then(|value| time_of(value, context)));
+            Arc::new(nanos.collect::<TimestampNanosecondArray>().with_timezone("UTC"))
+        } else if values.iter().flatten().any(|value| value.is_array()) {
+            let lists: Vec<Option<Vec<String>>> = values.iter().map(|value| value.map(texts)).collect();
+            crate::columns::lists(lists.iter().map(|list| list.as_deref()))
+        } else {
+            Arc::new(values.iter().map(|value| value.map(|value| texts(value).concat())).collect::<StringArray>())
+        };
+        fields.push(Field::new(name, column.data_type().clone(), true));
+        columns.push(column);
+    }
+    let options = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(objects.len()));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?)
 }
 
 fn texts(value: &Value) -> Vec<String> {

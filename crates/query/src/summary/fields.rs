@@ -12,6 +12,7 @@ use arrow::array::RecordBatch;
 use futures::StreamExt;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use taffrail_base::limits::{SUMMARY_EVENTS_MAX, SUMMARY_VALUES_MAX};
 
 /// Values named for each field.
@@ -112,9 +113,9 @@ impl Counter {
 /// Summarises the fields; internal ones are left out.
 pub async fn fields(engine: &Engine, query: &str, earliest: Option<&str>, latest: Option<&str>) -> Result<FieldSummary, QueryError> {
     let mut prepared = prepare(engine, query, earliest, latest)?;
-    let source = engine.source();
+    let source: Arc<dyn Source> = Arc::new(engine.source());
     let needed = Required::all().without(["_raw", "_indextime", "_pattern", "_sequence", "_problems", "_time"]);
-    let opened = prepared.open(&source as &dyn Source, needed, Some(SUMMARY_EVENTS_MAX + 1)).await?;
+    let opened = prepared.open(&source, needed, Some(SUMMARY_EVENTS_MAX + 1)).await?;
     let flow = first_rows(prepared.plan(&opened).await?, SUMMARY_EVENTS_MAX + 1);
     let mut batches = flow.stream(prepared.planner.context.clone())?;
     let mut counters: Vec<(String, Counter)> = Vec::new();

@@ -5,7 +5,9 @@ use crate::commands::{Required, blocking};
 use crate::engine::Engine;
 use crate::language::QueryError;
 use crate::pipeline::Query;
+use crate::source::Source;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use taffrail_base::limits::PATTERN_MEMBERS_MAX;
 use taffrail_event::Timestamp;
 use taffrail_pattern::{Pattern, mine};
@@ -54,6 +56,7 @@ pub struct PatternEntry {
 pub async fn patterns(engine: &Engine, query: &str, earliest: Option<&str>, latest: Option<&str>) -> Result<PatternSummary, QueryError> {
     let mut prepared = prepare(engine, query, earliest, latest)?;
     check(&prepared.query)?;
+    prepared.resolve(&(Arc::new(engine.source()) as Arc<dyn Source>)).await?;
     prepared.wanted.required = Required::default();
     prepared.wanted.ordered = false;
     let source = engine.source();

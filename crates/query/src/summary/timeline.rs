@@ -8,6 +8,7 @@ use crate::language::QueryError;
 use crate::source::Source;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use taffrail_base::limits::TIME_BUCKETS_MAX;
 use taffrail_event::Timestamp;
 use taffrail_store::scan::Buckets;
@@ -88,8 +89,8 @@ pub async fn timeline(
     let wanted = buckets.clamp(1, TIME_BUCKETS_MAX);
     let mut prepared = prepare(engine, query, earliest, latest)?;
     let plain = prepared.query.rest().is_empty();
-    let source = engine.source();
-    let opened = prepared.open(&source as &dyn Source, Required::of(["_time"]), None).await?;
+    let source: Arc<dyn Source> = Arc::new(engine.source());
+    let opened = prepared.open(&source, Required::of(["_time"]), None).await?;
     let (from, to) = match (prepared.earliest, prepared.latest) {
         (Some(from), Some(to)) if from > Timestamp::from_seconds(0) => (from, to),
         (from, to) => {

@@ -1,17 +1,19 @@
 //! Commands that analyse, over more rows than a text file of cases can hold.
 
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use taffrail_query::engine::{Outcome, over};
 use taffrail_query::eval::EvalContext;
-use taffrail_query::source::GivenSource;
-use taffrail_query::{Row, SearchRequest};
+use taffrail_query::source::{GivenSource, Source};
+use taffrail_query::{Knowledge, Row, SearchRequest};
 
 use super::cases::NOW;
 
 async fn search(rows: &[Map<String, Value>], query: &str) -> Outcome {
     let source = GivenSource::of_json(rows, EvalContext::new(NOW, jiff::tz::TimeZone::UTC)).expect("columns");
+    let source: Arc<dyn Source> = Arc::new(source);
     let request = SearchRequest { query: query.to_owned(), ..SearchRequest::default() };
-    over(&source, &request, NOW, std::sync::Arc::default()).await.unwrap_or_else(|error| panic!("{}", error.render(query)))
+    over(&source, &request, NOW, Arc::default(), Knowledge::none()).await.unwrap_or_else(|error| panic!("{}", error.render(query)))
 }
 
 fn hosts(row: &Row) -> Vec<String> {

@@ -1,20 +1,23 @@
 //! Runs `tests/query/*.test`: readable files of queries, rows in and rows out.
 //!
 //! A file is made of cases, each begun by `=== name`. Sections of a case begin with `--- `: `query`, `input` (JSON
-//! objects, one a line) or `raw` (events as lines, a second apart), then what is expected: `output` (JSON rows),
+//! objects, one a line) or `raw` (events as lines, a second apart), `knowledge` (files, each begun by `@ path`), then what is expected: `output` (JSON rows),
 //! `messages`, or `error`. An `input` before the first case is for all cases that have none. What is expected is
 //! written by `TAFFRAIL_UPDATE_TESTS=1 cargo nextest run -p taffrail-query`; review it as a diff.
 
 use serde_json::{Map, Value};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use taffrail_base::Vfs;
+use taffrail_base::vfs::sim::SimVfs;
 use taffrail_event::Timestamp;
 use taffrail_pattern::FieldResolver;
 use taffrail_query::engine::{Outcome, over};
 use taffrail_query::eval::EvalContext;
 use taffrail_query::pipeline::Query;
-use taffrail_query::source::GivenSource;
-use taffrail_query::{QueryError, SearchRequest};
+use taffrail_query::source::{GivenSource, Source};
+use taffrail_query::{Knowledge, QueryError, SearchRequest};
 
 /// 2026-11-21T12:00:00Z, the moment at which all cases run.
 pub const NOW: Timestamp = Timestamp(1_795_262_400_000_000_000);
@@ -104,22 +107,44 @@ fn source(head: &Case, case: &Case) -> GivenSource {
     GivenSource::of_json(&objects, EvalContext::new(NOW, jiff::tz::TimeZone::UTC)).expect("the input makes columns")
 }
 
-async fn search(source: &GivenSource, query: &str) -> Result<Outcome, QueryError> {
+/// The definitions of a `knowledge` section: files in a folder, each begun by `@ path`.
+fn knowledge(head: &Case, case: &Case) -> Knowledge {
+    let Some(lines) = case.section("knowledge").or(head.section("knowledge")) else { return Knowledge::none() };
+    let disk = SimVfs::new(1);
+    let mut files: Vec<(PathBuf, String)> = Vec::new();
+    for line in lines {
+        match (line.strip_prefix("@ "), files.last_mut()) {
+            (Some(path), _) => files.push((Path::new("/knowledge").join(path.trim()), String::new())),
+            (None, Some((_, text))) => text.extend([line.as_str(), "\n"]),
+            (None, None) => panic!("a section `knowledge` begins with `@ path`"),
+        }
+    }
+    for (path, text) in files {
+        disk.create_dir_all(path.parent().expect("it is in a folder")).expect("a folder");
+        disk.create_new(&path).and_then(|file| file.write_all_at(text.as_bytes(), 0)).expect("a file");
+    }
+    Knowledge::folder(Arc::new(disk), "/knowledge".into())
+}
+
+async fn search(source: &GivenSource, knowledge: Knowledge, query: &str) -> Result<Outcome, QueryError> {
     let request = SearchRequest { query: query.to_owned(), ..SearchRequest::default() };
-    over(source, &request, NOW, std::sync::Arc::default()).await
+    let source: Arc<dyn Source> = Arc::new(source.clone());
+    over(&source, &request, NOW, Arc::default(), knowledge).await
 }
 
 /// Runs a case; gives the sections that are expected of it.
 async fn run(head: &Case, case: &Case) -> Vec<(String, Vec<String>)> {
     let query = case.section("query").unwrap_or_else(|| panic!("{}: no query", case.name)).join("\n");
     let source = source(head, case);
-    match search(&source, &query).await {
+    let defined = || knowledge(head, case);
+    match search(&source, defined(), &query).await {
         Err(error) => vec![("error".into(), error.render(&query).lines().map(str::to_owned).collect())],
         Ok(outcome) => {
-            let printed = Query::parse(&query).expect("it ran").to_string();
-            let again = Query::parse(&printed).unwrap_or_else(|error| panic!("{}: {printed}: {error}", case.name));
+            let parse = |text: &str| Query::parse_with(text, &defined(), &EvalContext::new(NOW, jiff::tz::TimeZone::UTC));
+            let printed = parse(&query).expect("it ran").to_string();
+            let again = parse(&printed).unwrap_or_else(|error| panic!("{}: {printed}: {error}", case.name));
             assert_eq!(again.to_string(), printed, "{}: printing is not stable", case.name);
-            let second = search(&source, &printed).await.unwrap_or_else(|error| panic!("{}: {printed}: {error}", case.name));
+            let second = search(&source, defined(), &printed).await.unwrap_or_else(|error| panic!("{}: {printed}: {error}", case.name));
             assert_eq!(second.rows, outcome.rows, "{}: {printed} gives other rows", case.name);
             let rows = outcome.rows.iter().map(|row| serde_json::to_string(row).expect("rows are JSON"));
             let mut sections = vec![("output".to_owned(), rows.collect::<Vec<_>>())];

@@ -3,11 +3,12 @@
 use super::stored::Place;
 use proptest::prelude::*;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use taffrail_pattern::FieldResolver;
-use taffrail_query::SearchRequest;
 use taffrail_query::engine::over;
 use taffrail_query::eval::EvalContext;
-use taffrail_query::source::GivenSource;
+use taffrail_query::source::{GivenSource, Source};
+use taffrail_query::{Knowledge, SearchRequest};
 
 const WORDS: [&str; 12] =
     ["session", "opened", "root", "fail", "failure", "app-error.log", "10.0.0.7", "user=root", "status=404", "\"a b\"", "Root", "x_y"];
@@ -22,11 +23,14 @@ fn line() -> impl Strategy<Value = String> {
 
 fn search() -> impl Strategy<Value = String> {
     let one = || proptest::sample::select(&SEARCHES[..]);
-    (one(), one(), one(), 0..5u8).prop_map(|(a, b, c, shape)| match shape {
+    let regex = proptest::sample::select(&["ro+t", "^f", "[0-9]{3}$", "user=(root|x)", "n .*e", " $"][..]);
+    (one(), one(), one(), regex, 0..7u8).prop_map(|(a, b, c, regex, shape)| match shape {
         0 => a.to_owned(),
         1 => format!("{a} {b}"),
         2 => format!("{a} OR {b}"),
         3 => format!("({a} OR {b}) NOT {c}"),
+        4 => format!("{a} | regex \"{regex}\""),
+        5 => format!("* | regex \"{regex}\" | search {a} | regex _raw!=\"x\""),
         _ => format!("NOT ({a} {b})"),
     })
 }
@@ -54,11 +58,12 @@ proptest! {
             })
             .collect();
         let given = GivenSource::of_json(&objects, EvalContext::new(super::cases::NOW, jiff::tz::TimeZone::UTC)).expect("rows");
+        let given: Arc<dyn Source> = Arc::new(given);
         for search in searches {
             let query = format!("{search} | table _time, _raw");
             let stored = runtime.block_on(place.rows(&query, None));
             let request = SearchRequest { query: query.clone(), ..SearchRequest::default() };
-            let plain = runtime.block_on(over(&given, &request, super::cases::NOW, std::sync::Arc::default())).expect("a search");
+            let plain = runtime.block_on(over(&given, &request, super::cases::NOW, Arc::default(), Knowledge::none())).expect("a search");
             let plain: Vec<String> = plain.rows.iter().map(|row| serde_json::to_string(row).expect("JSON")).collect();
             prop_assert_eq!(stored, plain, "{}", search);
         }

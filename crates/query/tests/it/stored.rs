@@ -6,7 +6,7 @@ use std::sync::Arc;
 use taffrail_base::{ManualClock, RealVfs, SeededRandomness, SystemClock};
 use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
 use taffrail_format::Formats;
-use taffrail_query::{Engine, EngineOptions, SearchMessage, SearchRequest};
+use taffrail_query::{Engine, EngineOptions, Knowledge, SearchMessage, SearchRequest};
 use taffrail_store::{Store, StoreOptions, StoreSettings};
 
 /// A store in a folder, with an engine over it.
@@ -21,7 +21,13 @@ impl Place {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Arc::new(ManualClock::at(super::cases::NOW.nanos()));
         let store = Store::open(options(folder.path())).expect("a store");
-        let engine = Engine::new(EngineOptions { store: store.clone(), formats: Arc::new(Formats::new()), clock, memory_bytes: 64 << 20 });
+        let engine = Engine::new(EngineOptions {
+            store: store.clone(),
+            formats: Arc::new(Formats::new()),
+            clock,
+            memory_bytes: 64 << 20,
+            knowledge: Knowledge::none(),
+        });
         Self { folder, store, engine }
     }
 
@@ -281,6 +287,7 @@ async fn sorts_and_groups_beyond_memory_spill_or_say_so() {
         formats: Arc::new(Formats::new()),
         clock: Arc::new(ManualClock::at(super::cases::NOW.nanos())),
         memory_bytes: 24 << 20,
+        knowledge: Knowledge::none(),
     });
     let request = SearchRequest { query: "* | fields key, _raw | sort 0 key | head 3 | table key".into(), ..SearchRequest::default() };
     let messages: Vec<SearchMessage> = small.search(request).await.expect("a search").collect().await;
@@ -289,6 +296,37 @@ async fn sorts_and_groups_beyond_memory_spill_or_say_so() {
     let keys: Vec<&str> = rows.iter().filter_map(|row| row["key"].as_str()).collect();
     assert_eq!(keys, ["0", "1", "2"], "{messages:?}");
     assert!(place.folder.path().exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn figures_of_groups_beyond_memory_are_attached_all_the_same() {
+    let place = Place::new();
+    let lines: Vec<String> = (0..60_000).map(|at| format!("key={} text={}", (at * 7919) % 60_000, "x".repeat(400))).collect();
+    for part in lines.chunks(10_000) {
+        place.append("main", "any", 1_795_000_000, &part.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    let small = Engine::new(EngineOptions {
+        store: place.store.clone(),
+        formats: Arc::new(Formats::new()),
+        clock: Arc::new(ManualClock::at(super::cases::NOW.nanos())),
+        memory_bytes: 48 << 20,
+        knowledge: Knowledge::none(),
+    });
+    for (query, expected) in [
+        (
+            "* | fields key, _raw | eventstats count AS c, last(key) AS k BY _raw | eval same=if(k=key, 1, 0) | stats sum(c) AS c, sum(same) AS same",
+            [("c", 60_000), ("same", 60_000)],
+        ),
+        ("* | eval took=0 | concurrency duration=took | stats count AS c, max(concurrency) AS most", [("c", 60_000), ("most", 1)]),
+    ] {
+        let request = SearchRequest { query: query.into(), ..SearchRequest::default() };
+        let messages: Vec<SearchMessage> = small.search(request).await.expect("a search").collect().await;
+        let rows: Vec<_> =
+            messages.iter().filter_map(|m| if let SearchMessage::Rows { rows, .. } = m { Some(rows) } else { None }).flatten().collect();
+        for (name, number) in expected {
+            assert_eq!(rows.first().and_then(|row| row[name].as_i64()), Some(number), "{query}: {messages:?}");
+        }
+    }
 }
 
 #[test]

@@ -248,11 +248,11 @@ fn hash(text: &Text) -> u64 {
     hasher.finish()
 }
 
-/// A group that deviates: its hosts, the difference, and its changes.
-type Deviating = (Vec<String>, String, Vec<Change>);
+/// Hosts that are alike, their text, and how it differs from the baseline.
+type Deviant = (Vec<String>, String, Vec<Change>);
 
-fn answer(baseline: usize, found: Vec<Deviating>) -> Result<Flow, QueryError> {
-    let counts = |count: &dyn Fn(&Deviating) -> usize| -> ArrayRef {
+fn answer(baseline: usize, found: Vec<Deviant>) -> Result<Flow, QueryError> {
+    let counts = |count: &dyn Fn(&Deviant) -> usize| -> ArrayRef {
         Arc::new(Int64Array::from_iter_values(found.iter().map(|row| count(row) as i64)))
     };
     let columns: Vec<(&str, ArrayRef)> = vec![

@@ -75,9 +75,6 @@ pub fn flow(settings: &Transaction, input: Flow) -> Flow {
     input.map("transactions", schema, make)
 }
 
-/// A transaction: what became of it, and its rows, oldest first.
-type Whole = (i64, Vec<usize>);
-
 struct Work {
     settings: Transaction,
     schema: SchemaRef,
@@ -146,7 +143,7 @@ impl Work {
     fn rows(&self, batch: &RecordBatch, groups: &[(usize, usize)]) -> ExecResult<RecordBatch> {
         let statuses = batch.column(self.status).as_primitive::<Int64Type>();
         let kept = |status: i64| self.settings.keep_evicted || status != Status::Evicted as i64;
-        let mut rows: Vec<Whole> = Vec::new();
+        let mut rows: Vec<(i64, Vec<usize>)> = Vec::new();
         for (start, end) in groups {
             let status = statuses.value(*start);
             if statuses.is_valid(*start) && kept(status) && start + 1 < *end {
@@ -158,24 +155,26 @@ impl Work {
         for (at, kind) in &self.columns {
             columns.push(self.column(batch.column(*at), kind, &rows)?);
         }
-        let count = |value: &dyn Fn(&Whole) -> Option<i64>| -> ArrayRef { Arc::new(rows.iter().map(value).collect::<Int64Array>()) };
+        let count = |value: &dyn Fn(i64, &[usize]) -> Option<i64>| -> ArrayRef {
+            Arc::new(rows.iter().map(|(status, events)| value(*status, events)).collect::<Int64Array>())
+        };
         columns.push(self.durations(batch, &rows)?);
-        columns.push(count(&|(_, events)| Some(events.len() as i64)));
-        columns.push(count(&|(status, _)| Some(i64::from(*status == Status::Closed as i64))));
+        columns.push(count(&|_, events| Some(events.len() as i64)));
+        columns.push(count(&|status, _| Some(i64::from(status == Status::Closed as i64))));
         let matched = self.matched.iter().map(|at| batch.column(*at));
         let matched: Vec<&ArrayRef> = matched.collect();
         let sum = |events: &[usize]| matched.iter().map(|column| events.iter().filter(|row| column.is_valid(**row)).count()).sum::<usize>();
-        columns.push(count(&|(_, events)| Some(sum(events) as i64)));
+        columns.push(count(&|_, events| Some(sum(events) as i64)));
         let raw = self.raw.map(|at| Values::of(batch.column(at))).transpose()?;
         let lines = |row: &usize| raw.as_ref().and_then(|raw| raw.text(*row)).map_or(1, |text| text.lines().count().max(1));
-        columns.push(count(&|(_, events)| Some(events.iter().map(lines).sum::<usize>() as i64)));
+        columns.push(count(&|_, events| Some(events.iter().map(lines).sum::<usize>() as i64)));
         if self.settings.keep_orphans {
-            columns.push(count(&|(status, _)| (*status == Status::Orphan as i64).then_some(1)));
+            columns.push(count(&|status, _| (status == Status::Orphan as i64).then_some(1)));
         }
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
 
-    fn column(&self, column: &ArrayRef, kind: &Kind, rows: &[Whole]) -> ExecResult<ArrayRef> {
+    fn column(&self, column: &ArrayRef, kind: &Kind, rows: &[(i64, Vec<usize>)]) -> ExecResult<ArrayRef> {
         let values = Values::of(column)?;
         let texts = |events: &Vec<usize>| events.iter().flat_map(|row| values.list(*row)).collect::<Vec<String>>();
         Ok(match kind {
@@ -211,7 +210,7 @@ impl Work {
         })
     }
 
-    fn durations(&self, batch: &RecordBatch, rows: &[Whole]) -> ExecResult<ArrayRef> {
+    fn durations(&self, batch: &RecordBatch, rows: &[(i64, Vec<usize>)]) -> ExecResult<ArrayRef> {
         let times = self.time.map(|at| Values::of(batch.column(at))).transpose()?;
         let length = |events: &Vec<usize>| {
             let times = times.as_ref()?;

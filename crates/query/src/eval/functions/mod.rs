@@ -6,6 +6,7 @@ mod crypto;
 mod date;
 mod info;
 mod json;
+mod lookup;
 mod math;
 mod multivalue;
 mod printf;
@@ -76,6 +77,7 @@ const TABLES: &[&[Function]] = &[
     date::FUNCTIONS,
     info::FUNCTIONS,
     json::FUNCTIONS,
+    lookup::FUNCTIONS,
     math::FUNCTIONS,
     multivalue::FUNCTIONS,
     text::FUNCTIONS,

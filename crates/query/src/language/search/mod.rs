@@ -78,8 +78,12 @@ pub enum SearchExpr {
 impl SearchExpr {
     /// Parses a search expression on its own (no time bounds).
     pub fn parse(text: &str) -> Result<Self, super::QueryError> {
-        let parts = super::lexer::split(text)?;
-        parse(&parts.text, 0, parts.text.len(), None)
+        let text = super::lexer::clean(text)?;
+        if let Some(bracket) = super::lexer::split(&text, 0, text.len())?.brackets.first() {
+            return Err(super::QueryError::at(*bracket, "a search in brackets cannot stand here")
+                .with_hint("to look for a bracket, put the text in double quotes"));
+        }
+        parse(&text, 0, text.len(), None)
     }
 
     /// A term; nothing but `*` is everything.

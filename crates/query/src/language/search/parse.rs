@@ -38,27 +38,28 @@ struct Piece {
     span: Span,
 }
 
-const LEGACY_TIME: &[&str] = &[
-    "timeformat",
-    "starttimeu",
-    "endtimeu",
-    "daysago",
-    "hoursago",
-    "minutesago",
-    "monthsago",
-    "startdaysago",
-    "starthoursago",
-    "startminutesago",
-    "startmonthsago",
-    "enddaysago",
-    "endhoursago",
-    "endminutesago",
-    "endmonthsago",
-    "searchtimespanhours",
-    "searchtimespandays",
-    "searchtimespanminutes",
-    "searchtimespanmonths",
-];
+/// Words for times that there is a better way to write.
+const LEGACY_TIME: &[&str] =
+    &["timeformat", "searchtimespanhours", "searchtimespandays", "searchtimespanminutes", "searchtimespanmonths", "now"];
+
+/// The words for bounds of time themselves.
+const BOUNDS: &[&str] = &["earliest", "latest", "_index_earliest", "_index_latest", "starttime", "endtime", "starttimeu", "endtimeu"];
+
+/// Whether a name at the start of a search is a word about time, not a field.
+pub(super) fn is_time_word(name: &str) -> bool {
+    BOUNDS.contains(&name) || LEGACY_TIME.contains(&name) || ago(name).is_some()
+}
+
+/// The bound and the unit of `daysago`, `starthoursago`, `endmonthsago` and the like.
+fn ago(name: &str) -> Option<(&'static str, &'static str)> {
+    let rest = name.strip_suffix("sago")?;
+    let (bound, unit) = match rest.strip_prefix("start") {
+        Some(unit) => ("earliest", unit),
+        None => rest.strip_prefix("end").map_or(("earliest", rest), |unit| ("latest", unit)),
+    };
+    let unit = [("day", "d"), ("hour", "h"), ("minute", "m"), ("month", "mon")].into_iter().find(|(name, _)| *name == unit)?.1;
+    Some((bound, unit))
+}
 
 impl Parser<'_> {
     fn peek(&mut self) -> Option<char> {
@@ -329,7 +330,7 @@ impl Parser<'_> {
             if LEGACY_TIME.contains(&name.as_str()) {
                 return Err(QueryError::at(piece.span, format!("`{name}` is not available")).with_hint("write earliest=-7d@d latest=now"));
             }
-            if matches!(name.as_str(), "earliest" | "latest" | "_index_earliest" | "_index_latest" | "starttime" | "endtime") {
+            if is_time_word(&name) {
                 return self.bound(&name, op, sign);
             }
         }
@@ -342,7 +343,15 @@ impl Parser<'_> {
         if op != CompareOp::Equal {
             return Err(QueryError::at(sign, format!("`{name}` takes `=` only")).with_hint("earliest= is the first time, latest= the end"));
         }
-        let (value, mut span) = self.value(sign, is_value)?;
+        let (mut value, mut span) = self.value(sign, is_value)?;
+        let mut name = name;
+        if let Some((bound, unit)) = ago(name) {
+            if value.text.is_empty() || !value.text.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err(QueryError::at(span, format!("`{name}` takes a whole number, not `{}`", value.text))
+                    .with_hint(format!("write {name}=7, or {bound}=-7{unit}")));
+            }
+            (name, value.text) = (bound, format!("-{}{unit}", value.text));
+        }
         if value.text == "now" && self.rest().starts_with("()") {
             self.at += 2;
             span.end += 2;
@@ -353,8 +362,8 @@ impl Parser<'_> {
         let time = Some(TimeText { text: value.text, span });
         let bounds = self.bounds.as_deref_mut().expect("only called with bounds");
         match name {
-            "earliest" | "starttime" => bounds.earliest = time,
-            "latest" | "endtime" => bounds.latest = time,
+            "earliest" | "starttime" | "starttimeu" => bounds.earliest = time,
+            "latest" | "endtime" | "endtimeu" => bounds.latest = time,
             "_index_earliest" => bounds.index_earliest = time,
             _ => bounds.index_latest = time,
         }

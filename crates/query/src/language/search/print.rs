@@ -31,8 +31,7 @@ fn word(text: &str) -> String {
 
 /// Names of time bounds are quoted so that they stay fields.
 fn name(text: &str) -> String {
-    let bound = matches!(text, "earliest" | "latest" | "_index_earliest" | "_index_latest" | "starttime" | "endtime");
-    if bound || text.ends_with("ago") || text.starts_with("searchtimespan") { quoted(text, '"') } else { word(text) }
+    if super::parse::is_time_word(text) { quoted(text, '"') } else { word(text) }
 }
 
 impl fmt::Display for SearchValue {

@@ -96,7 +96,7 @@ fn mistakes_are_named() {
         ("a IN b", "IN needs a list"),
         ("TERM()", "nothing is named"),
         ("TERM(a", "not closed"),
-        ("[search a]", "subsearches"),
+        ("[search a]", "a search in brackets cannot stand here"),
     ] {
         let error = SearchExpr::parse(text).unwrap_err();
         assert!(error.message.contains(expected), "{text}: {}", error.message);
@@ -137,16 +137,9 @@ fn time_bounds_hold_for_the_whole_search() {
     assert_eq!(bounds.index_earliest.unwrap().text, "-1d");
     let (_, bounds) = parse_base("earliest=\"10/19/2026:00:00:00\"").unwrap();
     assert_eq!(bounds.earliest.unwrap().text, "10/19/2026:00:00:00");
-    for text in [
-        "a OR earliest=-1h",
-        "earliest=-1h OR a",
-        "NOT earliest=-1h",
-        "NOT (a latest=now)",
-        "earliest>5",
-        "earliest=nonsense",
-        "earliest=",
-        "daysago=3",
-    ] {
+    for text in
+        ["a OR earliest=-1h", "earliest=-1h OR a", "NOT earliest=-1h", "NOT (a latest=now)", "earliest>5", "earliest=nonsense", "earliest="]
+    {
         let error = parse_base(text).unwrap_err();
         assert!(error.hint.is_some(), "{text}");
     }
@@ -154,9 +147,9 @@ fn time_bounds_hold_for_the_whole_search() {
 
 fn passes(text: &str, value: Option<&str>) -> bool {
     match parsed(text).filter() {
-        Filter::Field(_, test) | Filter::Origin(_, test) => (test.0)(value),
+        Filter::Field(_, test) | Filter::Origin(_, test) => test.passes(value),
         Filter::Not(inner) => match *inner {
-            Filter::Field(_, test) | Filter::Origin(_, test) => !(test.0)(value),
+            Filter::Field(_, test) | Filter::Origin(_, test) => !test.passes(value),
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
@@ -236,7 +229,7 @@ fn indexes() {
     for text in ["*", "error", "a b", "index!=main"] {
         match to_filter(&parsed(text)) {
             Filter::And(parts) => assert!(matches!(parts[0], Filter::Origin(OriginField::Index, _)), "{text}"),
-            Filter::Origin(OriginField::Index, test) => assert!(!(test.0)(Some("_audit")) && (test.0)(Some("main"))),
+            Filter::Origin(OriginField::Index, test) => assert!(!test.passes(Some("_audit")) && test.passes(Some("main"))),
             other => panic!("{text}: {other:?}"),
         }
     }

@@ -1,0 +1,76 @@
+//! Searches within a search: run over the same source, with the time range of the request.
+
+use super::{Source, Watched};
+use crate::commands::{Planner, Required};
+use crate::engine::{Prepared, TimeRange, wanted};
+use crate::exec::Flow;
+use crate::exec::combine::first_of;
+use crate::language::QueryError;
+use crate::pipeline::Query;
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use taffrail_base::limits::SUBSEARCH_DEPTH_MAX;
+
+/// Runs searches within a search. Cheap to clone.
+#[derive(Clone)]
+pub struct Searches {
+    source: Arc<dyn Source>,
+    range: TimeRange,
+    depth: usize,
+}
+
+impl Searches {
+    /// Searches over `source`; `range` is that of the request, whatever the text of the outer search says.
+    pub fn new(source: Arc<dyn Source>, range: TimeRange) -> Self {
+        Self { source, range, depth: 0 }
+    }
+
+    /// The plan of a query; its places are those of the query around it.
+    pub fn flow(&self, query: Arc<Query>, planner: &Planner, needed: Required) -> BoxFuture<'static, Result<Flow, QueryError>> {
+        let (this, planner) = (self.clone(), planner.clone());
+        Box::pin(async move { this.run(&query, planner, needed).await })
+    }
+
+    async fn run(self, query: &Query, mut planner: Planner, needed: Required) -> Result<Flow, QueryError> {
+        if self.depth >= SUBSEARCH_DEPTH_MAX {
+            return Err(QueryError::new(format!("searches within searches are nested more than {SUBSEARCH_DEPTH_MAX} deep"))
+                .with_hint("a saved search may use itself"));
+        }
+        planner.direct = None;
+        planner.searches = Some(Self { depth: self.depth + 1, ..self.clone() });
+        let query = query.resolved(&planner).await?;
+        let (mut wanted, range) = wanted(&query, self.range, &planner.eval).map_err(|error| query.place(error))?;
+        // What could not be read for it is told at the end, as its progress is not that of the outer search.
+        wanted.watched = Watched::default();
+        let watched = wanted.watched.clone();
+        planner.messages.watch(move || watched.unread());
+        (planner.earliest, planner.latest) = (wanted.earliest, wanted.latest);
+        let mut prepared = Prepared { query, wanted, planner, earliest: range.earliest, latest: range.latest, asked: self.range };
+        let opened = prepared.open_resolved(&*self.source, needed, None).await?;
+        prepared.plan(&opened).await
+    }
+}
+
+/// The handle of a search; there is none only while nothing has been opened yet.
+impl Planner {
+    /// The plan of a search within this one.
+    pub fn nested(&self, query: Arc<Query>, needed: Required) -> BoxFuture<'static, Result<Flow, QueryError>> {
+        match &self.searches {
+            Some(searches) => searches.flow(query, self, needed),
+            None => Box::pin(async { Err(QueryError::new("a search in brackets cannot be run here")) }),
+        }
+    }
+
+    /// The same, cut after so many rows or seconds where there is such a limit; it then says so.
+    pub fn nested_within(
+        &self,
+        query: Arc<Query>,
+        rows: Option<usize>,
+        seconds: Option<u64>,
+        what: &'static str,
+    ) -> BoxFuture<'static, Result<Flow, QueryError>> {
+        let flow = self.nested(query, Required::all());
+        let messages = self.messages.clone();
+        Box::pin(async move { Ok(first_of(flow.await?, rows, seconds, what, messages)) })
+    }
+}

@@ -1,0 +1,155 @@
+//! Searches within searches over a real store: what is read, what is refused, and what does not fit into memory.
+
+use super::stored::Place;
+use std::sync::Arc;
+use taffrail_base::ManualClock;
+use taffrail_format::Formats;
+use taffrail_query::{Engine, EngineOptions, Knowledge, SearchMessage, SearchRequest};
+
+fn place() -> Place {
+    let place = Place::new();
+    let lines = ["login failed user=ann", "login ok user=bob", "transfer user=ann", "transfer user=bob"];
+    place.append("main", "any", 1_795_000_000, &lines);
+    place
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn brackets_become_conditions_of_the_scan() {
+    let place = place();
+    let rows = place.rows("transfer [ search failed | fields user ] | table _raw", None).await;
+    assert_eq!(rows, ["{\"_raw\":\"transfer user=ann\"}"]);
+    // The scan looks for them itself: what it matched is what came out.
+    let messages = place.messages("transfer [ search failed | fields user ] | table _raw", None).await;
+    let matched = messages.iter().find_map(|message| match message {
+        SearchMessage::Done { matched, .. } => Some(*matched),
+        _ => None,
+    });
+    assert_eq!(matched, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_shows_beside_the_rows_is_of_the_same_events() {
+    let place = place();
+    let query = "[ search failed | fields user ] | stats count";
+    let timeline = place.engine.timeline(query, None, None, 10).await.expect("a timeline");
+    assert_eq!(timeline.total, 2);
+    let fields = place.engine.fields(query, None, None).await.expect("fields");
+    assert!(fields.fields.iter().any(|field| field.name == "user" && field.count == 2));
+    let patterns = place.engine.patterns("transfer [ search failed | fields user ]", None, None).await.expect("patterns");
+    assert_eq!(patterns.events, 1);
+    let made = place.engine.timeline("| makeresults count=5", None, None, 10).await.expect("a timeline");
+    assert_eq!(made.total, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_range_of_the_request_holds_inside_and_that_of_the_text_does_not() {
+    let place = place();
+    let rows = async |query: &str, earliest: &str| {
+        let request = SearchRequest { query: query.into(), earliest: Some(earliest.into()), ..SearchRequest::default() };
+        let batches = place.engine.batches(request, false).await.expect("a search");
+        let all: Vec<_> = futures::StreamExt::collect::<Vec<_>>(batches.batches).await;
+        all.into_iter().map(|batch| batch.expect("a batch").num_rows()).sum::<usize>()
+    };
+    // Inside, the failed login is at 1795000000.
+    assert_eq!(rows("transfer [ search failed | fields user ]", "1795000000").await, 1);
+    assert_eq!(rows("transfer [ search failed | fields user ]", "1795000001").await, 0);
+    assert_eq!(rows("earliest=1795000001 transfer [ search failed | fields user ]", "1795000000").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_follow_live_says_so() {
+    let place = place();
+    let query = "transfer [ search failed | fields user ]";
+    let Err(error) = place.engine.tail(query).await else { panic!("it follows") };
+    assert!(error.message.contains("in brackets") && error.hint.is_some());
+    let span = error.span.expect("a place");
+    assert_eq!(&query[span.start..span.end], "[ search failed | fields user ]");
+    assert!(place.engine.tail("| makeresults").await.is_err());
+    // An export of bytes cannot be planned before the brackets have been run, so that rows have to do.
+    let request = SearchRequest { query: query.into(), ..SearchRequest::default() };
+    assert!(place.engine.raw_export(&request).expect("it is understood").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_join_larger_than_the_memory_is_sorted_on_the_disk() {
+    let place = Place::new();
+    let line = |side: &str, at: usize| format!("side={side} key={} text={}", (at * 7919) % 80_000, "x".repeat(300));
+    for side in ["a", "b"] {
+        let lines: Vec<String> = (0..80_000).map(|at| line(side, at)).collect();
+        for part in lines.chunks(10_000) {
+            place.append("main", "any", 1_795_000_000, &part.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+    }
+    let small = Engine::new(EngineOptions {
+        store: place.store.clone(),
+        formats: Arc::new(Formats::new()),
+        clock: Arc::new(ManualClock::at(super::cases::NOW.nanos())),
+        memory_bytes: 64 << 20,
+        knowledge: Knowledge::none(),
+    });
+    let query =
+        "side=a | fields key, _raw | join key [ search side=b | table key, text ] | stats count, dc(key) AS keys, dc(text) AS texts";
+    let request = SearchRequest { query: query.into(), ..SearchRequest::default() };
+    let messages: Vec<SearchMessage> = futures::StreamExt::collect(small.search(request).await.expect("a search")).await;
+    let rows: Vec<String> = messages
+        .iter()
+        .filter_map(|message| match message {
+            SearchMessage::Rows { rows, .. } => Some(serde_json::to_string(rows).expect("JSON")),
+            SearchMessage::Error { error } => panic!("{}", error.render(query)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(rows, ["[{\"count\":80000,\"keys\":80000,\"texts\":1}]"]);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 2_000, ..Default::default() })]
+    #[test]
+    fn no_text_makes_the_parser_panic(parts in proptest::collection::vec(proptest::sample::select(&PARTS[..]), 0..14)) {
+        let text = parts.join(" ");
+        if let Ok(query) = taffrail_query::pipeline::Query::parse(&text) {
+            let printed = query.to_string();
+            let again = taffrail_query::pipeline::Query::parse(&printed).unwrap_or_else(|error| panic!("{text}\n{}", error.render(&printed)));
+            assert_eq!(again.to_string(), printed, "{text}");
+        }
+    }
+}
+
+const PARTS: [&str; 36] = [
+    "[",
+    "]",
+    "[",
+    "]",
+    "|",
+    "|",
+    "search",
+    "a",
+    "b=c",
+    "\"x ] | y\"",
+    "append",
+    "join",
+    "type=left",
+    "map",
+    "search=\"x $a$\"",
+    "foreach",
+    "a*",
+    "eval x=<<FIELD>>",
+    "union",
+    "set union",
+    "multisearch",
+    "makeresults",
+    "head",
+    "stats count",
+    "format",
+    "return 2 $a",
+    "where a=",
+    "NOT",
+    "OR",
+    "(",
+    ")",
+    "lookup t a",
+    "appendpipe",
+    "earliest=-1h",
+    "`m`",
+    "ä",
+];
