@@ -51,12 +51,7 @@ fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
     } else if args.at_end() {
         return Err(args.error("expected a regular expression in double quotes"));
     } else {
-        let (text, place) = args.rest();
-        if text.contains('[') {
-            let error = QueryError::at(place, "without quotes, a bracket is a search within the search");
-            return Err(error.with_hint("put the regular expression in double quotes"));
-        }
-        (text, place)
+        args.rest()
     };
     args.finish()?;
     let regex = compile(&text, false, place)?;
