@@ -4,6 +4,7 @@ use crate::commands::{self, Command, Planned, Planner, Required};
 use crate::eval::EvalContext;
 use crate::exec::Flow;
 use crate::knowledge::Knowledge;
+use crate::language::ast::is_search_keyword;
 use crate::language::{Grammar, Pipeline, Place, QueryError, SearchExpr, Span, Spliced, TimeBounds, lexer, macros};
 use jiff::tz::TimeZone;
 use regex::Regex;
@@ -252,7 +253,10 @@ impl fmt::Display for Query {
                     write!(f, "{name}={} ", commands::words::quote(&bound.text))?;
                 }
             }
-            write!(f, "{}", self.search)?;
+            let search = self.search.to_string();
+            // A search for this very word; behind bounds, and in brackets, it is not taken for the command.
+            let taken = self.place == Place::Whole && self.bounds.is_empty() && is_search_keyword(&search);
+            write!(f, "{}{search}", if taken { "search " } else { "" })?;
             before = " | ";
         } else if self.generating {
             before = "| ";
