@@ -21,7 +21,7 @@ use crate::tape::{Laid, Span, Tape};
 use collector::{Collector, Found, Value};
 use rules::Rules;
 use std::sync::Arc;
-use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, PlanPiece};
+use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, PlanPiece, Signs};
 
 /// The formats: knows where the fields are in the events of a pattern. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -78,7 +78,20 @@ impl Formats {
 
     fn per_event(&self, shape: Shape, field: &str) -> FieldPlan {
         let (formats, field) = (self.clone(), field.to_owned());
-        FieldPlan::PerEvent(Arc::new(move |raw| formats.field_of_event(shape, &field, raw)))
+        let signs = self.signs(&field);
+        FieldPlan::PerEvent(Arc::new(move |raw| formats.field_of_event(shape, &field, raw)), signs)
+    }
+
+    /// Where events name the field themselves: the longest run of letters and digits of its name, or an escape of JSON,
+    /// behind which these can hide.
+    fn signs(&self, field: &str) -> Signs {
+        if header::NAMES.contains(&field) || access::NAMES.contains(&field) || self.rules.names().contains(field) {
+            return None;
+        }
+        // What the name of a parameter of structured data begins with is not in the event.
+        let name = field.strip_prefix("sd.").unwrap_or(field);
+        let longest = name.split(|c: char| !c.is_ascii_alphanumeric()).max_by_key(|run| run.len()).filter(|run| run.len() > 1)?;
+        Some([longest.to_owned(), "\\u".to_owned()].into())
     }
 
     fn field_of_event(&self, shape: Shape, field: &str, raw: &[u8]) -> Option<String> {

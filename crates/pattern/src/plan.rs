@@ -28,8 +28,12 @@ pub enum FieldPlan {
     /// A function of the pieces put together (severity from a priority, an unescaped JSON string).
     Computed(Vec<PlanPiece>, FieldFunction),
     /// A function of the whole event: what cannot be decided on the pattern. The slow way.
-    PerEvent(FieldFunction),
+    PerEvent(FieldFunction, Signs),
 }
+
+/// Texts of ASCII letters and digits or backslashes of which an event that has a field holds at least one, in this case:
+/// events without are not asked. `None` where nothing can be said.
+pub type Signs = Option<Arc<[String]>>;
 
 impl fmt::Debug for FieldPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,7 +42,7 @@ impl fmt::Debug for FieldPlan {
             Self::Constant(value) => write!(f, "Constant({value:?})"),
             Self::Pieces(pieces) => write!(f, "Pieces({pieces:?})"),
             Self::Computed(pieces, _) => write!(f, "Computed({pieces:?})"),
-            Self::PerEvent(_) => f.write_str("PerEvent"),
+            Self::PerEvent(_, signs) => write!(f, "PerEvent({signs:?})"),
         }
     }
 }
@@ -58,4 +62,26 @@ pub trait FieldResolver: Send + Sync {
 
     /// All fields of one event, for events whose fields vary within their pattern.
     fn fields_of_event(&self, sourcetype: &str, raw: &[u8]) -> Vec<(String, String)>;
+}
+
+/// Knows no fields: for who asks for none.
+#[derive(Clone, Copy, Debug)]
+pub struct NoFields;
+
+impl FieldResolver for NoFields {
+    fn resolve(&self, _: &str, _: &Pattern, _: &str) -> FieldPlan {
+        FieldPlan::Absent
+    }
+
+    fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
+        Vec::new()
+    }
+
+    fn fields_vary(&self, _: &str, _: &Pattern) -> bool {
+        false
+    }
+
+    fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
+        Vec::new()
+    }
 }

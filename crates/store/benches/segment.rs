@@ -10,30 +10,13 @@ use taffrail_base::Ulid;
 use taffrail_base::limits::SEGMENT_EVENTS_MAX;
 
 use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
-use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, Term};
+use taffrail_pattern::{NoFields, Term};
 use taffrail_store::scan::Buckets;
 use taffrail_store::segment::{BlockCache, Segment, SegmentBuilder};
 use taffrail_store::{Column, CountField, Filter, Scan, ScanRequest, SegmentMeta, Store, StoreOptions, StoreSettings};
 
 /// Raw bytes of a segment, in MiB, unless `SEGMENT` says otherwise.
 const SEGMENT_MIB: usize = 32;
-
-struct NoFields;
-
-impl FieldResolver for NoFields {
-    fn resolve(&self, _: &str, _: &Pattern, _: &str) -> FieldPlan {
-        FieldPlan::Absent
-    }
-    fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
-        Vec::new()
-    }
-    fn fields_vary(&self, _: &str, _: &Pattern) -> bool {
-        false
-    }
-    fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
-        Vec::new()
-    }
-}
 
 /// The compression level, 3 unless `LEVEL` says otherwise.
 fn level() -> i32 {

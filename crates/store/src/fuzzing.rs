@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use taffrail_base::{Clock, ManualClock, Randomness, SeededRandomness, SimVfs, Ulid, Vfs};
 use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
-use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, Term};
+use taffrail_pattern::{NoFields, Term};
 
 /// Events of a segment that are looked at: what a directory may claim costs that much, whatever it has bytes for.
 const EVENTS_MAX: u32 = 20_000;
@@ -223,22 +223,4 @@ pub fn round_trip(data: &[u8]) {
     segment.for_each_raw(each).expect("what was written can be read");
     assert_eq!(at, lines.len());
     read(&segment);
-}
-
-/// Knows no fields.
-struct NoFields;
-
-impl FieldResolver for NoFields {
-    fn resolve(&self, _: &str, _: &Pattern, _: &str) -> FieldPlan {
-        FieldPlan::Absent
-    }
-    fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
-        Vec::new()
-    }
-    fn fields_vary(&self, _: &str, _: &Pattern) -> bool {
-        false
-    }
-    fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
-        Vec::new()
-    }
 }

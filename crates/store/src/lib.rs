@@ -23,7 +23,7 @@ pub mod segment;
 pub mod snapshot;
 pub mod store;
 
-pub use scan::{Column, CountField, Filter, OriginField, Scan, ScanRequest, ValueTest};
+pub use scan::{Column, CountField, Filter, NumberTest, OriginField, Scan, ScanRequest, ValueTest};
 pub use segment::{Segment, SegmentMeta};
 pub use snapshot::{DiskSegment, SegmentRef, Snapshot};
 pub use store::{

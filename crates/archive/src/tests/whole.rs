@@ -5,7 +5,7 @@ use server::{Fault, Server};
 use std::path::{Path, PathBuf};
 use taffrail_base::{SeededRandomness, SimVfs, Vfs};
 use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
-use taffrail_pattern::{FieldPlan, FieldResolver, Pattern};
+use taffrail_pattern::NoFields;
 use taffrail_store::catalog::SimCatalog;
 use taffrail_store::scan::Missing;
 use taffrail_store::{ArchiveRule, Archives, Filter, IndexRules, Rules, Scan, ScanRequest, Store, StoreOptions, StoreSettings};
@@ -13,23 +13,6 @@ use taffrail_store::{ArchiveRule, Archives, Filter, IndexRules, Rules, Scan, Sca
 const START: i64 = 1_700_000_000_000_000_000;
 const HOUR: i64 = 3_600_000_000_000;
 const EVENTS: u64 = 60_000;
-
-struct NoFields;
-
-impl FieldResolver for NoFields {
-    fn resolve(&self, _: &str, _: &Pattern, _: &str) -> FieldPlan {
-        FieldPlan::Absent
-    }
-    fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
-        Vec::new()
-    }
-    fn fields_vary(&self, _: &str, _: &Pattern) -> bool {
-        false
-    }
-    fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
-        Vec::new()
-    }
-}
 
 /// A store on a simulated disk, whose events go to the server after a day.
 fn store(vfs: &SimVfs, clock: &Arc<ManualClock>, server: &Server, cache_bytes: u64) -> Arc<Store> {

@@ -6,6 +6,12 @@ use crate::tape::{Class, Span, Tape};
 
 static WORD: Class = Class::not(b" \t\r\n[\"");
 
+/// The fields that it gives.
+#[rustfmt::skip]
+pub(super) const NAMES: [&str; 14] = [
+    "vhost", "clientip", "ident", "user", "request", "method", "uri", "uri_path", "uri_query", "version", "status", "bytes", "referer", "useragent",
+];
+
 /// Extracts the line's fields; gives the span behind them, where servers put pairs of their own.
 pub(super) fn extract<T: Tape>(tape: T, out: &mut Collector<'_>) -> Span {
     let whole = Span::new(0, tape.len());

@@ -5,6 +5,9 @@ use super::collector::Collector;
 use crate::syslog::{self, Kind};
 use crate::tape::{Span, Tape, Unit};
 
+/// The fields that it gives; beside these, what begins with `sd.`.
+pub(super) const NAMES: [&str; 8] = ["priority", "facility", "severity", "app", "pid", "procid", "msgid", "message"];
+
 /// Extracts the header; gives the message's span and the program's.
 pub(super) fn extract<T: Tape>(tape: T, out: &mut Collector<'_>) -> (Span, Option<Span>) {
     let header = syslog::read(tape);

@@ -136,6 +136,11 @@ impl Rules {
         Self { groups, names }
     }
 
+    /// The fields that rules give.
+    pub(super) fn names(&self) -> &BTreeSet<String> {
+        &self.names
+    }
+
     /// Extracts the fields of the first rule that matches the message.
     pub(super) fn extract<T: Tape>(&self, tape: T, app: Option<Span>, message: Span, out: &mut Collector<'_>) {
         let decided = !tape.is_undecided();

@@ -147,7 +147,12 @@ fn evaluate(plan: &FieldPlan, values: &[Vec<u8>], line: &[u8]) -> Option<String>
         FieldPlan::Constant(value) => Some(value.to_string()),
         FieldPlan::Pieces(pieces) => Some(String::from_utf8_lossy(&join(pieces)).into_owned()),
         FieldPlan::Computed(pieces, function) => function(&join(pieces)),
-        FieldPlan::PerEvent(function) => function(line),
+        FieldPlan::PerEvent(function, signs) => {
+            let found = function(line);
+            let text = String::from_utf8_lossy(line);
+            assert!(found.is_none() || signs.as_ref().is_none_or(|signs| signs.iter().any(|sign| text.contains(sign))), "{text}");
+            found
+        }
     }
 }
 
@@ -314,7 +319,7 @@ fn kind(sourcetype: &str, line: &str, constant: &[&str], field: &str) -> &'stati
         FieldPlan::Constant(_) => "constant",
         FieldPlan::Pieces(_) => "pieces",
         FieldPlan::Computed(..) => "computed",
-        FieldPlan::PerEvent(_) => "per event",
+        FieldPlan::PerEvent(..) => "per event",
     }
 }
 

@@ -316,22 +316,7 @@ fn a_search_gives_the_rest_and_says_what_is_missing() {
     use crate::scan::{Column, Filter, Scan, ScanRequest};
     use crate::{SegmentRef, Snapshot};
     use arrow::array::AsArray;
-    use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, Term, TermMatcher};
-    struct NoFields;
-    impl FieldResolver for NoFields {
-        fn resolve(&self, _: &str, _: &Pattern, _: &str) -> FieldPlan {
-            FieldPlan::Absent
-        }
-        fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
-            Vec::new()
-        }
-        fn fields_vary(&self, _: &str, _: &Pattern) -> bool {
-            false
-        }
-        fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
-            Vec::new()
-        }
-    }
+    use taffrail_pattern::{NoFields, Term, TermMatcher};
     // Random words fill several blocks.
     let mut rng = fastrand::Rng::with_seed(9);
     let word = |rng: &mut fastrand::Rng, len: usize| (0..len).map(|_| char::from(rng.u8(b'a'..=b'z'))).collect::<String>();

@@ -180,9 +180,12 @@ fn count_rows(scan: &SegmentScan<'_>, pattern: usize, mut selection: Selection, 
     let mut matching = Vec::with_capacity(plans.len());
     for plan in plans {
         let rows = if let Plan::Event(regex, ..) = plan { scan.select_regex(regex, pattern)? } else { Selection::All };
-        if let Plan::Event(_, _, FieldPlan::Absent) = plan {
-            selection = selection.and(rows.clone());
-        }
+        selection = match plan {
+            Plan::Event(_, _, FieldPlan::Absent) => selection.and(rows.clone()),
+            Plan::Event(_, _, field) => selection.and(rows.clone().or(scan.may_have(pattern, field)?)),
+            Plan::Field(field) => selection.and(scan.may_have(pattern, field)?),
+            Plan::Origin(_) | Plan::Slot(..) => selection,
+        };
         matching.push(rows);
     }
     let rows = scan.segment().footer().events.patterns[pattern].rows as usize;

@@ -3,11 +3,11 @@
 use super::rows::Hit;
 use super::select::{Bits, Selection};
 use super::term::{PreparedRegex, PreparedTerm, Reading, in_pattern};
-use super::{Filter, OriginField, ScanRequest, ValueTest};
+use super::{Filter, INTEGER_DIGITS, NumberTest, OriginField, Ranges, ScanRequest, ValueTest};
 use crate::segment::cursor::PatternCursor;
 use crate::segment::decode::Values;
 use crate::segment::hosts::{self, Lookup};
-use crate::segment::meta::Run;
+use crate::segment::meta::{Body, PageMeta, Run};
 use crate::segment::summary::{self, Part};
 use crate::segment::{Blocks, Segment, SegmentMeta};
 use parking_lot::Mutex;
@@ -16,7 +16,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use taffrail_base::Result;
 use taffrail_event::{Origin, Timestamp};
-use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, PatternId, PlanPiece};
+use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, PatternId, PlanPiece, Term};
 
 /// A filter with its terms prepared, shared by all threads of a scan.
 #[derive(Debug)]
@@ -61,15 +61,26 @@ impl Prepared {
     pub fn may_be_in(&self, meta: &SegmentMeta) -> bool {
         match self {
             Self::Nothing => false,
-            Self::Origin(field, test) => origin_may(*field, meta, |value| test.0(Some(value))),
+            Self::Origin(field, test) => origin_may(*field, meta, |value| test.passes(Some(value))),
             Self::And(all) => all.iter().all(|one| one.may_be_in(meta)),
             Self::Or(any) => any.iter().any(|one| one.may_be_in(meta)),
             Self::Not(one) => match &**one {
-                Self::Origin(field, test) => origin_may(*field, meta, |value| !test.0(Some(value))),
+                Self::Origin(field, test) => origin_may(*field, meta, |value| !test.passes(Some(value))),
                 _ => true,
             },
             _ => true,
         }
+    }
+}
+
+/// What passes of a page's numbers, and their least and greatest, where the test is known of such numbers.
+fn typed<'t>(page: &PageMeta, test: &'t NumberTest) -> Option<(&'t Ranges, (i64, i64))> {
+    const LARGEST: i64 = 10i64.pow(INTEGER_DIGITS) - 1;
+    let range = page.range?;
+    match page.body {
+        Body::Integer { width: 0, .. } if -LARGEST <= range.0 && range.1 <= LARGEST => Some((test.integers.as_ref()?, range)),
+        Body::Ipv4 { .. } => Some((test.addresses.as_ref()?, range)),
+        _ => None,
     }
 }
 
@@ -96,7 +107,10 @@ pub fn origin_part(origin: &Origin, field: OriginField) -> &Arc<str> {
 
 /// Where fields are in the patterns met so far, for all segments of a scan.
 #[derive(Default)]
-pub struct Plans(Mutex<FxHashMap<PatternId, Vec<KnownPlan>>>);
+pub struct Plans {
+    known: Mutex<FxHashMap<PatternId, Vec<KnownPlan>>>,
+    signs: Mutex<FxHashMap<String, Arc<PreparedTerm>>>,
+}
 
 struct KnownPlan {
     pattern: Arc<Pattern>,
@@ -215,7 +229,7 @@ impl<'b> SegmentScan<'b> {
     pub fn plan(&self, pattern: usize, field: &str) -> FieldPlan {
         let meta = &self.segment().footer().events.patterns[pattern];
         let sourcetype = self.segment().sourcetype(meta.class);
-        let mut known = self.plans.0.lock();
+        let mut known = self.plans.known.lock();
         let same = |known: &&KnownPlan| *known.sourcetype == **sourcetype && known.field == field && known.pattern == meta.pattern;
         if let Some(known) = known.get(&meta.id).and_then(|plans| plans.iter().find(same)) {
             return known.plan.clone();
@@ -274,11 +288,11 @@ impl<'b> SegmentScan<'b> {
     fn select_origin(&self, field: OriginField, test: &ValueTest, pattern: usize) -> Result<Selection> {
         let meta = &self.segment().footer().events.patterns[pattern];
         match field {
-            OriginField::Index => return Ok(Selection::all_if(test.0(Some(&self.segment().meta().index)))),
-            OriginField::Sourcetype => return Ok(Selection::all_if(test.0(Some(self.segment().sourcetype(meta.class))))),
+            OriginField::Index => return Ok(Selection::all_if(test.passes(Some(&self.segment().meta().index)))),
+            OriginField::Sourcetype => return Ok(Selection::all_if(test.passes(Some(self.segment().sourcetype(meta.class))))),
             OriginField::Host | OriginField::Source => {}
         }
-        let passes: Vec<bool> = self.segment().origins().iter().map(|o| test.0(Some(origin_part(o, field)))).collect();
+        let passes: Vec<bool> = self.segment().origins().iter().map(|o| test.passes(Some(origin_part(o, field)))).collect();
         if !passes.contains(&true) {
             return Ok(Selection::None);
         }
@@ -287,7 +301,7 @@ impl<'b> SegmentScan<'b> {
         }
         let told = self.host_slot(pattern);
         if let (OriginField::Host, Some(slot)) = (field, told) {
-            return self.select_slot(slot, &|host| test.0(Some(&String::from_utf8_lossy(host))), pattern);
+            return self.select_slot(slot, &|host| test.passes(Some(&String::from_utf8_lossy(host))), &test.numbers, pattern);
         }
         // Where a slot tells the host, the stream tells the rest.
         let origins = if told.is_some() { self.stream()? } else { self.event_origins()? };
@@ -299,26 +313,46 @@ impl<'b> SegmentScan<'b> {
     fn select_field(&self, name: &str, test: &ValueTest, pattern: usize) -> Result<Selection> {
         let rows = self.segment().footer().events.patterns[pattern].rows as usize;
         match self.plan(pattern, name) {
-            FieldPlan::Absent => Ok(Selection::all_if(test.0(None))),
-            FieldPlan::Constant(value) => Ok(Selection::all_if(test.0(Some(&value)))),
+            FieldPlan::Absent => Ok(Selection::all_if(test.passes(None))),
+            FieldPlan::Constant(value) => Ok(Selection::all_if(test.passes(Some(&value)))),
             FieldPlan::Pieces(pieces) => match &pieces[..] {
-                [PlanPiece::Slot(slot)] => self.select_slot(*slot, &|value| test.0(Some(&String::from_utf8_lossy(value))), pattern),
+                [PlanPiece::Slot(slot)] => {
+                    self.select_slot(*slot, &|value| test.passes(Some(&String::from_utf8_lossy(value))), &test.numbers, pattern)
+                }
                 _ => self.select_each(rows, pattern, &FieldPlan::Pieces(pieces), test),
             },
             FieldPlan::Computed(pieces, function) => match &pieces[..] {
-                [PlanPiece::Slot(slot)] => self.select_slot(*slot, &|value| test.0(function(value).as_deref()), pattern),
+                [PlanPiece::Slot(slot)] => {
+                    self.select_slot(*slot, &|value| test.passes(function(value).as_deref()), &NumberTest::default(), pattern)
+                }
                 _ => self.select_each(rows, pattern, &FieldPlan::Computed(pieces, function), test),
             },
-            plan @ FieldPlan::PerEvent(_) => self.select_each(rows, pattern, &plan, test),
+            plan @ FieldPlan::PerEvent(..) => self.select_each(rows, pattern, &plan, test),
         }
     }
 
-    /// Tests each distinct value of a slot.
-    fn select_slot(&self, slot: usize, test: &dyn Fn(&[u8]) -> bool, pattern: usize) -> Result<Selection> {
+    /// Tests each distinct value of a slot; numbers as numbers, where that is known to be the same.
+    fn select_slot(&self, slot: usize, test: &dyn Fn(&[u8]) -> bool, numbers: &NumberTest, pattern: usize) -> Result<Selection> {
         let cursor = self.cursor(pattern);
+        let pages = &cursor.meta().columns[slot].pages;
         let mut bits = Bits::new(cursor.meta().rows as usize);
         for (number, run) in cursor.runs(slot).iter().enumerate() {
             let Run { skip, rows, start, .. } = *run;
+            if let Some((ranges, range)) = typed(&pages[run.page], numbers) {
+                if ranges.iter().any(|(least, greatest)| *least <= range.0 && range.1 <= *greatest) {
+                    bits.set_range(start, start + rows);
+                    continue;
+                }
+                if !ranges.iter().any(|(least, greatest)| *least <= range.1 && range.0 <= *greatest) {
+                    continue;
+                }
+                if let Values::Numbers(_, values) = cursor.page(slot, number)? {
+                    let passes = |value: &i64| ranges.iter().any(|(least, greatest)| (*least..=*greatest).contains(value));
+                    let values = values[skip..skip + rows].iter().enumerate();
+                    values.filter(|(_, value)| passes(value)).for_each(|(row, _)| bits.set(start + row));
+                    continue;
+                }
+            }
             match cursor.page(slot, number)? {
                 Values::Constant(value, _) => {
                     if test(value) {
@@ -340,14 +374,36 @@ impl<'b> SegmentScan<'b> {
     }
 
     fn select_each(&self, rows: usize, pattern: usize, plan: &FieldPlan, test: &ValueTest) -> Result<Selection> {
-        let mut bits = Bits::new(rows);
         let mut scratch = Vec::new();
+        let able = self.may_have(pattern, plan)?;
+        let without = test.passes(None);
+        let mut bits = Bits::new(rows);
         for row in 0..rows {
-            if test.0(self.field(pattern, row, plan, &mut scratch)?.as_deref()) {
+            let passes = if able.holds(row) { test.passes(self.field(pattern, row, plan, &mut scratch)?.as_deref()) } else { without };
+            if passes {
                 bits.set(row);
             }
         }
         Ok(Selection::from_bits(bits))
+    }
+
+    /// The rows of a pattern that may have a field at all, by the signs of its plan.
+    pub fn may_have(&self, pattern: usize, plan: &FieldPlan) -> Result<Selection> {
+        let FieldPlan::PerEvent(_, Some(signs)) = plan else { return Ok(Selection::All) };
+        let mut found = Selection::None;
+        for sign in signs.iter() {
+            let term = self.plans.signs.lock().get(sign).cloned();
+            // One for the whole scan: what was found in dictionaries is kept by it.
+            let term = term.unwrap_or_else(|| {
+                let made = Arc::new(PreparedTerm::new(&Term::substring(sign.clone(), true)));
+                self.plans.signs.lock().entry(sign.clone()).or_insert(made).clone()
+            });
+            found = found.or(self.select_term(&term, pattern)?);
+            if found == Selection::All {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// A field's value in a row of a pattern; `scratch` is overwritten.
@@ -391,7 +447,7 @@ impl<'b> SegmentScan<'b> {
                 put_together(pieces)?;
                 function(scratch)
             }
-            FieldPlan::PerEvent(function) => {
+            FieldPlan::PerEvent(function, _) => {
                 whole(scratch)?;
                 function(scratch)
             }

@@ -57,7 +57,44 @@ pub type SequenceFrom = dyn Fn(&str) -> u64 + Send + Sync;
 
 /// A test of one value; `None` stands for a missing field.
 #[derive(Clone)]
-pub struct ValueTest(pub Arc<Test>);
+pub struct ValueTest {
+    test: Arc<Test>,
+    numbers: Arc<NumberTest>,
+}
+
+impl ValueTest {
+    /// A test of text alone.
+    pub fn new(test: impl Fn(Option<&str>) -> bool + Send + Sync + 'static) -> Self {
+        Self { test: Arc::new(test), numbers: Arc::default() }
+    }
+
+    /// The same test, which is also known of numbers.
+    #[must_use]
+    pub fn with_numbers(self, numbers: NumberTest) -> Self {
+        Self { numbers: Arc::new(numbers), ..self }
+    }
+
+    /// Whether a value passes.
+    pub fn passes(&self, value: Option<&str>) -> bool {
+        (self.test)(value)
+    }
+}
+
+/// Numbers from one to another, both included.
+pub type Ranges = Vec<(i64, i64)>;
+
+/// Which numbers pass a test of the text that they are spelled as; `None` where only the text tells. Columns of numbers
+/// are then compared as they are stored, and pages skipped by what they say of their least and greatest.
+#[derive(Clone, Debug, Default)]
+pub struct NumberTest {
+    /// Whole numbers of at most [`INTEGER_DIGITS`] digits, without padding.
+    pub integers: Option<Ranges>,
+    /// IPv4 addresses, as numbers of 32 bits.
+    pub addresses: Option<Ranges>,
+}
+
+/// Digits up to which whole numbers are compared as numbers: those that a double holds exactly.
+pub const INTEGER_DIGITS: u32 = 15;
 
 impl fmt::Debug for ValueTest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

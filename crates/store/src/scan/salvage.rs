@@ -64,11 +64,11 @@ impl SegmentScan<'_> {
             Prepared::Regex(regex) => regex.matches(line),
             Prepared::Origin(field, test) => {
                 let hit = Hit { time: 0, row: self.blocks.rows()?[pattern][row], pattern: pattern as u32, at: row as u32 };
-                test.0(Some(origin_part(self.origin(&hit)?, *field)))
+                test.passes(Some(origin_part(self.origin(&hit)?, *field)))
             }
             Prepared::Field(name, test) => {
                 let plan = self.plan(pattern, name);
-                test.0(self.field(pattern, row, &plan, &mut Vec::new())?.as_deref())
+                test.passes(self.field(pattern, row, &plan, &mut Vec::new())?.as_deref())
             }
             Prepared::And(all) => {
                 for one in all {

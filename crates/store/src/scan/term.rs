@@ -177,7 +177,7 @@ impl<'a, 'b> Reading<'a, 'b> {
     }
 }
 
-/// Texts of ASCII that stand in every match of an expression.
+/// Texts of ASCII that stand in every match of an expression, in this case: where case does not count there are classes.
 fn literals(regex: &Regex) -> Vec<String> {
     fn collect(hir: &Hir, found: &mut Vec<String>) {
         match hir.kind() {
@@ -214,7 +214,7 @@ impl PreparedRegex {
             let pieces = literal.split(|c: char| u8::try_from(c).is_ok_and(is_delimiter)).map(str::to_owned);
             pieces.filter(|piece| piece.len() > 1).collect::<Vec<_>>()
         });
-        Self { regex: regex.clone(), walker, parts: pieces.map(|piece| PreparedTerm::new(&Term::substring(piece, false))).collect() }
+        Self { regex: regex.clone(), walker, parts: pieces.map(|piece| PreparedTerm::new(&Term::substring(piece, true))).collect() }
     }
 
     /// Whether an event matches.

@@ -9,25 +9,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use taffrail_base::Ulid;
 use taffrail_event::{EventBatch, Origin, Problems};
-use taffrail_pattern::{FieldPlan, Pattern, TermMatcher};
-
-/// Knows no fields.
-struct NoFields;
-
-impl FieldResolver for NoFields {
-    fn resolve(&self, _: &str, _: &Pattern, _: &str) -> FieldPlan {
-        FieldPlan::Absent
-    }
-    fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
-        Vec::new()
-    }
-    fn fields_vary(&self, _: &str, _: &Pattern) -> bool {
-        false
-    }
-    fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
-        Vec::new()
-    }
-}
+use taffrail_pattern::{FieldPlan, FieldResolver, NoFields, Pattern, PlanPiece, Term, TermMatcher};
 
 fn origin(host: &str) -> Origin {
     let sourcetype = if host.len().is_multiple_of(2) { "even" } else { "odd" };
@@ -192,8 +174,8 @@ fn brute(filter: &Filter, raw: &[u8], host: &str) -> bool {
         Filter::Nothing => false,
         Filter::Term(term) => TermMatcher::new(term).matches(raw),
         Filter::Regex(regex) => regex.is_match(&String::from_utf8_lossy(raw)),
-        Filter::Origin(_, test) => test.0(Some(host)),
-        Filter::Field(_, test) => test.0(None),
+        Filter::Origin(_, test) => test.passes(Some(host)),
+        Filter::Field(_, test) => test.passes(None),
         Filter::And(all) => all.iter().all(|one| brute(one, raw, host)),
         Filter::Or(any) => any.iter().any(|one| brute(one, raw, host)),
         Filter::Not(one) => !brute(one, raw, host),
@@ -244,7 +226,7 @@ fn check(lines: &[Vec<u8>], terms: &[(usize, usize, usize, u8)], shape: u8) -> R
     let mut leaves: Vec<Filter> = terms.iter().map(|(a, b, c, d)| Filter::Term(term(lines, *a, *b, *c, *d))).collect();
     leaves.extend(terms.iter().map(|(a, b, c, d)| Filter::Regex(expression(lines, *a, *b, *c, *d))));
     let first = batch.origins().first().map_or_else(|| "bb".into(), |origin| origin.host.clone());
-    leaves.push(Filter::Origin(OriginField::Host, ValueTest(Arc::new(move |host| host == Some("bb") || host == Some(&first)))));
+    leaves.push(Filter::Origin(OriginField::Host, ValueTest::new(move |host| host == Some("bb") || host == Some(&first))));
     let tree = match shape % 3 {
         0 => Filter::And(leaves.iter().take(2).cloned().collect()),
         1 => Filter::Or(leaves.clone()),
@@ -473,4 +455,45 @@ fn damage_is_named_wherever_it_is() {
         }
     }
     assert_eq!(kinds.get(&false), None, "every flipped bit is noticed");
+}
+
+/// The first slots of a pattern are fields by number.
+struct Slots;
+
+impl FieldResolver for Slots {
+    fn resolve(&self, _: &str, _: &Pattern, field: &str) -> FieldPlan {
+        FieldPlan::Pieces(vec![PlanPiece::Slot(field.parse().unwrap())])
+    }
+    fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
+        Vec::new()
+    }
+    fn fields_vary(&self, _: &str, _: &Pattern) -> bool {
+        false
+    }
+    fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
+        Vec::new()
+    }
+}
+
+/// Numbers and addresses of high variety are stored as numbers: no text is made of them.
+#[test]
+fn numbers_are_tested_as_they_are_stored() {
+    let value = |at: i64| at * 7_919 % 100_003 - 9_000;
+    let address = |at: i64| (at as u32).wrapping_mul(2_654_435_761);
+    let line = |at: i64| format!("took {} ms for {} in all", value(at), std::net::Ipv4Addr::from_bits(address(at))).into_bytes();
+    let lines: Vec<Vec<u8>> = (0..5_000).map(line).collect();
+    let snapshot = Snapshot { segments: vec![SegmentRef::Open(segment_of(&batch(&lines)))] };
+    let count = |slot: &str, numbers: NumberTest| {
+        let test = ValueTest::new(|value| panic!("{value:?} was asked as text")).with_numbers(numbers);
+        let request = ScanRequest { resolver: Arc::new(Slots), ..request(Filter::Field(slot.into(), test)) };
+        Scan::plan(&snapshot, request).count().unwrap()
+    };
+    let integers = |ranges: &[(i64, i64)]| NumberTest { integers: Some(ranges.to_vec()), addresses: None };
+    let expected = |passes: &dyn Fn(i64) -> bool| (0..5_000).filter(|at| passes(*at)).count() as u64;
+    assert_eq!(count("0", integers(&[(100, 20_000)])), expected(&|at| (100..=20_000).contains(&value(at))));
+    assert_eq!(count("0", integers(&[(i64::MIN, -1), (50_000, i64::MAX)])), expected(&|at| value(at) < 0 || value(at) >= 50_000));
+    assert_eq!(count("0", integers(&[(i64::MIN, i64::MAX)])), 5_000);
+    assert_eq!(count("0", integers(&[(200_000, 300_000)])), 0);
+    let addresses = NumberTest { integers: None, addresses: Some(vec![(0x0a00_0000, 0x3fff_ffff)]) };
+    assert_eq!(count("1", addresses), expected(&|at| (0x0a00_0000..=0x3fff_ffff).contains(&address(at))));
 }

@@ -17,12 +17,26 @@ use taffrail_pattern::{Term, TermMatcher};
 pub struct Spellings {
     numeric: Option<Numeric>,
     nibbles: Option<Nibbles>,
+    /// Whether it has letters in upper case, and lower case, as far as case counts.
+    upper: bool,
+    lower: bool,
 }
 
 impl Spellings {
     /// Of a term within one token.
     pub fn of(term: &Term) -> Self {
-        Self { numeric: Numeric::of(term), nibbles: if term.case_sensitive { None } else { Nibbles::of(term) } }
+        let has = |kind: fn(&u8) -> bool| term.case_sensitive && term.parts.iter().any(|part| part.as_bytes().iter().any(kind));
+        Self {
+            numeric: Numeric::of(term),
+            nibbles: Nibbles::of(term),
+            upper: has(u8::is_ascii_uppercase),
+            lower: has(u8::is_ascii_lowercase),
+        }
+    }
+
+    /// Whether the term can be spelled with letters of one case alone.
+    fn is_case(&self, upper: bool) -> bool {
+        !if upper { self.lower } else { self.upper }
     }
 
     /// Whether a page can hold the term, by how its values are stored and the range of its numbers.
@@ -42,9 +56,6 @@ struct Numeric {
     hex: Option<Vec<u8>>,
     /// Where these hyphens stand.
     hyphens: Vec<usize>,
-    /// Whether it has letters in upper case, and lower case, as far as case counts.
-    upper: bool,
-    lower: bool,
 }
 
 impl Numeric {
@@ -62,9 +73,7 @@ impl Numeric {
             let digit = |b: u8| (b as char).to_digit(16).unwrap_or(0) as u8;
             all.chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
         });
-        let upper = term.case_sensitive && text.bytes().any(|b| b.is_ascii_uppercase());
-        let lower = term.case_sensitive && text.bytes().any(|b| b.is_ascii_lowercase());
-        Some(Self { digits, octets, hex, hyphens, upper, lower })
+        Some(Self { digits, octets, hex, hyphens })
     }
 
     /// The rows of numbers that hold the term; `None` where only their text can tell.
@@ -110,23 +119,16 @@ impl Numeric {
 
     fn hex_rows(&self, values: &HexValues) -> Selection {
         match &self.hex {
-            Some(hex) if self.hyphens.is_empty() && hex.len() == values.width && self.is_case(values.upper) => {
+            Some(hex) if self.hyphens.is_empty() && hex.len() == values.width => {
                 Selection::of(values.len(), |row| values.get(row) == &hex[..])
             }
             _ => Selection::None,
         }
     }
 
-    fn is_case(&self, upper: bool) -> bool {
-        !if upper { self.lower } else { self.upper }
-    }
-
     /// Of UUIDs: whole ones, or what stands between two hyphens; `None` where only their text can tell.
     fn uuid_rows(&self, values: &HexValues) -> Option<Selection> {
         let hex = self.hex.as_ref()?;
-        if !self.is_case(values.upper) {
-            return Some(Selection::None);
-        }
         Some(match &self.hyphens[..] {
             [] => Selection::of(values.len(), |row| UUID_PARTS.iter().any(|part| values.get(row)[part.clone()] == hex[..])),
             [8, 13, 18, 23] if hex.len() == 16 => Selection::of(values.len(), |row| values.get(row) == &hex[..]),
@@ -171,10 +173,12 @@ pub fn rows(matcher: &TermMatcher, spelling: &Spellings, values: &Values) -> Sel
         Values::Each(values) => strings(matcher, values),
         Values::Numbers(spelling, numbers) => numeric.and_then(|numeric| numeric.rows(*spelling, numbers)).unwrap_or_else(spelled),
         Values::Hex(values) => match (numeric, &spelling.nibbles) {
+            _ if !spelling.is_case(values.upper) => Selection::None,
             (Some(numeric), _) => numeric.hex_rows(values),
             (None, Some(nibbles)) => nibbles.rows(values),
             (None, None) => spelled(),
         },
+        Values::Uuid(values) if !spelling.is_case(values.upper) => Selection::None,
         Values::Uuid(values) => numeric.and_then(|numeric| numeric.uuid_rows(values)).unwrap_or_else(spelled),
         Values::Affix(..) => spelled(),
     }
@@ -241,6 +245,7 @@ pub fn strings(matcher: &TermMatcher, values: &Strings) -> Selection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment::strings::Text;
     use proptest::prelude::*;
 
     proptest! {
@@ -257,6 +262,27 @@ mod tests {
                 let found = rows(&matcher, &numbers_of, &values);
                 prop_assert_eq!(found, rows(&matcher, &Spellings::default(), &values), "{:?} {:?}", term, spelling);
             }
+        }
+
+        #[test]
+        fn digits_of_bytes_are_compared_as_they_are_spelled(
+            bytes in prop::collection::vec(prop_oneof![Just(0x11u8), Just(0x1a), Just(0xa1), Just(0xaa)], 40),
+            wanted in "[1aA]{1,16}",
+            shape in 0usize..4,
+            exact in any::<bool>(),
+            upper in any::<bool>(),
+        ) {
+            let values = HexValues::new(Text::Own(bytes), 8, upper, 5).unwrap();
+            let text = [wanted.clone(), format!("*{wanted}*"), format!("{wanted}*"), format!("*{wanted}")][shape].clone();
+            let term = Term { case_sensitive: exact, ..Term::wildcard(&text) };
+            let matcher = TermMatcher::new(&term);
+            let mut line = Vec::new();
+            let spelled = Selection::of(5, |row| {
+                line.clear();
+                values.spell(row, &mut line);
+                matcher.matches(&line)
+            });
+            prop_assert_eq!(rows(&matcher, &Spellings::of(&term), &Values::Hex(values)), spelled, "{:?} {}", term, upper);
         }
     }
 }

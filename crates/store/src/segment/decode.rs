@@ -234,16 +234,10 @@ const MORE_ENTRIES: &str = "a dictionary of more entries than rows";
 /// Appends the value in row `at` of a page without decoding the others; `time` is the event's, where it is known.
 /// `false` where the page has to be decoded as a whole.
 pub fn one(blocks: &Blocks<'_>, body: &Body, rows: usize, at: usize, time: Option<i64>, out: &mut Vec<u8>) -> Result<bool> {
-    let number = |place: Place, count: usize, at: usize| -> Result<i64> {
-        let block = blocks.get(place)?;
-        let mut reader = Reader::new(block.range(place)?, blocks.name());
-        let found = ints::decode_between(&mut reader, count, at, at + 1, None)?;
-        found.first().copied().ok_or_else(|| Error::corrupt(blocks.name(), "a row beyond the page"))
-    };
+    let number = |place: Place, count: usize, at: usize| blocks.integer_at(place, count, at);
     // The bytes of number `at` of strings.
     let string = |lengths: Place, bytes: Place, count: usize, at: usize, out: &mut Vec<u8>| -> Result<()> {
-        let block = blocks.get(lengths)?;
-        let (start, len) = ints::decode_sum(&mut Reader::new(block.range(lengths)?, blocks.name()), count, at)?;
+        let (start, len) = blocks.sum_at(lengths, count, at)?;
         let size = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
         let (start, end) = (size(start), size(start).saturating_add(size(len)));
         let block = blocks.get(bytes)?;

@@ -102,45 +102,47 @@ pub fn decode(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>> {
     }
 }
 
-/// Integers between two marks.
-const MARK_EVERY: usize = 1 << 16;
+/// Integers from one mark to the next: adding up so many takes less than finding the block they are in.
+pub const MARK_EVERY: usize = 1 << 12;
 
-/// Where integers are stored as differences and are many: every so many-th of them, from which the ones after it can be
-/// added up.
-pub fn marks(reader: &mut Reader<'_>, count: usize) -> Result<Option<Vec<i64>>> {
+/// Where integers are stored as differences: every so many-th of them, from which the ones after it can be added up.
+pub fn marks(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>> {
     if count <= MARK_EVERY || reader.byte()? != DIFFERENCES {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    let mut value = reader.signed()?;
-    let steps = Planes::read(reader, count - 1)?;
-    let mut marks = Vec::with_capacity(count / MARK_EVERY + 1);
-    for from in (0..count).step_by(MARK_EVERY) {
-        marks.push(value);
-        value = value.wrapping_add(steps.sum(from, steps.count.min(from + MARK_EVERY)));
+    let first = reader.signed()?;
+    Ok(Planes::read(reader, count - 1)?.sums(first))
+}
+
+/// Where integers are stored as they are: the sum of those before every so many-th of them.
+pub fn sum_marks(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>> {
+    if count <= MARK_EVERY || reader.byte()? != OFFSETS {
+        return Ok(Vec::new());
     }
-    Ok(Some(marks))
+    Ok(Planes::read(reader, count)?.sums(0))
 }
 
 /// Integers that are stored as differences, asked for one by one.
 struct Walk<'a, 'm> {
     steps: Planes<'a>,
-    marks: Option<&'m [i64]>,
+    marks: &'m [i64],
     place: usize,
     value: i64,
 }
 
 impl<'a, 'm> Walk<'a, 'm> {
-    fn read(reader: &mut Reader<'a>, count: usize, marks: Option<&'m [i64]>) -> Result<Self> {
+    fn read(reader: &mut Reader<'a>, count: usize, marks: &'m [i64]) -> Result<Self> {
         let value = reader.signed()?;
         Ok(Self { steps: Planes::read(reader, count.saturating_sub(1))?, marks, place: 0, value })
     }
 
     /// The integer at a place not before the last one.
     fn at(&mut self, place: usize) -> i64 {
-        if let Some(mark) = self.marks.and_then(|marks| marks.get(place / MARK_EVERY))
-            && place / MARK_EVERY > self.place / MARK_EVERY
+        let mark = place / MARK_EVERY;
+        if mark > self.place / MARK_EVERY
+            && let Some(value) = self.marks.get(mark)
         {
-            (self.place, self.value) = (place / MARK_EVERY * MARK_EVERY, *mark);
+            (self.place, self.value) = (mark * MARK_EVERY, *value);
         }
         self.value = self.value.wrapping_add(self.steps.sum(self.place, place));
         self.place = place;
@@ -150,7 +152,7 @@ impl<'a, 'm> Walk<'a, 'm> {
 
 /// Reads the integers `from` to `to` of `count`. Where they are stored as differences, those before them are added up,
 /// from the last of their [`marks`] on.
-pub fn decode_between(reader: &mut Reader<'_>, count: usize, from: usize, to: usize, marks: Option<&[i64]>) -> Result<Vec<i64>> {
+pub fn decode_between(reader: &mut Reader<'_>, count: usize, from: usize, to: usize, marks: &[i64]) -> Result<Vec<i64>> {
     if from > to || to > count {
         return Err(reader.damaged("integers beyond the last"));
     }
@@ -176,7 +178,7 @@ pub fn decode_between(reader: &mut Reader<'_>, count: usize, from: usize, to: us
 }
 
 /// Reads the integers at `places`, which ascend, of `count`; the others are not decoded.
-pub fn decode_at(reader: &mut Reader<'_>, count: usize, places: &[usize], marks: Option<&[i64]>) -> Result<Vec<i64>> {
+pub fn decode_at(reader: &mut Reader<'_>, count: usize, places: &[usize], marks: &[i64]) -> Result<Vec<i64>> {
     if places.last().is_some_and(|last| *last >= count) {
         return Err(reader.damaged("integers beyond the last"));
     }
@@ -194,17 +196,19 @@ pub fn decode_at(reader: &mut Reader<'_>, count: usize, places: &[usize], marks:
     }
 }
 
-/// Reads the integer at a place of `count`, and the sum of those before it, modulo 2^64; the others are not kept.
-pub fn decode_sum(reader: &mut Reader<'_>, count: usize, at: usize) -> Result<(i64, i64)> {
+/// Reads the integer at a place of `count`, and before it the sum of those before it, modulo 2^64, added up from the
+/// last of their [`sum_marks`] on.
+pub fn decode_sum(reader: &mut Reader<'_>, count: usize, at: usize, marks: &[i64]) -> Result<(i64, i64)> {
     if at >= count {
         return Err(reader.damaged("an integer beyond the last"));
     }
     if reader.peek() == Some(OFFSETS) {
         reader.byte()?;
         let planes = Planes::read(reader, count)?;
-        return Ok((planes.sum(0, at), planes.get(at)));
+        let (from, sum) = marks.get(at / MARK_EVERY).map_or((0, 0), |sum| (at / MARK_EVERY * MARK_EVERY, *sum));
+        return Ok((sum.wrapping_add(planes.sum(from, at)), planes.get(at)));
     }
-    let values = decode_between(reader, count, 0, at + 1, None)?;
+    let values = decode_between(reader, count, 0, at + 1, &[])?;
     Ok((values[..at].iter().fold(0, |sum: i64, value| sum.wrapping_add(*value)), values[at]))
 }
 
@@ -290,6 +294,17 @@ impl<'a> Planes<'a> {
         values.into_iter().map(|v| self.base.wrapping_add(v.wrapping_mul(self.unit) as i64)).collect()
     }
 
+    /// `first` and the sum of the integers before it, at every mark.
+    fn sums(&self, first: i64) -> Vec<i64> {
+        let mut value = first;
+        let marks = (0..=self.count).step_by(MARK_EVERY).map(|from| {
+            let mark = value;
+            value = value.wrapping_add(self.sum(from, self.count.min(from + MARK_EVERY)));
+            mark
+        });
+        marks.collect()
+    }
+
     /// The sum of the integers `from` to `to`, modulo 2^64.
     fn sum(&self, from: usize, to: usize) -> i64 {
         let mut offsets = 0u64;
@@ -308,7 +323,12 @@ fn sum_of_bytes(bytes: &[u8]) -> u64 {
         let mut sums = [0u16; LANES];
         let parts = chunk.chunks_exact(LANES);
         let rest: u64 = parts.remainder().iter().map(|byte| u64::from(*byte)).sum();
-        parts.for_each(|part| sums.iter_mut().zip(part).for_each(|(sum, byte)| *sum += u16::from(*byte)));
+        for part in parts {
+            let part: &[u8; LANES] = part.try_into().expect("as many as there are lanes");
+            for lane in 0..LANES {
+                sums[lane] += u16::from(part[lane]);
+            }
+        }
         rest + sums.iter().map(|sum| u64::from(*sum)).sum::<u64>()
     });
     chunks.sum()
@@ -331,9 +351,10 @@ mod tests {
         assert!(reader.is_empty());
         assert_eq!(coded(&mut Reader::new(&bytes, "test"), values.len()).unwrap().each(), values);
         let marks = marks(&mut Reader::new(&bytes, "test"), values.len()).unwrap();
+        let sum_marks = sum_marks(&mut Reader::new(&bytes, "test"), values.len()).unwrap();
         let places: Vec<usize> = (0..values.len()).filter(|at| at % 3 != 1).flat_map(|at| [at, at]).collect();
         let picked: Vec<i64> = places.iter().map(|at| values[*at]).collect();
-        for marks in [None, marks.as_deref()] {
+        for (marks, sum_marks) in [(&[][..], &[][..]), (&marks, &sum_marks)] {
             let reader = || Reader::new(&bytes, "test");
             assert_eq!(decode_at(&mut reader(), values.len(), &places, marks).unwrap(), picked);
             for from in (0..=values.len()).step_by(1 + values.len() / 40) {
@@ -344,20 +365,27 @@ mod tests {
                 assert!(decode_between(&mut reader(), values.len(), from, from, marks).unwrap().is_empty());
                 if from < values.len() {
                     let before = values[..from].iter().fold(0, |sum: i64, value| sum.wrapping_add(*value));
-                    assert_eq!(decode_sum(&mut reader(), values.len(), from).unwrap(), (before, values[from]));
+                    assert_eq!(decode_sum(&mut reader(), values.len(), from, sum_marks).unwrap(), (before, values[from]));
                 }
             }
         }
     }
 
     #[test]
-    fn many_differences_have_marks() {
+    fn many_have_marks() {
         let values: Vec<i64> = (0..MARK_EVERY as i64 * 2 + 5).map(|at| at * 700 + at % 3 * 40).collect();
         round_trip(&values);
         let mut bytes = Vec::new();
         encode(&values, &mut bytes);
-        let marks = marks(&mut Reader::new(&bytes, "test"), values.len()).unwrap().unwrap();
-        assert_eq!(marks, [values[0], values[MARK_EVERY], values[2 * MARK_EVERY]]);
+        let found = marks(&mut Reader::new(&bytes, "test"), values.len()).unwrap();
+        assert_eq!(found, [values[0], values[MARK_EVERY], values[2 * MARK_EVERY]]);
+        let lengths: Vec<i64> = (0..MARK_EVERY * 2).map(|at| [3, 90, 17, 60_000][at * 7 % 4]).collect();
+        round_trip(&lengths);
+        bytes.clear();
+        encode(&lengths, &mut bytes);
+        let found = sum_marks(&mut Reader::new(&bytes, "test"), lengths.len()).unwrap();
+        let sum = |to: usize| lengths[..to].iter().sum::<i64>();
+        assert_eq!(found, [0, sum(MARK_EVERY), sum(2 * MARK_EVERY)]);
     }
 
     #[test]

@@ -98,8 +98,8 @@ pub struct Segment {
     filters: OnceLock<Arc<Block>>,
     /// The ranges of event times, once they have been asked for.
     zones: OnceLock<Zones>,
-    /// Of streams, from where their integers can be added up.
-    marks: Mutex<FxHashMap<Place, Option<Arc<Vec<i64>>>>>,
+    /// Of integers that were asked for one by one: from where they can be added up. Less than the directory takes.
+    marks: Mutex<FxHashMap<Place, Arc<Vec<i64>>>>,
     /// Where unpacked blocks are kept.
     cache: Option<Arc<BlockCache>>,
 }
@@ -480,8 +480,8 @@ impl<'s> Blocks<'s> {
         let footer = &self.segment.footer;
         let block = self.get(footer.time)?;
         let mut reader = Reader::new(block.range(footer.time)?, self.name());
-        let marks = self.marks(footer.time)?;
-        ints::decode_between(&mut reader, footer.events.rows as usize, from, to, marks.as_ref().map(|marks| &marks[..]))
+        let rows = footer.events.rows as usize;
+        ints::decode_between(&mut reader, rows, from, to, &self.marks(footer.time, rows, ints::marks)?)
     }
 
     /// A decoded page of the segment's footer that refers to no times; decoded once while this lives.
@@ -546,16 +546,33 @@ impl<'s> Blocks<'s> {
         Ok(self.rows.get_or_init(|| rows).clone())
     }
 
-    /// From where the integers of a stream can be added up; they stay with the segment.
-    fn marks(&self, place: Place) -> Result<Option<Arc<Vec<i64>>>> {
+    /// What `find` says of integers, which stays with the segment.
+    fn marks(&self, place: Place, count: usize, find: fn(&mut Reader<'_>, usize) -> Result<Vec<i64>>) -> Result<Arc<Vec<i64>>> {
+        if count <= ints::MARK_EVERY {
+            return Ok(Arc::default());
+        }
         if let Some(known) = self.segment.marks.lock().get(&place) {
             return Ok(known.clone());
         }
         let block = self.get(place)?;
-        let mut reader = Reader::new(block.range(place)?, self.name());
-        let marks = ints::marks(&mut reader, self.segment.footer.events.rows as usize)?.map(Arc::new);
+        let marks = Arc::new(find(&mut Reader::new(block.range(place)?, self.name()), count)?);
         self.segment.marks.lock().insert(place, marks.clone());
         Ok(marks)
+    }
+
+    /// One of `count` integers; the others are not decoded.
+    pub fn integer_at(&self, place: Place, count: usize, at: usize) -> Result<i64> {
+        let block = self.get(place)?;
+        let mut reader = Reader::new(block.range(place)?, self.name());
+        let marks = self.marks(place, count, ints::marks)?;
+        ints::decode_at(&mut reader, count, &[at], &marks).map(|found| found[0])
+    }
+
+    /// The sum of the integers before one of `count`, and that one.
+    pub fn sum_at(&self, place: Place, count: usize, at: usize) -> Result<(i64, i64)> {
+        let block = self.get(place)?;
+        let mut reader = Reader::new(block.range(place)?, self.name());
+        ints::decode_sum(&mut reader, count, at, &self.marks(place, count, ints::sum_marks)?)
     }
 
     /// The integers of a stream at some rows, in the order of these; the others are not decoded.
@@ -565,9 +582,8 @@ impl<'s> Blocks<'s> {
         let sorted: Vec<usize> = order.iter().map(|at| rows[*at] as usize).collect();
         let block = self.get(place)?;
         let mut reader = Reader::new(block.range(place)?, self.name());
-        let marks = self.marks(place)?;
-        let rows = self.segment.footer().events.rows as usize;
-        let found = ints::decode_at(&mut reader, rows, &sorted, marks.as_ref().map(|marks| &marks[..]))?;
+        let count = self.segment.footer().events.rows as usize;
+        let found = ints::decode_at(&mut reader, count, &sorted, &self.marks(place, count, ints::marks)?)?;
         let mut values = vec![0; found.len()];
         order.into_iter().zip(found).for_each(|(at, value)| values[at] = value);
         Ok(values)

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use taffrail_base::{Error, ErrorKind, ManualClock, Result, SimVfs, Vfs};
 use taffrail_event::{EventBatch, Problems, Timestamp};
-use taffrail_pattern::{FieldPlan, FieldResolver, Pattern};
+use taffrail_pattern::NoFields;
 use taffrail_store::archive::{Remote, Remotes};
 use taffrail_store::scan::{Buckets, Missing};
 use taffrail_store::{ArchiveRule, Archives, Filter, IndexRules, Rules, Scan, ScanRequest, Store, StoreSettings};
@@ -87,23 +87,6 @@ impl Remotes for One {
     fn open(&self, url: &str) -> Result<Arc<dyn Remote>> {
         assert_eq!(url, URL);
         Ok(self.0.clone())
-    }
-}
-
-struct NoFields;
-
-impl FieldResolver for NoFields {
-    fn resolve(&self, _: &str, _: &Pattern, _: &str) -> FieldPlan {
-        FieldPlan::Absent
-    }
-    fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
-        Vec::new()
-    }
-    fn fields_vary(&self, _: &str, _: &Pattern) -> bool {
-        false
-    }
-    fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
-        Vec::new()
     }
 }
 

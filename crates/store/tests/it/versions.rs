@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use taffrail_event::{EventBatch, EventRef, Problems, Timestamp};
-use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, Term, TermMatcher};
+use taffrail_pattern::{NoFields, Term, TermMatcher};
 use taffrail_store::scan::schema;
 use taffrail_store::segment::MAGIC;
 use taffrail_store::{Column, Filter, Scan, ScanRequest, Segment, SegmentMeta, SegmentRef, Snapshot};
@@ -234,23 +234,5 @@ fn request(filter: Filter, columns: Vec<Column>) -> ScanRequest {
         columns,
         newest_first: false,
         limit: None,
-    }
-}
-
-/// Knows no fields.
-struct NoFields;
-
-impl FieldResolver for NoFields {
-    fn resolve(&self, _: &str, _: &Pattern, _: &str) -> FieldPlan {
-        FieldPlan::Absent
-    }
-    fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
-        Vec::new()
-    }
-    fn fields_vary(&self, _: &str, _: &Pattern) -> bool {
-        false
-    }
-    fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
-        Vec::new()
     }
 }

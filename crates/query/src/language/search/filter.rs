@@ -29,7 +29,13 @@ pub fn default_indexes() -> Filter {
 }
 
 fn test(passes: impl Fn(Option<&str>) -> bool + Send + Sync + 'static) -> ValueTestOf {
-    ValueTestOf(ValueTest(Arc::new(passes)))
+    ValueTestOf(ValueTest::new(passes))
+}
+
+/// The test of a comparison: of text, and of numbers where these tell the same.
+fn compare(matcher: ValueMatcher) -> ValueTestOf {
+    let numbers = matcher.numbers();
+    ValueTestOf(ValueTest::new(move |value| matcher.matches_option(value)).with_numbers(numbers))
 }
 
 struct ValueTestOf(ValueTest);
@@ -69,14 +75,8 @@ impl SearchExpr {
             }
             Self::Compare { field, op: super::CompareOp::Equal, value } if field == "index" => index_filter(vec![value.clone()]),
             Self::In { field, values } if field == "index" => index_filter(values.clone()),
-            Self::Compare { field, op, value } => {
-                let matcher = ValueMatcher::new(*op, value);
-                test(move |value| matcher.matches_option(value)).on(field)
-            }
-            Self::In { field, values } => {
-                let matcher = ValueMatcher::any_of(values);
-                test(move |value| matcher.matches_option(value)).on(field)
-            }
+            Self::Compare { field, op, value } => compare(ValueMatcher::new(*op, value)).on(field),
+            Self::In { field, values } => compare(ValueMatcher::any_of(values)).on(field),
             Self::And(parts) => Filter::And(parts.iter().map(Self::filter).collect()),
             Self::Or(parts) => Filter::Or(parts.iter().map(Self::filter).collect()),
             Self::Not(inner) => match inner.filter() {
@@ -118,7 +118,7 @@ pub fn with_store_fields(resolver: Arc<dyn FieldResolver>) -> Arc<dyn FieldResol
 impl FieldResolver for WithStoreFields {
     fn resolve(&self, sourcetype: &str, pattern: &Pattern, field: &str) -> FieldPlan {
         match field {
-            "_raw" => FieldPlan::PerEvent(Arc::new(|raw| Some(String::from_utf8_lossy(raw).into_owned()))),
+            "_raw" => FieldPlan::PerEvent(Arc::new(|raw| Some(String::from_utf8_lossy(raw).into_owned())), None),
             "_pattern" => FieldPlan::Constant(pattern.id().to_string().into()),
             _ => self.0.resolve(sourcetype, pattern, field),
         }

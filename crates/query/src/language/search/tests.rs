@@ -147,9 +147,9 @@ fn time_bounds_hold_for_the_whole_search() {
 
 fn passes(text: &str, value: Option<&str>) -> bool {
     match parsed(text).filter() {
-        Filter::Field(_, test) | Filter::Origin(_, test) => (test.0)(value),
+        Filter::Field(_, test) | Filter::Origin(_, test) => test.passes(value),
         Filter::Not(inner) => match *inner {
-            Filter::Field(_, test) | Filter::Origin(_, test) => !(test.0)(value),
+            Filter::Field(_, test) | Filter::Origin(_, test) => !test.passes(value),
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
@@ -229,7 +229,7 @@ fn indexes() {
     for text in ["*", "error", "a b", "index!=main"] {
         match to_filter(&parsed(text)) {
             Filter::And(parts) => assert!(matches!(parts[0], Filter::Origin(OriginField::Index, _)), "{text}"),
-            Filter::Origin(OriginField::Index, test) => assert!(!(test.0)(Some("_audit")) && (test.0)(Some("main"))),
+            Filter::Origin(OriginField::Index, test) => assert!(!test.passes(Some("_audit")) && test.passes(Some("main"))),
             other => panic!("{text}: {other:?}"),
         }
     }

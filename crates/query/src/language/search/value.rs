@@ -3,7 +3,9 @@
 use super::{CompareOp, SearchValue};
 use crate::eval::parse_number;
 use std::cmp::Ordering;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+use taffrail_store::NumberTest;
+use taffrail_store::scan::Ranges;
 
 /// A text in which `*` stands for anything.
 #[derive(Clone, Debug)]
@@ -65,6 +67,13 @@ impl Cidr {
         (bits <= most).then_some(Self { address, bits, version4 })
     }
 
+    /// The first and the last address of a network of IPv4, as numbers.
+    fn version4_range(&self) -> Option<(i64, i64)> {
+        let mask = u32::MAX.checked_shl(32 - u32::from(self.bits)).unwrap_or(0);
+        let first = (self.address >> 96) as u32 & mask;
+        self.version4.then(|| (first.into(), (first | !mask).into()))
+    }
+
     /// Whether the address in `text` lies in the network; IPv4 addresses written as IPv6 count as IPv4.
     pub fn contains(&self, text: &str) -> bool {
         let (address, version4) = match text.trim().parse::<IpAddr>().map(|address| address.to_canonical()) {
@@ -75,6 +84,20 @@ impl Cidr {
         let shift = 128 - u32::from(self.bits);
         version4 == self.version4 && (self.address ^ address).checked_shr(shift).unwrap_or(0) == 0
     }
+}
+
+/// The numbers from `least` to `greatest` that are in none of the ranges, which are sorted.
+fn others(ranges: &Ranges, least: i64, greatest: i64) -> Ranges {
+    let (mut found, mut from) = (Vec::new(), Some(least));
+    for (start, end) in ranges {
+        let Some(first) = from else { break };
+        if first < *start {
+            found.push((first, start - 1));
+        }
+        from = if *end < first { Some(first) } else { end.checked_add(1) };
+    }
+    found.extend(from.filter(|first| *first <= greatest).map(|first| (first, greatest)));
+    found
 }
 
 #[derive(Clone, Debug)]
@@ -115,6 +138,16 @@ impl ValueMatcher {
         self.tests.iter().any(|test| test.matches(value)) != self.differs
     }
 
+    /// Which numbers pass, for columns that store numbers.
+    pub fn numbers(&self) -> NumberTest {
+        let all = |of: fn(&Test) -> Option<Ranges>, least: i64, greatest: i64| -> Option<Ranges> {
+            let mut ranges: Ranges = self.tests.iter().map(of).collect::<Option<Vec<_>>>()?.concat();
+            ranges.sort_unstable();
+            Some(if self.differs { others(&ranges, least, greatest) } else { ranges })
+        };
+        NumberTest { integers: all(Test::integers, i64::MIN, i64::MAX), addresses: all(Test::addresses, 0, u32::MAX.into()) }
+    }
+
     /// Whether a value passes; a missing one never does.
     pub fn matches_option(&self, value: Option<&str>) -> bool {
         value.is_some_and(|value| self.matches(value))
@@ -133,6 +166,47 @@ impl Test {
             return Self::Network(network);
         }
         Self::Text { text: value.text.clone(), case_sensitive: value.case_sensitive, number: plain_number(&value.text) }
+    }
+
+    /// The whole numbers whose text passes; `None` where only the text tells.
+    fn integers(&self) -> Option<Ranges> {
+        Some(match self {
+            Self::Any => vec![(i64::MIN, i64::MAX)],
+            Self::Text { text, case_sensitive: true, .. } => {
+                text.parse().ok().filter(|number: &i64| number.to_string() == *text).map(|number| (number, number)).into_iter().collect()
+            }
+            Self::Text { number, .. } => {
+                number.filter(|number| number.fract() == 0.0).map(|number| (number as i64, number as i64)).into_iter().collect()
+            }
+            // No address is spelled as a number.
+            Self::Network(_) => Vec::new(),
+            Self::Wildcard(_) => return None,
+            Self::Order { op, number, .. } => {
+                // Casts end at the least and the greatest there is.
+                let number = (*number).filter(|number| !number.is_nan())?;
+                let (floor, ceiling) = (number.floor() as i64, number.ceil() as i64);
+                match op {
+                    CompareOp::Less => vec![(i64::MIN, ceiling.saturating_sub(1))],
+                    CompareOp::LessEqual => vec![(i64::MIN, floor)],
+                    CompareOp::Greater => vec![(floor.saturating_add(1), i64::MAX)],
+                    _ => vec![(ceiling, i64::MAX)],
+                }
+            }
+        })
+    }
+
+    /// The IPv4 addresses whose text passes, as numbers; `None` where only the text tells.
+    fn addresses(&self) -> Option<Ranges> {
+        let number = |address: Ipv4Addr| i64::from(address.to_bits());
+        Some(match self {
+            Self::Any => vec![(0, u32::MAX.into())],
+            Self::Text { text, .. } => {
+                let address: Option<Ipv4Addr> = text.parse().ok();
+                address.map(|address| (number(address), number(address))).into_iter().collect()
+            }
+            Self::Network(network) => network.version4_range().into_iter().collect(),
+            Self::Wildcard(_) | Self::Order { .. } => return None,
+        })
     }
 
     fn matches(&self, value: &str) -> bool {
@@ -174,4 +248,66 @@ fn plain_number(text: &str) -> Option<f64> {
 
 fn digits_number(text: &str) -> Option<f64> {
     text.starts_with(|c: char| c.is_ascii_digit() || c == '-').then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn holds(ranges: &Ranges, number: i64) -> bool {
+        ranges.iter().any(|(least, greatest)| (*least..=*greatest).contains(&number))
+    }
+
+    fn operator() -> impl Strategy<Value = CompareOp> {
+        use CompareOp::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual};
+        prop::sample::select(vec![Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual])
+    }
+
+    fn number() -> impl Strategy<Value = i64> {
+        prop_oneof![-20i64..20, -999_999_999_999_999i64..=999_999_999_999_999, Just(999_999_999_999_999)]
+    }
+
+    fn wanted() -> impl Strategy<Value = String> {
+        let shapes = prop_oneof![
+            (-20i64..20).prop_map(|number| number.to_string()),
+            number().prop_map(|number| number.to_string()),
+            (-40i64..40).prop_map(|number| format!("{}", number as f64 / 2.0)),
+            (-20i64..20).prop_map(|number| format!("{number}.0")),
+        ];
+        let odd =
+            prop::sample::select(vec!["*", "", "007", "1e3", "x", "-0", "1*", "99999999999999999999", "9007199254740993", "1e300", "."]);
+        let networks = (any::<u32>(), 0u8..=32).prop_map(|(bits, len)| format!("{}/{len}", Ipv4Addr::from_bits(bits)));
+        let addresses = (0u32..40).prop_map(|low| Ipv4Addr::from_bits(0x0a00_0000 | low).to_string());
+        prop_oneof![4 => shapes, 2 => odd.prop_map(str::to_owned), 1 => networks, 1 => addresses, 1 => Just("10.0.0.16/28".to_owned())]
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_pass_as_their_text_does(
+            op in operator(),
+            text in wanted(),
+            more in wanted(),
+            several in any::<bool>(),
+            case_sensitive in any::<bool>(),
+            numbers in prop::collection::vec(number(), 1..20),
+            low in 0u32..40,
+            any in any::<u32>(),
+        ) {
+            let value = |text: String| SearchValue { text, case_sensitive };
+            let matcher =
+                if several { ValueMatcher::any_of(&[value(text), value(more)]) } else { ValueMatcher::new(op, &value(text)) };
+            let known = matcher.numbers();
+            if let Some(ranges) = &known.integers {
+                for number in numbers {
+                    prop_assert_eq!(holds(ranges, number), matcher.matches(&number.to_string()), "{} {:?}", number, matcher);
+                }
+            }
+            if let Some(ranges) = &known.addresses {
+                for bits in [0x0a00_0000 | low, any, 0, u32::MAX] {
+                    prop_assert_eq!(holds(ranges, bits.into()), matcher.matches(&Ipv4Addr::from_bits(bits).to_string()), "{:?}", matcher);
+                }
+            }
+        }
+    }
 }
