@@ -151,7 +151,7 @@ impl Query {
 
     /// The query with its event types and saved searches looked up.
     pub fn informed(mut self, knowledge: &Knowledge) -> Result<Self, QueryError> {
-        self.search = knowledge.resolve(&self.search)?;
+        self.search = knowledge.resolve(&self.search)?.grouped();
         for (command, span) in &mut self.commands {
             if let Some(known) = command.informed(knowledge).map_err(|error| error.or_at(*span))? {
                 *command = known;
