@@ -96,6 +96,10 @@ pub const SCAN_BATCH_ROWS: usize = 8_192;
 /// Memory that searches share, in bytes; beyond it operators spill to disk.
 pub const SEARCH_MEMORY_BYTES: usize = 512 * 1024 * 1024;
 
+/// Bytes of rows that a command whose columns depend on them keeps in memory, if the pool has them; more go to disk. A
+/// search that is looked at fits; the rest of the pool is for sorts and aggregations.
+pub const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Bytes of a query's text.
 pub const QUERY_BYTES_MAX: usize = 1024 * 1024;
 
@@ -214,6 +218,10 @@ pub const TIME_BUCKETS_MAX: usize = 100_000;
 /// Different series of a timechart with `limit=0`: each is a column.
 pub const CHART_SERIES_MAX: usize = 2_000;
 
+/// Rows of a window of `streamstats` or `trendline`, and rows that `autoregress` and `delta` look back; what Splunk
+/// allows too. Some functions look at every row of the window for each row.
+pub const WINDOW_ROWS_MAX: usize = 10_000;
+
 /// Distinct values that the field summary counts for each field; beyond it, values are no longer told apart.
 pub const SUMMARY_VALUES_MAX: usize = 10_000;
 
@@ -286,3 +294,27 @@ pub const PAGE_VALUES_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;
 
 /// Damaged places that a search tells one by one; further events that cannot be read are added to the last.
 pub const UNREAD_TOLD_MAX: usize = 50;
+
+/// Bytes of each text that `diff` and `mdiff` compare unless told otherwise; what Splunk compares too, but we say so.
+pub const DIFF_BYTES_DEFAULT: usize = 100_000;
+
+/// Memory that comparing two texts takes for each of their lines, beside the text: its place, its number, and its share
+/// of the tables of the search.
+pub const DIFF_LINE_BYTES: usize = 100;
+
+/// Events of a transaction unless told otherwise; a message says when one is closed for it. What Splunk takes too.
+pub const TRANSACTION_EVENTS_DEFAULT: usize = 1_000;
+
+/// Groups that `cluster` makes: each new text is compared with all of them. What Splunk makes too, but we say so.
+pub const CLUSTERS_MAX: usize = 10_000;
+
+/// Points of a season of `predict`, which costs the square of it for each row: a year of days.
+pub const PREDICT_PERIOD_MAX: usize = 400;
+
+/// Rows that `predict` adds at most: the farther, the less they say.
+pub const PREDICT_FUTURE_MAX: usize = 10_000;
+/// Fields that `autoregress` makes: each is a column of its own.
+pub const LOOK_BACK_COLUMNS_MAX: usize = 1_000;
+
+/// Values of a field that `fieldsummary` lists: they are one text in one row.
+pub const FIELDSUMMARY_VALUES_MAX: usize = 100_000;

@@ -246,6 +246,7 @@ pub(crate) fn prepare(
         knowledge,
         searches: None,
         direct: None,
+        needed: commands::Required::all(),
     };
     Ok(Prepared { query, wanted, planner, earliest: range.earliest, latest: range.latest, asked })
 }
@@ -317,7 +318,8 @@ impl Prepared {
         limit: Option<usize>,
     ) -> Result<crate::source::Opened, QueryError> {
         let rest = self.query.rest();
-        self.wanted.required = crate::pipeline::required(rest, needed);
+        self.wanted.required = crate::pipeline::required(rest, needed.clone());
+        self.planner.needed = needed;
         self.wanted.ordered = crate::pipeline::needs_order(rest);
         self.wanted.limit = if self.wanted.ordered { crate::pipeline::rows_needed(rest, limit) } else { None };
         let opened =

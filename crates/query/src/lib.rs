@@ -6,6 +6,8 @@
 //! - [`knowledge`]: macros, saved searches, event types and lookups, in a folder.
 //! - [`exec`]: how it runs, on DataFusion.
 //! - [`source`], [`table`]: the store as a source of rows.
+//! - [`series`]: series of numbers, and what comes next.
+//! - [`text`]: texts compared with each other.
 //! - [`Engine`]: searches, timelines, summaries and live tails, for the server and the command line.
 //!
 //! Nothing here prints, reads settings or the clock, or writes to the store.
@@ -21,9 +23,11 @@ pub mod language;
 pub mod messages;
 pub mod pipeline;
 pub mod rows;
+pub mod series;
 pub mod source;
 pub mod summary;
 pub mod table;
+pub mod text;
 
 pub use engine::{Batches, Engine, EngineOptions, ExportOrder, Language, RawExport, SearchMessage, SearchRequest};
 pub use knowledge::Knowledge;

@@ -314,10 +314,16 @@ pub fn rows_needed(commands: &[(Arc<dyn Command>, Span)], limit: Option<usize>) 
     limit
 }
 
-/// Continues `input` by all commands; those whose columns depend on rows are run on the way.
+/// Continues `input` by all commands, of whose outcome `planner.needed` is wanted; those whose columns depend on rows
+/// are run on the way.
 pub async fn plan(mut input: Flow, commands: &[(Arc<dyn Command>, Span)], planner: &Planner) -> Result<Flow, QueryError> {
     let mut planner = planner.clone();
+    let mut needed = vec![planner.needed.clone()];
+    for (command, _) in commands.iter().skip(1).rev() {
+        needed.push(command.required(needed[needed.len() - 1].clone()));
+    }
     for (command, span) in commands {
+        planner.needed = needed.pop().unwrap_or_else(Required::all);
         let planned = command.plan(input, &planner).map_err(|error| error.or_at(*span))?;
         input = match planned {
             Planned::Flow(flow) => flow,

@@ -104,7 +104,11 @@ fn json_number(number: f64) -> Value {
     if number.fract() == 0.0 && number.abs() < 9e15 {
         return Value::Number((number as i64).into());
     }
-    match crate::columns::number_text(number).parse().ok().and_then(Number::from_f64) {
+    let text = crate::columns::number_text(number);
+    if let Ok(whole) = text.parse::<i64>() {
+        return Value::Number(whole.into());
+    }
+    match text.parse().ok().and_then(Number::from_f64) {
         Some(number) => Value::Number(number),
         None => Value::String(number.to_string()),
     }

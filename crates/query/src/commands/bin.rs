@@ -1,24 +1,25 @@
 //! `bin`: puts numbers and times into ranges.
 
 use super::eval::{with_column, with_field};
-use super::timechart::{Floor, auto_span, search_range, span_text};
+use super::timechart::{Align, Floor, auto_span, search_range, span_text};
 use super::words::quote_field;
 use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
 use crate::columns::{Cell, Values, nanos_of_seconds, number_text, time_type, to_numbers};
-use crate::exec::{Flow, Make, Step, Transform, transform};
-use crate::language::{Args, BinSpan, QueryError, SpanUnit, TimeSpan};
+use crate::exec::{Flow, Make, Step, Transform, hold, transform};
+use crate::language::{Args, BinSpan, OptionArg, QueryError, SpanUnit, TimeSpan};
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::error::Result as ExecResult;
 use futures::TryStreamExt;
 use std::fmt;
 use std::sync::Arc;
+use taffrail_event::Timestamp;
 
 /// What `bin` is.
 pub const INFO: CommandInfo = CommandInfo {
     name: "bin",
     aliases: &["bucket", "discretize"],
-    syntax: "bin [span=<number>|<time>|log<base>] [bins=<count>] [minspan=<span>] [start=<number>] [end=<number>] <field> [AS <name>]",
+    syntax: "bin [span=<number>|<time>|log<base>] [bins=<count>] [minspan=<span>] [start=<number>] [end=<number>] [aligntime=earliest|latest|<time>] <field> [AS <name>]",
     summary: "Puts numbers into ranges such as 0-100, and times at the start of their span.",
     examples: &["* | bin span=5m _time | stats count BY _time", "* | bin span=1000 bytes AS size | stats count BY size"],
     parse,
@@ -26,30 +27,36 @@ pub const INFO: CommandInfo = CommandInfo {
 
 #[derive(Clone, Debug)]
 struct Bin {
+    binning: Binning,
+    field: String,
+    alias: Option<String>,
+}
+
+/// How values are put into ranges; also of the fields of `chart`.
+#[derive(Clone, Debug)]
+pub struct Binning {
     span: Option<BinSpan>,
     bins: usize,
     min_span: Option<BinSpan>,
     start: Option<f64>,
     end: Option<f64>,
-    field: String,
-    alias: Option<String>,
+    align: Option<Align>,
+}
+
+/// The options of [`Binning`].
+pub const OPTIONS: [&str; 6] = ["span", "bins", "minspan", "start", "end", "aligntime"];
+
+impl Default for Binning {
+    fn default() -> Self {
+        Self { span: None, bins: 100, min_span: None, start: None, end: None, align: None }
+    }
 }
 
 fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
-    let mut bin = Bin { span: None, bins: 100, min_span: None, start: None, end: None, field: String::new(), alias: None };
+    let mut bin = Bin { binning: Binning::default(), field: String::new(), alias: None };
     while !args.at_end() {
-        if let Some(option) = args.option(&["span", "bins", "minspan", "start", "end", "aligntime"])? {
-            match option.name.as_str() {
-                "span" => bin.span = Some(option.value.span_value("span")?),
-                "bins" => bin.bins = option.value.integer("bins", 2)? as usize,
-                "minspan" => bin.min_span = Some(option.value.span_value("minspan")?),
-                "start" => bin.start = Some(option.value.number("start")?),
-                "end" => bin.end = Some(option.value.number("end")?),
-                _ => {
-                    let error = QueryError::at(option.span, "bin does not support aligntime yet");
-                    return Err(error.with_hint("spans are aligned to the clock: span=1h begins on the hour"));
-                }
-            }
+        if let Some(option) = args.option(&OPTIONS)? {
+            bin.binning.option(&option)?;
         } else if bin.field.is_empty() {
             bin.field = args.field("a field name")?.name;
         } else if args.keyword("as") {
@@ -64,6 +71,41 @@ fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
     Ok(Box::new(bin))
 }
 
+impl Binning {
+    /// Takes one of [`OPTIONS`].
+    pub fn option(&mut self, option: &OptionArg) -> Result<(), QueryError> {
+        let value = &option.value;
+        match option.name.as_str() {
+            "span" => self.span = Some(value.span_value("span")?),
+            "bins" => self.bins = value.integer("bins", 2)? as usize,
+            "minspan" => self.min_span = Some(value.span_value("minspan")?),
+            "start" => self.start = Some(value.number("start")?),
+            "end" => self.end = Some(value.number("end")?),
+            _ => self.align = Some(Align::parse(value)?),
+        }
+        Ok(())
+    }
+}
+
+/// Prints the options, each with a blank before it.
+impl fmt::Display for Binning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in [
+            ("span", self.span.map(bin_span_text)),
+            ("bins", (self.bins != 100).then(|| self.bins.to_string())),
+            ("minspan", self.min_span.map(bin_span_text)),
+            ("start", self.start.map(number_text)),
+            ("end", self.end.map(number_text)),
+            ("aligntime", self.align.as_ref().map(Align::text)),
+        ] {
+            if let Some(value) = value {
+                write!(f, " {name}={value}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 fn bin_span_text(span: BinSpan) -> String {
     match span {
         BinSpan::Time(span) => span_text(span),
@@ -74,18 +116,7 @@ fn bin_span_text(span: BinSpan) -> String {
 
 impl fmt::Display for Bin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("bin")?;
-        for (name, value) in [
-            ("span", self.span.map(bin_span_text)),
-            ("bins", (self.bins != 100).then(|| self.bins.to_string())),
-            ("minspan", self.min_span.map(bin_span_text)),
-            ("start", self.start.map(number_text)),
-            ("end", self.end.map(number_text)),
-        ] {
-            if let Some(value) = value {
-                write!(f, " {name}={value}")?;
-            }
-        }
+        write!(f, "bin{}", self.binning)?;
         write!(f, " {}", quote_field(&self.field))?;
         match &self.alias {
             Some(alias) => write!(f, " AS {}", quote_field(alias)),
@@ -108,7 +139,7 @@ impl Command for Bin {
     }
 
     fn streaming(&self) -> bool {
-        self.span.is_some()
+        self.binning.is_fixed()
     }
 
     fn needs_order(&self) -> bool {
@@ -116,25 +147,28 @@ impl Command for Bin {
     }
 
     fn keeps_rows(&self) -> bool {
-        true
+        // Else the ranges depend on all rows.
+        self.binning.is_fixed()
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {
-        let schema = input.schema();
-        let Some(at) = column_index(&schema, &self.field) else { return Ok(input.into()) };
-        let is_time = matches!(schema.field(at).data_type(), DataType::Timestamp(..));
-        match self.span {
-            Some(BinSpan::Time(span)) if is_time || self.field == "_time" => Ok(self.times(input, at, span, planner).into()),
-            // Plain numbers mean seconds for times; a span of time means seconds for numbers.
-            Some(BinSpan::Number(number)) if is_time => Ok(self.times(input, at, seconds_span(number)?, planner).into()),
-            Some(BinSpan::Time(span)) => Ok(self.numbers(input, at, Ranges::Width(span.seconds())).into()),
-            Some(BinSpan::Number(number)) => Ok(self.numbers(input, at, Ranges::Width(number)).into()),
-            Some(BinSpan::Log { coefficient, base }) => Ok(self.numbers(input, at, Ranges::Log { coefficient, base }).into()),
-            None => {
-                let (this, planner) = (self.clone(), planner.clone());
-                Ok(Planned::Later(Box::pin(async move { this.later(input, at, is_time, &planner).await })))
-            }
+        let Some(at) = column_index(&input.schema(), &self.field) else { return Ok(input.into()) };
+        let target = self.alias.clone().unwrap_or_else(|| self.field.clone());
+        if self.binning.is_fixed() {
+            let is_time = self.binning.is_time(&input, at);
+            return Ok(match self.binning.fixed(is_time, None, planner)? {
+                Some(bins) => bins.apply(input, at, &target).into(),
+                None => input.into(),
+            });
         }
+        let (binning, planner) = (self.binning.clone(), planner.clone());
+        Ok(Planned::Later(Box::pin(async move {
+            let input = hold(input, &planner.context, |_| Ok(())).await?;
+            Ok(match binning.settle(&input, at, &planner).await? {
+                Some(bins) => bins.apply(input, at, &target),
+                None => input,
+            })
+        })))
     }
 }
 
@@ -145,18 +179,62 @@ fn seconds_span(number: f64) -> Result<TimeSpan, QueryError> {
     Err(QueryError::new("a span of time needs a unit").with_hint("write span=500ms or span=10s"))
 }
 
-impl Bin {
-    /// Without a span: as many ranges as `bins` allows over what there is.
-    async fn later(self, input: Flow, at: usize, is_time: bool, planner: &Planner) -> Result<Flow, QueryError> {
+impl Binning {
+    /// Whether the ranges are known without looking at rows.
+    pub fn is_fixed(&self) -> bool {
+        self.span.is_some() && matches!(self.align, None | Some(Align::Time(_)))
+    }
+
+    fn is_time(&self, input: &Flow, at: usize) -> bool {
+        let schema = input.schema();
+        let field = schema.field(at);
+        matches!(field.data_type(), DataType::Timestamp(..))
+            || (field.name() == "_time" && matches!(self.span, None | Some(BinSpan::Time(_))))
+    }
+
+    /// The ranges that the span says; `None` without one.
+    fn fixed(&self, is_time: bool, align: Option<Timestamp>, planner: &Planner) -> Result<Option<Bins>, QueryError> {
+        let align = match &self.align {
+            Some(Align::Time(text)) => Some(crate::language::resolve(text, planner.eval.now, &planner.eval.tz)?),
+            _ => align,
+        };
+        let times = |span| Bins::Times(Floor::new(span, planner.eval.tz.clone()).aligned(align));
+        Ok(match self.span {
+            Some(BinSpan::Time(span)) if is_time => Some(times(span)),
+            // Plain numbers mean seconds for times; a span of time means seconds for numbers.
+            Some(BinSpan::Number(number)) if is_time => Some(times(seconds_span(number)?)),
+            Some(BinSpan::Time(span)) => Some(Bins::Numbers(Ranges::Width(span.seconds()))),
+            Some(BinSpan::Number(number)) => Some(Bins::Numbers(Ranges::Width(number))),
+            Some(BinSpan::Log { coefficient, base }) => Some(Bins::Numbers(Ranges::Log { coefficient, base })),
+            None => None,
+        })
+    }
+
+    /// The ranges of the column `at`; without a span, as many as `bins` allows over what there is. `None` where there
+    /// is nothing. The rows may be read.
+    pub async fn settle(&self, input: &Flow, at: usize, planner: &Planner) -> Result<Option<Bins>, QueryError> {
+        let is_time = self.is_time(input, at);
+        let align = match (&self.align, is_time) {
+            (Some(align), true) => align.settle(planner).await?,
+            _ => None,
+        };
+        if let Some(bins) = self.fixed(is_time, align, planner)? {
+            return Ok(Some(bins));
+        }
         if is_time {
-            let Some((start, end)) = search_range(planner).await? else { return Ok(input) };
+            let Some((start, end)) = search_range(planner).await? else { return Ok(None) };
             let least = match self.min_span {
                 Some(BinSpan::Time(span)) => Some(span),
                 _ => None,
             };
             let span = auto_span(start, end, self.bins, least);
-            return Ok(self.times(input, at, span, planner));
+            return Ok(Some(Bins::Times(Floor::new(span, planner.eval.tz.clone()).aligned(align))));
         }
+        self.widths(input, at, planner).await
+    }
+
+    /// Ranges of numbers, each a power of ten wide.
+    async fn widths(&self, input: &Flow, at: usize, planner: &Planner) -> Result<Option<Bins>, QueryError> {
         let (mut low, mut high) = (self.start.unwrap_or(f64::INFINITY), self.end.unwrap_or(f64::NEG_INFINITY));
         // The rows are read twice: the ranges depend on all of them.
         let mut rows = input.clone().stream(planner.context.clone())?;
@@ -166,7 +244,7 @@ impl Bin {
             }
         }
         if low > high {
-            return Ok(input);
+            return Ok(None);
         }
         let least = match self.min_span {
             Some(BinSpan::Number(number)) => number,
@@ -179,36 +257,50 @@ impl Bin {
         while (high / width).floor() - (low / width).floor() + 1.0 > self.bins as f64 {
             width *= 10.0;
         }
-        Ok(self.numbers(input, at, Ranges::Width(width)))
+        Ok(Some(Bins::Numbers(Ranges::Width(width))))
     }
+}
 
-    fn target(&self) -> &str {
-        self.alias.as_deref().unwrap_or(&self.field)
-    }
+/// Ranges, ready to put values into.
+#[derive(Clone, Debug)]
+pub enum Bins {
+    /// Spans of time.
+    Times(Floor),
+    /// Ranges of numbers.
+    Numbers(Ranges),
+}
 
-    fn times(&self, input: Flow, at: usize, span: TimeSpan, planner: &Planner) -> Flow {
-        let schema = with_field(&input.schema(), Field::new(self.target(), time_type(), true));
-        let (made, name, tz) = (schema.clone(), self.target().to_owned(), planner.eval.tz.clone());
-        let make: Make =
-            Arc::new(move |_| Ok(Box::new(Times { at, floor: Floor::new(span, tz.clone()), schema: made.clone(), name: name.clone() })));
-        input.map("bin", schema, make)
+impl Bins {
+    /// The rows with the column `at` put into ranges, as the column `target`.
+    pub fn apply(&self, input: Flow, at: usize, target: &str) -> Flow {
+        match self {
+            Self::Times(floor) => times(input, at, floor, target),
+            Self::Numbers(ranges) => numbers(input, at, *ranges, target),
+        }
     }
+}
 
-    fn numbers(&self, input: Flow, at: usize, ranges: Ranges) -> Flow {
-        let schema = with_field(&input.schema(), Field::new(self.target(), DataType::Utf8, true));
-        let (made, name) = (schema.clone(), self.target().to_owned());
-        let work = transform(move |batch: RecordBatch| {
-            let values = Values::of(batch.column(at))?;
-            let label = |row| match values.number(row) {
-                Some(number) => Some(ranges.label(number)),
-                // What is no number stays as it is.
-                None => values.text(row),
-            };
-            let column: ArrayRef = Arc::new((0..batch.num_rows()).map(label).collect::<StringArray>());
-            Ok(with_column(&batch, &made, &name, column)?)
-        });
-        input.map("bin", schema, work)
-    }
+fn times(input: Flow, at: usize, floor: &Floor, target: &str) -> Flow {
+    let schema = with_field(&input.schema(), Field::new(target, time_type(), true));
+    let (made, name, floor) = (schema.clone(), target.to_owned(), floor.clone());
+    let make: Make = Arc::new(move |_| Ok(Box::new(Times { at, floor: floor.clone(), schema: made.clone(), name: name.clone() })));
+    input.map("bin", schema, make)
+}
+
+fn numbers(input: Flow, at: usize, ranges: Ranges, target: &str) -> Flow {
+    let schema = with_field(&input.schema(), Field::new(target, DataType::Utf8, true));
+    let (made, name) = (schema.clone(), target.to_owned());
+    let work = transform(move |batch: RecordBatch| {
+        let values = Values::of(batch.column(at))?;
+        let label = |row| match values.number(row) {
+            Some(number) => Some(ranges.label(number)),
+            // What is no number stays as it is.
+            None => values.text(row),
+        };
+        let column: ArrayRef = Arc::new((0..batch.num_rows()).map(label).collect::<StringArray>());
+        Ok(with_column(&batch, &made, &name, column)?)
+    });
+    input.map("bin", schema, work)
 }
 
 struct Times {
@@ -244,13 +336,21 @@ pub fn floor_times(column: &ArrayRef, floor: &mut Floor) -> ExecResult<ArrayRef>
 
 /// Ranges of numbers.
 #[derive(Clone, Copy, Debug)]
-enum Ranges {
+pub enum Ranges {
+    /// All equally wide.
     Width(f64),
-    Log { coefficient: f64, base: f64 },
+    /// Each larger than the one before by a factor.
+    Log {
+        /// The first bound above zero.
+        coefficient: f64,
+        /// The factor.
+        base: f64,
+    },
 }
 
 impl Ranges {
-    fn label(self, number: f64) -> String {
+    /// The range that a number lies in, as text.
+    pub fn label(self, number: f64) -> String {
         let (low, high) = match self {
             Self::Width(width) => {
                 let place = (number / width).floor();

@@ -3,42 +3,93 @@
 //! A command parses its own arguments, prints them back, and answers the questions of the planner. The default
 //! answers are the safe ones: all fields, in order, on one thread.
 
+pub(crate) mod accum;
+pub(crate) mod addcoltotals;
+pub(crate) mod addinfo;
+pub(crate) mod addtotals;
+pub(crate) mod anomalydetection;
 pub(crate) mod append;
 pub(crate) mod appendcols;
 pub(crate) mod appendpipe;
+pub(crate) mod autoregress;
 pub(crate) mod bin;
+pub(crate) mod chart;
+pub(crate) mod cluster;
+pub(crate) mod columns_set;
+pub(crate) mod concurrency;
+pub(crate) mod convert;
 pub(crate) mod dedup;
+pub(crate) mod delta;
+pub(crate) mod diff;
 pub(crate) mod eval;
+pub(crate) mod eventstats;
+pub(crate) mod extract;
+pub(crate) mod fdiff;
 pub(crate) mod fields;
+pub(crate) mod fieldsummary;
+pub(crate) mod filldown;
+pub(crate) mod fillnull;
 pub(crate) mod foreach;
 pub(crate) mod format;
+pub(crate) mod found_fields;
+pub(crate) mod fromjson;
 pub(crate) mod gentimes;
 pub(crate) mod head;
 pub(crate) mod inputlookup;
 pub(crate) mod join;
 pub(crate) mod lookup;
+pub(crate) mod makecontinuous;
+pub(crate) mod makemv;
 pub(crate) mod makeresults;
 pub(crate) mod map;
+pub(crate) mod mdiff;
+pub(crate) mod multikv;
 pub(crate) mod multisearch;
+pub(crate) mod mvcombine;
+pub(crate) mod mvexpand;
+pub(crate) mod nomv;
+pub(crate) mod outlier;
 pub(crate) mod outputlookup;
+pub(crate) mod pair;
+pub(crate) mod predict;
+pub(crate) mod rangemap;
 pub(crate) mod rare;
+pub(crate) mod regex;
+pub(crate) mod regexes;
+pub(crate) mod reltime;
 pub(crate) mod rename;
+pub(crate) mod replace;
 pub(crate) mod required;
 pub(crate) mod r#return;
 pub(crate) mod reverse;
 pub(crate) mod rex;
 pub(crate) mod savedsearch;
 pub(crate) mod search;
+pub(crate) mod series;
 pub(crate) mod set;
 pub(crate) mod sort;
+pub(crate) mod spath;
 pub(crate) mod stats;
+pub(crate) mod strcat;
+pub(crate) mod streamstats;
 pub(crate) mod table;
 pub(crate) mod tail;
 pub(crate) mod timechart;
+pub(crate) mod tojson;
 pub(crate) mod top;
+pub(crate) mod totals;
+pub(crate) mod transaction;
+pub(crate) mod transpose;
+pub(crate) mod trendline;
 pub(crate) mod union;
+pub(crate) mod uniq;
+pub(crate) mod untable;
 pub(crate) mod r#where;
 pub mod words;
+pub(crate) mod xml;
+pub(crate) mod xmlkv;
+pub(crate) mod xpath;
+pub(crate) mod xyseries;
 
 pub use required::Required;
 pub use search::SearchCommand;
@@ -50,12 +101,12 @@ use crate::knowledge::Knowledge;
 use crate::language::{Args, QueryError};
 use crate::messages::Messages;
 use crate::source::Searches;
+use ::regex::Regex;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 use futures::future::BoxFuture;
-use regex::Regex;
 use std::fmt;
 use std::sync::Arc;
 use taffrail_event::Timestamp;
@@ -78,26 +129,58 @@ pub struct CommandInfo {
 
 /// All commands.
 pub static COMMANDS: &[CommandInfo] = &[
+    accum::INFO,
+    addcoltotals::INFO,
+    addinfo::INFO,
+    addtotals::INFO,
+    anomalydetection::INFO,
     append::INFO,
     appendcols::INFO,
     appendpipe::INFO,
+    autoregress::INFO,
     bin::INFO,
+    chart::INFO,
+    cluster::INFO,
+    concurrency::INFO,
+    convert::INFO,
     dedup::INFO,
+    delta::INFO,
+    diff::INFO,
     eval::INFO,
+    eventstats::INFO,
+    extract::INFO,
+    fdiff::INFO,
     fields::INFO,
+    fieldsummary::INFO,
+    filldown::INFO,
+    fillnull::INFO,
     foreach::INFO,
     format::INFO,
+    fromjson::INFO,
     gentimes::INFO,
     head::INFO,
     inputlookup::INFO,
     join::INFO,
     lookup::INFO,
+    makecontinuous::INFO,
+    makemv::INFO,
     makeresults::INFO,
     map::INFO,
+    mdiff::INFO,
+    multikv::INFO,
     multisearch::INFO,
+    mvcombine::INFO,
+    mvexpand::INFO,
+    nomv::INFO,
+    outlier::INFO,
     outputlookup::INFO,
+    predict::INFO,
+    rangemap::INFO,
     rare::INFO,
+    regex::INFO,
+    reltime::INFO,
     rename::INFO,
+    replace::INFO,
     r#return::INFO,
     reverse::INFO,
     rex::INFO,
@@ -105,13 +188,25 @@ pub static COMMANDS: &[CommandInfo] = &[
     search::INFO,
     set::INFO,
     sort::INFO,
+    spath::INFO,
     stats::INFO,
+    strcat::INFO,
+    streamstats::INFO,
     table::INFO,
     tail::INFO,
     timechart::INFO,
+    tojson::INFO,
     top::INFO,
+    transaction::INFO,
+    transpose::INFO,
+    trendline::INFO,
     union::INFO,
+    uniq::INFO,
+    untable::INFO,
     r#where::INFO,
+    xmlkv::INFO,
+    xpath::INFO,
+    xyseries::INFO,
 ];
 
 /// The names of all commands, other names included.
@@ -310,6 +405,8 @@ pub struct Planner {
     pub searches: Option<Searches>,
     /// Quick answers; only while the first command is planned, as they are about what it gets.
     pub direct: Option<Arc<dyn Direct>>,
+    /// The fields that what follows needs of the command's output.
+    pub needed: Required,
 }
 
 impl fmt::Debug for Planner {

@@ -1,6 +1,7 @@
 //! `rex`: fields from a regular expression's named groups, or text replaced as `sed` does.
 
 use super::eval::{with_column, with_field};
+use super::regexes::compile;
 use super::words::{quote, quote_field};
 use super::{Command, CommandInfo, Direct, Planned, Planner, Required, column_index};
 use crate::columns::{Values, list_type, lists};
@@ -9,7 +10,7 @@ use crate::language::{Args, QueryError, Span};
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::error::Result as ExecResult;
-use regex::{Captures, Regex, RegexBuilder};
+use regex::{Captures, Regex};
 use std::fmt;
 use std::sync::Arc;
 
@@ -65,18 +66,6 @@ fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
         rex.regex = Some(regex);
     }
     Ok(Box::new(rex))
-}
-
-fn compile(text: &str, any_case: bool, place: Span) -> Result<Regex, QueryError> {
-    RegexBuilder::new(text).case_insensitive(any_case).build().map_err(|error| {
-        let detail = error.to_string();
-        let last = detail.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let query_error = QueryError::at(place, format!("the regular expression is not valid: {last}"));
-        if ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|look| text.contains(look)) {
-            return query_error.with_hint("looking ahead or behind is not supported, so that no expression can take for ever");
-        }
-        query_error
-    })
 }
 
 impl fmt::Display for Rex {

@@ -2,9 +2,9 @@
 
 use super::{Command, CommandInfo, Planned, Planner, Required};
 use crate::exec::Flow;
-use crate::exec::aggregate::aggregate;
+use crate::exec::aggregate::{How, aggregate_how, sort_groups};
 use crate::exec::order::{Key, sort};
-use crate::functions::{Argument, Call, parse_calls, parse_groups, write_calls};
+use crate::functions::{Argument, Call, parse_calls, parse_groups, sparkline, write_calls};
 use crate::language::{Args, QueryError};
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub const INFO: CommandInfo = CommandInfo {
     name: "stats",
     aliases: &[],
-    syntax: "stats <function>(<field>) [AS <name>] [, ...] [BY <field> [, <field>]...]",
+    syntax: "stats [allnum=<bool>] <function>(<field>) [AS <name>] [, ...] [BY <field> [, <field>]...] [dedup_splitvals=<bool>]",
     summary: "Counts, sums, averages and the like: one row for each group, or one for all. Rows without one of the BY fields are left out.",
     examples: &["error | stats count BY host", "* | stats avg(bytes) AS mean, p95(bytes), dc(user) AS users BY status"],
     parse,
@@ -25,16 +25,25 @@ pub const INFO: CommandInfo = CommandInfo {
 struct Stats {
     calls: Vec<Call>,
     groups: Vec<String>,
+    how: How,
 }
 
 fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
-    // Accepted for old searches: they change nothing here.
-    while args.option(&["partitions", "allnum", "delim"])?.is_some() {}
+    let mut how = How::default();
+    while let Some(option) = args.option(&["allnum", "partitions", "delim"])? {
+        // The others are accepted for old searches: they change nothing here.
+        if option.name == "allnum" {
+            how.all_numbers = option.value.boolean("allnum")?;
+        }
+    }
     let calls = parse_calls(args, false)?;
-    let groups = parse_groups(args, &[])?;
+    let groups = parse_groups(args, &["dedup_splitvals"])?;
+    if let Some(option) = args.option(&["dedup_splitvals"])? {
+        how.each_once = option.value.boolean("dedup_splitvals")?;
+    }
     args.finish()?;
     check_names(&calls, &groups)?;
-    Ok(Box::new(Stats { calls, groups }))
+    Ok(Box::new(Stats { calls, groups, how }))
 }
 
 /// No two columns may have one name.
@@ -48,6 +57,21 @@ pub fn check_names(calls: &[Call], groups: &[String]) -> Result<(), QueryError> 
     Ok(())
 }
 
+/// The calls with wildcards written out for the columns there are: each name once, nothing that is grouped by.
+pub fn expand_calls(typed: &[Call], groups: &[String], columns: &[String]) -> Result<Vec<Call>, QueryError> {
+    let mut calls: Vec<Call> = Vec::new();
+    for call in typed.iter().flat_map(|call| call.expand(columns)) {
+        // `avg(*)` must not average what it groups by.
+        let grouped = matches!(&call.argument, Argument::Field(field) if groups.contains(field));
+        let wild = !typed.iter().any(|typed| typed.name == call.name);
+        if !(wild && grouped || calls.iter().any(|known| known.name == call.name)) {
+            calls.push(call);
+        }
+    }
+    some_calls(&calls)?;
+    Ok(calls)
+}
+
 /// Wildcards have to match something, or there is nothing to compute.
 pub fn some_calls(calls: &[Call]) -> Result<(), QueryError> {
     if calls.is_empty() {
@@ -58,8 +82,11 @@ pub fn some_calls(calls: &[Call]) -> Result<(), QueryError> {
 
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = "stats".to_owned();
+        let mut out = if self.how.all_numbers { "stats allnum=true" } else { "stats" }.to_owned();
         write_calls(&mut out, &self.calls, &self.groups);
+        if self.how.each_once {
+            out.push_str(" dedup_splitvals=true");
+        }
         f.write_str(&out)
     }
 }
@@ -112,24 +139,20 @@ impl Command for Stats {
                 }
             })));
         }
+        if sparkline::any(&self.calls) {
+            let (mut this, planner) = (self.clone(), planner.clone());
+            return Ok(Planned::Later(Box::pin(async move {
+                sparkline::settle(&mut this.calls, &planner).await?;
+                this.aggregated(input, &planner)
+            })));
+        }
         Ok(self.aggregated(input, planner)?.into())
     }
 }
 
 impl Stats {
     fn aggregated(&self, input: Flow, planner: &Planner) -> Result<Flow, QueryError> {
-        let columns = input.names();
-        let mut calls: Vec<Call> = Vec::new();
-        for call in self.calls.iter().flat_map(|call| call.expand(&columns)) {
-            // `avg(*)` must not average what it groups by.
-            let grouped = matches!(&call.argument, Argument::Field(field) if self.groups.contains(field));
-            let wild = !self.calls.iter().any(|typed| typed.name == call.name);
-            let skipped = wild && grouped;
-            if !skipped && !calls.iter().any(|known| known.name == call.name) {
-                calls.push(call);
-            }
-        }
-        some_calls(&calls)?;
-        aggregate(input, &self.groups, &calls, planner)
+        let calls = expand_calls(&self.calls, &self.groups, &input.names())?;
+        sort_groups(aggregate_how(input, &self.groups, &calls, self.how, planner)?, &self.groups)
     }
 }

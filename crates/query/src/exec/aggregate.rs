@@ -2,10 +2,10 @@
 
 use super::order::{Key, sort};
 use super::{Flow, HIDDEN, transform};
-use crate::columns::{Values, missing, normalise, time_type, to_numbers};
+use crate::columns::{Cell, Values, missing, normalise, time_type, to_numbers};
 use crate::commands::{Planner, column_index};
 use crate::eval::Compiled;
-use crate::functions::{Accumulate, Argument, Call, Function, Method, OwnAggregate, count_values};
+use crate::functions::{Accumulate, Argument, Call, Function, Gives, Method, OwnAggregate, count_values};
 use crate::language::QueryError;
 use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array, new_null_array};
 use arrow::compute::{cast, filter_record_batch, is_not_null, take};
@@ -20,20 +20,38 @@ use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use std::sync::Arc;
 
+/// How rows are grouped and values looked at, beyond the usual.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct How {
+    /// `allnum`: functions of numbers give nothing in a group where one value is no number.
+    pub all_numbers: bool,
+    /// `dedup_splitvals`: a value that a row has twice puts the row in its group once.
+    pub each_once: bool,
+}
+
 /// Groups by `groups` and computes `calls` (wildcards expanded) in each; a table sorted by the groups. Rows that lack
 /// a group's field are left out; a field with many values puts the row in the group of each.
 pub fn aggregate(input: Flow, groups: &[String], calls: &[Call], planner: &Planner) -> Result<Flow, QueryError> {
-    let unsorted = aggregate_unsorted(input, groups, calls, planner)?;
+    sort_groups(aggregate_unsorted(input, groups, calls, planner)?, groups)
+}
+
+/// A table in the order of its groups.
+pub fn sort_groups(flow: Flow, groups: &[String]) -> Result<Flow, QueryError> {
     if groups.is_empty() {
-        return Ok(unsorted);
+        return Ok(flow);
     }
     let keys: Vec<Key> = groups.iter().map(Key::ascending).collect();
-    Ok(sort(unsorted, &keys, None)?)
+    Ok(sort(flow, &keys, None)?)
 }
 
 /// As [`aggregate`], in no order.
 pub fn aggregate_unsorted(input: Flow, groups: &[String], calls: &[Call], planner: &Planner) -> Result<Flow, QueryError> {
-    let mut columns = Prepared::new(&input.schema(), groups)?;
+    aggregate_how(input, groups, calls, How::default(), planner)
+}
+
+/// As [`aggregate_unsorted`], with a say in how.
+pub fn aggregate_how(input: Flow, groups: &[String], calls: &[Call], how: How, planner: &Planner) -> Result<Flow, QueryError> {
+    let mut columns = Prepared::new(&input.schema(), groups, how)?;
     let mut built = Vec::new();
     for call in calls {
         built.push(columns.call(call, planner)?);
@@ -102,6 +120,7 @@ enum Maker {
 /// The input of the aggregation: groups first, then arguments.
 struct Prepared {
     input: SchemaRef,
+    how: How,
     groups: usize,
     makers: Vec<(String, Maker, DataType)>,
 }
@@ -114,8 +133,8 @@ struct Built {
 }
 
 impl Prepared {
-    fn new(input: &SchemaRef, groups: &[String]) -> Result<Self, QueryError> {
-        let mut this = Self { input: input.clone(), groups: groups.len(), makers: Vec::new() };
+    fn new(input: &SchemaRef, groups: &[String], how: How) -> Result<Self, QueryError> {
+        let mut this = Self { input: input.clone(), how, groups: groups.len(), makers: Vec::new() };
         for group in groups {
             let at = column_index(input, group);
             let kind = match at.map(|at| input.field(at).data_type()) {
@@ -149,6 +168,7 @@ impl Prepared {
     /// Adds the argument columns of a call and chooses how it is computed.
     fn call(&mut self, call: &Call, planner: &Planner) -> Result<Built, QueryError> {
         let method = call.function.method;
+        let strict = self.how.all_numbers && call.function.gives == Gives::Number;
         let mut argument_type = DataType::Null;
         let mut arguments = Vec::new();
         let mut list = false;
@@ -157,7 +177,8 @@ impl Prepared {
             Argument::Field(field) => {
                 let at = column_index(&self.input, field);
                 argument_type = at.map_or(DataType::Utf8, |at| self.input.field(at).data_type().clone());
-                list = matches!(argument_type, DataType::List(_));
+                // What has to be looked at value by value goes the way of fields with many.
+                list = strict || matches!(argument_type, DataType::List(_));
                 arguments.push(match method {
                     Method::Native(..) | Method::PerSpan(_) if !list => {
                         self.add(format!("n:{field}"), Maker::Numbers(at), DataType::Float64)
@@ -166,6 +187,7 @@ impl Prepared {
                     _ => self.add(format!("f:{field}"), Maker::Field(at, argument_type.clone()), argument_type.clone()),
                 });
             }
+            Argument::Spark(line) => arguments.push(self.spark(&line.inner, planner)?),
             Argument::Eval(expression) if matches!(method, Method::Count) => {
                 let compiled = expression.compile_predicate(&self.input, &planner.eval)?;
                 argument_type = DataType::Int64;
@@ -174,7 +196,7 @@ impl Prepared {
             Argument::Eval(expression) => {
                 let compiled = expression.compile(&self.input, &planner.eval)?;
                 argument_type = compiled.output_type().clone();
-                list = matches!(argument_type, DataType::List(_));
+                list = strict || matches!(argument_type, DataType::List(_));
                 let squares = matches!(method, Method::NativeSquares(..));
                 arguments.push(match method {
                     Method::Native(..) | Method::PerSpan(_) | Method::NativeSquares(..) if !list => {
@@ -196,8 +218,33 @@ impl Prepared {
             arguments.push(self.add("f:_time".to_owned(), Maker::Field(at, kind.clone()), kind));
         }
         let output = call.function.output(&call.name, &argument_type);
-        let aggregate = Arc::new(choose(call, list, &output, planner));
+        let aggregate = Arc::new(choose(call, list, strict, &output, planner)?);
         Ok(Built { call: call.clone(), aggregate, arguments, output })
+    }
+
+    /// The argument column of the function of a sparkline.
+    fn spark(&mut self, inner: &Call, planner: &Planner) -> Result<usize, QueryError> {
+        let counts = matches!(inner.function.method, Method::Count);
+        let (name, maker, kind) = match &inner.argument {
+            Argument::Field(field) => {
+                let at = column_index(&self.input, field);
+                let kind = at.map_or(DataType::Utf8, |at| self.input.field(at).data_type().clone());
+                (format!("f:{field}"), Maker::Field(at, kind.clone()), kind)
+            }
+            Argument::Eval(expression) if counts => {
+                let compiled = expression.compile_predicate(&self.input, &planner.eval)?;
+                (format!("t:{}", inner.name), Maker::EvalTrue(compiled), DataType::Int64)
+            }
+            Argument::Eval(expression) => {
+                let compiled = expression.compile(&self.input, &planner.eval)?;
+                (format!("en:{}", inner.name), Maker::EvalNumbers(compiled, false), DataType::Float64)
+            }
+            Argument::Rows | Argument::Spark(_) => {
+                let one = crate::eval::Expr::parse("1")?.compile(&self.input, &planner.eval)?;
+                ("one".to_owned(), Maker::EvalNumbers(one, false), DataType::Float64)
+            }
+        };
+        Ok(self.add(name, maker, kind))
     }
 
     fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
@@ -207,7 +254,7 @@ impl Prepared {
         }
         for at in 0..self.groups {
             if matches!(columns[at].data_type(), DataType::List(_)) {
-                explode(&mut columns, at)?;
+                explode(&mut columns, at, self.how.each_once)?;
             } else if self.makers[at].2 == DataType::Utf8 {
                 columns[at] = Arc::new(crate::columns::to_text(&columns[at])?);
             }
@@ -253,13 +300,16 @@ fn squares(numbers: &Float64Array) -> Float64Array {
 }
 
 /// Makes one row of each value of the list column `at`.
-fn explode(columns: &mut [ArrayRef], at: usize) -> Result<()> {
+fn explode(columns: &mut [ArrayRef], at: usize, each_once: bool) -> Result<()> {
     let values = Values::of(&columns[at])?;
     let (mut rows, mut items) = (Vec::new(), Vec::new());
     for row in 0..columns[at].len() {
+        let from = items.len();
         for item in values.list(row) {
-            rows.push(row as u32);
-            items.push(item);
+            if !(each_once && items[from..].contains(&item)) {
+                rows.push(row as u32);
+                items.push(item);
+            }
         }
     }
     let rows = UInt32Array::from(rows);
@@ -272,14 +322,33 @@ fn explode(columns: &mut [ArrayRef], at: usize) -> Result<()> {
     Ok(())
 }
 
+/// The group of a row, as text that no other group has; `None` where a field is missing. Of a field with many values
+/// the first counts.
+pub fn group_key(groups: &[Values], row: usize) -> Option<String> {
+    let mut key = String::new();
+    for values in groups {
+        let mut first = None;
+        values.each(row, |cell| {
+            first.get_or_insert_with(|| match cell {
+                Cell::Text(text) => format!("t{}:{text}", text.len()),
+                Cell::Number(number) => format!("n{:x}:", (number + 0.0).to_bits()),
+                Cell::Time(nanos) => format!("m{nanos}:"),
+            });
+        });
+        key.push_str(&first?);
+    }
+    Some(key)
+}
+
 /// DataFusion's aggregate where the argument is a plain column, else our own.
-fn choose(call: &Call, list: bool, output: &Field, planner: &Planner) -> AggregateUDF {
+fn choose(call: &Call, list: bool, strict: bool, output: &Field, planner: &Planner) -> Result<AggregateUDF, QueryError> {
     let own = |make: fn(f64) -> Box<dyn Accumulate>| {
         let function: &Function = call.function;
         let kind = output.data_type().clone();
-        AggregateUDF::from(OwnAggregate::new(function.name, call.parameter, make, function.time, kind, planner.messages.clone()))
+        let aggregate = OwnAggregate::new(function.name, call.parameter, make, function.time, kind, planner.messages.clone());
+        AggregateUDF::from(aggregate.strictly(strict))
     };
-    match call.function.method {
+    Ok(match call.function.method {
         Method::Count if list => own(count_values),
         Method::Count => datafusion::functions_aggregate::count::count_udaf().as_ref().clone(),
         Method::Native(_, make) | Method::NativeSquares(_, make) if list => own(make),
@@ -287,7 +356,13 @@ fn choose(call: &Call, list: bool, output: &Field, planner: &Planner) -> Aggrega
         Method::PerSpan(_) if list => own(crate::functions::sum_values),
         Method::PerSpan(_) => datafusion::functions_aggregate::sum::sum_udaf().as_ref().clone(),
         Method::Own(make) => own(make),
-    }
+        Method::Sparkline => {
+            let Argument::Spark(line) = &call.argument else { return Err(QueryError::new("sparkline needs a function")) };
+            let (name, output) = (format!("sparkline({line})"), output.data_type().clone());
+            let aggregate = OwnAggregate::new("sparkline", 0.0, count_values, true, output, planner.messages.clone());
+            AggregateUDF::from(aggregate.made_by(name, line.maker()?))
+        }
+    })
 }
 
 impl Built {

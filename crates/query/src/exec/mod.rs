@@ -2,12 +2,17 @@
 //! aggregations. Nothing here knows the language or the store.
 
 pub mod aggregate;
+pub mod attach;
+pub mod before;
 pub mod combine;
+mod held;
 pub mod join;
 pub mod order;
+pub mod running;
 mod source;
 mod transform;
 
+pub use held::hold;
 pub use source::{Opener, SourceExec};
 pub use transform::{Make, Step, Transform, TransformExec, transform};
 

@@ -22,6 +22,8 @@ pub enum Step {
     Rows(RecordBatch),
     /// These rows, and no more input is needed.
     Last(RecordBatch),
+    /// These rows, made one part after the other, where they are many more than those that came in.
+    Parts(Box<dyn Iterator<Item = Result<RecordBatch>> + Send>),
 }
 
 /// Changes rows, in order, batch by batch.
@@ -137,6 +139,12 @@ impl ExecutionPlan for TransformExec {
                     Step::Last(rows) => {
                         more = false;
                         rows
+                    }
+                    Step::Parts(parts) => {
+                        for part in parts {
+                            yield part?;
+                        }
+                        continue;
                     }
                 };
                 if rows.num_rows() > 0 {

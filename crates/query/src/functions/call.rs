@@ -1,5 +1,6 @@
 //! Calls of aggregation functions as typed: `dc(user) AS users, count(eval(status>499)) BY host`.
 
+use super::sparkline::Sparkline;
 use super::{Function, Method, Takes};
 use crate::commands::words::{Wild, quote_field};
 use crate::eval::Expr;
@@ -15,6 +16,8 @@ pub enum Argument {
     Field(String),
     /// `eval(expression)`.
     Eval(Box<Expr>),
+    /// A function for each span of time.
+    Spark(Sparkline),
 }
 
 /// A call of an aggregation function.
@@ -41,8 +44,23 @@ impl Call {
         Self { function, parameter, typed: "count".into(), argument: Argument::Rows, alias: None, name: "count".into() }
     }
 
+    /// How it is computed.
+    pub fn method(&self) -> Method {
+        self.function.method
+    }
+
     /// Parses one call and its AS.
     pub fn parse(args: &mut Args) -> Result<Self, QueryError> {
+        let mut call = Self::parse_unnamed(args)?;
+        if args.keyword("as") {
+            call.name = args.field("a name for the column")?.name;
+            call.alias = Some(call.name.clone());
+        }
+        Ok(call)
+    }
+
+    /// Parses one call.
+    pub fn parse_unnamed(args: &mut Args) -> Result<Self, QueryError> {
         let before = args.remaining().to_owned();
         let (typed, parens) = match args.call() {
             Some(word) => (word, true),
@@ -55,20 +73,23 @@ impl Call {
             }
             return Err(error.with_suggestions(Function::near(&typed.text)));
         };
-        let argument = if parens { Self::argument(args)? } else { Argument::Rows };
+        let argument = match (parens, function.method) {
+            (true, Method::Sparkline) => Argument::Spark(Sparkline::parse(args, typed.span)?),
+            (true, _) => Self::argument(args)?,
+            (false, _) => Argument::Rows,
+        };
         if argument == Argument::Rows && function.takes == Takes::One {
             let hint = format!("write {}", function.syntax);
-            return Err(QueryError::at(typed.span, format!("{} needs a field", typed.text)).with_hint(hint));
+            let what = if matches!(function.method, Method::Sparkline) { "function" } else { "field" };
+            return Err(QueryError::at(typed.span, format!("{} needs a {what}", typed.text)).with_hint(hint));
         }
         let used = before.len() - args.remaining().len().min(before.len());
         let default = match &argument {
             Argument::Rows => typed.text.clone(),
             Argument::Field(field) => format!("{}({field})", typed.text),
-            Argument::Eval(_) => before[..used].trim_end().to_owned(),
+            Argument::Eval(_) | Argument::Spark(_) => before[..used].trim_end().to_owned(),
         };
-        let alias = if args.keyword("as") { Some(args.field("a name for the column")?.name) } else { None };
-        let name = alias.clone().unwrap_or(default);
-        Ok(Self { function, parameter, typed: typed.text, argument, alias, name })
+        Ok(Self { function, parameter, typed: typed.text, argument, alias: None, name: default })
     }
 
     fn argument(args: &mut Args) -> Result<Argument, QueryError> {
@@ -94,6 +115,7 @@ impl Call {
             Argument::Rows => Vec::new(),
             Argument::Field(field) => vec![field.clone()],
             Argument::Eval(expression) => expression.required_fields(),
+            Argument::Spark(line) => line.inner.fields(),
         };
         if self.function.time {
             fields.push("_time".to_owned());
@@ -121,17 +143,29 @@ impl Call {
     }
 }
 
+impl Call {
+    /// The call without a name.
+    pub fn text(&self) -> String {
+        match &self.argument {
+            Argument::Rows => self.typed.clone(),
+            Argument::Field(field) => format!("{}({})", self.typed, quote_field(field)),
+            Argument::Eval(expression) => format!("{}(eval({expression}))", self.typed),
+            Argument::Spark(line) => format!("{}({line})", self.typed),
+        }
+    }
+}
+
 /// Prints text that parses to the same call.
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.typed)?;
-        match &self.argument {
-            Argument::Rows => {}
-            Argument::Field(field) => write!(f, "({})", quote_field(field))?,
-            Argument::Eval(expression) => write!(f, "(eval({expression}))")?,
-        }
+        let text = self.text();
+        f.write_str(&text)?;
         match &self.alias {
             Some(alias) => write!(f, " AS {}", quote_field(alias)),
+            // The column is called as was typed, which may have had other blanks.
+            None if matches!(self.argument, Argument::Eval(_) | Argument::Spark(_)) && self.name != text => {
+                write!(f, " AS {}", quote_field(&self.name))
+            }
             None => Ok(()),
         }
     }

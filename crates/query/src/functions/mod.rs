@@ -5,13 +5,14 @@
 
 mod call;
 mod numbers;
+pub mod sparkline;
 mod times;
 mod udaf;
 mod values;
 
 pub use call::{Argument, Call, parse_calls, parse_groups, write_calls};
 pub use numbers::sum as sum_values;
-pub use udaf::{Accumulate, Answer, OwnAggregate};
+pub use udaf::{Accumulate, Answer, Maker, OwnAggregate, moment, scalar};
 pub use values::counted as count_values;
 
 use crate::columns::{DYNAMIC, list_type};
@@ -58,6 +59,8 @@ pub enum Method {
     Own(fn(f64) -> Box<dyn Accumulate>),
     /// The sum, scaled to this many seconds by the width of the time bucket; in `timechart` only.
     PerSpan(f64),
+    /// Another function in each span of time; in `stats` and `chart` only.
+    Sparkline,
 }
 
 /// An aggregation function.
@@ -103,6 +106,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function { aliases: &["c"], takes: Takes::Optional, additive: true, ..base("count", "count | count(field) | count(eval(condition))", "Number of rows, of values of the field, or of rows for which the condition is true.", Whole, Count) },
     Function { aliases: &["distinct_count"], ..base("dc", "dc(field)", "Number of distinct values.", Whole, Own(values::distinct)) },
     base("estdc", "estdc(field)", "Number of distinct values, estimated within about 2 percent once there are many.", Whole, Own(values::estimated)),
+    base("estdc_error", "estdc_error(field)", "Standard error of estdc, as a share of what it gives.", Number, Own(values::estimation_error)),
     Function { additive: true, ..base("sum", "sum(field)", "Sum of the numeric values.", Number, Native(native::sum::sum_udaf, numbers::sum)) },
     Function { additive: true, ..base("sumsq", "sumsq(field)", "Sum of the squares of the numeric values.", Number, NativeSquares(native::sum::sum_udaf, numbers::sum_of_squares)) },
     Function { aliases: &["mean"], ..base("avg", "avg(field)", "Average of the numeric values.", Number, Native(native::average::avg_udaf, numbers::average)) },
@@ -127,6 +131,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function { order: true, ..base("list", "list(field)", "Values in the order of the rows, at most 100.", List, Own(values::list)) },
     base("values", "values(field)", "Distinct values, sorted by text.", List, Own(values::distinct_values)),
     Function { time: true, ..base("rate", "rate(field)", "Growth of a counter per second: latest minus earliest value, by the time between.", Number, Own(times::rate)) },
+    Function { time: true, ..base("sparkline", "sparkline(count, 1h)", "In stats and chart: what a function gives in each span of time, as a list to draw a line of.", List, Method::Sparkline) },
     Function { additive: true, ..base("per_second", "per_second(field)", "In timechart: sum per second of the bucket.", Number, PerSpan(1.0)) },
     Function { additive: true, ..base("per_minute", "per_minute(field)", "In timechart: sum per minute of the bucket.", Number, PerSpan(60.0)) },
     Function { additive: true, ..base("per_hour", "per_hour(field)", "In timechart: sum per hour of the bucket.", Number, PerSpan(3600.0)) },
@@ -152,6 +157,15 @@ impl Function {
     pub fn near(name: &str) -> Vec<String> {
         let names = FUNCTIONS.iter().flat_map(|f| std::iter::once(f.name).chain(f.aliases.iter().copied()));
         suggest::nearest(name, names.filter(|name| name.len() > 1 && !name.ends_with("<N>")))
+    }
+
+    /// The accumulator that computes it; `None` for what only `timechart` can.
+    pub fn accumulator(&self) -> Option<fn(f64) -> Box<dyn Accumulate>> {
+        match self.method {
+            Method::Count => Some(values::counted),
+            Method::Native(_, make) | Method::NativeSquares(_, make) | Method::Own(make) => Some(make),
+            Method::PerSpan(_) | Method::Sparkline => None,
+        }
     }
 
     /// The column that it gives for an argument of this type.

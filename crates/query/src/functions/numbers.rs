@@ -239,6 +239,12 @@ impl Quantile {
     }
 }
 
+/// So many percent of a number of values; 99.9 percent of 1,000 are 999, whatever the last bits of a float say.
+fn rank(percent: f64, total: u64) -> f64 {
+    let rank = percent * total as f64 / 100.0;
+    if (rank - rank.round()).abs() < 1e-9 * rank.max(1.0) { rank.round() } else { rank }
+}
+
 impl Accumulate for Quantile {
     fn add(&mut self, cell: Cell<'_>, _: Option<i64>) {
         if let Some(number) = cell.number() {
@@ -273,8 +279,8 @@ impl Accumulate for Quantile {
         let (low, high) = (place.floor() as u64, (place.ceil() as u64).min(last));
         Answer::Number(match self.between {
             // The nearest rank: the smallest value that at least N percent do not exceed.
-            Between::Lower => self.at(((self.percent / 100.0 * self.total as f64).ceil() as u64).saturating_sub(1).min(last)),
-            Between::Upper => self.at((self.percent / 100.0 * self.total as f64).floor().min(last as f64) as u64),
+            Between::Lower => self.at((rank(self.percent, self.total).ceil() as u64).saturating_sub(1).min(last)),
+            Between::Upper => self.at(rank(self.percent, self.total).floor().min(last as f64) as u64),
             Between::Mean => f64::midpoint(self.at(low), self.at(high)),
             Between::Interpolated => {
                 let (below, above) = (self.at(low), self.at(high));

@@ -47,13 +47,36 @@ pub trait Accumulate: Debug + Send + Sync + 'static {
     }
 }
 
+/// Makes accumulators that have seen nothing.
+#[derive(Clone)]
+pub struct Maker(Arc<dyn Fn() -> Box<dyn Accumulate> + Send + Sync>);
+
+impl Maker {
+    /// From a function.
+    pub fn new(make: impl Fn() -> Box<dyn Accumulate> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    /// A fresh one.
+    pub fn make(&self) -> Box<dyn Accumulate> {
+        (self.0)()
+    }
+}
+
+impl Debug for Maker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Maker")
+    }
+}
+
 /// An aggregate of our own.
 #[derive(Debug)]
 pub struct OwnAggregate {
     name: String,
     parameter: f64,
-    make: fn(f64) -> Box<dyn Accumulate>,
+    make: Maker,
     time: bool,
+    strict: bool,
     output: DataType,
     messages: Messages,
     signature: Signature,
@@ -63,13 +86,30 @@ impl OwnAggregate {
     /// `make` with `parameter`, giving a column of type `output`; `time` says that the second argument is `_time`.
     pub fn new(name: &str, parameter: f64, make: fn(f64) -> Box<dyn Accumulate>, time: bool, output: DataType, messages: Messages) -> Self {
         let signature = Signature::variadic_any(Volatility::Immutable);
-        Self { name: name.to_owned(), parameter, make, time, output, messages, signature }
+        let make = Maker::new(move || make(parameter));
+        Self { name: name.to_owned(), parameter, make, time, strict: false, output, messages, signature }
+    }
+
+    /// With accumulators made otherwise; `name` then tells it from all others.
+    #[must_use]
+    pub fn made_by(self, name: String, make: Maker) -> Self {
+        Self { name, make, ..self }
+    }
+
+    /// With no answer as soon as one value is no number, if so.
+    #[must_use]
+    pub fn strictly(mut self, strict: bool) -> Self {
+        self.strict = strict;
+        self
     }
 }
 
 impl PartialEq for OwnAggregate {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.parameter.to_bits() == other.parameter.to_bits() && self.output == other.output
+        self.name == other.name
+            && self.parameter.to_bits() == other.parameter.to_bits()
+            && self.strict == other.strict
+            && self.output == other.output
     }
 }
 
@@ -97,7 +137,10 @@ impl AggregateUDFImpl for OwnAggregate {
     }
 
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let inner = (self.make)(self.parameter);
+        let mut inner = self.make.make();
+        if self.strict {
+            inner = Box::new(Strict { inner, spoilt: false });
+        }
         Ok(Box::new(Wrapped { inner, time: self.time, output: self.output.clone(), messages: self.messages.clone() }))
     }
 
@@ -123,15 +166,7 @@ impl Accumulator for Wrapped {
         let values = Values::of(&columns[0])?;
         let times = if self.time { Some(Values::of(&columns[1])?) } else { None };
         for row in 0..columns[0].len() {
-            let mut time = None;
-            if let Some(times) = &times {
-                times.each(row, |cell| {
-                    time = match cell {
-                        Cell::Time(nanos) => Some(nanos),
-                        other => other.number().and_then(crate::columns::nanos_of_seconds),
-                    };
-                });
-            }
+            let time = times.as_ref().and_then(|times| moment(times, row));
             values.each(row, |cell| self.inner.add(cell, time));
         }
         Ok(())
@@ -144,15 +179,7 @@ impl Accumulator for Wrapped {
             Some((text, false)) => self.messages.truncated(text),
             None => {}
         }
-        Ok(match (answer, &self.output) {
-            (Answer::Missing, output) => ScalarValue::try_from(output)?,
-            (Answer::Number(number), DataType::Int64) => ScalarValue::Int64(Some(number as i64)),
-            (Answer::Number(number), DataType::Utf8) => ScalarValue::Utf8(Some(crate::columns::number_text(number))),
-            (Answer::Number(number), _) => ScalarValue::Float64(Some(number)),
-            (Answer::Text(text), DataType::Float64) => ScalarValue::Float64(crate::columns::parse_number(&text)),
-            (Answer::Text(text), _) => ScalarValue::Utf8(Some(text)),
-            (Answer::List(items), _) => list_scalar(&items),
-        })
+        scalar(answer, &self.output)
     }
 
     fn size(&self) -> usize {
@@ -172,6 +199,70 @@ impl Accumulator for Wrapped {
             self.inner.merge(&items);
         }
         Ok(())
+    }
+}
+
+/// The time in a row of a column: a time, or seconds since the epoch.
+pub fn moment(times: &Values, row: usize) -> Option<i64> {
+    let mut time = None;
+    times.each(row, |cell| {
+        time = match cell {
+            Cell::Time(nanos) => Some(nanos),
+            other => other.number().and_then(crate::columns::nanos_of_seconds),
+        };
+    });
+    time
+}
+
+/// An answer as a value of a column of type `output`.
+pub fn scalar(answer: Answer, output: &DataType) -> Result<ScalarValue> {
+    Ok(match (answer, output) {
+        (Answer::Missing, output) => ScalarValue::try_from(output)?,
+        (Answer::Number(number), DataType::Int64) => ScalarValue::Int64(Some(number as i64)),
+        (Answer::Number(number), DataType::Utf8) => ScalarValue::Utf8(Some(crate::columns::number_text(number))),
+        (Answer::Number(number), _) => ScalarValue::Float64(Some(number)),
+        (Answer::Text(text), DataType::Float64) => ScalarValue::Float64(crate::columns::parse_number(&text)),
+        (Answer::Text(text), _) => ScalarValue::Utf8(Some(text)),
+        (Answer::List(items), _) => list_scalar(&items),
+    })
+}
+
+/// Has no answer as soon as one value is no number.
+#[derive(Debug)]
+struct Strict {
+    inner: Box<dyn Accumulate>,
+    spoilt: bool,
+}
+
+impl Accumulate for Strict {
+    fn add(&mut self, cell: Cell<'_>, time: Option<i64>) {
+        self.spoilt |= cell.number().is_none();
+        self.inner.add(cell, time);
+    }
+
+    fn state(&self) -> Vec<String> {
+        let mut state = self.inner.state();
+        state.push(if self.spoilt { "spoilt" } else { "" }.to_owned());
+        state
+    }
+
+    fn merge(&mut self, state: &[&str]) {
+        if let Some((spoilt, rest)) = state.split_last() {
+            self.spoilt |= *spoilt == "spoilt";
+            self.inner.merge(rest);
+        }
+    }
+
+    fn answer(&mut self) -> Answer {
+        if self.spoilt { Answer::Missing } else { self.inner.answer() }
+    }
+
+    fn size(&self) -> usize {
+        self.inner.size() + 16
+    }
+
+    fn remark(&self) -> Option<(&'static str, bool)> {
+        if self.spoilt { None } else { self.inner.remark() }
     }
 }
 

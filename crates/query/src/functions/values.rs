@@ -43,6 +43,33 @@ pub fn estimated(_: f64) -> Box<dyn Accumulate> {
     Box::<Estimated>::default()
 }
 
+/// `estdc_error`.
+pub fn estimation_error(_: f64) -> Box<dyn Accumulate> {
+    Box::new(EstimationError(false))
+}
+
+/// The same for any values: it follows from the number of registers.
+#[derive(Debug)]
+struct EstimationError(bool);
+
+impl Accumulate for EstimationError {
+    fn add(&mut self, _: Cell<'_>, _: Option<i64>) {
+        self.0 = true;
+    }
+
+    fn state(&self) -> Vec<String> {
+        if self.0 { vec!["any".to_owned()] } else { Vec::new() }
+    }
+
+    fn merge(&mut self, state: &[&str]) {
+        self.0 |= !state.is_empty();
+    }
+
+    fn answer(&mut self) -> Answer {
+        if self.0 { Answer::Number(1.04 / f64::from(1 << REGISTER_BITS).sqrt()) } else { Answer::Missing }
+    }
+}
+
 /// `values`.
 pub fn distinct_values(_: f64) -> Box<dyn Accumulate> {
     Box::<Sorted>::default()

@@ -21,6 +21,10 @@ pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Vec
         .collect();
     found.sort();
     found.dedup();
+    if found.first().is_some_and(|(distance, _)| *distance <= 1) {
+        // One slip says enough: what is farther away only distracts.
+        found.retain(|(distance, _)| *distance <= 1);
+    }
     found.truncate(3);
     found.into_iter().map(|(_, name)| name.to_owned()).collect()
 }
@@ -31,7 +35,7 @@ mod tests {
 
     #[test]
     fn finds_what_was_meant() {
-        let names = ["stats", "sort", "search", "eval", "timechart", "where"];
+        let names = ["stats", "spath", "sort", "search", "eval", "timechart", "where"];
         assert_eq!(nearest("statz", names), ["stats"]);
         assert_eq!(nearest("tiemchart", names), ["timechart"]);
         assert_eq!(nearest("WHER", names), ["where"]);

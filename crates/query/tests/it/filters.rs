@@ -23,11 +23,14 @@ fn line() -> impl Strategy<Value = String> {
 
 fn search() -> impl Strategy<Value = String> {
     let one = || proptest::sample::select(&SEARCHES[..]);
-    (one(), one(), one(), 0..5u8).prop_map(|(a, b, c, shape)| match shape {
+    let regex = proptest::sample::select(&["ro+t", "^f", "[0-9]{3}$", "user=(root|x)", "n .*e", " $"][..]);
+    (one(), one(), one(), regex, 0..7u8).prop_map(|(a, b, c, regex, shape)| match shape {
         0 => a.to_owned(),
         1 => format!("{a} {b}"),
         2 => format!("{a} OR {b}"),
         3 => format!("({a} OR {b}) NOT {c}"),
+        4 => format!("{a} | regex \"{regex}\""),
+        5 => format!("* | regex \"{regex}\" | search {a} | regex _raw!=\"x\""),
         _ => format!("NOT ({a} {b})"),
     })
 }

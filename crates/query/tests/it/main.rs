@@ -1,9 +1,12 @@
 //! Tests of the query crate from outside: text files of queries with rows, and searches over a real store.
 #![allow(clippy::disallowed_methods)] // Test files are read and written directly.
 
+mod agree;
+mod analysis;
 mod cases;
 mod corpus;
 mod filters;
 mod nested;
+mod shaping;
 mod sigma;
 mod stored;

@@ -298,6 +298,37 @@ async fn sorts_and_groups_beyond_memory_spill_or_say_so() {
     assert!(place.folder.path().exists());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn figures_of_groups_beyond_memory_are_attached_all_the_same() {
+    let place = Place::new();
+    let lines: Vec<String> = (0..60_000).map(|at| format!("key={} text={}", (at * 7919) % 60_000, "x".repeat(400))).collect();
+    for part in lines.chunks(10_000) {
+        place.append("main", "any", 1_795_000_000, &part.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    let small = Engine::new(EngineOptions {
+        store: place.store.clone(),
+        formats: Arc::new(Formats::new()),
+        clock: Arc::new(ManualClock::at(super::cases::NOW.nanos())),
+        memory_bytes: 48 << 20,
+        knowledge: Knowledge::none(),
+    });
+    for (query, expected) in [
+        (
+            "* | fields key, _raw | eventstats count AS c, last(key) AS k BY _raw | eval same=if(k=key, 1, 0) | stats sum(c) AS c, sum(same) AS same",
+            [("c", 60_000), ("same", 60_000)],
+        ),
+        ("* | eval took=0 | concurrency duration=took | stats count AS c, max(concurrency) AS most", [("c", 60_000), ("most", 1)]),
+    ] {
+        let request = SearchRequest { query: query.into(), ..SearchRequest::default() };
+        let messages: Vec<SearchMessage> = small.search(request).await.expect("a search").collect().await;
+        let rows: Vec<_> =
+            messages.iter().filter_map(|m| if let SearchMessage::Rows { rows, .. } = m { Some(rows) } else { None }).flatten().collect();
+        for (name, number) in expected {
+            assert_eq!(rows.first().and_then(|row| row[name].as_i64()), Some(number), "{query}: {messages:?}");
+        }
+    }
+}
+
 #[test]
 fn the_editor_is_told_what_is_wrong_and_what_there_is() {
     let place = Place::new();

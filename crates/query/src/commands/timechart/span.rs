@@ -1,7 +1,7 @@
 //! Spans of time for charts: chosen, aligned, printed.
 
 use crate::commands::{Planner, blocking};
-use crate::language::{QueryError, SpanUnit, TimeSpan};
+use crate::language::{QueryError, SpanUnit, TimeSpan, Word};
 use jiff::tz::TimeZone;
 use taffrail_base::limits::TIME_BUCKETS_MAX;
 use taffrail_event::Timestamp;
@@ -63,15 +63,15 @@ pub fn too_many(span: TimeSpan) -> QueryError {
 }
 
 /// The starts of all spans that touch the range, and the end of the last.
-pub fn buckets(span: TimeSpan, start: Timestamp, end: Timestamp, tz: &TimeZone) -> Result<Vec<i64>, QueryError> {
+pub fn buckets(mut floor: Floor, start: Timestamp, end: Timestamp) -> Result<Vec<i64>, QueryError> {
     let mut starts = Vec::new();
-    let mut at = span.floor(start, tz);
+    let mut at = Timestamp(floor.of(start.nanos()));
     while at < end || starts.is_empty() {
         starts.push(at.nanos());
         if starts.len() > TIME_BUCKETS_MAX {
-            return Err(too_many(span));
+            return Err(too_many(floor.span));
         }
-        let next = span.next(at, tz);
+        let next = floor.span.next(at, &floor.tz);
         if next <= at {
             break;
         }
@@ -79,6 +79,52 @@ pub fn buckets(span: TimeSpan, start: Timestamp, end: Timestamp, tz: &TimeZone) 
     }
     starts.push(at.nanos());
     Ok(starts)
+}
+
+/// What spans of time begin at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// The beginning of the search's range.
+    Earliest,
+    /// Its end.
+    Latest,
+    /// This time, absolute or relative to now.
+    Time(String),
+}
+
+impl Align {
+    /// Parses the value of `aligntime`.
+    pub fn parse(word: &Word) -> Result<Self, QueryError> {
+        Ok(match word.text.to_ascii_lowercase().as_str() {
+            "earliest" => Self::Earliest,
+            "latest" => Self::Latest,
+            _ => {
+                crate::language::resolve(&word.text, Timestamp(0), &TimeZone::UTC).map_err(|error| {
+                    let error = QueryError { span: Some(word.span), ..error };
+                    error.with_hint("aligntime is earliest, latest, or a time such as @d+30m")
+                })?;
+                Self::Time(word.text.clone())
+            }
+        })
+    }
+
+    /// As typed.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Earliest => "earliest".to_owned(),
+            Self::Latest => "latest".to_owned(),
+            Self::Time(text) => crate::commands::words::quote(text),
+        }
+    }
+
+    /// The time; `None` where the range is open and there are no events.
+    pub async fn settle(&self, planner: &Planner) -> Result<Option<Timestamp>, QueryError> {
+        Ok(match self {
+            Self::Earliest => search_range(planner).await?.map(|(start, _)| start),
+            Self::Latest => search_range(planner).await?.map(|(_, end)| end),
+            Self::Time(text) => Some(crate::language::resolve(text, planner.eval.now, &planner.eval.tz)?),
+        })
+    }
 }
 
 /// A span as it is typed.
@@ -106,20 +152,42 @@ pub fn span_text(span: TimeSpan) -> String {
 pub struct Floor {
     span: TimeSpan,
     tz: TimeZone,
+    offset: i64,
     last: (i64, i64),
 }
 
 impl Floor {
     /// For spans in a time zone.
     pub fn new(span: TimeSpan, tz: TimeZone) -> Self {
-        Self { span, tz, last: (0, 0) }
+        Self { span, tz, offset: 0, last: (0, 0) }
+    }
+
+    /// With spans that begin at this time, as far as the calendar has no say in where they begin.
+    #[must_use]
+    pub fn aligned(mut self, to: Option<Timestamp>) -> Self {
+        if let (Some(to), Some(nanos)) = (to, self.span.unit.nanos()) {
+            self.offset = to.nanos().rem_euclid(nanos.saturating_mul(self.span.count));
+        }
+        self
+    }
+
+    /// Whether the spans begin where the clock says.
+    pub fn is_plain(&self) -> bool {
+        self.offset == 0
+    }
+
+    /// The starts of all spans from the one of `first` to the one of `last`.
+    pub fn all(&self, first: i64, last: i64) -> Result<Vec<i64>, QueryError> {
+        let mut starts = buckets(self.clone(), Timestamp(first), Timestamp(last.saturating_add(1)))?;
+        starts.pop();
+        Ok(starts)
     }
 
     /// The start, in nanoseconds.
     pub fn of(&mut self, nanos: i64) -> i64 {
         if !(self.last.0..self.last.1).contains(&nanos) {
-            let start = self.span.floor(Timestamp(nanos), &self.tz);
-            self.last = (start.nanos(), self.span.next(start, &self.tz).nanos());
+            let start = self.span.floor(Timestamp(nanos.saturating_sub(self.offset)), &self.tz).nanos().saturating_add(self.offset);
+            self.last = (start, self.span.next(Timestamp(start), &self.tz).nanos());
         }
         self.last.0
     }

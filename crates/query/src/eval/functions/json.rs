@@ -93,13 +93,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "json_array_to_mv",
-        syntax: "json_array_to_mv(json)",
-        summary: "The elements of a JSON array as values.",
+        syntax: "json_array_to_mv(json, quoted)",
+        summary: "The elements of a JSON array as values; with quoted true, text keeps its quotes.",
         arity: (1, 2),
         build: |call| {
-            Ok(Node::lists(call.args()?, |values, row| match parsed(&values[0], row)? {
-                Value::Array(items) => Some(items.into_iter().filter_map(plain).collect()),
-                _ => None,
+            Ok(Node::lists(call.args()?, |values, row| {
+                let quoted = values.get(1).is_some_and(|quoted| quoted.boolean(row) == Some(true));
+                match parsed(&values[0], row)? {
+                    Value::Array(items) if quoted => Some(items.iter().filter(|item| !item.is_null()).map(Value::to_string).collect()),
+                    Value::Array(items) => Some(items.into_iter().filter_map(plain).collect()),
+                    _ => None,
+                }
             }))
         },
     },
@@ -116,6 +120,42 @@ pub(super) const FUNCTIONS: &[Function] = &[
                 (!many.is_empty()).then(|| Value::Array(many.iter().map(|text| item(text)).collect()).to_string())
             }))
         },
+    },
+    Function {
+        name: "isarray",
+        syntax: "isarray(json)",
+        summary: "Whether the text is a JSON array.",
+        arity: (1, 1),
+        build: |call| Ok(Node::booleans(call.args()?, |values, row| Some(parsed(&values[0], row).is_some_and(|json| json.is_array())))),
+    },
+    Function {
+        name: "isobject",
+        syntax: "isobject(json)",
+        summary: "Whether the text is a JSON object.",
+        arity: (1, 1),
+        build: |call| Ok(Node::booleans(call.args()?, |values, row| Some(parsed(&values[0], row).is_some_and(|json| json.is_object())))),
+    },
+    Function {
+        name: "json_entries",
+        syntax: "json_entries(json)",
+        summary: "The keys and values of a JSON object, as a JSON array of objects with key and value.",
+        arity: (1, 1),
+        build: |call| {
+            Ok(Node::texts(call.args()?, |values, row| match parsed(&values[0], row)? {
+                Value::Object(object) => {
+                    let entry = |(key, value)| serde_json::json!({"key": key, "value": value});
+                    Some(Value::Array(object.into_iter().map(entry).collect()).to_string())
+                }
+                _ => None,
+            }))
+        },
+    },
+    Function {
+        name: "json_set_exact",
+        syntax: "json_set_exact(json, \"key\", value, ...)",
+        summary: "The JSON object with the values set at the keys, dots and braces taken literally.",
+        arity: (3, ANY),
+        build: json_set_exact,
     },
     Function {
         name: "json_set",
@@ -321,6 +361,21 @@ fn json_set(call: &Call<'_>) -> Result<Node, QueryError> {
             put(&mut json, &steps(&values[at].text(row)?), &value_of(types[at + 1], &values[at + 1], row));
         }
         Some(json.to_string())
+    }))
+}
+
+fn json_set_exact(call: &Call<'_>) -> Result<Node, QueryError> {
+    if call.len().is_multiple_of(2) {
+        return Err(call.error(call.len() - 1, "json_set_exact needs a value after each key"));
+    }
+    let args = call.args()?;
+    let types = types(&args);
+    Ok(Node::texts(args, move |values, row| {
+        let Value::Object(mut object) = parsed(&values[0], row)? else { return None };
+        for at in (1..values.len()).step_by(2) {
+            object.insert(values[at].text(row)?.into_owned(), value_of(types[at + 1], &values[at + 1], row));
+        }
+        Some(Value::Object(object).to_string())
     }))
 }
 

@@ -6,8 +6,8 @@ use super::super::expr::Expr;
 use super::super::number::format_number;
 use super::text::RegexSource;
 use super::{ANY, Call, Function};
-use crate::language::QueryError;
 use crate::language::time::TimeSpan;
+use crate::language::{QueryError, lexer};
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -26,6 +26,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
                 Some(values[0].many(row).len()).filter(|count| *count > 0).map(|count| count as f64)
             }))
         },
+    },
+    Function {
+        name: "commands",
+        syntax: "commands(search)",
+        summary: "The names of the commands of a search, in order.",
+        arity: (1, 1),
+        build: |call| Ok(Node::lists(call.args()?, |values, row| command_names(&values[0].text(row)?))),
     },
     Function {
         name: "mvappend",
@@ -134,6 +141,22 @@ pub(super) const FUNCTIONS: &[Function] = &[
         build: mvmap,
     },
 ];
+
+/// The commands of a search; the search at its beginning counts, whether it is named or not.
+fn command_names(text: &str) -> Option<Vec<String>> {
+    let text = lexer::clean(text).ok()?;
+    let parts = lexer::split(&text, 0, text.len()).ok()?;
+    let part = |(number, span): (usize, &crate::language::Span)| {
+        let inside = text[span.start..span.end].trim();
+        let end = inside.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(inside.len());
+        match (number, inside) {
+            (_, "") => None,
+            (0, _) => Some("search".to_owned()),
+            _ => Some(inside[..end].to_lowercase()),
+        }
+    };
+    Some(parts.spans.iter().enumerate().filter_map(part).collect())
+}
 
 fn owned(values: Vec<Cow<'_, str>>) -> Vec<String> {
     values.into_iter().map(Cow::into_owned).collect()
