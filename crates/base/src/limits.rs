@@ -135,6 +135,9 @@ pub const LOOKUP_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Rows that `makeresults` and `gentimes` make: more is a slip of the keyboard.
 pub const MADE_ROWS_MAX: usize = 10_000_000;
 
+/// Bytes of the rows that `join` finds by a table of their keys; with more, both sides are sorted, on the disk if need be.
+pub const JOIN_TABLE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Searches that `map` runs unless told otherwise; what Splunk runs too, but we say when there are more rows.
 pub const MAP_SEARCHES_DEFAULT: usize = 10;
 

@@ -4,6 +4,7 @@ use crate::commands::{self, Command, Planned, Planner, Required};
 use crate::eval::EvalContext;
 use crate::exec::Flow;
 use crate::knowledge::Knowledge;
+use crate::language::ast::is_search_keyword;
 use crate::language::{Grammar, Pipeline, Place, QueryError, SearchExpr, Span, Spliced, TimeBounds, lexer, macros};
 use jiff::tz::TimeZone;
 use regex::Regex;
@@ -156,7 +157,7 @@ impl Query {
 
     /// The query with its event types and saved searches looked up.
     pub fn informed(mut self, knowledge: &Knowledge) -> Result<Self, QueryError> {
-        self.search = knowledge.resolve(&self.search)?;
+        self.search = knowledge.resolve(&self.search)?.grouped();
         for (command, span) in &mut self.commands {
             if let Some(known) = command.informed(knowledge).map_err(|error| error.or_at(*span))? {
                 *command = known;
@@ -258,7 +259,10 @@ impl fmt::Display for Query {
                     write!(f, "{name}={} ", commands::words::quote(&bound.text))?;
                 }
             }
-            write!(f, "{}", self.search)?;
+            let search = self.search.to_string();
+            // A search for this very word; behind bounds, and in brackets, it is not taken for the command.
+            let taken = self.place == Place::Whole && self.bounds.is_empty() && is_search_keyword(&search);
+            write!(f, "{}{search}", if taken { "search " } else { "" })?;
             before = " | ";
         } else if self.generating {
             before = "| ";

@@ -95,6 +95,10 @@ impl Command for Append {
         needed
     }
 
+    fn needs_order(&self) -> bool {
+        false
+    }
+
     fn makes_table(&self) -> bool {
         self.search.query.is_table()
     }

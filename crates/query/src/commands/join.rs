@@ -130,6 +130,10 @@ impl Command for JoinCommand {
         if self.usetime { needed.with(["_time"]) } else { needed }
     }
 
+    fn needs_order(&self) -> bool {
+        false
+    }
+
     fn makes_table(&self) -> bool {
         self.search.query.is_table()
     }
@@ -148,7 +152,7 @@ impl Command for JoinCommand {
             earlier: self.usetime.then_some(self.earlier),
             prefixes: self.aliases.clone(),
         };
-        let search = self.search.span;
+        let (search, context) = (self.search.span, planner.context.clone());
         Ok(Planned::Later(Box::pin(async move {
             let right = right.await?;
             let names = right.names();
@@ -165,7 +169,7 @@ impl Command for JoinCommand {
                 return Err(QueryError::at(search, "usetime needs _time on both sides").with_hint("keep _time in the search in brackets"));
             }
             let table = input.table || right.table;
-            Ok(Flow { table, ..join(input, right, &spec)? })
+            Ok(Flow { table, ..join(input, right, &spec, &context).await? })
         })))
     }
 }

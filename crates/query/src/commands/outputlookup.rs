@@ -229,6 +229,10 @@ impl Command for OutputLookup {
         false
     }
 
+    fn needs_order(&self) -> bool {
+        false
+    }
+
     fn writes(&self) -> bool {
         true
     }

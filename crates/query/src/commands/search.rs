@@ -66,7 +66,7 @@ impl Command for SearchCommand {
     }
 
     fn informed(&self, knowledge: &Knowledge) -> Result<Option<Arc<dyn Command>>, QueryError> {
-        let known = knowledge.resolve(&self.0)?;
+        let known = knowledge.resolve(&self.0)?.grouped();
         Ok((known != self.0).then(|| Arc::new(Self(known)) as Arc<dyn Command>))
     }
 

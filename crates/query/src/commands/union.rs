@@ -104,6 +104,10 @@ impl Command for Union {
         true
     }
 
+    fn needs_order(&self) -> bool {
+        false
+    }
+
     fn makes_table(&self) -> bool {
         !self.sets.iter().all(Set::gives_events)
     }

@@ -185,24 +185,40 @@ pub fn first_of(flow: Flow, rows: Option<usize>, seconds: Option<u64>, what: &'s
     })
 }
 
+/// Rows in memory, which stays reserved as long as somebody has them.
+#[derive(Clone)]
+pub struct Kept(Arc<(Vec<RecordBatch>, MemoryReservation)>);
+
+impl Kept {
+    /// All rows of a flow, where they fit into `most` bytes and into the memory that is left.
+    pub async fn of(flow: &Flow, context: &Arc<TaskContext>, most: usize) -> Result<Option<Self>> {
+        let memory = MemoryConsumer::new("rows in memory").register(context.memory_pool());
+        let mut batches = flow.clone().stream(context.clone())?;
+        let mut kept: Vec<RecordBatch> = Vec::new();
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            let bytes = batch.get_array_memory_size();
+            if memory.size() + bytes > most || memory.try_grow(bytes).is_err() {
+                return Ok(None);
+            }
+            kept.push(batch);
+        }
+        Ok(Some(Self(Arc::new((kept, memory)))))
+    }
+
+    /// The rows.
+    pub fn batches(&self) -> &[RecordBatch] {
+        &self.0.0
+    }
+}
+
 /// Rows that are read several times: kept in memory where they fit, else read anew each time.
 pub async fn held(flow: Flow, context: &Arc<TaskContext>) -> Result<Flow> {
-    let memory = MemoryConsumer::new("rows read twice").register(context.memory_pool());
-    let mut batches = flow.clone().stream(context.clone())?;
-    let mut kept: Vec<RecordBatch> = Vec::new();
-    while let Some(batch) = batches.next().await {
-        let batch = batch?;
-        if memory.try_grow(batch.get_array_memory_size()).is_err() {
-            return Ok(flow);
-        }
-        kept.push(batch);
-    }
+    let Some(kept) = Kept::of(&flow, context, usize::MAX).await? else { return Ok(flow) };
     let (schema, table) = (flow.schema(), flow.table);
-    let kept: Arc<(Vec<RecordBatch>, MemoryReservation)> = Arc::new((kept, memory));
     let made = schema.clone();
     Ok(streamed("held", schema, table, move |_| {
-        let batches: Vec<Result<RecordBatch>> = kept.0.iter().cloned().map(Ok).collect();
-        // The memory stays reserved as long as somebody may read the rows.
+        let batches: Vec<Result<RecordBatch>> = kept.batches().iter().cloned().map(Ok).collect();
         let kept = kept.clone();
         let rows = futures::stream::iter(batches).inspect(move |_| {
             let _ = &kept;

@@ -1,22 +1,28 @@
-//! Joining two flows by the values of fields, of any size: both are sorted by their keys, merged, and sorted back.
+//! Joining two flows by the values of fields. Right rows that fit into memory are found by a table of their keys, while the
+//! left ones stream by; else both sides, of any size, are sorted by their keys, merged, and sorted back.
 
-use super::combine::{Prefer, beside, common_schema, fit};
+use super::combine::{Kept, Prefer, beside, common_schema, fit, one_batch};
 use super::{Flow, HIDDEN, Make, Step, Transform, transform};
 use crate::columns::{Values, missing};
 use crate::commands::column_index;
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray, UInt64Array};
-use arrow::compute::{SortOptions, filter_record_batch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, UInt32Array, UInt32Builder, UInt64Array};
+use arrow::compute::{SortOptions, filter_record_batch, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatchOptions;
 use datafusion::common::{JoinSide, JoinType, NullEquality};
 use datafusion::error::Result;
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column};
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::joins::SortMergeJoinExec;
 use datafusion::physical_plan::joins::utils::{ColumnIndex, JoinFilter};
 use datafusion::physical_plan::sorts::sort::SortExec;
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
+use taffrail_base::limits::JOIN_TABLE_BYTES_MAX;
 
 /// What is joined, and how.
 #[derive(Clone, Debug)]
@@ -45,7 +51,109 @@ fn hidden(side: &str, name: &str) -> String {
 const ASCENDING: SortOptions = SortOptions { descending: false, nulls_first: false };
 
 /// Joins.
-pub fn join(left: Flow, right: Flow, spec: &Join) -> Result<Flow> {
+pub async fn join(left: Flow, right: Flow, spec: &Join, context: &Arc<TaskContext>) -> Result<Flow> {
+    // Each left batch becomes one batch, which many matches would make too large.
+    if spec.most.is_some_and(|most| most <= MATCHES_MAX)
+        && let Some(kept) = Kept::of(&right, context, JOIN_TABLE_BYTES_MAX).await?
+    {
+        return found(left, &right.schema(), kept, spec, context);
+    }
+    merged(left, right, spec)
+}
+
+/// Matches of a left row up to which right rows are found by a table.
+const MATCHES_MAX: usize = 16;
+
+/// The right rows by their keys.
+struct Lookup {
+    rows: RecordBatch,
+    keys: FxHashMap<String, Vec<u32>>,
+    times: Option<Values>,
+    /// Stays reserved while the table is in use.
+    _memory: (Kept, MemoryReservation),
+}
+
+/// Joins with right rows that are in memory.
+fn found(left: Flow, right: &SchemaRef, kept: Kept, spec: &Join, context: &Arc<TaskContext>) -> Result<Flow> {
+    let memory = MemoryConsumer::new("join").register(context.memory_pool());
+    let rows = one_batch(right, kept.batches())?;
+    let places: Vec<Option<usize>> = spec.keys.iter().map(|(_, key)| column_index(right, key)).collect();
+    let mut keys: FxHashMap<String, Vec<u32>> = FxHashMap::default();
+    for (row, key) in key_texts(&rows, &places)?.into_iter().enumerate() {
+        let Some(key) = key else { continue };
+        memory.try_grow(key.len() + 64)?;
+        let known = keys.entry(key).or_default();
+        if spec.earlier.is_some() || known.len() < spec.most.unwrap_or(usize::MAX) {
+            known.push(row as u32);
+        }
+    }
+    let time = |batch: &RecordBatch| batch.column_by_name("_time").map(Values::of).transpose();
+    let times = if spec.earlier.is_some() { time(&rows)? } else { None };
+    let table = Arc::new(Lookup { rows, keys, times, _memory: (kept, memory) });
+    let plain = left.schema();
+    let left_places: Vec<Option<usize>> = spec.keys.iter().map(|(key, _)| column_index(&plain, key)).collect();
+    let (schema, names) = names(&plain, right, spec);
+    let (spec, made) = (spec.clone(), schema.clone());
+    Ok(left.map(
+        "join",
+        schema,
+        transform(move |batch: RecordBatch| {
+            let left_times = if spec.earlier.is_some() { time(&batch)? } else { None };
+            let fits = |row: usize, other: u32| match (&left_times, &table.times, spec.earlier) {
+                (Some(left), Some(right), Some(earlier)) => match (left.number(row), right.number(other as usize)) {
+                    (Some(left), Some(right)) => {
+                        if earlier {
+                            right <= left
+                        } else {
+                            right >= left
+                        }
+                    }
+                    _ => false,
+                },
+                _ => true,
+            };
+            let (mut left, mut right) = (UInt32Builder::new(), UInt32Builder::new());
+            for (row, key) in key_texts(&batch, &left_places)?.into_iter().enumerate() {
+                let known = key.and_then(|key| table.keys.get(&key));
+                let matches = known.into_iter().flatten().filter(|other| fits(row, **other)).take(spec.most.unwrap_or(usize::MAX));
+                let mut any = false;
+                for other in matches {
+                    any = true;
+                    left.append_value(row as u32);
+                    right.append_value(*other);
+                }
+                if !any && spec.outer {
+                    left.append_value(row as u32);
+                    right.append_null();
+                }
+            }
+            let (left, right) = (left.finish(), right.finish());
+            let columns = |batch: &RecordBatch, rows: &UInt32Array| {
+                batch.columns().iter().map(|column| take(column, rows, None)).collect::<std::result::Result<Vec<_>, _>>()
+            };
+            Ok(names.put_together(columns(&batch, &left)?, columns(&table.rows, &right)?, left.len(), &made, spec.prefer)?)
+        }),
+    ))
+}
+
+/// The text of each row's key; none where a part of it is missing.
+fn key_texts(batch: &RecordBatch, places: &[Option<usize>]) -> Result<Vec<Option<String>>> {
+    let rows = batch.num_rows();
+    let columns = places.iter().map(|at| at.map_or_else(|| missing(rows), |at| batch.column(at).clone()));
+    let values = columns.map(|column| Values::of(&column)).collect::<std::result::Result<Vec<_>, _>>()?;
+    let key = |row: usize| {
+        let mut key = String::new();
+        for values in &values {
+            key.push_str(&values.text(row)?);
+            key.push('\u{1f}');
+        }
+        Some(key)
+    };
+    Ok((0..rows).map(key).collect())
+}
+
+/// Joins rows of any number.
+fn merged(left: Flow, right: Flow, spec: &Join) -> Result<Flow> {
     let table = left.table;
     let (left_plain, right_plain) = (left.schema(), right.schema());
     let left = keyed(left, "left", spec.keys.iter().map(|(left, _)| left.clone()).collect());
@@ -96,17 +204,7 @@ struct Keys {
 impl Transform for Keys {
     fn push(&mut self, batch: RecordBatch) -> Result<Step> {
         let rows = batch.num_rows();
-        let columns = self.places.iter().map(|at| at.map_or_else(|| missing(rows), |at| batch.column(at).clone()));
-        let values = columns.map(|column| Values::of(&column)).collect::<std::result::Result<Vec<_>, _>>()?;
-        let key = |row: usize| {
-            let mut key = String::new();
-            for values in &values {
-                key.push_str(&values.text(row)?);
-                key.push('\u{1f}');
-            }
-            Some(key)
-        };
-        let keys: StringArray = (0..rows).map(key).collect();
+        let keys: StringArray = key_texts(&batch, &self.places)?.into_iter().collect();
         let next = self.row + rows as u64;
         let mut columns = batch.columns().to_vec();
         columns.push(Arc::new(keys));
@@ -171,45 +269,70 @@ fn time_filter(left: &SchemaRef, right: &SchemaRef, earlier: bool) -> Option<Joi
     Some(JoinFilter::new(expression, places, schema))
 }
 
-/// The columns of the outcome, under their names.
-fn outcome(joined: Flow, left: SchemaRef, right: SchemaRef, spec: &Join) -> Flow {
-    let renamed = |schema: &SchemaRef, prefix: Option<&str>, right: bool| -> SchemaRef {
+/// How the columns of both sides are named in the outcome.
+struct Names {
+    left: SchemaRef,
+    right: SchemaRef,
+    /// Which columns of the right are in it.
+    kept: Vec<usize>,
+}
+
+fn names(left: &SchemaRef, right: &SchemaRef, spec: &Join) -> (SchemaRef, Names) {
+    let prefixes = spec.prefixes.as_ref();
+    let renamed = |fields: Vec<Field>, prefix: Option<&str>, right: bool| -> SchemaRef {
         let name = |name: &str| match prefix {
             Some(_) if name.starts_with('_') && !right => name.to_owned(),
             Some(prefix) => format!("{prefix}.{name}"),
             None => name.to_owned(),
         };
-        Arc::new(Schema::new(
-            schema.fields().iter().map(|f| f.as_ref().clone().with_name(name(f.name())).with_nullable(true)).collect::<Vec<_>>(),
-        ))
+        let fields = fields.into_iter().map(|field| {
+            let name = name(field.name());
+            field.with_name(name).with_nullable(true)
+        });
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     };
-    let prefixes = spec.prefixes.as_ref();
-    let left_named = renamed(&left, prefixes.map(|(left, _)| left.as_str()), false);
-    // What the key of the right is, the left has already; its own columns of the machinery and of the event stay away.
+    // What the key of the right is, the left has already; with aliases, fields of the event itself stay on the left.
     let dropped = |name: &str| match prefixes {
         Some(_) => name.starts_with('_'),
         None => spec.keys.iter().any(|(left, right)| right == name && left == right),
     };
     let kept: Vec<usize> = (0..right.fields().len()).filter(|at| !dropped(right.field(*at).name())).collect();
-    let right_kept: SchemaRef = Arc::new(Schema::new(kept.iter().map(|at| right.field(*at).clone()).collect::<Vec<_>>()));
-    let right_named = renamed(&right_kept, prefixes.map(|(_, right)| right.as_str()), true);
-    let schema = common_schema(&[left_named.clone(), right_named.clone()]);
-    let (width, prefer, made) = (left.fields().len(), spec.prefer, schema.clone());
+    let left = renamed(left.fields().iter().map(|f| f.as_ref().clone()).collect(), prefixes.map(|(left, _)| left.as_str()), false);
+    let right = renamed(kept.iter().map(|at| right.field(*at).clone()).collect(), prefixes.map(|(_, right)| right.as_str()), true);
+    (common_schema(&[left.clone(), right.clone()]), Names { left, right, kept })
+}
+
+impl Names {
+    /// The columns of the outcome from those of both sides.
+    fn put_together(
+        &self,
+        left: Vec<ArrayRef>,
+        right: Vec<ArrayRef>,
+        rows: usize,
+        schema: &SchemaRef,
+        prefer: Prefer,
+    ) -> std::result::Result<RecordBatch, ArrowError> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let left = RecordBatch::try_new_with_options(self.left.clone(), left, &options)?;
+        if self.kept.is_empty() {
+            return fit(&left, schema);
+        }
+        let right = self.kept.iter().map(|at| right[*at].clone()).collect();
+        beside(&left, &RecordBatch::try_new_with_options(self.right.clone(), right, &options)?, schema, prefer)
+    }
+}
+
+/// The rows of a merged join as they go on.
+fn outcome(joined: Flow, left: SchemaRef, right: SchemaRef, spec: &Join) -> Flow {
+    let (schema, names) = names(&left, &right, spec);
+    let (width, width_right) = (left.fields().len(), right.fields().len());
+    let (prefer, made) = (spec.prefer, schema.clone());
     joined.map(
         "join",
         schema,
         transform(move |batch: RecordBatch| {
-            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-            let part = |schema: &SchemaRef, places: Vec<usize>| {
-                let columns = places.iter().map(|at| batch.column(*at).clone()).collect();
-                RecordBatch::try_new_with_options(schema.clone(), columns, &options)
-            };
-            let left = part(&left_named, (0..width).collect())?;
-            let right = part(&right_named, kept.iter().map(|at| width + 2 + at).collect())?;
-            if right.num_columns() == 0 {
-                return Ok(fit(&left, &made)?);
-            }
-            Ok(beside(&left, &right, &made, prefer)?)
+            let columns = |from: usize, count: usize| batch.columns()[from..from + count].to_vec();
+            Ok(names.put_together(columns(0, width), columns(width + 2, width_right), batch.num_rows(), &made, prefer)?)
         }),
     )
 }

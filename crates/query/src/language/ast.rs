@@ -192,6 +192,11 @@ fn masked(text: &Arc<str>, brackets: &[Span]) -> Arc<str> {
     out.into()
 }
 
+/// Whether a text begins with the word `search` as the name of the command.
+pub fn is_search_keyword(text: &str) -> bool {
+    search_keyword_end(text, Span::new(0, text.len())).is_some()
+}
+
 /// The place after a leading word `search`; nothing when the part does not begin with it.
 fn search_keyword_end(text: &str, span: Span) -> Option<usize> {
     let at = lexer::skip_blanks(text, span.start, span.end);

@@ -1,6 +1,6 @@
 //! Searches within a search: run over the same source, with the time range of the request.
 
-use super::{Source, Watched};
+use super::{Opened, Source, Watched};
 use crate::commands::{Planner, Required};
 use crate::engine::{Prepared, TimeRange, wanted};
 use crate::exec::Flow;
@@ -9,6 +9,7 @@ use crate::language::QueryError;
 use crate::pipeline::Query;
 use futures::future::BoxFuture;
 use std::sync::Arc;
+use std::time::Duration;
 use taffrail_base::limits::SUBSEARCH_DEPTH_MAX;
 
 /// Runs searches within a search. Cheap to clone.
@@ -71,6 +72,17 @@ impl Planner {
     ) -> BoxFuture<'static, Result<Flow, QueryError>> {
         let flow = self.nested(query, Required::all());
         let messages = self.messages.clone();
-        Box::pin(async move { Ok(first_of(flow.await?, rows, seconds, what, messages)) })
+        Box::pin(async move {
+            // Much of a search may be run while it is planned, so that the time counts from here on.
+            let limit = Duration::from_secs(seconds.unwrap_or(u64::from(u32::MAX)));
+            match tokio::time::timeout(limit, flow).await {
+                Ok(flow) => Ok(first_of(flow?, rows, seconds, what, messages)),
+                Err(_) => {
+                    messages
+                        .truncated(format!("{what} took longer than {} seconds; it counts as having found nothing", seconds.unwrap_or(0)));
+                    Ok(Opened::nothing().flow)
+                }
+            }
+        })
     }
 }

@@ -4,6 +4,9 @@ use super::stored::Place;
 use std::sync::Arc;
 use taffrail_base::ManualClock;
 use taffrail_format::Formats;
+use taffrail_query::engine::over;
+use taffrail_query::eval::EvalContext;
+use taffrail_query::source::{GivenSource, Source};
 use taffrail_query::{Engine, EngineOptions, Knowledge, SearchMessage, SearchRequest};
 
 fn place() -> Place {
@@ -73,9 +76,9 @@ async fn what_cannot_follow_live_says_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_join_larger_than_the_memory_is_sorted_on_the_disk() {
     let place = Place::new();
-    let line = |side: &str, at: usize| format!("side={side} key={} text={}", (at * 7919) % 80_000, "x".repeat(300));
+    let line = |side: &str, at: usize| format!("side={side} key={} text={}", (at * 7919) % 100_000, "x".repeat(300));
     for side in ["a", "b"] {
-        let lines: Vec<String> = (0..80_000).map(|at| line(side, at)).collect();
+        let lines: Vec<String> = (0..100_000).map(|at| line(side, at)).collect();
         for part in lines.chunks(10_000) {
             place.append("main", "any", 1_795_000_000, &part.iter().map(String::as_str).collect::<Vec<_>>());
         }
@@ -84,11 +87,11 @@ async fn a_join_larger_than_the_memory_is_sorted_on_the_disk() {
         store: place.store.clone(),
         formats: Arc::new(Formats::new()),
         clock: Arc::new(ManualClock::at(super::cases::NOW.nanos())),
-        memory_bytes: 64 << 20,
+        memory_bytes: 96 << 20,
         knowledge: Knowledge::none(),
     });
     let query =
-        "side=a | fields key, _raw | join key [ search side=b | table key, text ] | stats count, dc(key) AS keys, dc(text) AS texts";
+        "side=a | fields key, _raw | join max=0 key [ search side=b | table key, text ] | stats count, dc(key) AS keys, dc(text) AS texts";
     let request = SearchRequest { query: query.into(), ..SearchRequest::default() };
     let messages: Vec<SearchMessage> = futures::StreamExt::collect(small.search(request).await.expect("a search")).await;
     let rows: Vec<String> = messages
@@ -99,7 +102,40 @@ async fn a_join_larger_than_the_memory_is_sorted_on_the_disk() {
             _ => None,
         })
         .collect();
-    assert_eq!(rows, ["[{\"count\":80000,\"keys\":80000,\"texts\":1}]"]);
+    assert_eq!(rows, ["[{\"count\":100000,\"keys\":100000,\"texts\":1}]"]);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 40, ..Default::default() })]
+    #[test]
+    fn both_ways_to_join_give_the_same_rows(
+        left in proptest::collection::vec((0..6u8, 0..20i64), 1..30),
+        right in proptest::collection::vec((0..6u8, 0..20i64), 1..16),
+        kind in proptest::sample::select(&["inner", "left"][..]),
+        times in proptest::sample::select(&["", "usetime=true", "usetime=true earlier=false"][..]),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let rows = |side: &str, rows: &[(u8, i64)]| -> Vec<String> {
+            // Key 0 is none at all.
+            let row = |(at, (key, time)): (usize, &(u8, i64))| match key {
+                0 => format!("{{\"_time\":{time},\"side\":\"{side}\",\"{side}\":\"{at}\"}}"),
+                _ => format!("{{\"_time\":{time},\"side\":\"{side}\",\"{side}\":\"{at}\",\"key\":\"{key}\"}}"),
+            };
+            rows.iter().enumerate().map(row).collect()
+        };
+        let lines = [rows("l", &left), rows("r", &right)].concat();
+        let objects: Vec<_> = lines.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let eval = EvalContext::new(super::cases::NOW, jiff::tz::TimeZone::UTC);
+        let source: Arc<dyn Source> = Arc::new(GivenSource::of_json(&objects, eval).expect("rows"));
+        let join = |max: usize| {
+            let query = format!("side=l | table _time, key, l | join type={kind} max={max} {times} overwrite=false key [ search side=r | table _time, key, r ]");
+            let request = SearchRequest { query, ..SearchRequest::default() };
+            let outcome = runtime.block_on(over(&source, &request, super::cases::NOW, Arc::default(), Knowledge::none()));
+            outcome.unwrap_or_else(|error| panic!("{}", error.render(&request.query))).rows
+        };
+        // There are at most 16 right rows: the first way finds them by a table, the second merges.
+        proptest::prop_assert_eq!(join(16), join(0));
+    }
 }
 
 proptest::proptest! {

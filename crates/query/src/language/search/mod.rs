@@ -121,6 +121,38 @@ impl SearchExpr {
         if flat.len() == 1 { flat.remove(0) } else { Self::Or(flat) }
     }
 
+    /// The same, with alternatives that compare one field with values made a list: long ones are quicker so.
+    #[must_use]
+    pub fn grouped(self) -> Self {
+        let all = |parts: Vec<Self>| parts.into_iter().map(Self::grouped);
+        let parts = match self {
+            Self::Or(parts) => parts,
+            Self::And(parts) => return Self::and(all(parts).collect()),
+            Self::Not(inner) => return Self::Not(Box::new(inner.grouped())),
+            other => return other,
+        };
+        let (mut rest, mut lists): (Vec<Self>, Vec<(String, Vec<SearchValue>)>) = (Vec::new(), Vec::new());
+        for part in all(parts) {
+            let (field, mut values) = match part {
+                Self::Compare { field, op: CompareOp::Equal, value } => (field, vec![value]),
+                Self::In { field, values } => (field, values),
+                other => {
+                    rest.push(other);
+                    continue;
+                }
+            };
+            match lists.iter_mut().find(|(known, _)| *known == field) {
+                Some((_, list)) => list.append(&mut values),
+                None => lists.push((field, values)),
+            }
+        }
+        rest.extend(lists.into_iter().map(|(field, mut values)| match values.len() {
+            1 => Self::Compare { field, op: CompareOp::Equal, value: values.remove(0) },
+            _ => Self::In { field, values },
+        }));
+        Self::or(rest)
+    }
+
     /// The fields that it compares, each once, in order; origin fields among them.
     pub fn fields(&self) -> Vec<String> {
         let mut found = Vec::new();

@@ -105,6 +105,36 @@ fn mistakes_are_named() {
 }
 
 #[test]
+fn alternatives_of_one_field_are_a_list() {
+    for (text, expected) in [
+        ("a=1 OR a=2", "a IN (1, 2)"),
+        ("a=1 OR b=2", "(or a=1 b=2)"),
+        ("x OR a=1 OR b=2 OR a IN (3, 4*)", "(or x a IN (1, 3, 4*) b=2)"),
+        ("NOT (a=1 OR a=2) c", "(and (not a IN (1, 2)) c)"),
+        ("a!=1 OR a!=2", "(or a!=1 a!=2)"),
+        ("( ( a=1 ) OR ( a=2 b=3 ) OR ( a=4 ) )", "(or (and a=2 b=3) a IN (1, 4))"),
+    ] {
+        assert_eq!(shape(&parsed(text).grouped().to_string()), expected, "{text}");
+    }
+}
+
+#[test]
+fn long_lists_find_what_short_ones_find() {
+    let values = ["5", "007", "-0", "Root", "10.0.0.0/8", "ab*", "CASE(Xy)", "1.50", "ä", "", "x", "y", "z"];
+    let listed: Vec<String> =
+        values.iter().map(|value| if value.starts_with("CASE") { (*value).to_owned() } else { format!("\"{value}\"") }).collect();
+    let long = parsed(&format!("f IN ({})", listed.join(", ")));
+    let SearchExpr::In { values, .. } = &long else { panic!("{long}") };
+    let (all, each) = (ValueMatcher::any_of(values), values.iter().map(|value| ValueMatcher::new(CompareOp::Equal, value)));
+    let each: Vec<ValueMatcher> = each.collect();
+    for value in
+        ["5", "5.0", "05", "7", "007", "0", "-0", "ROOT", "roo", "10.1.2.3", "11.0.0.1", "ABC", "b", "Xy", "xy", "1.5", "Ä", "", "q"]
+    {
+        assert_eq!(all.matches(value), each.iter().any(|one| one.matches(value)), "{value}");
+    }
+}
+
+#[test]
 fn deep_and_long_searches() {
     let depth = taffrail_base::limits::QUERY_DEPTH_MAX;
     let nested = |depth: usize| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));

@@ -2,8 +2,10 @@
 
 use super::{CompareOp, SearchValue};
 use crate::eval::parse_number;
+use rustc_hash::FxHashSet;
 use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use taffrail_store::NumberTest;
 use taffrail_store::scan::Ranges;
 
@@ -114,28 +116,73 @@ enum Test {
 pub struct ValueMatcher {
     tests: Vec<Test>,
     differs: bool,
+    /// For long lists: what a search in brackets becomes.
+    quick: Option<Arc<Quick>>,
+}
+
+/// Values up to which a list is compared one by one.
+const LIST_SHORT: usize = 8;
+
+/// A long list of values, those that are plain text found at once.
+#[derive(Debug)]
+struct Quick {
+    /// In small letters.
+    texts: FxHashSet<String>,
+    numbers: FxHashSet<u64>,
+    others: Vec<Test>,
+}
+
+impl Quick {
+    fn new(tests: &[Test]) -> Self {
+        let mut quick = Self { texts: FxHashSet::default(), numbers: FxHashSet::default(), others: Vec::new() };
+        for test in tests {
+            match test {
+                Test::Text { text, case_sensitive: false, number } => {
+                    quick.texts.insert(text.to_lowercase());
+                    // Adding zero makes one of both zeros.
+                    quick.numbers.extend(number.map(|number| (number + 0.0).to_bits()));
+                }
+                other => quick.others.push(other.clone()),
+            }
+        }
+        quick
+    }
+
+    fn matches(&self, value: &str) -> bool {
+        self.texts.contains(&value.to_lowercase())
+            || plain_number(value).is_some_and(|number| self.numbers.contains(&(number + 0.0).to_bits()))
+            || self.others.iter().any(|test| test.matches(value))
+    }
 }
 
 impl ValueMatcher {
     /// Prepares `op value`.
     pub fn new(op: CompareOp, value: &SearchValue) -> Self {
         match op {
-            CompareOp::Equal | CompareOp::NotEqual => Self { tests: vec![Test::equal(value)], differs: op == CompareOp::NotEqual },
+            CompareOp::Equal | CompareOp::NotEqual => {
+                Self { tests: vec![Test::equal(value)], differs: op == CompareOp::NotEqual, quick: None }
+            }
             _ => {
                 let test = Test::Order { op, text: value.text.clone(), number: parse_number(&value.text) };
-                Self { tests: vec![test], differs: false }
+                Self { tests: vec![test], differs: false, quick: None }
             }
         }
     }
 
     /// Prepares `IN (values)`.
     pub fn any_of(values: &[SearchValue]) -> Self {
-        Self { tests: values.iter().map(Test::equal).collect(), differs: false }
+        let tests: Vec<Test> = values.iter().map(Test::equal).collect();
+        let quick = (tests.len() > LIST_SHORT).then(|| Arc::new(Quick::new(&tests)));
+        Self { tests, differs: false, quick }
     }
 
     /// Whether a value that is there passes.
     pub fn matches(&self, value: &str) -> bool {
-        self.tests.iter().any(|test| test.matches(value)) != self.differs
+        let found = match &self.quick {
+            Some(quick) => quick.matches(value),
+            None => self.tests.iter().any(|test| test.matches(value)),
+        };
+        found != self.differs
     }
 
     /// Which numbers pass, for columns that store numbers.
