@@ -115,7 +115,8 @@ pub fn may_hold(filter: &[u8], key: u64) -> bool {
     let (Some(head), Some(prints)) = (filter.get(..HEAD_BYTES), filter.get(HEAD_BYTES..)) else { return true };
     let segments = u32::from_le_bytes([head[1], head[2], head[3], head[4]]);
     let layout = Layout { log2: head[0], segments, seed: head[5] };
-    if layout.log2 > 18 || (u64::from(segments) + 2) << layout.log2 > prints.len() as u64 * 2 {
+    // Without segments the third place would be behind the last.
+    if layout.log2 > 18 || segments == 0 || (u64::from(segments) + 2) << layout.log2 > prints.len() as u64 * 2 {
         return true;
     }
     let hash = layout.hash(key);
@@ -147,7 +148,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_filter_hold_everything() {
-        for bytes in [&[][..], &[18, 255, 255, 255, 255, 0, 1][..], &[99, 1, 0, 0, 0, 0, 7][..]] {
+        for bytes in [&[][..], &[18, 255, 255, 255, 255, 0, 1][..], &[99, 1, 0, 0, 0, 0, 7][..], &[2, 0, 0, 0, 0, 0, 7, 7, 7, 7][..]] {
             assert!(may_hold(bytes, 5));
         }
     }
