@@ -51,6 +51,9 @@ fn seen(given: &[Given], at: usize, window: usize, current: bool, global: bool) 
 }
 
 proptest! {
+    // Each case is a search or two.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn times_are_written_as_chrono_does(seconds in 0i64..7_258_118_400) {
         let time = DateTime::from_timestamp(seconds, 0).unwrap();
