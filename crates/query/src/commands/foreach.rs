@@ -277,6 +277,8 @@ impl Command for ForEach {
             return Ok(self.each_value(input, planner)?.into());
         }
         let columns = input.names();
+        // What a command makes may be for the next one.
+        let planner = &Planner { needed: Required::all(), ..planner.clone() };
         for pattern in &self.fields {
             for field in expand(std::slice::from_ref(pattern), &columns) {
                 let query = Subsearch::commands(&self.filled(pattern, &field)).map_err(|error| self.inside(error))?;
