@@ -347,7 +347,9 @@ impl<'b> SegmentScan<'b> {
                     continue;
                 }
                 if let Values::Numbers(_, values) = cursor.page(slot, number)? {
-                    let passes = |value: &i64| ranges.iter().any(|(least, greatest)| (*least..=*greatest).contains(value));
+                    // A list may have thousands of ranges.
+                    let before = |value: i64| ranges.partition_point(|(least, _)| *least <= value).checked_sub(1);
+                    let passes = |value: &i64| before(*value).is_some_and(|at| *value <= ranges[at].1);
                     let values = values[skip..skip + rows].iter().enumerate();
                     values.filter(|(_, value)| passes(value)).for_each(|(row, _)| bits.set(start + row));
                     continue;

@@ -80,7 +80,7 @@ impl ValueTest {
     }
 }
 
-/// Numbers from one to another, both included.
+/// Numbers from one to another, both included; ascending, and none reaches into the next.
 pub type Ranges = Vec<(i64, i64)>;
 
 /// Which numbers pass a test of the text that they are spelled as; `None` where only the text tells. Columns of numbers

@@ -190,6 +190,11 @@ impl ValueMatcher {
         let all = |of: fn(&Test) -> Option<Ranges>, least: i64, greatest: i64| -> Option<Ranges> {
             let mut ranges: Ranges = self.tests.iter().map(of).collect::<Option<Vec<_>>>()?.concat();
             ranges.sort_unstable();
+            ranges.dedup_by(|next, before| {
+                let reaches = next.0 <= before.1;
+                before.1 = if reaches { before.1.max(next.1) } else { before.1 };
+                reaches
+            });
             Some(if self.differs { others(&ranges, least, greatest) } else { ranges })
         };
         NumberTest { integers: all(Test::integers, i64::MIN, i64::MAX), addresses: all(Test::addresses, 0, u32::MAX.into()) }
@@ -345,6 +350,9 @@ mod tests {
             let matcher =
                 if several { ValueMatcher::any_of(&[value(text), value(more)]) } else { ValueMatcher::new(op, &value(text)) };
             let known = matcher.numbers();
+            for ranges in [&known.integers, &known.addresses].into_iter().flatten() {
+                prop_assert!(ranges.windows(2).all(|pair| pair[0].1 < pair[1].0), "{:?}", ranges);
+            }
             if let Some(ranges) = &known.integers {
                 for number in numbers {
                     prop_assert_eq!(holds(ranges, number), matcher.matches(&number.to_string()), "{} {:?}", number, matcher);
