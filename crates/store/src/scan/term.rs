@@ -105,7 +105,21 @@ impl PreparedTerm {
         Ok(true)
     }
 
-    /// Whether a term within one token can stand in a row of the pattern at all.
+    /// Whether the term can stand in a row of the pattern at all, as far as its text and its pages' stamps and filters
+    /// say; of one that crosses tokens each of its parts is asked for.
+    pub fn may_stand_in(&self, meta: &PatternMeta, blocks: &Blocks<'_>) -> Result<bool> {
+        if self.within_token {
+            return self.is_possible(meta, blocks);
+        }
+        for part in &self.parts {
+            if !part.is_possible(meta, blocks)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The same of a term within one token.
     fn is_possible(&self, meta: &PatternMeta, blocks: &Blocks<'_>) -> Result<bool> {
         if self.in_text(meta) {
             return Ok(true);
@@ -114,8 +128,8 @@ impl PreparedTerm {
             if self.mask & !column.mask != 0 || self.len > column.max_len as usize {
                 continue;
             }
-            for page in column.pages.iter() {
-                if self.may_be_in_parts(page, blocks)? {
+            for run in column.runs(meta.rows as usize) {
+                if self.may_be_in_parts(&column.pages[run.page], blocks)? {
                     return Ok(true);
                 }
             }
@@ -202,7 +216,7 @@ fn literals(regex: &Regex) -> Vec<String> {
 pub struct PreparedRegex {
     regex: Regex,
     walker: Option<Walker>,
-    /// Texts within one token of which every match holds all.
+    /// Texts of which every match holds all.
     parts: Vec<PreparedTerm>,
 }
 
@@ -210,11 +224,8 @@ impl PreparedRegex {
     /// Prepares an expression.
     pub fn new(regex: &Regex) -> Self {
         let walker = Automaton::of_regex(regex.as_str()).map(|automaton| Walker::new(automaton, true));
-        let pieces = literals(regex).into_iter().flat_map(|literal| {
-            let pieces = literal.split(|c: char| u8::try_from(c).is_ok_and(is_delimiter)).map(str::to_owned);
-            pieces.filter(|piece| piece.len() > 1).collect::<Vec<_>>()
-        });
-        Self { regex: regex.clone(), walker, parts: pieces.map(|piece| PreparedTerm::new(&Term::substring(piece, true))).collect() }
+        let telling = literals(regex).into_iter().filter(|literal| literal.bytes().filter(|b| !is_delimiter(*b)).count() > 1);
+        Self { regex: regex.clone(), walker, parts: telling.map(|literal| PreparedTerm::new(&Term::substring(literal, true))).collect() }
     }
 
     /// Whether an event matches.
@@ -231,7 +242,7 @@ impl PreparedRegex {
     /// Whether a row of the pattern can match, as far as its texts and its pages' stamps and filters say.
     pub fn is_possible(&self, meta: &PatternMeta, blocks: &Blocks<'_>) -> Result<bool> {
         for part in &self.parts {
-            if !part.is_possible(meta, blocks)? {
+            if !part.may_stand_in(meta, blocks)? {
                 return Ok(false);
             }
         }
@@ -248,7 +259,7 @@ impl PreparedRegex {
         let blocks = reading.blocks;
         // Looking for a text in columns takes less than walking through them.
         for part in &self.parts {
-            if !part.is_possible(meta, blocks)? || in_pattern(part, meta, reading, cursor)? == Selection::None {
+            if !part.may_stand_in(meta, blocks)? || in_pattern(part, meta, reading, cursor)? == Selection::None {
                 return Ok(Selection::None);
             }
         }
@@ -349,14 +360,14 @@ fn in_column(
     }
     let rows = meta.rows as usize;
     let mut bits = None;
-    for (number, run) in column.runs(rows).iter().enumerate() {
+    for (number, run) in column.runs(rows).enumerate() {
         let page = &column.pages[run.page];
         let key = (std::ptr::from_ref(term), std::ptr::from_ref(page));
         let known = if column.shared.is_some() { reading.pages.borrow().get(&key).cloned() } else { None };
         let found = match known {
             Some(found) => found,
             None => {
-                let found = Rc::new(in_page(term, page, reading, &|| read(number, run))?);
+                let found = Rc::new(in_page(term, page, reading, &|| read(number, &run))?);
                 if column.shared.is_some() {
                     reading.pages.borrow_mut().insert(key, found.clone());
                 }
@@ -366,7 +377,7 @@ fn in_column(
         if run.rows == rows && page.rows as usize == rows {
             return Ok((*found).clone());
         }
-        merge(&mut bits, &found, run, rows);
+        merge(&mut bits, &found, &run, rows);
     }
     Ok(bits.map_or(Selection::None, Selection::from_bits))
 }
@@ -436,10 +447,8 @@ fn decide(term: &PreparedTerm, meta: &PatternMeta, reading: &Reading<'_, '_>, ac
         }
         return Ok(found);
     }
-    for part in &term.parts {
-        if !part.is_possible(meta, blocks)? {
-            return Ok(Selection::None);
-        }
+    if !term.may_stand_in(meta, blocks)? {
+        return Ok(Selection::None);
     }
     match term.walker.as_ref().map(|walker| walker.decided(meta)) {
         Some(Verdict::None) => return Ok(Selection::None),
