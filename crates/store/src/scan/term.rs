@@ -20,7 +20,7 @@ use taffrail_pattern::automaton::Automaton;
 use taffrail_pattern::automaton::symbolic::Verdict;
 use taffrail_pattern::split::is_delimiter;
 use taffrail_pattern::text::tokens;
-use taffrail_pattern::{Pattern, PatternId, Piece, Term, TermMatcher};
+use taffrail_pattern::{Pattern, PatternId, Piece, SlotKind, Term, TermMatcher};
 
 /// A term with all that is known of it before any segment is looked at.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub struct PreparedTerm {
     spellings: Spellings,
     /// The longest run of digits that every match has.
     digits: usize,
+    /// The delimiters that stand right before and after every match, where they are known.
+    beside: [Option<u8>; 2],
     /// Terms within one token of which every match of this one holds all.
     parts: Vec<PreparedTerm>,
     /// Decides terms that cross tokens.
@@ -61,6 +63,7 @@ impl PreparedTerm {
             within_token,
             digits: if ascii { longest_digits(&literals) } else { 0 },
             spellings: if within_token { Spellings::of(term) } else { Spellings::default() },
+            beside: [None; 2],
             parts: if within_token || !ascii { Vec::new() } else { parts(term) },
             walker: if within_token { None } else { Automaton::of_term(term).map(|automaton| Walker::new(automaton, false)) },
             texts: Mutex::default(),
@@ -124,7 +127,7 @@ impl PreparedTerm {
         if self.in_text(meta) {
             return Ok(true);
         }
-        for column in &meta.columns {
+        for column in self.slots(meta).map(|slot| &meta.columns[slot]) {
             if self.mask & !column.mask != 0 || self.len > column.max_len as usize {
                 continue;
             }
@@ -135,6 +138,21 @@ impl PreparedTerm {
             }
         }
         Ok(false)
+    }
+
+    /// The slots of a pattern whose values a match within one token can stand in, by what is beside them.
+    fn slots<'m>(&self, meta: &'m PatternMeta) -> impl Iterator<Item = usize> + use<'m> {
+        let ([before, after], pieces) = (self.beside, meta.pattern.pieces());
+        // A value is a whole token, so what stands beside the match stands beside the slot.
+        let fits = move |at: usize| {
+            let last = at.checked_sub(1).and_then(|at| text_of(pieces.get(at)?)?.last());
+            let first = pieces.get(at + 1).and_then(|piece| text_of(piece)?.first());
+            let same = |wanted: Option<u8>, found: Option<&u8>| wanted.is_none_or(|wanted| found.is_none_or(|found| wanted == *found));
+            same(before, last) && same(after, first)
+        };
+        let slots = pieces.iter().enumerate().filter_map(|(at, piece)| if let Piece::Slot(kind) = piece { Some((at, kind)) } else { None });
+        let slots = slots.enumerate().filter(move |(_, (at, kind))| **kind != SlotKind::Word || fits(*at));
+        slots.map(|(slot, _)| slot)
     }
 
     /// As [`PreparedTerm::may_be_in`], looking at what a page refers to as well.
@@ -310,13 +328,25 @@ fn whole_tokens(term: &Term) -> Vec<Vec<u8>> {
     whole
 }
 
+/// The constant text of a piece, if it is one.
+fn text_of(piece: &Piece) -> Option<&[u8]> {
+    if let Piece::Text(text) = piece { Some(text) } else { None }
+}
+
 /// What a term that crosses tokens is made of: its pieces between delimiters, open where it is.
 fn parts(term: &Term) -> Vec<PreparedTerm> {
     let last = term.parts.len() - 1;
     let mut found = Vec::new();
     for (at, part) in term.parts.iter().enumerate() {
         let pieces: Vec<&str> = part.split(|c: char| u8::try_from(c).is_ok_and(is_delimiter)).collect();
-        for (number, piece) in pieces.iter().enumerate().filter(|(_, piece)| !piece.is_empty()) {
+        let mut end = 0;
+        for (number, piece) in pieces.iter().enumerate() {
+            let start = end + usize::from(number > 0);
+            end = start + piece.len();
+            if piece.is_empty() {
+                continue;
+            }
+            let beside = [start.checked_sub(1).map(|at| part.as_bytes()[at]), part.as_bytes().get(end).copied()];
             let open_start = number == 0 && (term.substring || at > 0);
             let open_end = number + 1 == pieces.len() && (term.substring || at < last);
             let mut literals = vec![(*piece).to_owned()];
@@ -326,7 +356,8 @@ fn parts(term: &Term) -> Vec<PreparedTerm> {
             if open_end {
                 literals.push(String::new());
             }
-            found.push(PreparedTerm::new(&Term { parts: literals, case_sensitive: term.case_sensitive, substring: false }));
+            let made = PreparedTerm::new(&Term { parts: literals, case_sensitive: term.case_sensitive, substring: false });
+            found.push(PreparedTerm { beside, ..made });
         }
     }
     found
@@ -442,7 +473,7 @@ fn decide(term: &PreparedTerm, meta: &PatternMeta, reading: &Reading<'_, '_>, ac
     }
     if term.within_token {
         let mut found = Selection::None;
-        for slot in 0..meta.columns.len() {
+        for slot in term.slots(meta) {
             found = found.or((access.column)(slot, term)?);
         }
         return Ok(found);
