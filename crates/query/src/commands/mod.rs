@@ -112,6 +112,7 @@ use futures::future::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
 use taffrail_event::Timestamp;
+use taffrail_store::scan::Summed;
 
 /// What a command is, for the parser, the editor and the manual.
 pub struct CommandInfo {
@@ -350,6 +351,12 @@ pub trait Direct: Send + Sync {
     /// How many for each combination of values of fields, in no order, without the events that lack one; `None` where
     /// only rows can tell.
     fn count_by(&self, _fields: &[String]) -> taffrail_base::Result<Option<taffrail_store::scan::Counted>> {
+        Ok(None)
+    }
+    /// The events added up by the values of fields, and by the number of a span of this width where one is given, which
+    /// then is the first value; in no order, without those that lack a field. Of each of `numbers`, a sum. `None` where
+    /// only rows can tell.
+    fn sums_by(&self, _span_nanos: Option<i64>, _fields: &[String], _numbers: &[String]) -> taffrail_base::Result<Option<Summed>> {
         Ok(None)
     }
     /// The same for the events with the named groups of an expression (of its first match in `_raw`) as fields.

@@ -20,7 +20,7 @@ use taffrail_base::limits::SEARCH_COLUMNS_MAX;
 use taffrail_base::{Result, Stop};
 use taffrail_event::Timestamp;
 use taffrail_pattern::FieldResolver;
-use taffrail_store::scan::{Missing, Spans};
+use taffrail_store::scan::{Missing, Spans, Summed};
 use taffrail_store::{Column, CountField, Filter, Scan, ScanRequest, Snapshot};
 
 /// Rows up to which the fields of each event are read from it, instead of asking first which there are.
@@ -311,6 +311,18 @@ impl Direct for ScanAnswers {
         let Some(fields) = fields.iter().map(|name| self.field(name)).collect::<Option<Vec<_>>>() else { return Ok(None) };
         self.watched.set(self.scan.progress());
         self.scan.count_by(&fields)
+    }
+
+    fn sums_by(&self, span_nanos: Option<i64>, fields: &[String], numbers: &[String]) -> Result<Option<Summed>> {
+        let Some(fields) = fields.iter().map(|name| self.field(name)).collect::<Option<Vec<_>>>() else { return Ok(None) };
+        // Numbers are those of extracted fields, whatever an expression may have made of the name.
+        let extracted = |name: &String| matches!(self.field(name), Some(CountField::Column(Column::Field(_))));
+        if !numbers.iter().all(extracted) {
+            return Ok(None);
+        }
+        let fields: Vec<CountField> = span_nanos.map(CountField::Span).into_iter().chain(fields).collect();
+        self.watched.set(self.scan.progress());
+        self.scan.sums_by(&fields, numbers, crate::columns::parse_number)
     }
 
     fn with_groups(&self, regex: &Regex) -> Option<Arc<dyn Direct>> {

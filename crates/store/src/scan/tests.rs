@@ -217,6 +217,7 @@ fn counts_of(batch: &EventBatch, filter: &Filter, fields: &[CountField]) -> Vec<
         let value = |field: &CountField| match field {
             CountField::Group(regex, name) => regex.captures(&text)?.name(name).map(|found| found.as_str().to_owned()),
             CountField::Column(_) => Some(event.origin.host.to_string()),
+            CountField::Span(width) => Some(event.time.nanos().div_euclid(*width).to_string()),
         };
         if let Some(values) = fields.iter().map(value).collect::<Option<Vec<_>>>() {
             *counts.entry(values).or_default() += 1;
@@ -277,7 +278,17 @@ fn check(lines: &[Vec<u8>], terms: &[(usize, usize, usize, u8)], shape: u8) -> R
         let fields = if shape.is_multiple_of(2) { &fields[..1] } else { &fields[..] };
         let mut counted = Scan::plan(&snapshot, request(filter.clone())).count_by(fields).unwrap().unwrap();
         counted.sort_unstable();
-        prop_assert_eq!(counted, counts_of(&batch, filter, fields), "{} {:?}", expression, filter);
+        let plainly = counts_of(&batch, filter, fields);
+        prop_assert_eq!(&counted, &plainly, "{} {:?}", expression, filter);
+        if let Some(mut summed) = Scan::plan(&snapshot, request(filter.clone())).sums_by(fields, &[], |_| None).unwrap() {
+            summed.sort_unstable_by(|one, two| one.0.cmp(&two.0));
+            let summed: Vec<(Vec<String>, u64)> = summed.into_iter().map(|(values, sums)| (values, sums.rows)).collect();
+            prop_assert_eq!(summed, plainly, "sums by {} {:?}", expression, filter);
+        }
+        let fields = [CountField::Span(7_000_000_000), CountField::Column(Column::Host)];
+        let mut counted = Scan::plan(&snapshot, request(filter.clone())).count_by(&fields).unwrap().unwrap();
+        counted.sort_unstable();
+        prop_assert_eq!(counted, counts_of(&batch, filter, &fields), "by spans {:?}", filter);
         let limited = ScanRequest { limit: Some(5), ..request(filter.clone()) };
         prop_assert_eq!(found(&snapshot, limited), &numbers[..numbers.len().min(5)]);
         let (earliest, latest) = (Timestamp(10_000_000_000), Timestamp(30_000_000_000));
