@@ -130,7 +130,7 @@ pub fn search(engine: Engine, request: SearchRequest) -> Result<impl Stream<Item
 fn started(engine: &Engine, request: &SearchRequest, prepared: &Prepared, flow: &crate::exec::Flow) -> SearchMessage {
     SearchMessage::Start {
         id: Ulid::new(&*engine.clock, &taffrail_base::SystemRandomness).to_string(),
-        kind: if prepared.query.is_table() { ResultKind::Table } else { ResultKind::Events },
+        kind: if prepared.is_table() { ResultKind::Table } else { ResultKind::Events },
         fields: fields(&flow.schema()),
         query: request.query.clone(),
         earliest: time_text(prepared.earliest),
@@ -151,7 +151,7 @@ async fn run(
     // One more than asked for tells whether there are more.
     let fetch = limit.map(|limit| limit.saturating_add(1));
     let opened = prepared.open(&source, Required::all(), fetch).await?;
-    let preview = if request.preview && prepared.query.is_table() && prepared.query.can_preview() {
+    let preview = if request.preview && prepared.is_table() && prepared.can_preview() {
         super::preview::start(engine.clone(), request.clone(), shared.watched.clone(), limit, sender.clone())
     } else {
         None
@@ -226,7 +226,7 @@ pub async fn batches(engine: Engine, request: SearchRequest, raw_bytes: bool) ->
     let mut prepared = engine.prepare(&request.query, request.earliest.as_deref(), request.latest.as_deref())?;
     let limit = request.limit.filter(|limit| *limit > 0).map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let source: Arc<dyn Source> = Arc::new(engine.source());
-    let needed = if raw_bytes && !prepared.query.is_table() { Required::of(["_raw_bytes"]) } else { Required::all() };
+    let needed = if raw_bytes && !prepared.is_table() { Required::of(["_raw_bytes"]) } else { Required::all() };
     let flow = whole(&mut prepared, &source, needed, limit).await?;
     let schema = flow.schema();
     let context = prepared.planner.context.clone();

@@ -1,11 +1,13 @@
 //! Where rows come from: anything that can open a stream per partition.
 
+use super::metrics::waited_for;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream};
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ pub type Opener = Arc<dyn Fn(usize, Arc<TaskContext>) -> Result<SendableRecordBa
 pub struct SourceExec {
     label: &'static str,
     properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
     open: Opener,
 }
 
@@ -29,7 +32,7 @@ impl SourceExec {
         };
         let partitioning = Partitioning::UnknownPartitioning(partitions);
         let properties = PlanProperties::new(equivalence, partitioning, EmissionType::Incremental, Boundedness::Bounded);
-        Self { label, properties: Arc::new(properties), open }
+        Self { label, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new(), open }
     }
 }
 
@@ -74,7 +77,12 @@ impl ExecutionPlan for SourceExec {
         if children.is_empty() { Ok(self) } else { Err(DataFusionError::Internal("a source has no input".to_owned())) }
     }
 
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        (self.open)(partition, context)
+        let rows = (self.open)(partition, context)?;
+        Ok(waited_for(rows, &self.metrics, partition))
     }
 }

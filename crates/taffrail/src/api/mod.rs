@@ -4,6 +4,7 @@
 
 pub mod body;
 pub mod error;
+pub mod explain;
 pub mod export;
 pub mod forward;
 pub mod guard;
@@ -14,6 +15,7 @@ pub mod metrics;
 pub mod routes;
 pub mod schema;
 pub mod search;
+pub mod sql;
 pub mod status;
 pub mod tail;
 
@@ -57,6 +59,8 @@ fn all() -> Routes {
         .add(Permission::Read, routes!(search::timeline))
         .add(Permission::Read, routes!(search::fields))
         .add(Permission::Read, routes!(search::patterns))
+        .add(Permission::Read, routes!(explain::explain))
+        .add(Permission::Read, routes!(sql::sql))
         .add(Permission::Read, routes!(tail::tail))
         .add(Permission::Describe, routes!(language::language))
         .add(Permission::Describe, routes!(language::check))

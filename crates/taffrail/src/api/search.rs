@@ -109,7 +109,7 @@ pub async fn search(State(app): State<Arc<App>>, JsonBody(body): JsonBody<Search
 }
 
 /// The messages as JSON lines. Dropping the stream (the client went away) drops the search.
-fn lines(
+pub fn lines(
     messages: impl Stream<Item = SearchMessage> + Send + 'static,
     running: Running,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {

@@ -6,7 +6,7 @@ use super::exit::{Exit, Failure, Outcome};
 use super::target::{Place, Target};
 use super::{say, terminal};
 use crate::api::error::of_running_search;
-use crate::api::schema::{ErrorDetail, ExportBody, Field, ResultKind, SearchBody, SearchLine, Severity};
+use crate::api::schema::{ErrorDetail, ExportBody, Field, ResultKind, SearchBody, SearchLine, Severity, SqlBody};
 use crate::app::{self, World};
 use crate::output::{self, Form, Style};
 use crate::rawbytes;
@@ -41,25 +41,31 @@ const TERMINAL_ROWS: u64 = 100;
 pub struct Arguments {
     /// The query.
     #[arg(value_name = "QUERY")]
-    query: String,
+    pub query: String,
     #[command(flatten)]
-    place: Place,
+    pub place: Place,
     /// From this time on; all time when left out.
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
-    earliest: Option<String>,
+    pub earliest: Option<String>,
     /// Up to but not at this time.
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
-    latest: Option<String>,
+    pub latest: Option<String>,
     /// At most so many rows; 0 means all. All when left out, 100 for a table on a terminal.
     #[arg(long, value_name = "N")]
-    limit: Option<u64>,
+    pub limit: Option<u64>,
     /// Form of the output.
     #[arg(long, value_enum, default_value_t = Form::Table, value_name = "FORM")]
-    output: Form,
+    pub output: Form,
+    /// Whether the query is a statement of SQL; see `taffrail sql`.
+    #[arg(skip)]
+    pub sql: bool,
 }
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
+    if arguments.sql && arguments.output == Form::Raw {
+        return Err(Failure::new(Exit::Usage, "raw output needs events, and SQL gives tables; use table, json or csv"));
+    }
     let world = World::real();
     let target = arguments.place.resolve(&world).await?;
     let work = async {
@@ -119,7 +125,11 @@ async fn on_folder(arguments: &Arguments, world: World, data: PathBuf) -> Outcom
         }
         return out.flush().map_err(|e| Failure::output(&e));
     }
-    let messages = opened.engine.search(arguments.request()).await.map_err(|e| arguments.query_failure(e))?;
+    let messages = if arguments.sql {
+        opened.engine.sql(arguments.request()).await.map_err(|e| arguments.query_failure(e))?.boxed()
+    } else {
+        opened.engine.search(arguments.request()).await.map_err(|e| arguments.query_failure(e))?.boxed()
+    };
     print(arguments, messages.map(|message| Ok(line(message))).boxed()).await
 }
 
@@ -134,7 +144,13 @@ async fn through_server(arguments: &Arguments, client: &Client) -> Outcome {
         limit: arguments.limit(),
         preview: false,
     };
-    let response = client.post_or_detail("/api/v1/search", &body).await?.map_err(|detail| arguments.detail_failure(detail))?;
+    let answer = if arguments.sql {
+        let SearchBody { query, earliest, latest, limit, .. } = body;
+        client.post_or_detail("/api/v1/sql", &SqlBody { query, earliest, latest, limit }).await?
+    } else {
+        client.post_or_detail("/api/v1/search", &body).await?
+    };
+    let response = answer.map_err(|detail| arguments.detail_failure(detail))?;
     let parsed = client::lines(client.base(), response).map(|line| {
         let line = line?;
         serde_json::from_slice::<SearchLine>(&line)
