@@ -438,7 +438,7 @@ impl From<DataFusionError> for QueryError {
             }
         }
         if let DataFusionError::ResourcesExhausted(detail) = root {
-            return Self::new("the search needs more memory than it may use")
+            return Self::limit("the search needs more memory than it may use")
                 .with_hint(format!("narrow the time range, group by fewer values, or raise the memory limit of searches; {detail}"));
         }
         Self::new(format!("the search failed: {error}"))
@@ -447,7 +447,7 @@ impl From<DataFusionError> for QueryError {
 
 impl From<&taffrail_base::Error> for QueryError {
     fn from(error: &taffrail_base::Error) -> Self {
-        let ours = Self::new(error.message());
+        let ours = Self { limit: error.kind() == taffrail_base::ErrorKind::Limit, ..Self::new(error.message()) };
         match error.hint() {
             Some(hint) => ours.with_hint(hint),
             None => ours,

@@ -4,7 +4,7 @@ use super::run::{Batches, whole};
 use super::{Engine, Prepared, SearchRequest};
 use crate::commands::Required;
 use crate::language::QueryError;
-use crate::source::{Source, StoredSource};
+use crate::source::Source;
 use arrow::array::RecordBatch;
 use async_stream::try_stream;
 use futures::StreamExt;
@@ -99,7 +99,7 @@ fn arrival(engine: Engine, request: &SearchRequest, columns: &[String]) -> Resul
         prepared.wanted.required = Required::of(names);
         prepared.wanted.ordered = false;
         for segment in segments {
-            let source = StoredSource::new(Snapshot { segments: vec![segment] }, engine.formats.clone());
+            let source = engine.source_of(Snapshot { segments: vec![segment] });
             let opened = source.open(prepared.wanted.clone(), prepared.planner.messages.clone()).await?;
             let mut batches = opened.flow.stream(prepared.planner.context.clone())?;
             while let Some(batch) = batches.next().await {

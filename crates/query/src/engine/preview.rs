@@ -4,11 +4,11 @@
 
 use super::Engine;
 use super::message::{SearchMessage, SearchRequest};
-use super::run::whole;
+use super::run::{Update, whole};
 use crate::commands::Required;
 use crate::language::QueryError;
 use crate::rows::{Row, rows};
-use crate::source::{Source, StoredSource, Watched};
+use crate::source::{Source, Watched};
 use futures::StreamExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -45,7 +45,7 @@ pub fn start(
     request: SearchRequest,
     watched: Watched,
     limit: Option<usize>,
-    sender: mpsc::Sender<SearchMessage>,
+    sender: mpsc::Sender<Update>,
 ) -> Option<Preview> {
     if watched.get().segments_total.load(Ordering::Relaxed) < 2 {
         return None;
@@ -63,7 +63,7 @@ pub fn start(
             let before = engine.clock.monotonic_nanos();
             let limit = limit.unwrap_or(PREVIEW_ROWS_MAX).min(PREVIEW_ROWS_MAX);
             let Ok(rows) = partial(&engine, &request, done, limit).await else { return };
-            if sender.send(SearchMessage::Rows { preview: true, offset: 0, rows }).await.is_err() {
+            if sender.send(Update::Message(SearchMessage::Rows { preview: true, offset: 0, rows })).await.is_err() {
                 return;
             }
             shown = done;
@@ -79,7 +79,7 @@ async fn partial(engine: &Engine, request: &SearchRequest, count: usize, limit: 
     let Snapshot { mut segments } = engine.store.snapshot();
     segments.sort_by_key(|segment| std::cmp::Reverse(segment.meta().max_time));
     segments.truncate(count);
-    let source: Arc<dyn Source> = Arc::new(StoredSource::new(Snapshot { segments }, engine.formats.clone()));
+    let source: Arc<dyn Source> = Arc::new(engine.source_of(Snapshot { segments }));
     let flow = whole(&mut prepared, &source, Required::all(), Some(limit)).await?;
     let mut batches = flow.stream(prepared.planner.context.clone())?;
     let mut out = Vec::new();

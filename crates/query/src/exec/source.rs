@@ -1,6 +1,7 @@
 //! Where rows come from: anything that can open a stream per partition.
 
 use super::metrics::waited_for;
+use super::{external, stop_of};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
@@ -8,7 +9,9 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream};
+use futures::StreamExt;
 use std::fmt;
 use std::sync::Arc;
 
@@ -82,7 +85,11 @@ impl ExecutionPlan for SourceExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let stop = stop_of(&context);
         let rows = (self.open)(partition, context)?;
+        // Whatever is above asks for rows again and again: that it is to end reaches it from here.
+        let rows = rows.map(move |batch| stop.check().map_err(external).and(batch));
+        let rows = Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows));
         Ok(waited_for(rows, &self.metrics, partition))
     }
 }

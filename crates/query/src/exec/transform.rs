@@ -1,6 +1,8 @@
 //! Changes of rows, batch by batch: one mechanism for `eval`, `where`, `rex`, `head`, `dedup` and the like, used by
 //! the plan node here and by live tail, which has no plan.
 
+use super::{external, stop_of};
+use crate::columns::overflowed;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -135,15 +137,18 @@ impl ExecutionPlan for TransformExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let counted = BaselineMetrics::new(&self.metrics, partition);
+        let stop = stop_of(&context);
         let mut work = (self.make)(&context)?;
         let mut input = self.input.execute(partition, context)?;
         let stream = async_stream::try_stream! {
             let mut more = true;
             while more {
                 let Some(batch) = input.next().await else { break };
+                stop.check().map_err(external)?;
                 let timer = counted.elapsed_compute().timer();
                 let step = work.push(batch?)?;
                 timer.done();
+                overflowed().map_err(external)?;
                 let rows = match step {
                     Step::Rows(rows) => rows,
                     Step::Last(rows) => {
@@ -152,6 +157,7 @@ impl ExecutionPlan for TransformExec {
                     }
                     Step::Parts(parts) => {
                         for part in parts {
+                            stop.check().map_err(external)?;
                             let part = part?;
                             counted.record_output(part.num_rows());
                             yield part;

@@ -16,8 +16,8 @@ use futures::future::BoxFuture;
 use regex::Regex;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
-use taffrail_base::Result;
 use taffrail_base::limits::SEARCH_COLUMNS_MAX;
+use taffrail_base::{Result, Stop};
 use taffrail_event::Timestamp;
 use taffrail_pattern::FieldResolver;
 use taffrail_store::scan::{Missing, Spans};
@@ -39,18 +39,26 @@ pub struct StoredSource {
     sequence_from: Option<SequenceFrom>,
     missing: Option<Arc<Missing>>,
     tolerant: bool,
+    stop: Stop,
 }
 
 impl StoredSource {
     /// All of the snapshot.
     pub fn new(snapshot: Snapshot, resolver: Arc<dyn FieldResolver>) -> Self {
-        Self { snapshot, resolver, sequence_from: None, missing: None, tolerant: false }
+        Self { snapshot, resolver, sequence_from: None, missing: None, tolerant: false, stop: Stop::never() }
     }
 
     /// Goes on where stored bytes are damaged; whoever asks has to tell what could not be read.
     #[must_use]
     pub fn tolerating_damage(mut self) -> Self {
         self.tolerant = true;
+        self
+    }
+
+    /// Ends its scans once `stop` says so.
+    #[must_use]
+    pub fn stopping(mut self, stop: &Stop) -> Self {
+        self.stop = stop.clone();
         self
     }
 
@@ -85,7 +93,7 @@ impl StoredSource {
             newest_first: wanted.ordered,
             limit,
         };
-        let scan = Scan::plan(&self.snapshot, request);
+        let scan = Scan::plan(&self.snapshot, request).stopping(&self.stop);
         let scan = match &self.missing {
             Some(missing) => scan.without_unreachable(missing.clone()),
             None => scan,

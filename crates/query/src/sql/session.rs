@@ -101,6 +101,13 @@ impl Session {
         let text = Text::new(text)?;
         check_first_word(text.as_str())?;
         let mut statement = text.parse()?;
+        let mut mentioned = Mentioned::default();
+        let _ = statement.visit(&mut mentioned);
+        let query = query_of(&mut statement)?.is_some();
+        // What columns a search gives is known only when parts of it were run: that waits for its turn.
+        if !query || !mentioned.searches.is_empty() {
+            return Ok(());
+        }
         let catalog = self.catalog(&statement).await?;
         if let Some(query) = query_of(&mut statement)? {
             Names::new(&catalog, &text).settle(query)?;

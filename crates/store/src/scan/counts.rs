@@ -11,7 +11,8 @@ use crate::segment::decode::{Spelling, Values};
 use crate::segment::meta::Run;
 use regex::Regex;
 use rustc_hash::FxHashMap;
-use taffrail_base::Result;
+use taffrail_base::limits::COUNTED_VALUES_MAX;
+use taffrail_base::{Error, ErrorKind, Result};
 use taffrail_pattern::{FieldPlan, PlanPiece};
 
 /// A field that counts are asked by.
@@ -84,6 +85,11 @@ impl Tally for Counts {
 }
 
 impl Counts {
+    /// How many different ones.
+    fn len(&self) -> usize {
+        self.texts.len() + self.numbers.len() + self.rows.len()
+    }
+
     fn add(&mut self, other: Self) {
         other.texts.iter().for_each(|(value, count)| self.text(value, *count));
         other.numbers.into_iter().for_each(|(number, count)| *self.numbers.entry(number).or_default() += count);
@@ -138,7 +144,7 @@ pub type Counted = Vec<(Vec<String>, u64)>;
 
 impl Scan {
     /// The matching events counted by the values of fields, in no order; events that lack one are left out. `None`
-    /// where stored bytes are damaged: rows tell what they are without.
+    /// where stored bytes are damaged (rows tell what they are without), and where there are too many values for memory.
     pub fn count_by(&self, fields: &[CountField]) -> Result<Option<Counted>> {
         let wanted: Vec<Wanted> = fields
             .iter()
@@ -153,13 +159,22 @@ impl Scan {
             .collect();
         let mut counts = Counts::default();
         // Where stored bytes are damaged, rows decide: they tell what they are without.
+        let mut too_many = false;
         let readable = self.shared.each_once(|scan, selections| {
             for (pattern, selection) in selections.iter().enumerate().filter(|(_, selection)| **selection != Selection::None) {
                 count_pattern(scan, pattern, selection, &wanted, &mut counts)?;
+                too_many = counts.len() > COUNTED_VALUES_MAX;
+                if too_many {
+                    return Err(Error::new(ErrorKind::Limit, "there are more values than are counted without rows"));
+                }
             }
             Ok(())
-        })?;
-        Ok(readable.then(|| counts.finish(fields.len())))
+        });
+        // Who groups rows can put them on the disk.
+        if too_many {
+            return Ok(None);
+        }
+        Ok(readable?.then(|| counts.finish(fields.len())))
     }
 }
 

@@ -3,8 +3,8 @@
 use super::body::JsonBody;
 use super::error::ApiResult;
 use super::schema::{ErrorAnswer, ExplainAnswer, ExplainBody};
-use super::search::Running;
 use crate::app::App;
+use crate::searches::{Running, limits_of};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -21,7 +21,8 @@ use taffrail_query::SearchRequest;
 ))]
 pub async fn explain(State(app): State<Arc<App>>, JsonBody(body): JsonBody<ExplainBody>) -> ApiResult<Response> {
     let running = Running::begin(&app, "explain", &body.query, body.earliest.as_deref(), body.latest.as_deref()).await?;
-    let engine = if body.sql { app.engine.in_sql() } else { app.engine.clone() };
+    let engine = app.engine.for_one(limits_of(&app.settings.search, None, None)?);
+    let engine = if body.sql { engine.in_sql() } else { engine };
     let request = SearchRequest { query: body.query, earliest: body.earliest, latest: body.latest, limit: None, preview: false };
     Ok(Json(running.unless_stopping(engine.explain(request, body.analyze)).await?).into_response())
 }

@@ -3,8 +3,10 @@
 use super::body::JsonBody;
 use super::error::ApiResult;
 use super::schema::{ErrorAnswer, SearchLine, SqlBody};
-use super::search::{Running, lines};
+use super::search::lines;
 use crate::app::App;
+use crate::queue::Lane;
+use crate::searches::{Running, limits_of};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header;
@@ -22,15 +24,12 @@ use taffrail_query::SearchRequest;
     (status = 503, description = "The server is stopping", body = ErrorAnswer)
 ))]
 pub async fn sql(State(app): State<Arc<App>>, JsonBody(body): JsonBody<SqlBody>) -> ApiResult<Response> {
-    let running = Running::begin(&app, "sql", &body.query, body.earliest.as_deref(), body.latest.as_deref()).await?;
-    let request = SearchRequest {
-        query: body.query,
-        earliest: body.earliest,
-        latest: body.latest,
-        limit: body.limit.filter(|l| *l > 0),
-        preview: false,
-    };
-    let messages = running.noted(app.engine.sql(request).await)?;
+    let limits = limits_of(&app.settings.search, body.timeout, body.max_memory)?;
+    let running = Running::enter(&app, Lane::Interactive, "sql", &body.query, body.earliest.as_deref(), body.latest.as_deref())?;
+    let SqlBody { query, earliest, latest, limit, timeout: _, max_memory: _ } = body;
+    let request = SearchRequest { query, earliest, latest, limit: limit.filter(|limit| *limit > 0), preview: false };
+    // What is wrong with the statement is said at once; it runs when it has a place.
+    let messages = running.noted(app.engine.for_one(limits).sql(request).await)?;
     let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, Body::from_stream(lines(messages, running))).into_response())
 }

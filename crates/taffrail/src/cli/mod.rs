@@ -10,8 +10,10 @@ mod export;
 mod forward;
 mod fsck;
 mod held;
+mod history;
 mod hold;
 mod import;
+mod jobs;
 mod search;
 mod serve;
 mod sql;
@@ -58,6 +60,10 @@ enum Command {
     Stat(stat::Arguments),
     /// Print events as they arrive.
     Tail(tail::Arguments),
+    /// Searches that run by themselves: start, look at, end.
+    Jobs(jobs::Arguments),
+    /// Show which searches ran.
+    History(history::Arguments),
     /// Write events to a file for other programs: raw bytes, JSON lines or Parquet.
     Export(export::Arguments),
     /// Keep events from being removed.
@@ -93,6 +99,7 @@ pub fn run() -> ExitCode {
 fn dispatch(command: Command) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_stack_size(taffrail_base::limits::SEARCH_STACK_BYTES)
         .build()
         .map_err(|e| Failure::new(Exit::Runtime, format!("cannot start the runtime: {e}")))?;
     let outcome = runtime.block_on(async {
@@ -104,6 +111,8 @@ fn dispatch(command: Command) -> Outcome {
             Command::Explain(arguments) => explain::run(arguments).await,
             Command::Stat(arguments) => stat::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
+            Command::Jobs(arguments) => jobs::run(arguments).await,
+            Command::History(arguments) => history::run(arguments).await,
             Command::Export(arguments) => export::run(arguments).await,
             Command::Hold(arguments) => hold::run(arguments).await,
             Command::Delete(arguments) => delete::run(arguments).await,

@@ -4,6 +4,7 @@ use super::exit::Outcome;
 use super::search;
 use super::target::Place;
 use crate::output::Form;
+use crate::settings::Size;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,10 +37,16 @@ pub struct Arguments {
     /// Form of the output: table, json or csv.
     #[arg(long, value_enum, default_value_t = Form::Table, value_name = "FORM")]
     output: Form,
+    /// Seconds that the statement may take.
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<f64>,
+    /// Memory that the statement may use, such as 64MB; beyond it, it uses the disk where it can.
+    #[arg(long, value_name = "SIZE")]
+    max_memory: Option<Size>,
 }
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
-    let Arguments { statement, place, earliest, latest, limit, output } = arguments;
-    search::run(search::Arguments { query: statement, place, earliest, latest, limit, output, sql: true }).await
+    let Arguments { statement, place, earliest, latest, limit, output, timeout, max_memory } = arguments;
+    search::run(search::Arguments { query: statement, place, earliest, latest, limit, output, timeout, max_memory, sql: true }).await
 }

@@ -5,7 +5,7 @@ use super::open::{Open, OpenSet, Status, Values as EventValues};
 use crate::columns::{Cell, Values, missing, nanos_of_seconds};
 use crate::commands::{Planner, column_index};
 use crate::eval::Compiled;
-use crate::exec::{Flow, HIDDEN, Make, Step, Transform};
+use crate::exec::{Flow, HIDDEN, Make, Step, Transform, external, stop_of};
 use crate::language::QueryError;
 use crate::messages::{Messages, Severity};
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, new_null_array};
@@ -14,6 +14,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::Result as ExecResult;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use std::sync::Arc;
+use taffrail_base::stop::Ticks;
 
 /// The column with the number of the transaction.
 pub const NUMBER: &str = "\u{1}transaction";
@@ -51,6 +52,7 @@ pub fn flow(settings: &Transaction, input: Flow, planner: &Planner) -> Result<Fl
             told: Told::default(),
             messages: messages.clone(),
             memory: MemoryConsumer::new("transaction").register(context.memory_pool()),
+            ticks: stop_of(context).every(64),
         }))
     });
     Ok(input.map("transaction", made, make))
@@ -80,6 +82,7 @@ struct Assign {
     told: Told,
     messages: Messages,
     memory: MemoryReservation,
+    ticks: Ticks,
 }
 
 impl Transform for Assign {
@@ -93,6 +96,7 @@ impl Transform for Assign {
         let is = |flags: &Option<BooleanArray>, row: usize| flags.as_ref().is_some_and(|flags| flags.is_valid(row) && flags.value(row));
         let mut numbers: Vec<Option<i64>> = Vec::with_capacity(rows);
         for row in 0..rows {
+            self.ticks.tick().map_err(external)?;
             let event = Event {
                 time: time_of(&times, row),
                 values: fields.iter().map(|values| values.list(row)).collect(),
