@@ -17,10 +17,12 @@ const RESTORE_SEGMENT: &str = "restore the file from a copy; its seal in evidenc
 const ATTEMPTS: usize = 5;
 
 /// What stands at the top of a data folder and is checked, or is nobody's concern here.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 14] = [
     "ballast",
     "cache",
+    "jobs",
     "journal",
+    "knowledge",
     "segments",
     "catalog.db",
     "catalog.db-journal",
