@@ -276,7 +276,9 @@ fn owned(query: &str, earliest: Option<&str>, latest: Option<&str>) -> (String, 
 fn task_context(runtime: Arc<RuntimeEnv>, memory_bytes: usize, stop: &Stop) -> Arc<TaskContext> {
     // What a sort keeps back for merging what it has spilled; DataFusion's 10 MB would be most of a small pool.
     let merging = (memory_bytes / 8).min(10 << 20);
-    let config = SessionConfig::new().with_batch_size(SCAN_BATCH_ROWS).with_sort_spill_reservation_bytes(merging);
+    // And a batch of each spilled part: of rows of a kilobyte, a sixty-fourth of the memory.
+    let rows = (memory_bytes >> 16).clamp(512, SCAN_BATCH_ROWS);
+    let config = SessionConfig::new().with_batch_size(rows).with_sort_spill_reservation_bytes(merging);
     let config = config.with_extension(Arc::new(stop.clone()));
     Arc::new(TaskContext::default().with_session_config(config).with_runtime(runtime))
 }

@@ -17,7 +17,8 @@ pub use held::hold;
 pub use source::{Opener, SourceExec};
 pub use transform::{Make, Step, Transform, TransformExec, transform};
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
@@ -26,6 +27,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Sendable
 use futures::TryStreamExt;
 use std::sync::Arc;
 use taffrail_base::Stop;
+use taffrail_base::limits::SCAN_BATCH_ROWS;
 
 /// A pipeline so far.
 #[derive(Clone, Debug)]
@@ -79,13 +81,27 @@ impl Flow {
             let schema = schema.clone();
             let batches = Arc::new(batches);
             Arc::new(move |_, _| {
-                let batches: Vec<Result<RecordBatch>> = batches.iter().cloned().map(Ok).collect();
-                let stream = futures::stream::iter(batches);
+                let batches = batches.clone();
+                let parts = (0..batches.len()).flat_map(move |at| parts(batches[at].clone()));
+                let stream = futures::stream::iter(parts);
                 Ok(Box::pin(datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(schema.clone(), stream)))
             })
         };
         Self { plan: Arc::new(SourceExec::new("rows", schema, 1, None, opener)), ordered: true, table }
     }
+}
+
+/// A batch in parts of the usual size. Each has memory of its own: whoever sorts or keeps them counts it.
+fn parts(batch: RecordBatch) -> impl Iterator<Item = Result<RecordBatch>> {
+    let rows = batch.num_rows();
+    (0..rows.div_ceil(SCAN_BATCH_ROWS).max(1)).map(move |part| {
+        if rows <= SCAN_BATCH_ROWS {
+            return Ok(batch.clone());
+        }
+        let from = part * SCAN_BATCH_ROWS;
+        let taken = UInt32Array::from_iter_values(from as u32..rows.min(from + SCAN_BATCH_ROWS) as u32);
+        Ok(take_record_batch(&batch, &taken)?)
+    })
 }
 
 /// Columns whose names start so are the machinery's own.
