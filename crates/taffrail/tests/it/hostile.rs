@@ -72,7 +72,8 @@ fn too_long_and_too_deep_texts_are_refused() {
     refused(&server, &format!("* | eval x={}", deep("abs(", "1", ")")), "query", &["nested more than 100 deep"]);
     refused(&server, &format!("* | eval x={}", deep("-", "1", "")), "query", &["nested more than 100 deep"]);
     refused(&server, &format!("* | where {}", deep("(", "x=1", ")")), "query", &["nested more than 100 deep"]);
-    refused(&server, &format!("index=main {}", deep("[search x ", "", "]")), "query", &["50 searches in brackets"]);
+    let brackets = format!("index=main {}{}", repeated("[search x ", 50_000), repeated("]", 50_000));
+    refused(&server, &brackets, "query", &["50 searches in brackets"]);
     refused(&server, &format!("index=main{}", repeated(" | fields a", 90_000)), "query", &["200 commands"]);
     refused(&server, &format!("index=main{}", repeated(" | append [search x]", 1_000)), "query", &["limit"]);
     refused(&server, &format!("* | rex \"{}\"", deep("(", "x", ")")), "query", &["regular expression is not valid"]);

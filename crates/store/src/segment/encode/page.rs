@@ -12,8 +12,8 @@ use crate::segment::stamp::{self, FilterKind};
 use taffrail_base::Result;
 use taffrail_pattern::SlotKind;
 use taffrail_pattern::bytes::same;
-use taffrail_pattern::split::time::{self, Family, Layout};
 use taffrail_pattern::split::is_delimiter;
+use taffrail_pattern::split::time::{self, Family, Layout};
 
 /// Rows of a page: enough to compress, few enough to read one for a handful of rows.
 pub const PAGE_ROWS: usize = if cfg!(test) { 50 } else { 32_768 };
