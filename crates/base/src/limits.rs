@@ -100,6 +100,13 @@ pub const SEARCH_MEMORY_BYTES: usize = 512 * 1024 * 1024;
 /// search that is looked at fits; the rest of the pool is for sorts and aggregations.
 pub const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Segments that an explanation looks into: each has its filter decided, and a person reads no more.
+pub const EXPLAINED_SEGMENTS_MAX: usize = 100;
+
+/// Nesting of expressions and queries in a statement of SQL: its parser recurses with large frames, and the rewriting
+/// of names looks at each level once more.
+pub const SQL_DEPTH_MAX: usize = 50;
+
 /// Different values that a scan counts in memory without rows, about 100 bytes each; with more, rows are grouped, which can
 /// use the disk.
 pub const COUNTED_VALUES_MAX: usize = 500_000;

@@ -1,5 +1,6 @@
 //! Searches over a store: the one door for the server and the command line.
 
+mod explain;
 mod export;
 mod limits;
 mod memory;
@@ -9,6 +10,7 @@ mod preview;
 mod run;
 mod tail;
 
+pub use explain::{ExplainedNode, ExplainedRun, ExplainedScan, ExplainedSegment, ExplainedStep, Explanation};
 pub use export::{ExportOrder, RawExport};
 pub use limits::SearchLimits;
 pub use message::{ResultKind, SearchMessage, SearchRequest};
@@ -24,6 +26,7 @@ use crate::messages::Messages;
 use crate::pipeline::Query;
 use crate::rows::Row;
 use crate::source::{Opened, Searches, Source, StoredSource, Wanted};
+use crate::sql::Session;
 use crate::summary::{self, FieldSummary, PatternSummary, Timeline};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::FairSpillPool;
@@ -62,6 +65,8 @@ pub struct Engine {
     pub(crate) tz: TimeZone,
     knowledge: Knowledge,
     context: Arc<TaskContext>,
+    /// Whether queries are statements of SQL.
+    sql: bool,
     memory_bytes: usize,
     /// Ends everything that is run through this engine; what many searches share never ends.
     pub(crate) stop: Stop,
@@ -102,6 +107,8 @@ pub(crate) struct Prepared {
     pub latest: Option<Timestamp>,
     /// The bounds of the request, which hold for searches in brackets too.
     pub asked: TimeRange,
+    /// The statement that is meant instead, where it is one of SQL; the query is then one for all events.
+    pub sql: Option<Arc<str>>,
 }
 
 impl Engine {
@@ -121,6 +128,7 @@ impl Engine {
             stop: Stop::never(),
             single: false,
             runtime: None,
+            sql: false,
         }
     }
 
@@ -137,6 +145,27 @@ impl Engine {
         raw_bytes: bool,
     ) -> Result<impl Stream<Item = Update> + Send + Unpin + 'static, QueryError> {
         Ok(Box::pin(run::updates(self.single(), request, run::Form::Batches { raw_bytes })?))
+    }
+
+    /// Runs a statement of SQL: messages as those of a search. Errors of the statement come at once.
+    pub async fn sql(&self, request: SearchRequest) -> Result<impl Stream<Item = SearchMessage> + Send + 'static, QueryError> {
+        let engine = self.in_sql().single();
+        let mut prepared = engine.prepare(&request.query, request.earliest.as_deref(), request.latest.as_deref())?;
+        let source: Arc<dyn Source> = Arc::new(engine.source());
+        prepared.resolve(&source).await?;
+        prepared.session(&source).check(&request.query).await?;
+        run::search(engine, request)
+    }
+
+    /// Explains how a search runs; with `analyze`, it is run to its end and its rows are thrown away.
+    pub async fn explain(&self, request: SearchRequest, analyze: bool) -> Result<Explanation, QueryError> {
+        self.apart(move |engine| explain::explain(engine, request, analyze)).await
+    }
+
+    /// The same engine, whose queries are statements of SQL.
+    #[must_use]
+    pub fn in_sql(&self) -> Self {
+        Self { sql: true, ..self.clone() }
     }
 
     /// Runs a search: its rows as record batches. With `raw_bytes`, events come as the one column `_raw_bytes`
@@ -232,6 +261,10 @@ impl Engine {
     pub(crate) fn prepare(&self, text: &str, earliest: Option<&str>, latest: Option<&str>) -> Result<Prepared, QueryError> {
         let mut eval = EvalContext::new(self.now(), self.tz.clone());
         eval.clock = Some(self.clock.clone());
+        if self.sql {
+            let prepared = prepare("*", earliest, latest, eval, self.context(), self.knowledge.clone())?;
+            return Ok(Prepared { sql: Some(text.into()), ..prepared });
+        }
         prepare(text, earliest, latest, eval, self.context(), self.knowledge.clone())
     }
 }
@@ -286,7 +319,7 @@ pub(crate) fn prepare(
         direct: None,
         needed: commands::Required::all(),
     };
-    Ok(Prepared { query, wanted, planner, earliest: range.earliest, latest: range.latest, asked })
+    Ok(Prepared { query, wanted, planner, earliest: range.earliest, latest: range.latest, asked, sql: None })
 }
 
 /// What a query wants from its source, and its time range: bounds in the text go before those `asked` for.
@@ -313,6 +346,7 @@ pub(crate) fn wanted(query: &Query, asked: TimeRange, eval: &EvalContext) -> Res
         search: query.search.clone(),
         more: query.leading_searches().cloned().collect(),
         regexes: query.leading_regexes(),
+        filters: Vec::new(),
         earliest: range.earliest.unwrap_or(Timestamp::MIN),
         latest: range.latest.unwrap_or(Timestamp::MAX),
         index_earliest: index_earliest.unwrap_or(Timestamp::MIN),
@@ -345,7 +379,20 @@ impl Prepared {
         limit: Option<usize>,
     ) -> Result<crate::source::Opened, QueryError> {
         self.resolve(source).await?;
+        if let Some(text) = self.sql.clone() {
+            let flow = self.session(source).plan(&text, limit).await?.flow;
+            return Ok(crate::source::Opened { flow, ..crate::source::Opened::nothing() });
+        }
         self.open_resolved(&**source, needed, limit).await
+    }
+
+    /// Settles what is wanted of the source, given what is wanted of the outcome.
+    pub fn settle(&mut self, needed: commands::Required, limit: Option<usize>) {
+        let rest = self.query.rest();
+        self.wanted.required = crate::pipeline::required(rest, needed.clone());
+        self.planner.needed = needed;
+        self.wanted.ordered = crate::pipeline::needs_order(rest);
+        self.wanted.limit = if self.wanted.ordered { crate::pipeline::rows_needed(rest, limit) } else { None };
     }
 
     /// As [`Prepared::open`], when nothing is left to be resolved.
@@ -355,11 +402,7 @@ impl Prepared {
         needed: commands::Required,
         limit: Option<usize>,
     ) -> Result<crate::source::Opened, QueryError> {
-        let rest = self.query.rest();
-        self.wanted.required = crate::pipeline::required(rest, needed.clone());
-        self.planner.needed = needed;
-        self.wanted.ordered = crate::pipeline::needs_order(rest);
-        self.wanted.limit = if self.wanted.ordered { crate::pipeline::rows_needed(rest, limit) } else { None };
+        self.settle(needed, limit);
         let opened =
             if self.query.generating { Opened::nothing() } else { source.open(self.wanted.clone(), self.planner.messages.clone()).await? };
         self.planner.data_range = opened.data_range.clone();
@@ -367,8 +410,32 @@ impl Prepared {
         Ok(opened)
     }
 
+    /// What a statement is planned with.
+    pub fn session(&self, source: &Arc<dyn Source>) -> Session {
+        Session {
+            source: source.clone(),
+            planner: self.planner.clone(),
+            range: self.asked,
+            watched: self.wanted.watched.clone(),
+            indexes: source.indexes(),
+        }
+    }
+
+    /// Whether the outcome is a table.
+    pub fn is_table(&self) -> bool {
+        self.sql.is_some() || self.query.is_table()
+    }
+
+    /// Whether it may be run over a part of the data, for preliminary rows.
+    pub fn can_preview(&self) -> bool {
+        self.sql.is_none() && self.query.can_preview()
+    }
+
     /// The whole plan over an opened source.
     pub async fn plan(&self, opened: &crate::source::Opened) -> Result<crate::exec::Flow, QueryError> {
+        if self.sql.is_some() {
+            return Ok(opened.flow.clone());
+        }
         let plan = crate::pipeline::plan(opened.flow.clone(), self.query.rest(), &self.planner).await;
         plan.map_err(|error| self.query.place(error))
     }

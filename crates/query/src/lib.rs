@@ -6,6 +6,7 @@
 //! - [`knowledge`]: macros, saved searches, event types and lookups, in a folder.
 //! - [`exec`]: how it runs, on DataFusion.
 //! - [`source`], [`table`]: the store as a source of rows.
+//! - [`sql`]: SQL over the same events.
 //! - [`series`]: series of numbers, and what comes next.
 //! - [`text`]: texts compared with each other.
 //! - [`Engine`]: searches, timelines, summaries and live tails, for the server and the command line.
@@ -25,6 +26,7 @@ pub mod pipeline;
 pub mod rows;
 pub mod series;
 pub mod source;
+pub mod sql;
 pub mod summary;
 pub mod table;
 pub mod text;

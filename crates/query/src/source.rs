@@ -17,6 +17,7 @@ use regex::Regex;
 use std::sync::Arc;
 use taffrail_event::Timestamp;
 use taffrail_store::scan::ScanProgress;
+use taffrail_store::{Filter, Scan};
 
 /// What a search wants from its source.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct Wanted {
     pub more: Vec<SearchExpr>,
     /// Expressions that the text of the events has to match too.
     pub regexes: Vec<Regex>,
+    /// Conditions that only the store decides; the search language makes none.
+    pub filters: Vec<Filter>,
     /// From this time on.
     pub earliest: Timestamp,
     /// Up to but not at this time; [`Timestamp::MAX`] when there is no bound.
@@ -47,17 +50,40 @@ pub struct Wanted {
 
 /// The progress of whatever is being read for a search at the moment; clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Watched(Arc<parking_lot::Mutex<Arc<ScanProgress>>>);
+pub struct Watched(Arc<parking_lot::Mutex<Reading>>);
+
+/// What is being read: the newest, and that of the parts, which are read at the same time.
+#[derive(Debug, Default)]
+struct Reading {
+    current: Arc<ScanProgress>,
+    parts: Vec<Watched>,
+}
 
 impl Watched {
     /// From now on this is read.
     pub fn set(&self, progress: Arc<ScanProgress>) {
-        *self.0.lock() = progress;
+        self.0.lock().current = progress;
+    }
+
+    /// One of several things that are read at the same time; the progress of all is added up.
+    #[must_use]
+    pub fn part(&self) -> Self {
+        let part = Self::default();
+        self.0.lock().parts.push(part.clone());
+        part
     }
 
     /// What is being read.
     pub fn get(&self) -> Arc<ScanProgress> {
-        self.0.lock().clone()
+        let reading = self.0.lock();
+        if reading.parts.is_empty() {
+            return reading.current.clone();
+        }
+        let sum = ScanProgress::default();
+        for progress in reading.parts.iter().map(Self::get) {
+            progress.add_to(&sum);
+        }
+        Arc::new(sum)
     }
 
     /// The events that the answer is without since they could not be read, in words.
@@ -93,4 +119,14 @@ impl Opened {
 pub trait Source: Send + Sync {
     /// Opens it; may read to learn which fields there are.
     fn open(&self, wanted: Wanted, messages: Messages) -> BoxFuture<'_, Result<Opened, QueryError>>;
+
+    /// The scan of the store for what is wanted, without its columns; none where there is no store behind it.
+    fn scan_of(&self, _wanted: &Wanted) -> Option<Scan> {
+        None
+    }
+
+    /// The indexes that it has events of, by name.
+    fn indexes(&self) -> Vec<String> {
+        Vec::new()
+    }
 }

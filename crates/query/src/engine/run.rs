@@ -182,7 +182,7 @@ fn told(message: crate::messages::Message) -> Update {
 fn started(engine: &Engine, request: &SearchRequest, prepared: &Prepared, flow: &crate::exec::Flow) -> SearchMessage {
     SearchMessage::Start {
         id: Ulid::new(&*engine.clock, &taffrail_base::SystemRandomness).to_string(),
-        kind: if prepared.query.is_table() { ResultKind::Table } else { ResultKind::Events },
+        kind: if prepared.is_table() { ResultKind::Table } else { ResultKind::Events },
         fields: fields(&flow.schema()),
         query: request.query.clone(),
         earliest: time_text(prepared.earliest),
@@ -203,11 +203,11 @@ async fn run(
     // One more than asked for tells whether there are more.
     let fetch = limit.map(|limit| limit.saturating_add(1));
     let needed = match shared.form {
-        Form::Batches { raw_bytes: true } if !prepared.query.is_table() => Required::of(["_raw_bytes"]),
+        Form::Batches { raw_bytes: true } if !prepared.is_table() => Required::of(["_raw_bytes"]),
         _ => Required::all(),
     };
     let opened = prepared.open(&source, needed, fetch).await?;
-    let preview = if request.preview && prepared.query.is_table() && prepared.query.can_preview() {
+    let preview = if request.preview && prepared.is_table() && prepared.can_preview() {
         super::preview::start(engine.clone(), request.clone(), shared.watched.clone(), limit, sender.clone())
     } else {
         None
@@ -223,7 +223,7 @@ async fn run(
     };
     let mut rows = Rows { batches: flow.stream(prepared.planner.context.clone())?, stop: engine.stop.clone(), over: false };
     // What is found first is an answer of its own; a part of a table is none.
-    let partial = !prepared.query.is_table();
+    let partial = !prepared.is_table();
     let (mut given, mut cut) = (0u64, false);
     let mut preview = preview;
     while let Some(mut batch) = rows.next(partial).await? {
@@ -328,7 +328,7 @@ pub async fn batches(engine: Engine, request: SearchRequest, raw_bytes: bool) ->
     let mut prepared = engine.prepare(&request.query, request.earliest.as_deref(), request.latest.as_deref())?;
     let limit = request.limit.filter(|limit| *limit > 0).map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let source: Arc<dyn Source> = Arc::new(engine.source());
-    let needed = if raw_bytes && !prepared.query.is_table() { Required::of(["_raw_bytes"]) } else { Required::all() };
+    let needed = if raw_bytes && !prepared.is_table() { Required::of(["_raw_bytes"]) } else { Required::all() };
     let flow = whole(&mut prepared, &source, needed, limit).await?;
     let schema = flow.schema();
     let context = prepared.planner.context.clone();

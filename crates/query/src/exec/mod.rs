@@ -7,6 +7,7 @@ pub mod before;
 pub mod combine;
 mod held;
 pub mod join;
+pub mod metrics;
 pub mod order;
 pub mod running;
 mod source;

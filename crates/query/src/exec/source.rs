@@ -1,5 +1,6 @@
 //! Where rows come from: anything that can open a stream per partition.
 
+use super::metrics::waited_for;
 use super::{external, stop_of};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -7,6 +8,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream};
 use futures::StreamExt;
@@ -20,6 +22,7 @@ pub type Opener = Arc<dyn Fn(usize, Arc<TaskContext>) -> Result<SendableRecordBa
 pub struct SourceExec {
     label: &'static str,
     properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
     open: Opener,
 }
 
@@ -32,7 +35,7 @@ impl SourceExec {
         };
         let partitioning = Partitioning::UnknownPartitioning(partitions);
         let properties = PlanProperties::new(equivalence, partitioning, EmissionType::Incremental, Boundedness::Bounded);
-        Self { label, properties: Arc::new(properties), open }
+        Self { label, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new(), open }
     }
 }
 
@@ -77,11 +80,16 @@ impl ExecutionPlan for SourceExec {
         if children.is_empty() { Ok(self) } else { Err(DataFusionError::Internal("a source has no input".to_owned())) }
     }
 
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let stop = stop_of(&context);
         let rows = (self.open)(partition, context)?;
         // Whatever is above asks for rows again and again: that it is to end reaches it from here.
         let rows = rows.map(move |batch| stop.check().map_err(external).and(batch));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
+        let rows = Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows));
+        Ok(waited_for(rows, &self.metrics, partition))
     }
 }

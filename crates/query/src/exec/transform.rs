@@ -10,6 +10,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties, SendableRecordBatchStream,
@@ -65,6 +66,7 @@ pub struct TransformExec {
     label: &'static str,
     input: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
     make: Make,
 }
 
@@ -78,7 +80,7 @@ impl TransformExec {
             EmissionType::Incremental,
             input.boundedness(),
         );
-        Self { label, input, properties: Arc::new(properties), make }
+        Self { label, input, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new(), make }
     }
 }
 
@@ -129,7 +131,12 @@ impl ExecutionPlan for TransformExec {
         self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
     }
 
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let counted = BaselineMetrics::new(&self.metrics, partition);
         let stop = stop_of(&context);
         let mut work = (self.make)(&context)?;
         let mut input = self.input.execute(partition, context)?;
@@ -138,7 +145,9 @@ impl ExecutionPlan for TransformExec {
             while more {
                 let Some(batch) = input.next().await else { break };
                 stop.check().map_err(external)?;
+                let timer = counted.elapsed_compute().timer();
                 let step = work.push(batch?)?;
+                timer.done();
                 overflowed().map_err(external)?;
                 let rows = match step {
                     Step::Rows(rows) => rows,
@@ -149,19 +158,25 @@ impl ExecutionPlan for TransformExec {
                     Step::Parts(parts) => {
                         for part in parts {
                             stop.check().map_err(external)?;
-                            yield part?;
+                            let part = part?;
+                            counted.record_output(part.num_rows());
+                            yield part;
                         }
                         continue;
                     }
                 };
                 if rows.num_rows() > 0 {
+                    counted.record_output(rows.num_rows());
                     yield rows;
                 }
             }
             // Dropped here, so that a finished `head` stops the scan at once.
             drop(input);
+            let timer = counted.elapsed_compute().timer();
             let rest = work.finish()?;
+            timer.done();
             if let Some(rows) = rest.filter(|rows| rows.num_rows() > 0) {
+                counted.record_output(rows.num_rows());
                 yield rows;
             }
         };

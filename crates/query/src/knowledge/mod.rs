@@ -117,6 +117,11 @@ impl Knowledge {
         Ok((table.transpose()?, options))
     }
 
+    /// The names of the lookups that have a file.
+    pub fn lookups(&self) -> Result<Vec<String>, QueryError> {
+        self.names(LOOKUPS)
+    }
+
     /// Writes the table of a lookup; it is replaced as a whole.
     pub fn write_lookup(&self, name: &str, table: &[u8]) -> Result<(), QueryError> {
         self.write(LOOKUPS, base_name(name), table)

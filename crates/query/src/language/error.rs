@@ -46,6 +46,13 @@ impl QueryError {
         self
     }
 
+    /// Adds the way out where none is known yet.
+    #[must_use]
+    pub fn or_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint.get_or_insert_with(|| hint.into());
+        self
+    }
+
     /// Adds names that may have been meant; they become the hint too where there is none.
     #[must_use]
     pub fn with_suggestions(mut self, names: Vec<String>) -> Self {

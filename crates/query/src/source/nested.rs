@@ -46,7 +46,8 @@ impl Searches {
         let watched = wanted.watched.clone();
         planner.messages.watch(move || watched.unread());
         (planner.earliest, planner.latest) = (wanted.earliest, wanted.latest);
-        let mut prepared = Prepared { query, wanted, planner, earliest: range.earliest, latest: range.latest, asked: self.range };
+        let mut prepared =
+            Prepared { query, wanted, planner, earliest: range.earliest, latest: range.latest, asked: self.range, sql: None };
         let opened = prepared.open_resolved(&*self.source, needed, None).await?;
         prepared.plan(&opened).await
     }

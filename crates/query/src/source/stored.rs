@@ -81,6 +81,7 @@ impl StoredSource {
         let mut filters = vec![to_filter(&wanted.search)];
         filters.extend(wanted.more.iter().map(crate::language::SearchExpr::filter));
         filters.extend(wanted.regexes.iter().cloned().map(Filter::Regex));
+        filters.extend(wanted.filters.iter().cloned());
         let filter = if filters.len() == 1 { filters.remove(0) } else { Filter::And(filters) };
         let request = ScanRequest {
             filter,
@@ -136,6 +137,15 @@ fn tell_left_out(fields: usize, messages: &Messages) {
 }
 
 impl Source for StoredSource {
+    fn scan_of(&self, wanted: &Wanted) -> Option<Scan> {
+        Some(self.scan(wanted, Vec::new(), None))
+    }
+
+    fn indexes(&self) -> Vec<String> {
+        let names: std::collections::BTreeSet<&str> = self.snapshot.segments.iter().map(|segment| &*segment.meta().index).collect();
+        names.into_iter().map(str::to_owned).collect()
+    }
+
     fn open(&self, wanted: Wanted, messages: Messages) -> BoxFuture<'_, Result<Opened, QueryError>> {
         Box::pin(async move {
             if let Some(missing) = self.missing.clone() {

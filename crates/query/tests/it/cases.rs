@@ -26,15 +26,16 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/query")
 }
 
+/// A case, or what stands above the first one.
 #[derive(Clone, Debug, Default)]
-struct Case {
+pub struct Case {
     name: String,
     /// Sections in order: title and lines.
     sections: Vec<(String, Vec<String>)>,
 }
 
 impl Case {
-    fn section(&self, title: &str) -> Option<&[String]> {
+    pub fn section(&self, title: &str) -> Option<&[String]> {
         self.sections.iter().find(|(known, _)| known == title).map(|(_, lines)| lines.as_slice())
     }
 }
@@ -108,7 +109,7 @@ fn source(head: &Case, case: &Case) -> GivenSource {
 }
 
 /// The definitions of a `knowledge` section: files in a folder, each begun by `@ path`.
-fn knowledge(head: &Case, case: &Case) -> Knowledge {
+pub fn knowledge(head: &Case, case: &Case) -> Knowledge {
     let Some(lines) = case.section("knowledge").or(head.section("knowledge")) else { return Knowledge::none() };
     let disk = SimVfs::new(1);
     let mut files: Vec<(PathBuf, String)> = Vec::new();
@@ -158,14 +159,17 @@ async fn run(head: &Case, case: &Case) -> Vec<(String, Vec<String>)> {
     }
 }
 
+/// What a case gives: the sections that are expected of it.
+pub type Runner = fn(&tokio::runtime::Runtime, &Case, &Case) -> Vec<(String, Vec<String>)>;
+
 /// Runs the cases of a text; gives the text as it should be, and what was wrong.
-fn checked(text: &str) -> (String, String) {
+fn checked(text: &str, run: Runner) -> (String, String) {
     let (head, mut cases) = parse(text);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let mut wrong = String::new();
     for case in &mut cases {
         let expected = case.sections.clone();
-        let found = runtime.block_on(run(&head, case));
+        let found = run(&runtime, &head, case);
         case.sections.retain(|(title, _)| !matches!(title.as_str(), "output" | "messages" | "error"));
         case.sections.extend(found);
         if expected != case.sections {
@@ -183,19 +187,25 @@ fn finish(path: &Path, text: &str, wrong: &str) {
     }
 }
 
-fn check(path: &Path) {
-    let (text, wrong) = checked(&std::fs::read_to_string(path).expect("the file can be read"));
+/// The search language.
+fn searches(runtime: &tokio::runtime::Runtime, head: &Case, case: &Case) -> Vec<(String, Vec<String>)> {
+    runtime.block_on(run(head, case))
+}
+
+/// Checks a file of cases.
+pub fn check(path: &Path, run: Runner) {
+    let (text, wrong) = checked(&std::fs::read_to_string(path).expect("the file can be read"), run);
     finish(path, &text, &wrong);
 }
 
 /// The examples of a page of the manual: fenced blocks of cases, marked `test`.
-fn check_page(path: &Path) -> usize {
+pub fn check_page(path: &Path, run: Runner) -> usize {
     let page = std::fs::read_to_string(path).expect("the page can be read");
     let (mut out, mut wrong, mut examples) = (String::new(), String::new(), 0);
     let mut rest = page.as_str();
     while let Some((before, after)) = rest.split_once("```test\n") {
         let (block, after) = after.split_once("```").expect("a fence is closed");
-        let (text, problems) = checked(block);
+        let (text, problems) = checked(block, run);
         let _ = write!(out, "{before}```test\n{}\n```", text.trim());
         wrong.push_str(&problems);
         rest = after;
@@ -210,7 +220,7 @@ fn check_page(path: &Path) -> usize {
 fn every_command_has_a_page_whose_examples_are_true() {
     for command in taffrail_query::commands::COMMANDS {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/manual/commands/{}.md", command.name));
-        assert!(check_page(&path) > 0, "{} has no example", path.display());
+        assert!(check_page(&path, searches) > 0, "{} has no example", path.display());
     }
 }
 
@@ -219,7 +229,7 @@ fn every_case_gives_the_rows_beside_it() {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder()).expect("tests/query").map(|entry| entry.expect("an entry").path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "test"));
     files.sort();
-    files.iter().for_each(|path| check(path));
+    files.iter().for_each(|path| check(path, searches));
 }
 
 #[test]

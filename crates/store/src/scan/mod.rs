@@ -6,6 +6,7 @@
 mod capture;
 mod coded;
 mod counts;
+mod explain;
 mod filter;
 mod lines;
 mod missing;
@@ -26,6 +27,7 @@ mod walk;
 
 pub use coded::{ReadNumber, Summed, Sums};
 pub use counts::{CountField, Counted};
+pub use explain::{LeftOut, ScanPlan, SegmentPlan};
 pub use missing::Missing;
 pub use plan::{Scan, ScanStream};
 pub use raw::TakeRaw;
@@ -34,7 +36,7 @@ pub use spans::Spans;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use taffrail_event::Timestamp;
 use taffrail_pattern::{FieldResolver, Term};
 
@@ -233,6 +235,24 @@ pub struct ScanProgress {
     pub bytes_total: AtomicU64,
     /// What could not be read, for a scan that goes on without it.
     pub unread: parking_lot::Mutex<Vec<Unread>>,
+}
+
+impl ScanProgress {
+    /// Adds these counters to others.
+    pub fn add_to(&self, sum: &Self) {
+        let pairs = [
+            (&self.segments_total, &sum.segments_total),
+            (&self.segments_done, &sum.segments_done),
+            (&self.events_scanned, &sum.events_scanned),
+            (&self.events_matched, &sum.events_matched),
+            (&self.bytes_read, &sum.bytes_read),
+            (&self.bytes_total, &sum.bytes_total),
+        ];
+        for (from, to) in pairs {
+            to.fetch_add(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        sum.unread.lock().extend(self.unread.lock().iter().cloned());
+    }
 }
 
 /// Events that could not be read because stored bytes are damaged: the answer is without them, though some may match.

@@ -1,5 +1,6 @@
 //! Which segments are read, in which order, by how many readers; and the reading itself.
 
+use super::explain::LeftOut;
 use super::filter::{Plans, Prepared, SegmentScan};
 use super::rows::{Hit, RowBuilder, schema};
 use super::select::Selection;
@@ -37,6 +38,7 @@ pub(super) struct Shared {
     /// Numbers of segments, by partition, in the order they are read.
     partitions: Vec<Vec<usize>>,
     pub progress: Arc<ScanProgress>,
+    pub left_out: LeftOut,
     pub plans: Plans,
     missing: Option<Arc<Missing>>,
     /// Whether damage is noted instead of ending the scan.
@@ -54,11 +56,22 @@ impl Scan {
     pub fn plan(snapshot: &Snapshot, request: ScanRequest) -> Self {
         let filter = Prepared::new(&request.filter);
         let new_enough = |meta: &SegmentMeta| request.sequence_from.as_ref().is_none_or(|from| meta.end_sequence > from(&meta.index));
-        let wanted = |segment: &&SegmentRef| {
+        let mut left_out = LeftOut::default();
+        let mut wanted = |segment: &&SegmentRef| {
             let meta = segment.meta();
-            meta.events > 0 && overlaps(meta, &request) && filter.may_be_in(meta) && new_enough(meta)
+            let why = if meta.events == 0 || !overlaps(meta, &request) {
+                &mut left_out.by_time
+            } else if !filter.may_be_in(meta) {
+                &mut left_out.by_origin
+            } else if !new_enough(meta) {
+                &mut left_out.by_arrival
+            } else {
+                return true;
+            };
+            *why += 1;
+            false
         };
-        let mut segments: Vec<SegmentRef> = snapshot.segments.iter().filter(wanted).cloned().collect();
+        let mut segments: Vec<SegmentRef> = snapshot.segments.iter().filter(&mut wanted).cloned().collect();
         let filter = filter.within_index();
         segments.sort_by_key(|segment| std::cmp::Reverse((segment.meta().max_time, segment.meta().first_sequence)));
         let metas: Vec<SegmentMeta> = segments.iter().map(|segment| segment.meta().clone()).collect();
@@ -82,6 +95,7 @@ impl Scan {
                 metas,
                 partitions,
                 progress,
+                left_out,
                 plans: Plans::default(),
                 missing: None,
                 tolerant: false,
@@ -388,7 +402,7 @@ impl Shared {
 }
 
 /// How many rows are selected.
-fn matched(scan: &SegmentScan<'_>, selections: &[Selection]) -> usize {
+pub(super) fn matched(scan: &SegmentScan<'_>, selections: &[Selection]) -> usize {
     let patterns = &scan.segment().footer().events.patterns;
     selections.iter().zip(patterns).map(|(s, p)| s.count(p.rows as usize)).sum()
 }

@@ -4,6 +4,7 @@
 
 pub mod body;
 pub mod error;
+pub mod explain;
 pub mod export;
 pub mod forward;
 pub mod guard;
@@ -16,6 +17,7 @@ pub mod routes;
 pub mod saved;
 pub mod schema;
 pub mod search;
+pub mod sql;
 pub mod status;
 pub mod tail;
 
@@ -60,6 +62,8 @@ fn all() -> Routes {
         .add(Permission::Read, routes!(search::timeline))
         .add(Permission::Read, routes!(search::fields))
         .add(Permission::Read, routes!(search::patterns))
+        .add(Permission::Read, routes!(explain::explain))
+        .add(Permission::Read, routes!(sql::sql))
         .add(Permission::Read, routes!(jobs::start, jobs::list))
         .add(Permission::Read, routes!(jobs::show, jobs::remove))
         .add(Permission::Read, routes!(jobs::results))

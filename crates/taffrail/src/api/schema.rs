@@ -38,6 +38,178 @@ pub struct SearchBody {
     pub max_memory: Option<u64>,
 }
 
+/// A statement of SQL to run.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"query": "SELECT host, count(*) AS n FROM events GROUP BY host ORDER BY n DESC", "earliest": "-24h", "limit": 1000}))]
+pub struct SqlBody {
+    /// The statement; see SQL in the manual.
+    pub query: String,
+    /// Only events from this time on, in every table of events: relative (`-24h`, `-1d@d`), epoch seconds, or RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time_argument")]
+    #[schema(value_type = Option<String>, example = "-24h")]
+    pub earliest: Option<String>,
+    /// Only events up to but not at this time; no end when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time_argument")]
+    #[schema(value_type = Option<String>, example = "now")]
+    pub latest: Option<String>,
+    /// At most this many rows; 0 or absent means all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// Seconds that the statement may take, as those of a search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<f64>,
+    /// Bytes of memory that the statement may use, as those of a search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_memory: Option<u64>,
+}
+
+/// A query to explain.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"query": "status=404 | stats count by host", "earliest": "-24h", "analyze": true}))]
+pub struct ExplainBody {
+    /// The query, or with `sql` the statement.
+    pub query: String,
+    /// From this time on; all time when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time_argument")]
+    #[schema(value_type = Option<String>, example = "-24h")]
+    pub earliest: Option<String>,
+    /// Up to but not at this time; no end when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time_argument")]
+    #[schema(value_type = Option<String>, example = "now")]
+    pub latest: Option<String>,
+    /// Whether the query is a statement of SQL.
+    #[serde(default)]
+    pub sql: bool,
+    /// Whether it is run to its end, for real numbers; its rows are thrown away.
+    #[serde(default)]
+    pub analyze: bool,
+}
+
+/// How a query runs.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExplainAnswer {
+    /// The query as it is understood; a statement of SQL as typed.
+    pub query: String,
+    /// From this time on, where bounded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earliest: Option<String>,
+    /// Up to this time, where bounded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest: Option<String>,
+    /// The commands, in order; none for SQL.
+    pub steps: Vec<ExplainStep>,
+    /// What is read of the store: for each table of events.
+    pub scans: Vec<ExplainScan>,
+    /// The nodes of the plan, the last one first; of a search only when it was run.
+    pub plan: Vec<ExplainNode>,
+    /// What running it gave, when it was run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ran: Option<ExplainRun>,
+}
+
+/// A command of an explained query.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExplainStep {
+    /// The command as it is understood.
+    pub command: String,
+    /// `store`, `streaming`, `ordered` or `transforming`.
+    pub runs: String,
+    /// The fields that it and what follows need: names, `*` for all, `-name` for what is not needed of all.
+    pub needs: Vec<String>,
+}
+
+/// The reading of a table of events.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExplainScan {
+    /// The fields that are read.
+    pub fields: Vec<String>,
+    /// Whether events are read newest first.
+    pub newest_first: bool,
+    /// No more events than this are needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// Segments there are.
+    pub segments: u64,
+    /// Segments without an event in the time range.
+    pub left_out_by_time: u64,
+    /// Segments whose catalog entry shows no such index, host, source or source type.
+    pub left_out_by_origin: u64,
+    /// Segments that are kept.
+    pub kept: u64,
+    /// Of those looked into, the segments in which the filter leaves nothing.
+    pub left_out_by_filter: u64,
+    /// Events of the kept segments.
+    pub events: u64,
+    /// Stored bytes of the kept segments.
+    pub stored_bytes: u64,
+    /// The first 100 of the kept segments, newest first.
+    pub looked_into: Vec<ExplainSegment>,
+}
+
+/// A segment and what the filter decides in it.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExplainSegment {
+    /// Names it.
+    pub id: String,
+    /// Its index.
+    pub index: String,
+    /// The time of its first event.
+    pub first: String,
+    /// The time of its last event.
+    pub last: String,
+    /// Its events.
+    pub events: u64,
+    /// Its stored bytes.
+    pub stored_bytes: u64,
+    /// Patterns of which all events match.
+    pub patterns_all: u64,
+    /// Patterns of which some events match.
+    pub patterns_some: u64,
+    /// Patterns of which none matches.
+    pub patterns_none: u64,
+    /// Events that match.
+    pub matched: u64,
+    /// Stored bytes read to decide that; what is in the cache is not read.
+    pub decided_by_bytes: u64,
+}
+
+/// A node of the plan.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExplainNode {
+    /// How deep it is: its inputs are one deeper and follow it.
+    pub depth: u64,
+    /// What it does.
+    pub node: String,
+    /// Rows that came out, when it was run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// Milliseconds that it computed, of all threads; of a scan, that its rows were waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elapsed_ms: Option<f64>,
+    /// Bytes that it wrote to disk for want of memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spilled_bytes: Option<u64>,
+}
+
+/// What running an explained query gave.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExplainRun {
+    /// Rows of the answer.
+    pub rows: u64,
+    /// Events looked at.
+    pub events_scanned: u64,
+    /// Events that matched.
+    pub events_matched: u64,
+    /// Stored bytes read; what is in the cache is not read.
+    pub bytes_read: u64,
+    /// Milliseconds it took.
+    pub elapsed_ms: u64,
+    /// What there was to say.
+    pub messages: Vec<String>,
+}
+
 /// A search whose result is written in one form.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -5,6 +5,7 @@ pub mod caret;
 pub mod client;
 mod delete;
 pub mod exit;
+mod explain;
 mod export;
 mod forward;
 mod fsck;
@@ -15,6 +16,7 @@ mod import;
 mod jobs;
 mod search;
 mod serve;
+mod sql;
 mod stat;
 mod tail;
 pub mod target;
@@ -50,6 +52,10 @@ enum Command {
     Import(import::Arguments),
     /// Search, and print what is found.
     Search(search::Arguments),
+    /// Run a statement of SQL over events and lookups.
+    Sql(sql::Arguments),
+    /// Show how a query runs: what it reads and why, and where the time goes.
+    Explain(explain::Arguments),
     /// Show what a data folder holds.
     Stat(stat::Arguments),
     /// Print events as they arrive.
@@ -101,6 +107,8 @@ fn dispatch(command: Command) -> Outcome {
             Command::Serve(arguments) => serve::run(arguments).await,
             Command::Import(arguments) => import::run(arguments).await,
             Command::Search(arguments) => search::run(arguments).await,
+            Command::Sql(arguments) => sql::run(arguments).await,
+            Command::Explain(arguments) => explain::run(arguments).await,
             Command::Stat(arguments) => stat::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
             Command::Jobs(arguments) => jobs::run(arguments).await,

@@ -7,7 +7,7 @@ use super::target::{Place, Target};
 use super::{say, terminal};
 use crate::api::error::of_running_search;
 use crate::api::export::{Part, written};
-use crate::api::schema::{ErrorDetail, ExportBody, Field, ResultKind, SearchBody, SearchLine, Severity};
+use crate::api::schema::{ErrorDetail, ExportBody, Field, ResultKind, SearchBody, SearchLine, Severity, SqlBody};
 use crate::app::{self, World};
 use crate::output::{self, Form, Style};
 use crate::searches::limits_of;
@@ -42,31 +42,38 @@ const TERMINAL_ROWS: u64 = 100;
 pub struct Arguments {
     /// The query.
     #[arg(value_name = "QUERY")]
-    query: String,
+    pub query: String,
     #[command(flatten)]
-    place: Place,
+    pub place: Place,
     /// From this time on; all time when left out.
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
-    earliest: Option<String>,
+    pub earliest: Option<String>,
     /// Up to but not at this time.
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
-    latest: Option<String>,
+    pub latest: Option<String>,
     /// At most so many rows; 0 means all. All when left out, 100 for a table on a terminal.
     #[arg(long, value_name = "N")]
-    limit: Option<u64>,
+    pub limit: Option<u64>,
     /// Form of the output.
     #[arg(long, value_enum, default_value_t = Form::Table, value_name = "FORM")]
-    output: Form,
+    pub output: Form,
     /// Seconds that the search may take: events found until then are shown, a table is an error.
     #[arg(long, value_name = "SECONDS")]
-    timeout: Option<f64>,
+    pub timeout: Option<f64>,
     /// Memory that the search may use, such as 64MB; beyond it, it uses the disk where it can.
     #[arg(long, value_name = "SIZE")]
-    max_memory: Option<Size>,
+    pub max_memory: Option<Size>,
+    /// Whether the query is a statement of SQL; see `taffrail sql`.
+    #[arg(skip)]
+    pub sql: bool,
 }
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
+    if arguments.sql && arguments.is_written_there() {
+        let error = Failure::new(Exit::Usage, "raw output needs events, and binary forms are those of searches");
+        return Err(error.with_hint("use table, json or csv"));
+    }
     if arguments.output.is_binary() && terminal::stdout_is_terminal() {
         return Err(
             Failure::new(Exit::Usage, "this form of output is not for a terminal").with_hint("send it to a file: ... > result.parquet")
@@ -145,7 +152,11 @@ async fn on_folder(arguments: &Arguments, world: World, data: PathBuf) -> Outcom
         }
         return out.flush().map_err(|e| Failure::output(&e));
     }
-    let messages = engine.search(arguments.request()).await.map_err(|e| arguments.query_failure(e))?;
+    let messages = if arguments.sql {
+        engine.sql(arguments.request()).await.map_err(|e| arguments.query_failure(e))?.boxed()
+    } else {
+        engine.search(arguments.request()).await.map_err(|e| arguments.query_failure(e))?.boxed()
+    };
     print(arguments, messages.map(|message| Ok(line(message))).boxed()).await
 }
 
@@ -162,7 +173,13 @@ async fn through_server(arguments: &Arguments, client: &Client) -> Outcome {
         timeout: arguments.timeout,
         max_memory: arguments.max_memory.as_ref().map(|size| size.bytes),
     };
-    let response = client.post_or_detail("/api/v1/search", &body).await?.map_err(|detail| arguments.detail_failure(detail))?;
+    let answer = if arguments.sql {
+        let SearchBody { query, earliest, latest, limit, preview: _, timeout, max_memory } = body;
+        client.post_or_detail("/api/v1/sql", &SqlBody { query, earliest, latest, limit, timeout, max_memory }).await?
+    } else {
+        client.post_or_detail("/api/v1/search", &body).await?
+    };
+    let response = answer.map_err(|detail| arguments.detail_failure(detail))?;
     let parsed = client::lines(client.base(), response).map(|line| {
         let line = line?;
         serde_json::from_slice::<SearchLine>(&line)

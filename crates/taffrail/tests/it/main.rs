@@ -17,3 +17,4 @@ mod live;
 mod old_folders;
 mod roundtrip;
 mod security;
+mod sql;
