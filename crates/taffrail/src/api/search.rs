@@ -21,7 +21,7 @@ use taffrail_query::{SearchMessage, SearchRequest};
 
 /// Run a search.
 ///
-/// The answer is JSON lines, told apart by `type`: first `start`, then `progress`, `rows` and `message` as they
+/// The answer is JSON lines, told apart by `type`: `start` before the first rows, `progress`, `rows` and `message` as they
 /// come, last `done` or `error`. Closing the connection stops the search.
 #[utoipa::path(post, path = "/api/v1/search", tag = "search", request_body = SearchBody, responses(
     (status = 200, description = "JSON lines", body = SearchLine, content_type = "application/x-ndjson"),
