@@ -8,7 +8,7 @@ use super::run::whole;
 use crate::commands::Required;
 use crate::language::QueryError;
 use crate::rows::{Row, rows};
-use crate::source::{Source, StoredSource, Watched};
+use crate::source::{Source, Watched};
 use futures::StreamExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -79,7 +79,7 @@ async fn partial(engine: &Engine, request: &SearchRequest, count: usize, limit: 
     let Snapshot { mut segments } = engine.store.snapshot();
     segments.sort_by_key(|segment| std::cmp::Reverse(segment.meta().max_time));
     segments.truncate(count);
-    let source: Arc<dyn Source> = Arc::new(StoredSource::new(Snapshot { segments }, engine.formats.clone()));
+    let source: Arc<dyn Source> = Arc::new(engine.source_of(Snapshot { segments }));
     let flow = whole(&mut prepared, &source, Required::all(), Some(limit)).await?;
     let mut batches = flow.stream(prepared.planner.context.clone())?;
     let mut out = Vec::new();

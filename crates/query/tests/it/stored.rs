@@ -26,9 +26,16 @@ impl Place {
             formats: Arc::new(Formats::new()),
             clock,
             memory_bytes: 64 << 20,
-            knowledge: Knowledge::none(),
+            knowledge: Knowledge::folder(Arc::new(RealVfs), folder.path().join("knowledge")),
         });
         Self { folder, store, engine }
+    }
+
+    /// Writes a definition.
+    pub fn define(&self, path: &str, text: &str) {
+        let path = self.folder.path().join("knowledge").join(path);
+        std::fs::create_dir_all(path.parent().expect("it is in a folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
     }
 
     /// Appends lines, a second apart from `start`.

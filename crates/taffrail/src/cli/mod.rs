@@ -6,6 +6,7 @@ pub mod client;
 mod delete;
 pub mod exit;
 mod export;
+mod formats;
 mod forward;
 mod fsck;
 mod held;
@@ -54,6 +55,8 @@ enum Command {
     Tail(tail::Arguments),
     /// Write events to a file for other programs: raw bytes, JSON lines or Parquet.
     Export(export::Arguments),
+    /// Check format files, or list those that searches use.
+    Formats(formats::Arguments),
     /// Keep events from being removed.
     Hold(hold::Arguments),
     /// Remove the events of an index that are before a time.
@@ -97,6 +100,7 @@ fn dispatch(command: Command) -> Outcome {
             Command::Stat(arguments) => stat::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
             Command::Export(arguments) => export::run(arguments).await,
+            Command::Formats(arguments) => formats::run(arguments).await,
             Command::Hold(arguments) => hold::run(arguments).await,
             Command::Delete(arguments) => delete::run(arguments).await,
             Command::Fsck(arguments) => fsck::run(arguments).await,
