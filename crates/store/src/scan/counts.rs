@@ -50,7 +50,23 @@ struct Counts {
     rows: FxHashMap<Vec<Box<[u8]>>, u64>,
 }
 
-impl Counts {
+/// Takes values and how many rows have them.
+trait Tally {
+    fn text(&mut self, value: &[u8], count: u64);
+
+    /// The same of a row with a number; `false` where it is wanted as text.
+    fn number(&mut self, _spelling: Spelling, _number: i64) -> bool {
+        false
+    }
+}
+
+impl<F: FnMut(&[u8], u64)> Tally for F {
+    fn text(&mut self, value: &[u8], count: u64) {
+        self(value, count);
+    }
+}
+
+impl Tally for Counts {
     fn text(&mut self, value: &[u8], count: u64) {
         match self.texts.get_mut(value) {
             Some(known) => *known += count,
@@ -60,6 +76,14 @@ impl Counts {
         }
     }
 
+    fn number(&mut self, spelling: Spelling, number: i64) -> bool {
+        let Some((kind, digits)) = number_kind(spelling) else { return false };
+        *self.numbers.entry((kind, digits, number)).or_default() += 1;
+        true
+    }
+}
+
+impl Counts {
     fn add(&mut self, other: Self) {
         other.texts.iter().for_each(|(value, count)| self.text(value, *count));
         other.numbers.into_iter().for_each(|(number, count)| *self.numbers.entry(number).or_default() += count);
@@ -157,8 +181,12 @@ fn count_pattern(scan: &SegmentScan<'_>, pattern: usize, selection: &Selection, 
             }
         }
         [Plan::Slot(slot, capture)] => {
+            if are_told(scan, pattern, *slot, capture)? {
+                let mut told = |value: &[u8], count| counts.text(capture.within(value).unwrap_or_default(), count);
+                return count_slot(scan, pattern, *slot, selection, &mut told);
+            }
             let mut found = Counts::default();
-            if count_slot_as(scan, pattern, *slot, selection, &|value| capture.within(value), &mut found)? {
+            if count_slot_as(scan, pattern, *slot, selection, capture, &mut found)? {
                 counts.add(found);
                 return Ok(());
             }
@@ -252,20 +280,36 @@ fn plan<'w>(scan: &SegmentScan<'_>, pattern: usize, wanted: &'w Wanted) -> Resul
     })
 }
 
-/// Counts the values of one slot as `part` makes them; `false` where it cannot say.
+/// Whether all values of a slot are few different ones, each of which tells the group.
+fn are_told(scan: &SegmentScan<'_>, pattern: usize, slot: usize, capture: &Capture) -> Result<bool> {
+    let cursor = scan.cursor(pattern);
+    for number in 0..cursor.runs(slot).len() {
+        let told = match cursor.page(slot, number)? {
+            Values::Constant(value, _) => capture.within(value).is_some(),
+            Values::Dictionary(entries, _) => (0..entries.len()).all(|at| capture.within(entries.get(at)).is_some()),
+            _ => false,
+        };
+        if !told {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Counts the groups in the values of one slot; `false` where a value cannot tell.
 fn count_slot_as(
     scan: &SegmentScan<'_>,
     pattern: usize,
     slot: usize,
     selection: &Selection,
-    part: &dyn Fn(&[u8]) -> Option<&[u8]>,
+    capture: &Capture,
     counts: &mut Counts,
 ) -> Result<bool> {
     let mut values = Counts::default();
     count_slot(scan, pattern, slot, selection, &mut values)?;
     values.spell();
     for (value, count) in &values.texts {
-        match part(value) {
+        match capture.within(value) {
             Some(part) => counts.text(part, *count),
             None => return Ok(false),
         }
@@ -274,7 +318,7 @@ fn count_slot_as(
 }
 
 /// Counts the values of one slot.
-fn count_slot(scan: &SegmentScan<'_>, pattern: usize, slot: usize, selection: &Selection, counts: &mut Counts) -> Result<()> {
+fn count_slot(scan: &SegmentScan<'_>, pattern: usize, slot: usize, selection: &Selection, counts: &mut impl Tally) -> Result<()> {
     let cursor = scan.cursor(pattern);
     for (number, run) in cursor.runs(slot).iter().enumerate() {
         let Run { skip, rows, start, .. } = *run;
@@ -296,14 +340,17 @@ fn count_slot(scan: &SegmentScan<'_>, pattern: usize, slot: usize, selection: &S
                 (0..rows).filter(|at| chosen(*at)).for_each(|at| found[numbers[at] as usize] += 1);
                 found.iter().enumerate().filter(|(_, count)| **count > 0).for_each(|(at, count)| counts.text(entries.get(at), *count));
             }
-            Values::Numbers(spelling, numbers) if number_kind(*spelling).is_some() => {
-                let (kind, digits) = number_kind(*spelling).expect("just asked");
-                let numbers = &numbers[skip..skip + rows];
-                (0..rows).filter(|at| chosen(*at)).for_each(|at| *counts.numbers.entry((kind, digits, numbers[at])).or_default() += 1);
-            }
             values => {
                 let mut scratch = Vec::new();
-                (0..rows).filter(|at| chosen(*at)).for_each(|at| counts.text(values.read(skip + at, &mut scratch), 1));
+                for at in (0..rows).filter(|at| chosen(*at)) {
+                    let counted = match values {
+                        Values::Numbers(spelling, numbers) => counts.number(*spelling, numbers[skip + at]),
+                        _ => false,
+                    };
+                    if !counted {
+                        counts.text(values.read(skip + at, &mut scratch), 1);
+                    }
+                }
             }
         }
     }

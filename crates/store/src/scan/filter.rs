@@ -250,6 +250,10 @@ impl<'b> SegmentScan<'b> {
             Prepared::Origin(field, test) => self.select_origin(*field, test, pattern),
             Prepared::Field(name, test) => self.select_field(name, test, pattern),
             Prepared::And(all) => {
+                // A page's filter errs now and then, and then its text is read in vain: seldom for two terms at once.
+                if !self.are_possible(all, pattern)? {
+                    return Ok(Selection::None);
+                }
                 let mut found = Selection::All;
                 // What needs no columns is asked first.
                 for cheap in [true, false] {
@@ -274,6 +278,21 @@ impl<'b> SegmentScan<'b> {
             }
             Prepared::Not(one) => Ok(self.select(one, pattern)?.negate()),
         }
+    }
+
+    /// Whether the terms, if there are several, can all stand in rows of a pattern.
+    fn are_possible(&self, all: &[Prepared], pattern: usize) -> Result<bool> {
+        let meta = &self.segment().footer().events.patterns[pattern];
+        let terms = || all.iter().filter_map(|one| if let Prepared::Term(term) = one { Some(term) } else { None });
+        if terms().nth(1).is_none() {
+            return Ok(true);
+        }
+        for term in terms() {
+            if !term.may_stand_in(meta, self.blocks)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn select_term(&self, term: &PreparedTerm, pattern: usize) -> Result<Selection> {

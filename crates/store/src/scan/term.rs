@@ -20,7 +20,7 @@ use taffrail_pattern::automaton::Automaton;
 use taffrail_pattern::automaton::symbolic::Verdict;
 use taffrail_pattern::split::is_delimiter;
 use taffrail_pattern::text::tokens;
-use taffrail_pattern::{Pattern, PatternId, Piece, Term, TermMatcher};
+use taffrail_pattern::{Pattern, PatternId, Piece, SlotKind, Term, TermMatcher};
 
 /// A term with all that is known of it before any segment is looked at.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub struct PreparedTerm {
     spellings: Spellings,
     /// The longest run of digits that every match has.
     digits: usize,
+    /// The delimiters that stand right before and after every match, where they are known.
+    beside: [Option<u8>; 2],
     /// Terms within one token of which every match of this one holds all.
     parts: Vec<PreparedTerm>,
     /// Decides terms that cross tokens.
@@ -61,6 +63,7 @@ impl PreparedTerm {
             within_token,
             digits: if ascii { longest_digits(&literals) } else { 0 },
             spellings: if within_token { Spellings::of(term) } else { Spellings::default() },
+            beside: [None; 2],
             parts: if within_token || !ascii { Vec::new() } else { parts(term) },
             walker: if within_token { None } else { Automaton::of_term(term).map(|automaton| Walker::new(automaton, false)) },
             texts: Mutex::default(),
@@ -105,22 +108,51 @@ impl PreparedTerm {
         Ok(true)
     }
 
-    /// Whether a term within one token can stand in a row of the pattern at all.
+    /// Whether the term can stand in a row of the pattern at all, as far as its text and its pages' stamps and filters
+    /// say; of one that crosses tokens each of its parts is asked for.
+    pub fn may_stand_in(&self, meta: &PatternMeta, blocks: &Blocks<'_>) -> Result<bool> {
+        if self.within_token {
+            return self.is_possible(meta, blocks);
+        }
+        for part in &self.parts {
+            if !part.is_possible(meta, blocks)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The same of a term within one token.
     fn is_possible(&self, meta: &PatternMeta, blocks: &Blocks<'_>) -> Result<bool> {
         if self.in_text(meta) {
             return Ok(true);
         }
-        for column in &meta.columns {
+        for column in self.slots(meta).map(|slot| &meta.columns[slot]) {
             if self.mask & !column.mask != 0 || self.len > column.max_len as usize {
                 continue;
             }
-            for page in column.pages.iter() {
-                if self.may_be_in_parts(page, blocks)? {
+            for run in column.runs(meta.rows as usize) {
+                if self.may_be_in_parts(&column.pages[run.page], blocks)? {
                     return Ok(true);
                 }
             }
         }
         Ok(false)
+    }
+
+    /// The slots of a pattern whose values a match within one token can stand in, by what is beside them.
+    fn slots<'m>(&self, meta: &'m PatternMeta) -> impl Iterator<Item = usize> + use<'m> {
+        let ([before, after], pieces) = (self.beside, meta.pattern.pieces());
+        // A value is a whole token, so what stands beside the match stands beside the slot.
+        let fits = move |at: usize| {
+            let last = at.checked_sub(1).and_then(|at| text_of(pieces.get(at)?)?.last());
+            let first = pieces.get(at + 1).and_then(|piece| text_of(piece)?.first());
+            let same = |wanted: Option<u8>, found: Option<&u8>| wanted.is_none_or(|wanted| found.is_none_or(|found| wanted == *found));
+            same(before, last) && same(after, first)
+        };
+        let slots = pieces.iter().enumerate().filter_map(|(at, piece)| if let Piece::Slot(kind) = piece { Some((at, kind)) } else { None });
+        let slots = slots.enumerate().filter(move |(_, (at, kind))| **kind != SlotKind::Word || fits(*at));
+        slots.map(|(slot, _)| slot)
     }
 
     /// As [`PreparedTerm::may_be_in`], looking at what a page refers to as well.
@@ -202,7 +234,7 @@ fn literals(regex: &Regex) -> Vec<String> {
 pub struct PreparedRegex {
     regex: Regex,
     walker: Option<Walker>,
-    /// Texts within one token of which every match holds all.
+    /// Texts of which every match holds all.
     parts: Vec<PreparedTerm>,
 }
 
@@ -210,11 +242,8 @@ impl PreparedRegex {
     /// Prepares an expression.
     pub fn new(regex: &Regex) -> Self {
         let walker = Automaton::of_regex(regex.as_str()).map(|automaton| Walker::new(automaton, true));
-        let pieces = literals(regex).into_iter().flat_map(|literal| {
-            let pieces = literal.split(|c: char| u8::try_from(c).is_ok_and(is_delimiter)).map(str::to_owned);
-            pieces.filter(|piece| piece.len() > 1).collect::<Vec<_>>()
-        });
-        Self { regex: regex.clone(), walker, parts: pieces.map(|piece| PreparedTerm::new(&Term::substring(piece, true))).collect() }
+        let telling = literals(regex).into_iter().filter(|literal| literal.bytes().filter(|b| !is_delimiter(*b)).count() > 1);
+        Self { regex: regex.clone(), walker, parts: telling.map(|literal| PreparedTerm::new(&Term::substring(literal, true))).collect() }
     }
 
     /// Whether an event matches.
@@ -231,7 +260,7 @@ impl PreparedRegex {
     /// Whether a row of the pattern can match, as far as its texts and its pages' stamps and filters say.
     pub fn is_possible(&self, meta: &PatternMeta, blocks: &Blocks<'_>) -> Result<bool> {
         for part in &self.parts {
-            if !part.is_possible(meta, blocks)? {
+            if !part.may_stand_in(meta, blocks)? {
                 return Ok(false);
             }
         }
@@ -248,7 +277,7 @@ impl PreparedRegex {
         let blocks = reading.blocks;
         // Looking for a text in columns takes less than walking through them.
         for part in &self.parts {
-            if !part.is_possible(meta, blocks)? || in_pattern(part, meta, reading, cursor)? == Selection::None {
+            if !part.may_stand_in(meta, blocks)? || in_pattern(part, meta, reading, cursor)? == Selection::None {
                 return Ok(Selection::None);
             }
         }
@@ -299,13 +328,25 @@ fn whole_tokens(term: &Term) -> Vec<Vec<u8>> {
     whole
 }
 
+/// The constant text of a piece, if it is one.
+fn text_of(piece: &Piece) -> Option<&[u8]> {
+    if let Piece::Text(text) = piece { Some(text) } else { None }
+}
+
 /// What a term that crosses tokens is made of: its pieces between delimiters, open where it is.
 fn parts(term: &Term) -> Vec<PreparedTerm> {
     let last = term.parts.len() - 1;
     let mut found = Vec::new();
     for (at, part) in term.parts.iter().enumerate() {
         let pieces: Vec<&str> = part.split(|c: char| u8::try_from(c).is_ok_and(is_delimiter)).collect();
-        for (number, piece) in pieces.iter().enumerate().filter(|(_, piece)| !piece.is_empty()) {
+        let mut end = 0;
+        for (number, piece) in pieces.iter().enumerate() {
+            let start = end + usize::from(number > 0);
+            end = start + piece.len();
+            if piece.is_empty() {
+                continue;
+            }
+            let beside = [start.checked_sub(1).map(|at| part.as_bytes()[at]), part.as_bytes().get(end).copied()];
             let open_start = number == 0 && (term.substring || at > 0);
             let open_end = number + 1 == pieces.len() && (term.substring || at < last);
             let mut literals = vec![(*piece).to_owned()];
@@ -315,7 +356,8 @@ fn parts(term: &Term) -> Vec<PreparedTerm> {
             if open_end {
                 literals.push(String::new());
             }
-            found.push(PreparedTerm::new(&Term { parts: literals, case_sensitive: term.case_sensitive, substring: false }));
+            let made = PreparedTerm::new(&Term { parts: literals, case_sensitive: term.case_sensitive, substring: false });
+            found.push(PreparedTerm { beside, ..made });
         }
     }
     found
@@ -349,14 +391,14 @@ fn in_column(
     }
     let rows = meta.rows as usize;
     let mut bits = None;
-    for (number, run) in column.runs(rows).iter().enumerate() {
+    for (number, run) in column.runs(rows).enumerate() {
         let page = &column.pages[run.page];
         let key = (std::ptr::from_ref(term), std::ptr::from_ref(page));
         let known = if column.shared.is_some() { reading.pages.borrow().get(&key).cloned() } else { None };
         let found = match known {
             Some(found) => found,
             None => {
-                let found = Rc::new(in_page(term, page, reading, &|| read(number, run))?);
+                let found = Rc::new(in_page(term, page, reading, &|| read(number, &run))?);
                 if column.shared.is_some() {
                     reading.pages.borrow_mut().insert(key, found.clone());
                 }
@@ -366,7 +408,7 @@ fn in_column(
         if run.rows == rows && page.rows as usize == rows {
             return Ok((*found).clone());
         }
-        merge(&mut bits, &found, run, rows);
+        merge(&mut bits, &found, &run, rows);
     }
     Ok(bits.map_or(Selection::None, Selection::from_bits))
 }
@@ -431,15 +473,13 @@ fn decide(term: &PreparedTerm, meta: &PatternMeta, reading: &Reading<'_, '_>, ac
     }
     if term.within_token {
         let mut found = Selection::None;
-        for slot in 0..meta.columns.len() {
+        for slot in term.slots(meta) {
             found = found.or((access.column)(slot, term)?);
         }
         return Ok(found);
     }
-    for part in &term.parts {
-        if !part.is_possible(meta, blocks)? {
-            return Ok(Selection::None);
-        }
+    if !term.may_stand_in(meta, blocks)? {
+        return Ok(Selection::None);
     }
     match term.walker.as_ref().map(|walker| walker.decided(meta)) {
         Some(Verdict::None) => return Ok(Selection::None),

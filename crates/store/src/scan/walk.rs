@@ -162,7 +162,7 @@ impl Pass<'_, '_> {
         if live.is_empty() {
             return Ok(cells);
         }
-        let runs: Vec<Vec<Run>> = meta.columns.iter().map(|column| column.runs(meta.rows as usize)).collect();
+        let runs: Vec<Vec<Run>> = meta.columns.iter().map(|column| column.runs(meta.rows as usize).collect()).collect();
         let parts = self.parts(meta, &runs);
         let walk = Walk::new(automaton, &parts, &live, label);
         cells.map(&live, states, |state| walk.cell(0, state));

@@ -43,7 +43,7 @@ impl<'b> PatternCursor<'b> {
 
     fn column(&self, slot: usize) -> &Column {
         self.columns[slot].get_or_init(|| {
-            let runs = self.meta.columns[slot].runs(self.meta.rows as usize);
+            let runs = self.meta.columns[slot].runs(self.meta.rows as usize).collect::<Vec<_>>();
             let pages = runs.iter().map(|_| OnceCell::new()).collect();
             Column { runs, pages, last: Cell::new(0), asked: Cell::new(0) }
         })

@@ -307,7 +307,7 @@ fn nested_one(blocks: &Blocks<'_>, node: &NodeMeta, at: usize, out: &mut Vec<u8>
     for piece in pattern.pattern.pieces() {
         let Piece::Text(text) = piece else {
             let column = columns.next().ok_or_else(wrong)?;
-            let run = column.runs(pattern.rows as usize).into_iter().find(|run| (run.start..run.start + run.rows).contains(&row));
+            let run = column.runs(pattern.rows as usize).find(|run| (run.start..run.start + run.rows).contains(&row));
             let run = run.ok_or_else(wrong)?;
             let page = &column.pages[run.page];
             if !one(blocks, &page.body, page.rows as usize, row - run.start + run.skip, None, out)? {
@@ -482,7 +482,7 @@ pub struct RunValues(Vec<(Run, Rc<Values>)>);
 impl RunValues {
     /// Decodes the pages that hold the pattern's `rows` rows.
     pub fn new(blocks: &Blocks<'_>, column: &ColumnMeta, rows: usize) -> Result<Self> {
-        let runs = column.runs(rows).into_iter();
+        let runs = column.runs(rows);
         runs.map(|run| Ok((run, blocks.page(&column.pages[run.page])?))).collect::<Result<_>>().map(Self)
     }
 

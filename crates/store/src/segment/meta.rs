@@ -54,6 +54,8 @@ pub struct ColumnMeta {
     pub pages: Arc<[PageMeta]>,
     /// The row of the column at which the rows of this pattern begin.
     pub first: u32,
+    /// The page that this row is in, and the rows of the pages before it.
+    from: (u32, u32),
     /// The number of the column among the node's shared ones, if it is one.
     pub shared: Option<u32>,
     /// Which classes of bytes stand in the values of any page.
@@ -79,24 +81,32 @@ impl ColumnMeta {
     /// A column of these pages; its own for a pattern, or the rows from `first` on of a shared one.
     pub fn new(pages: Arc<[PageMeta]>, shared: Option<(u32, u32)>) -> Self {
         let (mask, max_len) = pages.iter().fold((0, 0), |(mask, len), page| (mask | page.mask, len.max(page.max_len)));
-        Self { pages, first: shared.map_or(0, |(_, first)| first), shared: shared.map(|(number, _)| number), mask, max_len }
+        let first = shared.map_or(0, |(_, first)| first);
+        let mut from = (0u32, 0u32);
+        for page in pages.iter() {
+            let end = from.1.saturating_add(page.rows);
+            if first < end {
+                break;
+            }
+            from = (from.0 + 1, end);
+        }
+        Self { pages, first, from, shared: shared.map(|(number, _)| number), mask, max_len }
     }
 
     /// Where the `rows` rows of a pattern stand, in their order.
-    pub fn runs(&self, rows: usize) -> Vec<Run> {
-        let (mut runs, mut before, mut start) = (Vec::with_capacity(1), 0, 0);
-        for (page, meta) in self.pages.iter().enumerate() {
-            let end = before + meta.rows as usize;
-            let from = self.first as usize + start;
-            if start < rows && from < end {
-                let skip = from - before;
-                let taken = (meta.rows as usize - skip).min(rows - start);
-                runs.push(Run { page, skip, rows: taken, start });
-                start += taken;
+    pub fn runs(&self, rows: usize) -> impl Iterator<Item = Run> {
+        let (number, mut before, mut start) = (self.from.0 as usize, self.from.1 as usize, 0usize);
+        let pages = self.pages.iter().enumerate().skip(number).map_while(move |(page, meta)| {
+            if start >= rows {
+                return None;
             }
-            before = end;
-        }
-        runs
+            let skip = self.first as usize + start - before;
+            let run = Run { page, skip, rows: (meta.rows as usize - skip).min(rows - start), start };
+            before += meta.rows as usize;
+            start += run.rows;
+            Some(run)
+        });
+        pages.filter(|run| run.rows > 0)
     }
 }
 

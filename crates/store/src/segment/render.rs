@@ -372,7 +372,7 @@ impl<'b> Renderer<'b> {
             return Err(misfit());
         }
         if self.patterns[pattern].slots.is_empty() {
-            let slots = meta.columns.iter().map(|column| Slot { runs: column.runs(rows.end), page: None });
+            let slots = meta.columns.iter().map(|column| Slot { runs: column.runs(rows.end).collect(), page: None });
             self.patterns[pattern].slots = slots.collect();
         }
         for slot in 0..meta.columns.len() {

@@ -23,6 +23,10 @@ const ROWS_MIN: usize = if cfg!(test) { 8 } else { 1_024 };
 /// One value in so many, chosen by its hash, stands for all when recurrence is measured.
 const HASH_SAMPLE: u64 = if cfg!(test) { 1 } else { 8 };
 
+/// Mean bytes of values below which their numbers would be as long: ids, and words, of which there are fewer.
+const SHORTEST_ID: usize = 7;
+const SHORTEST_WORD: usize = 5;
+
 /// Which columns refer to which dictionary.
 #[derive(Default)]
 pub struct Dictionaries {
@@ -41,40 +45,41 @@ struct Candidate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Look {
     Ipv4,
+    /// Words: no digit in them.
+    Word,
     /// What they begin with, up to the first digit.
     Prefix([u8; 4]),
 }
 
 impl Look {
-    /// How the values of a column look, if they may be ids that recur.
-    fn of(values: &[&[u8]]) -> Option<Self> {
+    /// How the values of a column look, if they may be ids that recur, and how many bytes one of them takes where it is
+    /// not in a dictionary, roughly.
+    fn of(values: &[&[u8]]) -> Option<(Self, usize)> {
         let step = values.len().div_ceil(SAMPLE_ROWS);
         let mut hashes: Vec<u64> = values.iter().step_by(step).map(|value| hash(value)).collect();
         let (rows, bytes) = (hashes.len(), values.iter().step_by(step).map(|value| value.len()).sum::<usize>());
         hashes.sort_unstable();
         hashes.dedup();
-        // Few different values are a page's own dictionary; short ones are as short as their numbers.
-        if hashes.len() * 2 < rows || bytes < rows * 7 {
+        // Few different values are a page's own dictionary.
+        if hashes.len() * 2 < rows {
             return None;
         }
         let first = values[0];
-        if ipv4(first).is_some() {
-            return Some(Self::Ipv4);
+        let packed = bytes.div_ceil(rows * 2);
+        // One machine's name among addresses would make all of them text.
+        if values.iter().step_by(step).all(|value| ipv4(value).is_some()) {
+            return Some((Self::Ipv4, 4));
         }
-        if canonical(first).is_some() && first.len() < 12 {
+        if !first.iter().any(u8::is_ascii_digit) {
+            return (bytes >= rows * SHORTEST_WORD).then_some((Self::Word, packed));
+        }
+        // Short ones are as short as their numbers.
+        if bytes < rows * SHORTEST_ID || canonical(first).is_some() && first.len() < 12 {
             return None;
         }
         let mut prefix = [0; 4];
         prefix.iter_mut().zip(first.iter().take_while(|b| !b.is_ascii_digit())).for_each(|(to, from)| *to = *from);
-        Some(Self::Prefix(prefix))
-    }
-
-    /// Bytes that a value like this one takes where it is not in a dictionary, roughly.
-    fn value_bytes(self, value: &[u8]) -> usize {
-        match self {
-            Self::Ipv4 => 4,
-            Self::Prefix(_) => value.len().div_ceil(2),
-        }
+        Some((Self::Prefix(prefix), packed))
     }
 }
 
@@ -90,12 +95,12 @@ impl Dictionaries {
             }
             let texts = source.texts(number, plan)?;
             let values: Vec<&[u8]> = texts.iter().collect();
-            let Some(look) = Look::of(&values) else { continue };
+            let Some((look, bytes)) = Look::of(&values) else { continue };
             let hashes = values.iter().map(|value| hash(value)).filter(|hash| hash.rotate_left(20).is_multiple_of(HASH_SAMPLE)).collect();
             let candidate = Candidate { plan: number, hashes };
             match looks.iter_mut().find(|(known, ..)| *known == look) {
                 Some((.., columns)) => columns.push(candidate),
-                None => looks.push((look, look.value_bytes(values[0]), vec![candidate])),
+                None => looks.push((look, bytes, vec![candidate])),
             }
         }
         let mut found = Self::default();
