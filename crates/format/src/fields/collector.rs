@@ -64,6 +64,11 @@ impl<'a> Collector<'a> {
         if self.wanted.is_some() { !self.found.is_empty() } else { self.found.len() >= EVENT_FIELDS_MAX }
     }
 
+    /// Whether one of these names is wanted.
+    pub(super) fn wants_any(&self, names: &BTreeSet<String>) -> bool {
+        self.wanted.is_none_or(|wanted| names.contains(wanted))
+    }
+
     /// What was found, in order.
     pub(super) fn into_found(self) -> Vec<Found> {
         self.found

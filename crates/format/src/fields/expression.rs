@@ -55,6 +55,8 @@ pub(crate) struct Expression {
     groups: Vec<(String, usize)>,
     /// A byte of each class that the expression tells apart, by the kind of slot that may hold one of the class.
     kinds: [Vec<u8>; 3],
+    /// The bytes that a match can begin with.
+    first: [bool; 256],
     /// Whether the byte before a place matters.
     looks: bool,
     /// A run of letters and digits that every match holds.
@@ -93,7 +95,7 @@ impl Expression {
         let kinds = [SlotKind::Word, SlotKind::Time, SlotKind::Raw].map(|kind| representatives(&nfa, kind));
         let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(text).ok();
         let sign = hir.and_then(|hir| sign(&hir)).filter(|sign| sign.len() > 1);
-        Ok(Self { looks: !nfa.look_set_any().is_empty(), regex, nfa, groups, kinds, sign })
+        Ok(Self { first: first_bytes(&nfa), looks: !nfa.look_set_any().is_empty(), regex, nfa, groups, kinds, sign })
     }
 
     /// The names of the groups.
@@ -162,6 +164,37 @@ fn representatives(nfa: &NFA, kind: SlotKind) -> Vec<u8> {
     };
     let fresh = |byte: &u8| !std::mem::replace(&mut seen[usize::from(nfa.byte_classes().get(*byte))], true);
     (0..=255u8).filter(allowed).filter(fresh).collect()
+}
+
+/// The bytes that a match can begin with; all where one can be empty.
+fn first_bytes(nfa: &NFA) -> [bool; 256] {
+    let mut first = [false; 256];
+    let mut seen = FxHashSet::default();
+    let mut waiting = vec![nfa.start_anchored()];
+    while let Some(state) = waiting.pop() {
+        if !seen.insert(state) {
+            continue;
+        }
+        match nfa.state(state) {
+            State::Look { next, .. } | State::Capture { next, .. } => waiting.push(*next),
+            State::Union { alternates } => waiting.extend(alternates.iter()),
+            State::BinaryUnion { alt1, alt2 } => waiting.extend([*alt1, *alt2]),
+            State::Match { .. } => return [true; 256],
+            State::Fail => {}
+            state => (0..=255u8).filter(|byte| moved(state, *byte).is_some()).for_each(|byte| first[usize::from(byte)] = true),
+        }
+    }
+    first
+}
+
+/// Where a byte leads from a state that takes one.
+fn moved(state: &State, byte: u8) -> Option<StateID> {
+    match state {
+        State::ByteRange { trans } => trans.matches_byte(byte).then_some(trans.next),
+        State::Sparse(trans) => trans.matches_byte(byte),
+        State::Dense(trans) => trans.matches_byte(byte),
+        _ => None,
+    }
 }
 
 /// The longest run of letters and digits that every match holds.
@@ -253,6 +286,13 @@ impl Follow<'_> {
     /// The way after a byte, or at the end.
     fn step(&mut self, way: &Way, byte: Option<u8>, position: Position) -> Option<Way> {
         let nfa = &self.expression.nfa;
+        // Without looks it only matters that something was before.
+        let before = byte.map(|byte| if self.expression.looks { byte } else { 0 });
+        // Nothing is under way, and nothing begins here.
+        let quiet = way.matched.is_some() || byte.is_some_and(|byte| !self.expression.first[usize::from(byte)]);
+        if way.threads.is_empty() && quiet {
+            return Some(Way { before, ..way.clone() });
+        }
         let mut seen = FxHashSet::default();
         let mut ready = Vec::new();
         for (state, ends) in &way.threads {
@@ -269,25 +309,17 @@ impl Follow<'_> {
         let mut threads: Vec<(StateID, Ends)> = Vec::new();
         let mut matched = way.matched.clone();
         for (state, ends) in ready {
-            let next = match (nfa.state(state), byte) {
-                (State::Match { .. }, _) => {
-                    // What is less wanted than a match is given up.
-                    matched = Some(ends);
-                    break;
-                }
-                (State::ByteRange { trans }, Some(byte)) => trans.matches_byte(byte).then_some(trans.next),
-                (State::Sparse(trans), Some(byte)) => trans.matches_byte(byte),
-                (State::Dense(trans), Some(byte)) => trans.matches_byte(byte),
-                _ => None,
-            };
-            if let Some(next) = next
+            if let State::Match { .. } = nfa.state(state) {
+                // What is less wanted than a match is given up.
+                matched = Some(ends);
+                break;
+            }
+            if let Some(next) = byte.and_then(|byte| moved(nfa.state(state), byte))
                 && !threads.iter().any(|(known, _)| *known == next)
             {
                 threads.push((next, ends));
             }
         }
-        // Without looks it only matters that something was before.
-        let before = byte.map(|byte| if self.expression.looks { byte } else { 0 });
         Some(Way { threads, matched, before })
     }
 

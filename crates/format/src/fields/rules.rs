@@ -85,6 +85,7 @@ impl FormatFile {
                 return;
             }
             match rule {
+                FileRule::Regex { names, .. } | FileRule::Columns(_, names) if !out.wants_any(names) => {}
                 FileRule::Match(_) if matched => {}
                 FileRule::Match(rule) => matched = rule.extract(tape, message, out),
                 FileRule::Regex { expression, whole, set, .. } => {
