@@ -342,10 +342,12 @@ def spell_time(nanos, layout):
         text = f"{year:04}/{month:02}/{day:02} {clock}"
     elif family == 5:
         text = clock
+    elif family == 6:
+        text = f"{seconds:010}"
     else:
         raise Damaged(f"times of family {family} are unknown")
     if digits:
-        text += chr(point) + f"{fraction:09}"[:digits]
+        text += (chr(point) if point else "") + f"{fraction:09}"[:digits]
     sign, minutes = "-" if offset < 0 else "+", abs(offset)
     if zone == 1:
         text += "Z"

@@ -8,6 +8,7 @@ pub mod error;
 pub mod id;
 pub mod limits;
 pub mod random;
+pub mod stop;
 pub mod thread;
 pub mod vfs;
 
@@ -15,6 +16,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Error, ErrorKind, Result};
 pub use id::Ulid;
 pub use random::{Randomness, SeededRandomness, SystemRandomness};
+pub use stop::Stop;
 pub use thread::yield_to_others;
 pub use vfs::sim::{Call, Fault, Ignored, Moment, Op, SimVfs};
 pub use vfs::{FileIdentity, Metadata, RealVfs, Vfs, VfsFile};

@@ -100,6 +100,35 @@ pub const SEARCH_MEMORY_BYTES: usize = 512 * 1024 * 1024;
 /// search that is looked at fits; the rest of the pool is for sorts and aggregations.
 pub const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Different values that a scan counts in memory without rows, about 100 bytes each; with more, rows are grouped, which can
+/// use the disk.
+pub const COUNTED_VALUES_MAX: usize = 500_000;
+
+/// Memory that one search may use of what searches share, in bytes, unless the settings or the request say otherwise: one
+/// cannot take it all.
+pub const SEARCH_MEMORY_BYTES_ONE: usize = SEARCH_MEMORY_BYTES / 2;
+
+/// Bytes on the disk that searches may use together for what does not fit in memory.
+pub const SEARCH_SPILL_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+
+/// Seconds that a search through the server may take unless the settings or the request say otherwise: longer than anybody
+/// waits for an answer, and short enough that what was started by mistake ends.
+pub const SEARCH_SECONDS_MAX: u64 = 600;
+
+/// Bytes of text that an expression may make of the rows of one batch: a few that double each other would otherwise fill the
+/// memory.
+pub const COMPUTED_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Values of one multivalue that an expression may make: ten times what `mvrange` gives.
+pub const COMPUTED_VALUES_MAX: usize = 10 * MULTIVALUE_VALUES_MAX;
+
+/// Commands of a query, those in brackets included: each is a level of the plan, which is run by recursion, and a thread's
+/// stack of 2 MiB must hold it in a debug build too.
+pub const QUERY_COMMANDS_MAX: usize = 200;
+
+/// Searches in brackets of one query: each reads segments on threads of its own while the others wait.
+pub const QUERY_SEARCHES_MAX: usize = 50;
+
 /// Bytes of a query's text.
 pub const QUERY_BYTES_MAX: usize = 1024 * 1024;
 
@@ -166,8 +195,38 @@ pub const INGEST_EXPANDED_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// Ingest bodies held at once; more wait. Bounds their memory together.
 pub const INGEST_BODIES_MAX: usize = 4;
 
-/// Searches that run at once through the server; more wait. Ingest goes before search.
+/// Searches that run at once through the server; more wait, and one caller has three quarters of these at most. Ingest goes
+/// before search.
 pub const SEARCHES_RUNNING_MAX: usize = 16;
+
+/// Searches that run beside these because they have run for long: a few of them must not keep short ones waiting.
+pub const SEARCHES_LONG_MAX: usize = 8;
+
+/// Seconds after which a search is a long one: whoever waits for an answer has turned to something else.
+pub const SEARCH_LONG_SECONDS: u64 = 10;
+
+/// Searches that wait for a place: each holds a connection and its parsed query.
+pub const SEARCHES_WAITING_MAX: usize = 1_000;
+
+/// Bytes of a thread's stack where searches run: plans are run by recursion, and `foreach` makes a level of each field.
+/// Only what is used of it takes memory.
+pub const SEARCH_STACK_BYTES: usize = 16 * 1024 * 1024;
+
+/// Threads that read segments for searches: a search has a few, one with others in brackets many, and each waits for its
+/// reader.
+pub const SEARCH_READERS_MAX: usize = 2_048;
+
+/// Seconds that the results of a job are kept after somebody last asked for it, unless the settings say otherwise.
+pub const JOB_KEEP_SECONDS: u64 = 3_600;
+
+/// Bytes on the disk for the results of all jobs, unless the settings say otherwise.
+pub const JOB_BYTES_MAX: u64 = 10 * 1024 * 1024 * 1024;
+
+/// Jobs that are known at once, those included that wait or have ended: each is a file and a few kilobytes of memory.
+pub const JOBS_MAX: usize = 1_000;
+
+/// Rows of a job's results in one part of its file: what is read to give a page of them.
+pub const JOB_PART_ROWS: usize = SCAN_BATCH_ROWS;
 
 /// Live tails open at once; each holds a task and a subscription.
 pub const TAILS_OPEN_MAX: usize = 256;

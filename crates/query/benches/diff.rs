@@ -41,7 +41,12 @@ fn main() {
     let time = best(|| {
         let (old, new) = (Split::plain(&old), Split::plain(&new));
         let (old_numbers, new_numbers) = number(&old, &new);
-        let text = render(Style::Unified, &old, &new, &changes(&old_numbers, &new_numbers));
+        let text = render(
+            Style::Unified,
+            &old,
+            &new,
+            &changes(&old_numbers, &new_numbers, &taffrail_base::Stop::never()).expect("nothing stops it"),
+        );
         assert_eq!(text.matches("edited").count(), 3);
     });
     println!("10,000 lines with 3 edits: {time:.2} ms");

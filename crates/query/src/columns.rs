@@ -4,17 +4,85 @@
 //! only, `Binary`. Nothing here knows commands.
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Float64Array, Float64Builder, Int64Array, ListArray, ListBuilder, StringArray,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Float64Array, Float64Builder, Int64Array, ListArray, ListBuilder, StringArray,
     StringBuilder, TimestampNanosecondArray, new_null_array,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use arrow::error::ArrowError;
 use std::borrow::Cow;
+use std::cell;
 use std::sync::Arc;
+use taffrail_base::limits::{COMPUTED_BYTES_MAX, COMPUTED_VALUES_MAX, SCAN_BATCH_ROWS};
 
 /// Marks, in a field's metadata, a text column whose numeric values are to be shown as numbers (`min`, `max`).
 pub const DYNAMIC: &str = "dynamic";
+
+thread_local! {
+    static OVERFLOWED: cell::Cell<bool> = const { cell::Cell::new(false) };
+}
+
+/// What a computed column may still hold. Expressions do not fail: what does not fit is missing, and whoever runs them asks
+/// [`overflowed`] before the rows go on.
+pub struct Room(usize);
+
+impl Room {
+    /// For a column of one batch.
+    pub fn new() -> Self {
+        Self(COMPUTED_BYTES_MAX)
+    }
+
+    /// Whether there is room for a value.
+    pub fn takes(&mut self, bytes: usize) -> bool {
+        match self.0.checked_sub(bytes) {
+            Some(left) => self.0 = left,
+            None => {
+                self.0 = 0;
+                OVERFLOWED.set(true);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether there is room for a list of so many values of so many bytes.
+    pub fn takes_list(&mut self, values: usize, bytes: usize) -> bool {
+        self.takes(if values > COMPUTED_VALUES_MAX { usize::MAX } else { bytes })
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Bytes of the longest value of each text and list column, added up: what a row that is repeated can take at most, about.
+pub fn widest_row(columns: &[ArrayRef]) -> usize {
+    let longest = |offsets: &[i32]| offsets.windows(2).map(|ends| (ends[1] - ends[0]) as usize).max().unwrap_or(0);
+    let widest = |column: &ArrayRef| match column.data_type() {
+        DataType::Utf8 => longest(column.as_string::<i32>().value_offsets()),
+        DataType::List(_) => {
+            let lists = column.as_list::<i32>();
+            let each = lists.values().get_array_memory_size() / lists.values().len().max(1);
+            longest(lists.value_offsets()) * each.max(1)
+        }
+        _ => size_of::<u64>(),
+    };
+    columns.iter().map(widest).sum()
+}
+
+/// An error if values that this thread has computed did not fit since this was last asked.
+pub fn overflowed() -> taffrail_base::Result<()> {
+    if !OVERFLOWED.replace(false) {
+        return Ok(());
+    }
+    let most = COMPUTED_BYTES_MAX >> 20;
+    let message = format!(
+        "an expression makes more than {most} MiB of text in {SCAN_BATCH_ROWS} rows, or a field of more than {COMPUTED_VALUES_MAX} values, which is the limit"
+    );
+    Err(taffrail_base::Error::new(taffrail_base::ErrorKind::Limit, message).with_hint("make the values shorter, for example with substr()"))
+}
 
 /// The type of times.
 pub fn time_type() -> DataType {

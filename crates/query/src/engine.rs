@@ -1,6 +1,8 @@
 //! Searches over a store: the one door for the server and the command line.
 
 mod export;
+mod limits;
+mod memory;
 mod message;
 mod over;
 mod preview;
@@ -8,9 +10,10 @@ mod run;
 mod tail;
 
 pub use export::{ExportOrder, RawExport};
-pub use message::{SearchMessage, SearchRequest};
+pub use limits::SearchLimits;
+pub use message::{ResultKind, SearchMessage, SearchRequest};
 pub use over::{Outcome, over};
-pub use run::Batches;
+pub use run::{Batches, Update};
 
 use crate::commands::{self, COMMANDS, Planner};
 use crate::eval::{self, EvalContext};
@@ -30,8 +33,8 @@ use futures::Stream;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use taffrail_base::Clock;
-use taffrail_base::limits::SCAN_BATCH_ROWS;
+use taffrail_base::limits::{SCAN_BATCH_ROWS, SEARCH_SPILL_BYTES_MAX};
+use taffrail_base::{Clock, Stop};
 use taffrail_event::{EventSink, Timestamp};
 use taffrail_format::Formats;
 use taffrail_store::{Snapshot, Store};
@@ -61,6 +64,12 @@ pub struct Engine {
     context: Arc<TaskContext>,
     /// Where `collect` puts events.
     sink: Option<Arc<dyn EventSink>>,
+    memory_bytes: usize,
+    /// Ends everything that is run through this engine; what many searches share never ends.
+    pub(crate) stop: Stop,
+    /// Whether this engine is for one search.
+    single: bool,
+    runtime: Option<tokio::runtime::Handle>,
 }
 
 /// A command or function, for completion.
@@ -101,14 +110,19 @@ impl Engine {
     /// An engine over a store.
     pub fn new(options: EngineOptions) -> Self {
         let pool = Arc::new(FairSpillPool::new(options.memory_bytes));
-        let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().unwrap_or_default();
+        let disk = RuntimeEnvBuilder::new().with_max_temp_directory_size(SEARCH_SPILL_BYTES_MAX);
+        let runtime = disk.with_memory_pool(pool).build_arc().unwrap_or_default();
         Self {
             store: options.store,
             formats: options.formats,
             clock: options.clock,
             tz: TimeZone::UTC,
             knowledge: options.knowledge,
-            context: task_context(runtime, options.memory_bytes),
+            context: task_context(runtime, options.memory_bytes, &Stop::never()),
+            memory_bytes: options.memory_bytes,
+            stop: Stop::never(),
+            single: false,
+            runtime: None,
             sink: None,
         }
     }
@@ -122,23 +136,33 @@ impl Engine {
 
     /// Runs a search: its messages as they come. Errors of the query come at once; dropping the stream stops it.
     pub async fn search(&self, request: SearchRequest) -> Result<impl Stream<Item = SearchMessage> + Send + 'static, QueryError> {
-        run::search(self.clone(), request)
+        run::search(self.single(), request)
+    }
+
+    /// Runs a search: what it tells, its rows as record batches. With `raw_bytes`, events come as the one column
+    /// `_raw_bytes` (and what the query's commands use); a query that makes a table has no such column.
+    pub async fn updates(
+        &self,
+        request: SearchRequest,
+        raw_bytes: bool,
+    ) -> Result<impl Stream<Item = Update> + Send + Unpin + 'static, QueryError> {
+        Ok(Box::pin(run::updates(self.single(), request, run::Form::Batches { raw_bytes })?))
     }
 
     /// Runs a search: its rows as record batches. With `raw_bytes`, events come as the one column `_raw_bytes`
     /// (and what the query's commands use); a query that makes a table has no such column.
     pub async fn batches(&self, request: SearchRequest, raw_bytes: bool) -> Result<Batches, QueryError> {
-        run::batches(self.clone(), request, raw_bytes).await
+        run::batches(self.single(), request, raw_bytes).await
     }
 
     /// The events of a search, oldest first, with the named columns; the search must be one without commands.
     pub async fn export(&self, request: SearchRequest, columns: &[String], order: ExportOrder) -> Result<Batches, QueryError> {
-        export::export(self.clone(), request, columns, order).await
+        export::export(self.single(), request, columns, order).await
     }
 
     /// The bytes of the events of a search as they arrived, without rows; `None` where only rows can tell which they are.
     pub fn raw_export(&self, request: &SearchRequest) -> Result<Option<RawExport>, QueryError> {
-        export::raw(self, request)
+        export::raw(&self.single(), request)
     }
 
     /// Counts the events over time that the base search and the row-by-row commands after it let through.
@@ -149,17 +173,21 @@ impl Engine {
         latest: Option<&str>,
         buckets: usize,
     ) -> Result<Timeline, QueryError> {
-        summary::timeline(self, query, earliest, latest, buckets).await
+        let (query, earliest, latest) = owned(query, earliest, latest);
+        self.apart(move |engine| async move { summary::timeline(&engine, &query, earliest.as_deref(), latest.as_deref(), buckets).await })
+            .await
     }
 
     /// The fields of these events, with counts and top values.
     pub async fn fields(&self, query: &str, earliest: Option<&str>, latest: Option<&str>) -> Result<FieldSummary, QueryError> {
-        summary::fields(self, query, earliest, latest).await
+        let (query, earliest, latest) = owned(query, earliest, latest);
+        self.apart(move |engine| async move { summary::fields(&engine, &query, earliest.as_deref(), latest.as_deref()).await }).await
     }
 
     /// The patterns of these events, with counts and trends.
     pub async fn patterns(&self, query: &str, earliest: Option<&str>, latest: Option<&str>) -> Result<PatternSummary, QueryError> {
-        summary::patterns(self, query, earliest, latest).await
+        let (query, earliest, latest) = owned(query, earliest, latest);
+        self.apart(move |engine| async move { summary::patterns(&engine, &query, earliest.as_deref(), latest.as_deref()).await }).await
     }
 
     /// Follows: rows as events arrive that match. Only for queries whose commands work row by row.
@@ -205,9 +233,9 @@ impl Engine {
         self.source_of(self.store.snapshot())
     }
 
-    /// Some of the events.
+    /// The events of a snapshot.
     pub(crate) fn source_of(&self, snapshot: Snapshot) -> StoredSource {
-        StoredSource::new(snapshot, self.knowledge.fields().formats(&self.formats))
+        StoredSource::new(snapshot, self.knowledge.fields().formats(&self.formats)).stopping(&self.stop)
     }
 
     /// Parses a query and settles its time range: bounds in the text go before those of the request.
@@ -220,10 +248,15 @@ impl Engine {
     }
 }
 
-fn task_context(runtime: Arc<RuntimeEnv>, memory_bytes: usize) -> Arc<TaskContext> {
+fn owned(query: &str, earliest: Option<&str>, latest: Option<&str>) -> (String, Option<String>, Option<String>) {
+    (query.to_owned(), earliest.map(str::to_owned), latest.map(str::to_owned))
+}
+
+fn task_context(runtime: Arc<RuntimeEnv>, memory_bytes: usize, stop: &Stop) -> Arc<TaskContext> {
     // What a sort keeps back for merging what it has spilled; DataFusion's 10 MB would be most of a small pool.
     let merging = (memory_bytes / 8).min(10 << 20);
     let config = SessionConfig::new().with_batch_size(SCAN_BATCH_ROWS).with_sort_spill_reservation_bytes(merging);
+    let config = config.with_extension(Arc::new(stop.clone()));
     Arc::new(TaskContext::default().with_session_config(config).with_runtime(runtime))
 }
 

@@ -29,7 +29,9 @@ pub mod summary;
 pub mod table;
 pub mod text;
 
-pub use engine::{Batches, Engine, EngineOptions, ExportOrder, Language, RawExport, SearchMessage, SearchRequest};
+pub use engine::{
+    Batches, Engine, EngineOptions, ExportOrder, Language, RawExport, ResultKind, SearchLimits, SearchMessage, SearchRequest, Update,
+};
 pub use knowledge::Knowledge;
 pub use language::{Check, QueryError};
 pub use messages::{Message, Messages, Severity};

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use regex::Regex;
 use std::fmt;
 use std::sync::Arc;
-use taffrail_base::limits::{QUERY_BYTES_MAX, SUBSEARCH_DEPTH_MAX};
+use taffrail_base::limits::{QUERY_BYTES_MAX, QUERY_COMMANDS_MAX, QUERY_SEARCHES_MAX, SUBSEARCH_DEPTH_MAX};
 use taffrail_event::Timestamp;
 
 /// A query, ready to be planned. Displaying it gives text that parses to the same query.
@@ -100,6 +100,9 @@ impl Query {
         if depth > SUBSEARCH_DEPTH_MAX {
             return Err(QueryError::at(span, format!("searches in brackets are nested more than {SUBSEARCH_DEPTH_MAX} deep"))
                 .with_hint("write it with fewer brackets, or store a part as a lookup"));
+        }
+        if depth == 0 {
+            check_size(text)?;
         }
         let known = commands::names();
         let generates = |name: &str| commands::find(name).is_some_and(|info| commands::GENERATING.contains(&info.name));
@@ -279,6 +282,33 @@ impl fmt::Display for Query {
         }
         Ok(())
     }
+}
+
+/// Refuses more commands and searches in brackets than can be run at once.
+fn check_size(text: &str) -> Result<(), QueryError> {
+    let (mut pipes, mut brackets, mut at) = (0, 0, 0);
+    while at < text.len() {
+        match text.as_bytes()[at] {
+            // An open quote is reported where the text is cut into its parts.
+            b'"' => at = lexer::quote_end(text, at).unwrap_or(text.len()),
+            sign => {
+                pipes += usize::from(sign == b'|');
+                brackets += usize::from(sign == b'[');
+                at += 1;
+            }
+        }
+        let here = Span::new(at - 1, at);
+        if pipes > QUERY_COMMANDS_MAX {
+            let error = QueryError::at(here, format!("the query has more than {QUERY_COMMANDS_MAX} commands, which is the limit"));
+            return Err(error.with_hint("put expressions together into one `eval` and conditions into one `where`, or keep a part of the result with `outputlookup`"));
+        }
+        if brackets > QUERY_SEARCHES_MAX {
+            let error =
+                QueryError::at(here, format!("the query has more than {QUERY_SEARCHES_MAX} searches in brackets, which is the limit"));
+            return Err(error.with_hint("write one search with OR for several, or keep a part of the result with `outputlookup`"));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a command may stand here.

@@ -2,7 +2,10 @@
 //! commands get them from here; nothing here listens or prints.
 
 use crate::audit::Audit;
+use crate::jobs::Jobs;
 use crate::meters::{CountingSink, Meters};
+use crate::queue::{Places, Queue};
+use crate::searches::SearchThreads;
 use crate::settings::Settings;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,6 +50,8 @@ pub struct App {
     pub formats: Arc<Formats>,
     /// Searches.
     pub engine: Engine,
+    /// Macros, saved searches and the like.
+    pub knowledge: Knowledge,
     /// Counters of the server itself.
     pub meters: Arc<Meters>,
     /// The accounts of the inputs, filled once they run.
@@ -63,8 +68,12 @@ pub struct App {
     pub started_nanos: u64,
     /// Cancelled when the server stops: streams end.
     pub stopping: CancellationToken,
-    /// A permit per search that may run.
-    pub searches: Arc<Semaphore>,
+    /// Which search runs next.
+    pub queue: Arc<Queue>,
+    /// Searches that run by themselves.
+    pub jobs: Arc<Jobs>,
+    /// Where searches run. The last: what uses it goes first.
+    pub search_threads: SearchThreads,
     /// A permit per live tail that may be open.
     pub tails: Arc<Semaphore>,
     /// A permit per ingest body that may be held.
@@ -161,8 +170,12 @@ impl App {
     /// Opens the data folder for a server; must be called within a tokio runtime.
     pub fn open(world: &World, data: PathBuf, settings: Settings) -> Result<Arc<Self>> {
         let knowledge = knowledge(world, &data);
+        let data_folder = data.clone();
         let store = open_store_with(world, data, &settings, false, true)?;
-        let Opened { store, formats, engine } = opened(world, store, knowledge, &settings)?;
+        let search_threads = SearchThreads::start()?;
+        let jobs = Jobs::open(world, &data_folder, &settings.jobs)?;
+        let Opened { store, formats, engine } = opened(world, store, knowledge.clone(), &settings)?;
+        let engine = engine.on(search_threads.handle());
         let meters = Arc::new(Meters::default());
         let host: Arc<str> = Arc::from(host_name(&*world.vfs));
         let sink: Arc<dyn EventSink> = Arc::new(CountingSink::new(Arc::new(StoreSink(Arc::clone(&store))), Arc::clone(&meters)));
@@ -175,6 +188,7 @@ impl App {
             sink,
             formats,
             engine,
+            knowledge,
             meters,
             inputs: parking_lot::RwLock::default(),
             audit,
@@ -183,7 +197,9 @@ impl App {
             instance: Ulid::new(&*world.clock, &*world.random).to_string(),
             started_nanos: world.clock.monotonic_nanos(),
             stopping: CancellationToken::new(),
-            searches: Arc::new(Semaphore::new(limits::SEARCHES_RUNNING_MAX)),
+            queue: Queue::new(Arc::clone(&world.clock), Places::default()),
+            jobs,
+            search_threads,
             tails: Arc::new(Semaphore::new(limits::TAILS_OPEN_MAX)),
             bodies: Arc::new(Semaphore::new(limits::INGEST_BODIES_MAX)),
         }))

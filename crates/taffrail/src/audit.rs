@@ -44,6 +44,22 @@ impl Audit {
     pub async fn record(&self, action: &str, details: Value) {
         let sender = self.sender.lock().clone();
         let Some(sender) = sender else { return };
+        // The writer ends only when the server stops.
+        let _ = sender.send(self.event(action, details)).await;
+    }
+
+    /// Records that `action` happened, from where nobody can wait: when the queue is full, a task waits for it.
+    pub fn note(&self, action: &str, details: Value) {
+        let sender = self.sender.lock().clone();
+        let Some(sender) = sender else { return };
+        if let Err(mpsc::error::TrySendError::Full(record)) = sender.try_send(self.event(action, details))
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(async move { sender.send(record).await });
+        }
+    }
+
+    fn event(&self, action: &str, details: Value) -> Record {
         let time = Timestamp(self.clock.now_nanos());
         let mut event = Map::new();
         event.insert("time".into(), json!(time.to_string()));
@@ -53,9 +69,7 @@ impl Audit {
         if let Value::Object(details) = details {
             event.extend(details);
         }
-        let raw = Value::Object(event).to_string().into_bytes();
-        // The writer ends only when the server stops.
-        let _ = sender.send((time, raw)).await;
+        (time, Value::Object(event).to_string().into_bytes())
     }
 
     /// Writes what is waiting and ends.

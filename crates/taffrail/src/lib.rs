@@ -5,10 +5,11 @@
 //! - [`serve`]: starting, running and stopping the server.
 //! - [`api`]: the HTTP API, one file per group of routes; [`page`]: the embedded page.
 //! - [`forwarding`]: batches from one Taffrail to another.
-//! - [`rawbytes`]: the bytes of found events as they arrived.
+//! - [`searches`]: where searches run, and what each may take; [`queue`]: which runs next; [`history`]: which ran.
+//! - [`jobs`]: searches that run by themselves.
 //! - [`sealing`]: segments to the evidence log.
 //! - [`export`]: events as files for other programs.
-//! - [`output`]: results as tables, JSON lines, CSV and raw bytes.
+//! - [`output`]: results in every form.
 //!
 //! Only this crate prints, reads settings and the environment. Logic belongs to the crates below it.
 
@@ -19,11 +20,14 @@ pub mod audit;
 pub mod cli;
 pub mod export;
 pub mod forwarding;
+pub mod history;
+pub mod jobs;
 pub mod meters;
 pub mod output;
 pub mod page;
-pub mod rawbytes;
+pub mod queue;
 pub mod sealing;
+pub mod searches;
 pub mod serve;
 pub mod server_file;
 pub mod settings;

@@ -36,6 +36,8 @@ pub struct Settings {
     pub indexes: BTreeMap<String, IndexKnobs>,
     /// Searches.
     pub search: Search,
+    /// Searches that run by themselves.
+    pub jobs: JobKnobs,
     /// The server's own audit events.
     pub audit: Audit,
 }
@@ -264,11 +266,33 @@ impl Default for StoreKnobs {
 pub struct Search {
     /// Memory that all searches share, in bytes; beyond it they spill to disk. Default 536870912 (512 MiB).
     pub memory_bytes: usize,
+    /// The part of it that one search may use. Default 268435456 (256 MiB).
+    pub max_memory_bytes: usize,
+    /// Seconds that a search through the server may take; 0 is no limit. Exports have none. Default 600.
+    pub timeout_seconds: u64,
 }
 
 impl Default for Search {
     fn default() -> Self {
-        Self { memory_bytes: limits::SEARCH_MEMORY_BYTES }
+        let (memory_bytes, max_memory_bytes) = (limits::SEARCH_MEMORY_BYTES, limits::SEARCH_MEMORY_BYTES_ONE);
+        Self { memory_bytes, max_memory_bytes, timeout_seconds: limits::SEARCH_SECONDS_MAX }
+    }
+}
+
+/// Searches that run by themselves, and their results.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JobKnobs {
+    /// Seconds after which the results of a job are removed, counted from when it ended or somebody last asked for it.
+    /// Default 3600.
+    pub keep_seconds: u64,
+    /// Bytes on the disk for the results of all jobs, such as `"10GB"`. Default `"10GiB"`.
+    pub max_size: Size,
+}
+
+impl Default for JobKnobs {
+    fn default() -> Self {
+        Self { keep_seconds: limits::JOB_KEEP_SECONDS, max_size: Size::of(limits::JOB_BYTES_MAX) }
     }
 }
 
@@ -332,6 +356,9 @@ impl Settings {
         range("store.flush_bytes", self.store.flush_bytes as i64, 64 * 1024, limits::MEMORY_SEGMENT_BYTES_MAX as i64)?;
         range("store.flush_events", self.store.flush_events as i64, 1, limits::SEGMENT_EVENTS_MAX as i64)?;
         range("store.flush_age_seconds", i64::try_from(self.store.flush_age_seconds).unwrap_or(i64::MAX), 1, 86_400)?;
+        range("search.max_memory_bytes", i64::try_from(self.search.max_memory_bytes).unwrap_or(i64::MAX), 1 << 20, 1 << 40)?;
+        range("jobs.keep_seconds", i64::try_from(self.jobs.keep_seconds).unwrap_or(i64::MAX), 1, 30 * 86_400)?;
+        range("search.timeout_seconds", i64::try_from(self.search.timeout_seconds).unwrap_or(i64::MAX), 0, 1 << 31)?;
         range("search.memory_bytes", i64::try_from(self.search.memory_bytes).unwrap_or(i64::MAX), 16 << 20, 1 << 40)
     }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: makes the log of an estate, measures Taffrail on it beside other programs, prints a report and
 //! writes it to `benches/runs/`. What is measured, and how, stands in `benches/README.md`.
 
+mod commands;
 mod grep;
 mod logs;
 mod measure;
@@ -83,8 +84,16 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
     let generate = arguments.value("--generate")?;
     let no_write = arguments.flag("--no-write");
     let log_only = arguments.flag("--log-only");
+    let commands = arguments.flag("--commands");
+    let events = match arguments.value("--events")? {
+        Some(text) => text.parse().with_context(|| format!("--events {text:?} is not a number"))?,
+        None => commands::EVENTS,
+    };
     let parts = Parts { yardsticks: !arguments.flag("--no-yardsticks") && !log_only, others: !log_only };
     arguments.finish()?;
+    if let (Some(file), true) = (&generate, commands) {
+        return logs::access::write(Path::new(file), events, false).map(|_| ());
+    }
     if let Some(file) = generate {
         return generated(Path::new(&file), scale.megabytes).map(|_| ());
     }
@@ -96,6 +105,14 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
             binary("demo")?
         }
     };
+    if commands {
+        let text = commands::run(&Product(program), events, &Folder::new()?)?;
+        println!("\n{text}");
+        if !no_write {
+            write(&format!("{}-commands.md", report::stem()?), &text)?;
+        }
+        return Ok(());
+    }
     let mut command = format!("cargo xtask bench{}", if quick { " --quick" } else { "" });
     if log_only {
         command += " --log-only";
@@ -113,10 +130,16 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
     let text = report::text(&outcome, &load, built)?;
     println!("\n{text}");
     if !no_write {
-        let path = root().join("benches/runs").join(report::file_name(&outcome)?);
-        std::fs::write(&path, &text).with_context(|| format!("{} cannot be written", path.display()))?;
-        println!("written: {}", path.strip_prefix(root()).unwrap_or(&path).display());
+        write(&report::file_name(&outcome)?, &text)?;
     }
+    Ok(())
+}
+
+/// Writes a report.
+fn write(name: &str, text: &str) -> Result<()> {
+    let path = root().join("benches/runs").join(name);
+    std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+    println!("written: {}", path.strip_prefix(root()).unwrap_or(&path).display());
     Ok(())
 }
 

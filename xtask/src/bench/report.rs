@@ -280,7 +280,7 @@ fn how(text: &mut String, outcome: &Outcome) -> Result<()> {
 }
 
 /// A bar would begin the next cell.
-fn cell(text: &str) -> String {
+pub fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
 
@@ -288,7 +288,12 @@ fn cell(text: &str) -> String {
 pub fn file_name(outcome: &Outcome) -> Result<String> {
     let megabytes = outcome.scale.megabytes;
     let size = if megabytes == super::FULL.megabytes { String::new() } else { format!("-{megabytes}MB") };
-    Ok(format!("{}-{}{size}.md", date()?, machine_name()))
+    Ok(format!("{}{size}.md", stem()?))
+}
+
+/// Day and machine, with which names of reports begin.
+pub fn stem() -> Result<String> {
+    Ok(format!("{}-{}", date()?, machine_name()))
 }
 
 /// The kind of machine, which says nothing about whose it is.
@@ -297,7 +302,7 @@ fn machine_name() -> String {
     format!("{}-{cores}core", std::env::consts::OS)
 }
 
-fn machine() -> String {
+pub fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
         let line = text.lines().find(|line| line.starts_with(name))?;
@@ -325,7 +330,7 @@ fn busy(load: &str) -> bool {
 }
 
 /// Which source this is, as far as git knows.
-fn commit() -> String {
+pub fn commit() -> String {
     let git = |words: &[&str]| {
         let output = Command::new("git").args(words).current_dir(crate::workspace::root()).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -337,7 +342,7 @@ fn commit() -> String {
     }
 }
 
-fn date() -> Result<String> {
+pub fn date() -> Result<String> {
     let output = Command::new("date").args(["-u", "+%F"]).output().context("the command date cannot be started")?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }

@@ -40,19 +40,21 @@ pub fn python(folder: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
+/// Runs `yardsticks.py`: what it says.
+pub fn script(python: &Path, words: &[&str]) -> Result<Value> {
+    let script = root().join("benches/yardsticks.py");
+    let (_, output) = measure::run(text(python)?, &[&[text(&script)?], words].concat())?;
+    // The libraries may print too; the figures are one line.
+    let output = String::from_utf8_lossy(&output).into_owned();
+    let line = output.lines().rev().find(|line| line.starts_with('{')).context("no figures")?;
+    serde_json::from_str(line).with_context(|| line.to_owned())
+}
+
 /// Loads the log and asks all questions.
 pub fn measure(python: &Path, (kind, title): (&str, &'static str), log: &Path, folder: &Path, questions: &[Question]) -> Result<Yardstick> {
-    let script = root().join("benches/yardsticks.py");
     let data = folder.join(format!("{kind}-data"));
-    let run = |words: &[&str]| -> Result<Value> {
-        let (_, output) = measure::run(text(python)?, &[&[text(&script)?], words].concat())?;
-        // The libraries may print too; the figures are one line.
-        let output = String::from_utf8_lossy(&output).into_owned();
-        let line = output.lines().rev().find(|line| line.starts_with('{')).context("no figures")?;
-        serde_json::from_str(line).with_context(|| line.to_owned())
-    };
-    let load = run(&["load", kind, text(log)?, text(&data)?])?;
-    let answers = run(&["ask", kind, text(&super::questions::path())?, text(&data)?])?;
+    let load = script(python, &["load", kind, text(log)?, text(&data)?])?;
+    let answers = script(python, &["ask", kind, text(&super::questions::path())?, text(&data)?])?;
     std::fs::remove_dir_all(&data)?;
     let answers = answers["answers"].as_array().context("no answers")?;
     ensure!(answers.len() == questions.len(), "{} answers to {} questions", answers.len(), questions.len());

@@ -268,11 +268,11 @@ pub(super) enum FileRule {
     /// The beginning of a message; of several the first that matches counts.
     Match(Rule),
     /// Named groups.
-    Regex { expression: Expression, whole: bool, set: Vec<(String, Arc<str>)>, names: Arc<BTreeSet<String>> },
+    Regex { expression: Box<Expression>, whole: bool, set: Vec<(String, Arc<str>)>, names: Arc<BTreeSet<String>> },
     /// Pairs with delimiters of their own.
-    Pairs(Pairs),
+    Pairs(Box<Pairs>),
     /// Columns with names.
-    Columns(Columns, Arc<BTreeSet<String>>),
+    Columns(Box<Columns>, Arc<BTreeSet<String>>),
     /// A JSON object that stands somewhere in the message.
     Json,
     /// XML that stands somewhere in the message.
@@ -389,7 +389,7 @@ impl RuleText {
         match (&self.text, &self.regex, keys) {
             (Some(text), None, None) => Rule::checked(text, set()).map(FileRule::Match),
             (None, Some(regex), None) => {
-                let expression = Expression::new(regex)?;
+                let expression = Box::new(Expression::new(regex)?);
                 let set = set();
                 let names = expression.names().map(str::to_owned).chain(set.iter().map(|(name, _)| name.clone())).collect();
                 Ok(FileRule::Regex { expression, whole: self.whole, set, names: Arc::new(names) })
@@ -402,7 +402,7 @@ impl RuleText {
                 if equals.is_empty() || between.is_empty() || equals.bytes().any(|byte| between.as_bytes().contains(&byte)) {
                     return Err("`equals` and `between` need a character each, and none in common".to_owned());
                 }
-                Ok(FileRule::Pairs(Pairs::new(equals.as_bytes(), between.as_bytes())))
+                Ok(FileRule::Pairs(Box::new(Pairs::new(equals.as_bytes(), between.as_bytes()))))
             }
             (None, None, Some("columns")) => self.columns(),
             (None, None, Some(other)) => Err(format!("keys = {other:?} is not known; write pairs, json, xml or columns")),
@@ -416,7 +416,7 @@ impl RuleText {
         if self.names.is_empty() || self.names.len() > FORMAT_COLUMNS_MAX {
             return Err(format!("keys = \"columns\" needs `names`, from one to {FORMAT_COLUMNS_MAX} of them"));
         }
-        let columns = Columns::new(self.names.clone(), delimiter, &self.comment);
+        let columns = Box::new(Columns::new(self.names.clone(), delimiter, &self.comment));
         let names = Arc::new(columns.names().map(str::to_owned).collect());
         Ok(FileRule::Columns(columns, names))
     }

@@ -10,7 +10,7 @@ pub struct Layout {
     pub family: Family,
     /// Fractional digits, 0 to 9.
     pub fraction: u8,
-    /// Byte between seconds and fraction, `.` or `,`.
+    /// Byte between seconds and fraction, `.` or `,`; 0 where there is none.
     pub point: u8,
     /// Zone as spelled.
     pub zone: Zone,
@@ -31,6 +31,9 @@ pub enum Family {
     Slash,
     /// `21:14:03` alone; the day is stored as 1970-01-01.
     Clock,
+    /// `1795295643.120`: seconds since 1970 in ten digits, or with three, six or nine more and no point between. To the
+    /// splitter they are words like others; only what stores a column of them knows better (see [`epoch`]).
+    Epoch,
 }
 
 /// How the zone is spelled; the number held is the local reading, not UTC.
@@ -46,6 +49,11 @@ pub enum Zone {
     Plain(i16),
     /// ` +0100` with a space before, in minutes.
     Spaced(i16),
+}
+
+impl Family {
+    /// The first byte of the code of layouts of [`Family::Epoch`].
+    pub const EPOCH: u8 = 6;
 }
 
 const MONTHS: [&[u8; 3]; 12] = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
@@ -167,6 +175,21 @@ pub fn parse(bytes: &[u8]) -> Option<(i64, Layout, usize)> {
     Some(((days * 86_400 + seconds) * 1_000_000_000 + nanos, Layout { family, fraction, point, zone }, at))
 }
 
+/// The time that all of `bytes` is as seconds, milli-, micro- or nanoseconds since 1970: nanoseconds, and its layout.
+/// Only of 2001 and later, when seconds have ten digits, and as long as nanoseconds fit 64 bits.
+pub fn epoch(bytes: &[u8]) -> Option<(i64, Layout)> {
+    let (fraction, point) = match (bytes.len(), bytes.get(10)) {
+        (10, _) => (0, 0),
+        (12..=20, Some(b'.')) => (bytes.len() - 11, b'.'),
+        (13 | 16 | 19, _) => (bytes.len() - 10, 0),
+        _ => return None,
+    };
+    let seconds = digits(bytes, 0, 10).filter(|_| bytes[0] != b'0')?;
+    let part = digits(bytes, bytes.len() - fraction, fraction)? * 10i64.pow(9 - fraction as u32);
+    let nanos = seconds.checked_mul(1_000_000_000)?.checked_add(part)?;
+    Some((nanos, Layout { family: Family::Epoch, fraction: fraction as u8, point, zone: Zone::None }))
+}
+
 /// Whether a time may stand at the start of `bytes`: a cheap refusal, for most words are no times.
 #[inline]
 pub fn plausible(bytes: &[u8]) -> bool {
@@ -197,6 +220,11 @@ fn push_digits(value: i64, count: usize, out: &mut Vec<u8>) {
 /// Spells a time: the inverse of [`parse`].
 pub fn render(nanos: i64, layout: Layout, out: &mut Vec<u8>) {
     let seconds = nanos.div_euclid(1_000_000_000);
+    if layout.family == Family::Epoch {
+        // No time that was stored is below zero; what damage makes of one is spelled somehow.
+        push_digits(seconds.max(0), 10, out);
+        return render_fraction(nanos, layout, out);
+    }
     let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
     let (month_name, month, day) = (MONTHS[month as usize - 1], i64::from(month), i64::from(day));
     match layout.family {
@@ -232,7 +260,7 @@ pub fn render(nanos: i64, layout: Layout, out: &mut Vec<u8>) {
             push_digits(year, 4, out);
             out.push(b':');
         }
-        Family::Clock => {}
+        Family::Clock | Family::Epoch => {}
     }
     let second_of_day = seconds.rem_euclid(86_400);
     push_digits(second_of_day / 3600, 2, out);
@@ -240,11 +268,17 @@ pub fn render(nanos: i64, layout: Layout, out: &mut Vec<u8>) {
     push_digits(second_of_day / 60 % 60, 2, out);
     out.push(b':');
     push_digits(second_of_day % 60, 2, out);
+    render_fraction(nanos, layout, out);
+    render_zone(layout.zone, out);
+}
+
+fn render_fraction(nanos: i64, layout: Layout, out: &mut Vec<u8>) {
     if layout.fraction > 0 {
-        out.push(layout.point);
+        if layout.point > 0 {
+            out.push(layout.point);
+        }
         push_digits(nanos.rem_euclid(1_000_000_000) / 10i64.pow(9 - u32::from(layout.fraction)), layout.fraction.into(), out);
     }
-    render_zone(layout.zone, out);
 }
 
 fn render_zone(zone: Zone, out: &mut Vec<u8>) {
@@ -284,14 +318,23 @@ impl Layout {
             Family::Access => 3,
             Family::Slash => 4,
             Family::Clock => 5,
+            Family::Epoch => Family::EPOCH,
         };
         [family, self.fraction, self.point, kind, low, high]
     }
 
     /// The layout of stored bytes; `None` if they are none.
     pub fn from_code(code: [u8; 6]) -> Option<Self> {
-        let family =
-            *[Family::IsoT, Family::IsoSpace, Family::Syslog, Family::Access, Family::Slash, Family::Clock].get(code[0] as usize)?;
+        let family = match code[0] {
+            0 => Family::IsoT,
+            1 => Family::IsoSpace,
+            2 => Family::Syslog,
+            3 => Family::Access,
+            4 => Family::Slash,
+            5 => Family::Clock,
+            Family::EPOCH => Family::Epoch,
+            _ => return None,
+        };
         let minutes = i16::from_le_bytes([code[4], code[5]]);
         let zone = match code[3] {
             0 => Zone::None,
@@ -338,7 +381,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn times_since_1970_come_back() {
+        for (text, nanos) in [
+            ("1521911720", 1_521_911_720_000_000_000),
+            ("1521911720.6", 1_521_911_720_600_000_000),
+            ("1521911720.600843", 1_521_911_720_600_843_000),
+            ("1521911720.000000001", 1_521_911_720_000_000_001),
+            ("1521911720600", 1_521_911_720_600_000_000),
+            ("1521911720600843", 1_521_911_720_600_843_000),
+            ("9223372036854775807", i64::MAX),
+        ] {
+            let (read, layout) = epoch(text.as_bytes()).unwrap_or_else(|| panic!("{text}"));
+            let mut out = Vec::new();
+            render(read, layout, &mut out);
+            assert_eq!((read, out.as_slice()), (nanos, text.as_bytes()));
+            assert_eq!(Layout::from_code(layout.code()), Some(layout));
+        }
+        for text in ["", "152191172", "0521911720", "1521911720.", "1521911720.0000000001", "15219117206", "9999999999", "152191172x"] {
+            assert!(epoch(text.as_bytes()).is_none(), "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn whatever_counts_from_1970_comes_back(text in "[0-9]{10}[.0-9]{0,10}") {
+            if let Some((nanos, layout)) = epoch(text.as_bytes()) {
+                let mut out = Vec::new();
+                render(nanos, layout, &mut out);
+                prop_assert_eq!(out, text.into_bytes());
+            }
+        }
+
         #[test]
         fn whatever_parses_comes_back(text in "[0-9A-Za-z:/ .,+-]{8,32}") {
             if let Some((nanos, layout, len)) = parse(text.as_bytes()) {

@@ -8,7 +8,7 @@ use super::eval::{with_column, with_field};
 use super::words::quote_field;
 use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
 use crate::columns::{Values, missing};
-use crate::exec::{Flow, Make, Step, Transform};
+use crate::exec::{Flow, Make, Step, Transform, external, stop_of};
 use crate::language::{Args, QueryError};
 use crate::messages::{Messages, Severity};
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch};
@@ -21,6 +21,7 @@ use likeness::{Clusters, Match};
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
+use taffrail_base::Stop;
 use taffrail_base::limits::CLUSTERS_MAX;
 
 /// What `cluster` is.
@@ -160,6 +161,7 @@ impl Cluster {
                 without_cluster: 0,
                 messages: messages.clone(),
                 memory: MemoryConsumer::new("cluster").register(context.memory_pool()),
+                stop: stop_of(context),
             }))
         });
         input.map("cluster", schema, make)
@@ -179,6 +181,7 @@ struct Work {
     without_cluster: usize,
     messages: Messages,
     memory: MemoryReservation,
+    stop: Stop,
 }
 
 impl Transform for Work {
@@ -188,6 +191,8 @@ impl Transform for Work {
         let values = Values::of(&column)?;
         let (mut labels, mut first) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
         for row in 0..rows {
+            // A text of a new kind is compared with every group.
+            self.stop.check().map_err(external)?;
             let before = self.clusters.len();
             let Some(text) = values.text(row) else {
                 self.without_field += 1;

@@ -3,7 +3,7 @@
 use super::sort::{parse_keys, write_keys};
 use super::words::quote_field;
 use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
-use crate::columns::{Values, missing};
+use crate::columns::{Cell, Values, missing};
 use crate::exec::order::{Key, sort};
 use crate::exec::{Flow, Make, Step, Transform};
 use crate::language::{Args, QueryError};
@@ -116,21 +116,21 @@ struct Seen {
 
 impl Seen {
     /// Whether the row is among the first of its combination.
-    fn is_first(&mut self, key: Vec<u8>) -> ExecResult<bool> {
+    fn is_first(&mut self, key: &[u8]) -> ExecResult<bool> {
         if self.settings.consecutive {
             let count = match &self.before {
                 Some((before, count)) if *before == key => count + 1,
                 _ => 1,
             };
-            self.before = Some((key, count));
+            self.before = Some((key.to_vec(), count));
             return Ok(count <= self.settings.count);
         }
-        if let Some(count) = self.counts.get_mut(&key) {
+        if let Some(count) = self.counts.get_mut(key) {
             *count += 1;
             return Ok(*count <= self.settings.count);
         }
         self.memory.try_grow(key.len() + 64)?;
-        self.counts.insert(key, 1);
+        self.counts.insert(key.to_vec(), 1);
         Ok(true)
     }
 }
@@ -141,20 +141,24 @@ impl Transform for Seen {
         let columns: Vec<ArrayRef> = self.places.iter().map(|at| at.map_or_else(|| missing(rows), |at| batch.column(at).clone())).collect();
         let values = columns.iter().map(Values::of).collect::<Result<Vec<_>, _>>()?;
         let (mut keep, mut repeated) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+        let mut key = Vec::new();
         for row in 0..rows {
-            let mut key = Vec::new();
+            key.clear();
             let mut empty = false;
             for value in &values {
                 let mut any = false;
                 value.each(row, |cell| {
                     any = true;
-                    key.extend_from_slice(cell.text().as_bytes());
+                    match cell {
+                        Cell::Text(text) => key.extend_from_slice(text.as_bytes()),
+                        cell => key.extend_from_slice(cell.text().as_bytes()),
+                    }
                     key.push(0x1f);
                 });
                 key.push(0x1e);
                 empty |= !any;
             }
-            let first = if empty { self.settings.keep_empty } else { self.is_first(key)? };
+            let first = if empty { self.settings.keep_empty } else { self.is_first(&key)? };
             keep.push(first || self.settings.keep_events);
             repeated.push(!first && !empty);
         }

@@ -4,7 +4,7 @@ use super::pair::{self, Positions};
 use super::words::quote_field;
 use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
 use crate::columns::{Cell, Values, time_type};
-use crate::exec::Flow;
+use crate::exec::{Flow, stop_of};
 use crate::language::{Args, QueryError, Span};
 use crate::messages::{Messages, Severity};
 use crate::text::diff::{Split, Style, changes, hunks, number, render};
@@ -13,6 +13,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use std::fmt;
 use std::sync::Arc;
+use taffrail_base::Stop;
 use taffrail_base::limits::{DIFF_BYTES_DEFAULT, DIFF_LINE_BYTES};
 use taffrail_event::Timestamp;
 
@@ -114,10 +115,10 @@ impl Command for Diff {
             let bytes: usize = sides.iter().map(|side| 3 * side.text.len() + DIFF_LINE_BYTES * line_count(&side.text)).sum();
             let memory = MemoryConsumer::new(INFO.name).register(planner.context.memory_pool());
             memory.try_grow(bytes)?;
-            let (messages, now) = (planner.messages.clone(), planner.eval.now);
+            let (messages, now, stop) = (planner.messages.clone(), planner.eval.now, stop_of(&planner.context));
             super::blocking(move || {
                 let _memory = memory;
-                Ok(this.compare(&sides, &messages, now))
+                Ok(this.compare(&sides, &messages, now, &stop))
             })
             .await?
         })))
@@ -177,10 +178,10 @@ impl Diff {
         Ok(Side { text, time, source: text_of("source")?, host: text_of("host")? })
     }
 
-    fn compare(&self, sides: &[Side; 2], messages: &Messages, now: Timestamp) -> Result<Flow, QueryError> {
+    fn compare(&self, sides: &[Side; 2], messages: &Messages, now: Timestamp, stop: &Stop) -> Result<Flow, QueryError> {
         let (old, new) = (self.split(&sides[0].text), self.split(&sides[1].text));
         let (old_numbers, new_numbers) = number(&old, &new);
-        let changes = changes(&old_numbers, &new_numbers);
+        let changes = changes(&old_numbers, &new_numbers, stop).map_err(|error| QueryError::from(&error))?;
         if !self.header && line_ends(&sides[0].text) != line_ends(&sides[1].text) {
             messages.add(
                 Severity::Info,

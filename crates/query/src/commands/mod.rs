@@ -121,6 +121,7 @@ use futures::future::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
 use taffrail_event::{EventSink, Timestamp};
+use taffrail_store::scan::Summed;
 
 /// What a command is, for the parser, the editor and the manual.
 pub struct CommandInfo {
@@ -380,6 +381,12 @@ pub trait Direct: Send + Sync {
     fn count_by(&self, _fields: &[String]) -> taffrail_base::Result<Option<taffrail_store::scan::Counted>> {
         Ok(None)
     }
+    /// The events added up by the values of fields, and by the number of a span of this width where one is given, which
+    /// then is the first value; in no order, without those that lack a field. Of each of `numbers`, a sum. `None` where
+    /// only rows can tell.
+    fn sums_by(&self, _span_nanos: Option<i64>, _fields: &[String], _numbers: &[String]) -> taffrail_base::Result<Option<Summed>> {
+        Ok(None)
+    }
     /// The same for the events with the named groups of an expression (of its first match in `_raw`) as fields.
     fn with_groups(&self, _regex: &Regex) -> Option<Arc<dyn Direct>> {
         None
@@ -468,7 +475,7 @@ impl From<DataFusionError> for QueryError {
             }
         }
         if let DataFusionError::ResourcesExhausted(detail) = root {
-            return Self::new("the search needs more memory than it may use")
+            return Self::limit("the search needs more memory than it may use")
                 .with_hint(format!("narrow the time range, group by fewer values, or raise the memory limit of searches; {detail}"));
         }
         Self::new(format!("the search failed: {error}"))
@@ -477,7 +484,7 @@ impl From<DataFusionError> for QueryError {
 
 impl From<&taffrail_base::Error> for QueryError {
     fn from(error: &taffrail_base::Error) -> Self {
-        let ours = Self::new(error.message());
+        let ours = Self { limit: error.kind() == taffrail_base::ErrorKind::Limit, ..Self::new(error.message()) };
         match error.hint() {
             Some(hint) => ours.with_hint(hint),
             None => ours,

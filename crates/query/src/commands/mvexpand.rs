@@ -4,7 +4,7 @@ use super::columns_set::is_list;
 use super::eval::with_field;
 use super::words::quote_field;
 use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
-use crate::columns::Values;
+use crate::columns::{Values, widest_row};
 use crate::exec::{Flow, Make, Step, Transform};
 use crate::language::{Args, QueryError};
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::error::Result as ExecResult;
 use std::fmt;
 use std::sync::Arc;
-use taffrail_base::limits::SCAN_BATCH_ROWS;
+use taffrail_base::limits::{COMPUTED_BYTES_MAX, SCAN_BATCH_ROWS};
 
 /// What `mvexpand` is.
 pub const INFO: CommandInfo = CommandInfo {
@@ -96,7 +96,11 @@ struct Expand {
 impl Transform for Expand {
     fn push(&mut self, batch: RecordBatch) -> ExecResult<Step> {
         let values = Values::of(batch.column(self.at))?;
-        let parts = Parts { batch, values, at: self.at, limit: self.limit, schema: self.schema.clone(), row: 0, skip: 0 };
+        // Each value repeats the rest of its row, which may be long itself.
+        let rest: Vec<ArrayRef> =
+            batch.columns().iter().enumerate().filter(|(at, _)| *at != self.at).map(|(_, column)| column.clone()).collect();
+        let most = (COMPUTED_BYTES_MAX / widest_row(&rest).max(1)).clamp(1, SCAN_BATCH_ROWS);
+        let parts = Parts { most, batch, values, at: self.at, limit: self.limit, schema: self.schema.clone(), row: 0, skip: 0 };
         Ok(Step::Parts(Box::new(parts)))
     }
 }
@@ -111,6 +115,8 @@ struct Parts {
     row: usize,
     /// Values of the row that are already given.
     skip: usize,
+    /// Rows in a part.
+    most: usize,
 }
 
 impl Parts {
@@ -129,9 +135,9 @@ impl Iterator for Parts {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (mut rows, mut items) = (Vec::new(), Vec::new());
-        while self.row < self.batch.num_rows() && rows.len() < SCAN_BATCH_ROWS {
+        while self.row < self.batch.num_rows() && rows.len() < self.most {
             let mut seen = 0;
-            let room = SCAN_BATCH_ROWS - rows.len();
+            let room = self.most - rows.len();
             self.values.each(self.row, |cell| {
                 if seen >= self.skip && seen < self.limit.min(self.skip + room) {
                     rows.push(self.row as u32);

@@ -109,7 +109,7 @@ pub fn write_keys(f: &mut fmt::Formatter<'_>, keys: &[Key]) -> fmt::Result {
         let (comma, sign) = (if at == 0 { " " } else { ", " }, if key.descending { "-" } else { "+" });
         let field = quote_field(&key.field);
         match key.kind {
-            KeyKind::Auto => write!(f, "{comma}{sign}{field}")?,
+            KeyKind::Auto | KeyKind::Distinct => write!(f, "{comma}{sign}{field}")?,
             KeyKind::Ip => write!(f, "{comma}{sign}ip({field})")?,
             KeyKind::Number => write!(f, "{comma}{sign}num({field})")?,
             KeyKind::Text => write!(f, "{comma}{sign}str({field})")?,

@@ -3,13 +3,13 @@
 use super::{Command, CommandInfo, Planned, Planner, Required};
 use crate::exec::Flow;
 use crate::exec::aggregate::{How, aggregate_how, sort_groups};
-use crate::exec::order::{Key, sort};
 use crate::functions::{Argument, Call, parse_calls, parse_groups, sparkline, write_calls};
 use crate::language::{Args, QueryError};
-use arrow::array::{Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use std::fmt;
 use std::sync::Arc;
+use taffrail_store::scan::{Summed, Sums};
 
 /// What `stats` is.
 pub const INFO: CommandInfo = CommandInfo {
@@ -135,7 +135,19 @@ impl Command for Stats {
             let (this, direct, planner) = (self.clone(), direct.clone(), planner.clone());
             return Ok(Planned::Later(Box::pin(async move {
                 match super::counted(Some(direct), &this.groups, &this.calls[0].name).await? {
-                    Some(flow) => Ok(sort(flow, &this.groups.iter().map(Key::ascending).collect::<Vec<_>>(), None)?),
+                    Some(flow) => sort_groups(flow, &this.groups),
+                    None => this.aggregated(input, &planner),
+                }
+            })));
+        }
+        if let Some(adding) = Adding::of(&self.calls, &self.groups, self.how)
+            && let Some(direct) = planner.direct.clone()
+        {
+            let (this, planner) = (self.clone(), planner.clone());
+            return Ok(Planned::Later(Box::pin(async move {
+                let asked = (this.groups.clone(), adding.numbers.clone());
+                match super::blocking(move || direct.sums_by(None, &asked.0, &asked.1)).await? {
+                    Some(summed) => sort_groups(adding.table(&this, &summed)?, &this.groups),
                     None => this.aggregated(input, &planner),
                 }
             })));
@@ -148,6 +160,61 @@ impl Command for Stats {
             })));
         }
         Ok(self.aggregated(input, planner)?.into())
+    }
+}
+
+/// Sums and averages of fields, which the store adds up without rows.
+struct Adding {
+    numbers: Vec<String>,
+    /// For each call: of which number, and whether divided by how many there are; none counts rows.
+    calls: Vec<Option<(usize, bool)>>,
+}
+
+impl Adding {
+    /// Where the calls ask for nothing else.
+    fn of(calls: &[Call], groups: &[String], how: How) -> Option<Self> {
+        let mut this = Self { numbers: Vec::new(), calls: Vec::new() };
+        for call in calls {
+            this.calls.push(match (call.function.name, &call.argument) {
+                ("count", Argument::Rows) => None,
+                ("sum" | "avg", Argument::Field(field)) if !field.contains('*') && !groups.contains(field) && !how.all_numbers => {
+                    let known = this.numbers.iter().position(|known| known == field);
+                    let at = known.unwrap_or_else(|| {
+                        this.numbers.push(field.clone());
+                        this.numbers.len() - 1
+                    });
+                    Some((at, call.function.name == "avg"))
+                }
+                _ => return None,
+            });
+        }
+        Some(this)
+    }
+
+    fn table(&self, stats: &Stats, summed: &Summed) -> Result<Flow, QueryError> {
+        let mut columns: Vec<(Field, ArrayRef)> = Vec::new();
+        for (at, name) in stats.groups.iter().enumerate() {
+            let values = StringArray::from_iter_values(summed.iter().map(|(values, _)| &values[at]));
+            columns.push((Field::new(name, DataType::Utf8, true), Arc::new(values)));
+        }
+        // Of no rows at all there is one group where nothing is grouped by.
+        let nothing = Sums { rows: 0, sums: vec![(0, 0.0); self.numbers.len()] };
+        let none = summed.is_empty() && stats.groups.is_empty();
+        let rows = || summed.iter().map(|(_, sums)| sums).chain(none.then_some(&nothing));
+        for (call, what) in stats.calls.iter().zip(&self.calls) {
+            let (kind, column): (_, ArrayRef) = match what {
+                None => (DataType::Int64, Arc::new(Int64Array::from_iter_values(rows().map(|sums| sums.rows as i64)))),
+                Some((at, mean)) => {
+                    let number = |(count, sum): (u64, f64)| (count > 0).then(|| if *mean { sum / count as f64 } else { sum });
+                    (DataType::Float64, Arc::new(rows().map(|sums| number(sums.sums[*at])).collect::<Float64Array>()))
+                }
+            };
+            columns.push((Field::new(&call.name, kind, true), column));
+        }
+        let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
+        let schema = Arc::new(Schema::new(fields));
+        let batch = RecordBatch::try_new(schema.clone(), arrays)?;
+        Ok(Flow { ordered: false, ..Flow::of_batches(schema, vec![batch], true) })
     }
 }
 

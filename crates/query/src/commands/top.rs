@@ -170,9 +170,9 @@ impl Top {
         };
         let schema = counted.schema();
         let counted = counted.map("totals", schema.clone(), make);
-        let mut keys: Vec<Key> = self.groups.iter().map(Key::ascending).collect();
+        let mut keys: Vec<Key> = self.groups.iter().map(Key::group).collect();
         keys.push(Key { field: COUNT.into(), kind: KeyKind::Number, descending: !self.rare });
-        keys.extend(self.fields.iter().map(Key::ascending));
+        keys.extend(self.fields.iter().map(Key::group));
         // Within groups the limit is known only row by row; and one more row tells whether there are others.
         let fetch = (self.groups.is_empty() && self.limit > 0).then_some(self.limit);
         let sorted = sort(counted, &keys, fetch)?;

@@ -4,7 +4,7 @@
 
 use super::Engine;
 use super::message::{SearchMessage, SearchRequest};
-use super::run::whole;
+use super::run::{Update, whole};
 use crate::commands::Required;
 use crate::language::QueryError;
 use crate::rows::{Row, rows};
@@ -45,7 +45,7 @@ pub fn start(
     request: SearchRequest,
     watched: Watched,
     limit: Option<usize>,
-    sender: mpsc::Sender<SearchMessage>,
+    sender: mpsc::Sender<Update>,
 ) -> Option<Preview> {
     if watched.get().segments_total.load(Ordering::Relaxed) < 2 {
         return None;
@@ -63,7 +63,7 @@ pub fn start(
             let before = engine.clock.monotonic_nanos();
             let limit = limit.unwrap_or(PREVIEW_ROWS_MAX).min(PREVIEW_ROWS_MAX);
             let Ok(rows) = partial(&engine, &request, done, limit).await else { return };
-            if sender.send(SearchMessage::Rows { preview: true, offset: 0, rows }).await.is_err() {
+            if sender.send(Update::Message(SearchMessage::Rows { preview: true, offset: 0, rows })).await.is_err() {
                 return;
             }
             shown = done;

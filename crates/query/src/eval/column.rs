@@ -1,6 +1,7 @@
 //! Columns as expressions see them: few types, a reader that converts, and builders.
 
 use super::number::{format_number, parse_number};
+use crate::columns::Room;
 use crate::language::time::from_seconds_f64;
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, Float64Builder, Int64Array, ListArray, ListBuilder, NullArray, StringArray,
@@ -103,6 +104,11 @@ impl Operand {
         }
         if rows == 1 {
             return self.array;
+        }
+        // Counted without what is rounded up: the size of one value that is the same in all rows.
+        let bytes = self.array.to_data().get_slice_memory_size().unwrap_or_else(|_| self.array.get_array_memory_size());
+        if !Room::new().takes(bytes.saturating_mul(rows)) {
+            return new_null_array(self.array.data_type(), rows);
         }
         let indices = arrow::array::UInt32Array::from(vec![0_u32; rows]);
         arrow::compute::take(&self.array, &indices, None).unwrap_or_else(|_| new_null_array(self.array.data_type(), rows))
@@ -267,7 +273,8 @@ fn epoch_text(nanos: i64) -> String {
 /// Builds a text column.
 pub fn texts(rows: usize, mut value: impl FnMut(usize) -> Option<String>) -> ArrayRef {
     let mut builder = StringBuilder::with_capacity(rows, rows * 8);
-    (0..rows).for_each(|row| builder.append_option(value(row)));
+    let mut room = Room::new();
+    (0..rows).for_each(|row| builder.append_option(value(row).filter(|value| room.takes(value.len()))));
     Arc::new(builder.finish())
 }
 
@@ -286,8 +293,10 @@ pub fn booleans(rows: usize, value: impl FnMut(usize) -> Option<bool>) -> ArrayR
 /// Builds a multivalue column; an empty list is missing.
 pub fn lists(rows: usize, mut value: impl FnMut(usize) -> Option<Vec<String>>) -> ArrayRef {
     let mut builder = ListBuilder::new(StringBuilder::new());
+    let mut room = Room::new();
+    let mut fits = |values: &Vec<String>| room.takes_list(values.len(), values.iter().map(String::len).sum());
     for row in 0..rows {
-        match value(row).filter(|values| !values.is_empty()) {
+        match value(row).filter(|values| !values.is_empty() && fits(values)) {
             Some(values) => {
                 values.iter().for_each(|value| builder.values().append_value(value));
                 builder.append(true);

@@ -40,7 +40,7 @@ pub fn sort_groups(flow: Flow, groups: &[String]) -> Result<Flow, QueryError> {
     if groups.is_empty() {
         return Ok(flow);
     }
-    let keys: Vec<Key> = groups.iter().map(Key::ascending).collect();
+    let keys: Vec<Key> = groups.iter().map(Key::group).collect();
     Ok(sort(flow, &keys, None)?)
 }
 

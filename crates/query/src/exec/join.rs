@@ -5,15 +5,15 @@ use super::combine::{Kept, Prefer, beside, common_schema, fit, one_batch};
 use super::{Flow, HIDDEN, Make, Step, Transform, transform};
 use crate::columns::{Values, missing};
 use crate::commands::column_index;
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, UInt32Array, UInt32Builder, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringBuilder, UInt32Array, UInt32Builder, UInt64Array};
 use arrow::compute::{SortOptions, filter_record_batch, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatchOptions;
 use datafusion::common::{JoinSide, JoinType, NullEquality};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column};
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
@@ -54,11 +54,23 @@ const ASCENDING: SortOptions = SortOptions { descending: false, nulls_first: fal
 pub async fn join(left: Flow, right: Flow, spec: &Join, context: &Arc<TaskContext>) -> Result<Flow> {
     // Each left batch becomes one batch, which many matches would make too large.
     if spec.most.is_some_and(|most| most <= MATCHES_MAX)
-        && let Some(kept) = Kept::of(&right, context, JOIN_TABLE_BYTES_MAX).await?
+        && let Some(kept) = Kept::of(&right, context, table_bytes(context)).await?
     {
-        return found(left, &right.schema(), kept, spec, context);
+        match found(left.clone(), &right.schema(), kept, spec, context) {
+            // The rows fit, their keys do not.
+            Err(error) if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) => {}
+            joined => return joined,
+        }
     }
     merged(left, right, spec)
+}
+
+/// Bytes of right rows up to which they are found by a table: what is left has to do for all else.
+fn table_bytes(context: &TaskContext) -> usize {
+    match context.memory_pool().memory_limit() {
+        MemoryLimit::Finite(bytes) => JOIN_TABLE_BYTES_MAX.min(bytes / 4),
+        _ => JOIN_TABLE_BYTES_MAX,
+    }
 }
 
 /// Matches of a left row up to which right rows are found by a table.
@@ -79,14 +91,21 @@ fn found(left: Flow, right: &SchemaRef, kept: Kept, spec: &Join, context: &Arc<T
     let rows = one_batch(right, kept.batches())?;
     let places: Vec<Option<usize>> = spec.keys.iter().map(|(_, key)| column_index(right, key)).collect();
     let mut keys: FxHashMap<String, Vec<u32>> = FxHashMap::default();
-    for (row, key) in key_texts(&rows, &places)?.into_iter().enumerate() {
-        let Some(key) = key else { continue };
-        memory.try_grow(key.len() + 64)?;
-        let known = keys.entry(key).or_default();
+    each_key(&rows, &places, |row, key| {
+        let Some(key) = key else { return Ok(()) };
+        let known = match keys.get_mut(key) {
+            Some(known) => known,
+            None => {
+                memory.try_grow(key.len() + 64)?;
+                keys.entry(key.to_owned()).or_default()
+            }
+        };
         if spec.earlier.is_some() || known.len() < spec.most.unwrap_or(usize::MAX) {
+            memory.try_grow(size_of::<u32>())?;
             known.push(row as u32);
         }
-    }
+        Ok(())
+    })?;
     let time = |batch: &RecordBatch| batch.column_by_name("_time").map(Values::of).transpose();
     let times = if spec.earlier.is_some() { time(&rows)? } else { None };
     let table = Arc::new(Lookup { rows, keys, times, _memory: (kept, memory) });
@@ -113,8 +132,8 @@ fn found(left: Flow, right: &SchemaRef, kept: Kept, spec: &Join, context: &Arc<T
                 _ => true,
             };
             let (mut left, mut right) = (UInt32Builder::new(), UInt32Builder::new());
-            for (row, key) in key_texts(&batch, &left_places)?.into_iter().enumerate() {
-                let known = key.and_then(|key| table.keys.get(&key));
+            each_key(&batch, &left_places, |row, key| {
+                let known = key.and_then(|key| table.keys.get(key));
                 let matches = known.into_iter().flatten().filter(|other| fits(row, **other)).take(spec.most.unwrap_or(usize::MAX));
                 let mut any = false;
                 for other in matches {
@@ -126,7 +145,8 @@ fn found(left: Flow, right: &SchemaRef, kept: Kept, spec: &Join, context: &Arc<T
                     left.append_value(row as u32);
                     right.append_null();
                 }
-            }
+                Ok(())
+            })?;
             let (left, right) = (left.finish(), right.finish());
             let columns = |batch: &RecordBatch, rows: &UInt32Array| {
                 batch.columns().iter().map(|column| take(column, rows, None)).collect::<std::result::Result<Vec<_>, _>>()
@@ -136,20 +156,28 @@ fn found(left: Flow, right: &SchemaRef, kept: Kept, spec: &Join, context: &Arc<T
     ))
 }
 
-/// The text of each row's key; none where a part of it is missing.
-fn key_texts(batch: &RecordBatch, places: &[Option<usize>]) -> Result<Vec<Option<String>>> {
+/// Calls `each` with every row and the text of its key; none where a part of it is missing.
+fn each_key(batch: &RecordBatch, places: &[Option<usize>], mut each: impl FnMut(usize, Option<&str>) -> Result<()>) -> Result<()> {
     let rows = batch.num_rows();
     let columns = places.iter().map(|at| at.map_or_else(|| missing(rows), |at| batch.column(at).clone()));
     let values = columns.map(|column| Values::of(&column)).collect::<std::result::Result<Vec<_>, _>>()?;
-    let key = |row: usize| {
-        let mut key = String::new();
+    let mut key = String::new();
+    for row in 0..rows {
+        key.clear();
+        let mut whole = true;
         for values in &values {
-            key.push_str(&values.text(row)?);
+            match values {
+                Values::Text(texts) if texts.is_valid(row) => key.push_str(texts.value(row)),
+                values => match values.text(row) {
+                    Some(text) => key.push_str(&text),
+                    None => whole = false,
+                },
+            }
             key.push('\u{1f}');
         }
-        Some(key)
-    };
-    Ok((0..rows).map(key).collect())
+        each(row, whole.then_some(&*key))?;
+    }
+    Ok(())
 }
 
 /// Joins rows of any number.
@@ -204,10 +232,14 @@ struct Keys {
 impl Transform for Keys {
     fn push(&mut self, batch: RecordBatch) -> Result<Step> {
         let rows = batch.num_rows();
-        let keys: StringArray = key_texts(&batch, &self.places)?.into_iter().collect();
+        let mut keys = StringBuilder::new();
+        each_key(&batch, &self.places, |_, key| {
+            keys.append_option(key);
+            Ok(())
+        })?;
         let next = self.row + rows as u64;
         let mut columns = batch.columns().to_vec();
-        columns.push(Arc::new(keys));
+        columns.push(Arc::new(keys.finish()));
         columns.push(Arc::new(UInt64Array::from_iter_values(self.row..next)));
         self.row = next;
         Ok(Step::Rows(RecordBatch::try_new(self.schema.clone(), columns)?))

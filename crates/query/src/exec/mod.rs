@@ -24,6 +24,7 @@ use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, SendableRecordBatchStream};
 use futures::TryStreamExt;
 use std::sync::Arc;
+use taffrail_base::Stop;
 
 /// A pipeline so far.
 #[derive(Clone, Debug)]
@@ -92,4 +93,9 @@ pub const HIDDEN: &str = "\u{1}";
 /// An error of ours on its way through DataFusion.
 pub fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
     DataFusionError::External(Box::new(error))
+}
+
+/// What ends the work that a context is of.
+pub fn stop_of(context: &TaskContext) -> Stop {
+    context.session_config().get_extension::<Stop>().map(|stop| (*stop).clone()).unwrap_or_default()
 }

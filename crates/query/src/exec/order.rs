@@ -1,6 +1,6 @@
 //! Sorting: keys that compare as the language says, DataFusion's sort that spills, and row numbers that keep ties in order.
 
-use super::{Flow, HIDDEN, Make, Step, Transform, transform};
+use super::{Flow, HIDDEN, Make, Opener, SourceExec, Step, Transform, transform};
 use crate::columns::{Values, parse_number};
 use arrow::array::{Array, ArrayRef, Float64Builder, Int64Builder, RecordBatch, StringBuilder, UInt64Array};
 use arrow::compute::SortOptions;
@@ -8,7 +8,9 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::Result;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::sorts::sort::SortExec;
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -17,6 +19,8 @@ use std::sync::Arc;
 pub enum KeyKind {
     /// Numbers by value, then addresses, then text.
     Auto,
+    /// As `Auto`, and texts that are the same number by text: no two different values are equal.
+    Distinct,
     /// Addresses by value, then text.
     Ip,
     /// Numbers by value, then text.
@@ -40,6 +44,11 @@ impl Key {
     /// Ascending, by value.
     pub fn ascending(field: impl Into<String>) -> Self {
         Self { field: field.into(), kind: KeyKind::Auto, descending: false }
+    }
+
+    /// Ascending, by value, for rows that come in no order and are to leave in one.
+    pub fn group(field: impl Into<String>) -> Self {
+        Self { kind: KeyKind::Distinct, ..Self::ascending(field) }
     }
 }
 
@@ -97,8 +106,18 @@ fn sorted(
     let expressions =
         order.into_iter().map(|(at, options)| PhysicalSortExpr::new(Arc::new(Column::new(keyed.field(at).name(), at)), options));
     let ordering = LexOrdering::new(expressions).expect("the row number is always a key");
-    let plan = SortExec::new(ordering, with_keys.plan).with_fetch(limit);
-    let flow = Flow { plan: Arc::new(plan), ordered: true, table };
+    let plan: Arc<dyn ExecutionPlan> = match limit {
+        None => Arc::new(SortExec::new(ordering, with_keys.plan)),
+        // What has to be among the first rows is remembered by the node: who runs the plan again needs a new one.
+        Some(_) => {
+            let input = with_keys.plan;
+            let open: Opener = Arc::new(move |partition, context| {
+                SortExec::new(ordering.clone(), input.clone()).with_fetch(limit).execute(partition, context)
+            });
+            Arc::new(SourceExec::new("first rows", keyed, 1, None, open))
+        }
+    };
+    let flow = Flow { plan, ordered: true, table };
     let width = plain.fields().len();
     Ok(flow.map("drop keys", plain, transform(move |batch: RecordBatch| Ok(batch.project(&(0..width).collect::<Vec<_>>())?))))
 }
@@ -126,19 +145,24 @@ fn key_columns(column: &ArrayRef, kind: KeyKind) -> Result<[ArrayRef; 3]> {
     let values = Values::of(column)?;
     let (mut classes, mut numbers, mut texts) = (Int64Builder::new(), Float64Builder::new(), StringBuilder::new());
     for row in 0..column.len() {
-        let Some(text) = values.text(row) else {
+        let text = match &values {
+            Values::Text(texts) => texts.is_valid(row).then(|| Cow::Borrowed(texts.value(row))),
+            values => values.text(row).map(Cow::Owned),
+        };
+        let Some(text) = text else {
             classes.append_null();
             numbers.append_null();
             texts.append_null();
             continue;
         };
-        let number = if matches!(kind, KeyKind::Auto | KeyKind::Number) { parse_number(&text) } else { None };
-        let address = if number.is_none() && matches!(kind, KeyKind::Auto | KeyKind::Ip) { address_key(&text) } else { None };
+        let by_value = matches!(kind, KeyKind::Auto | KeyKind::Distinct);
+        let number = if by_value || kind == KeyKind::Number { parse_number(&text) } else { None };
+        let address = if number.is_none() && (by_value || kind == KeyKind::Ip) { address_key(&text) } else { None };
         match (number, address) {
             (Some(number), _) => {
                 classes.append_value(0);
                 numbers.append_value(number + 0.0);
-                texts.append_null();
+                texts.append_option((kind == KeyKind::Distinct).then_some(text));
             }
             (None, Some(address)) => {
                 classes.append_value(1);

@@ -1,12 +1,15 @@
 //! Where rows come from: anything that can open a stream per partition.
 
+use super::{external, stop_of};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream};
+use futures::StreamExt;
 use std::fmt;
 use std::sync::Arc;
 
@@ -75,6 +78,10 @@ impl ExecutionPlan for SourceExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        (self.open)(partition, context)
+        let stop = stop_of(&context);
+        let rows = (self.open)(partition, context)?;
+        // Whatever is above asks for rows again and again: that it is to end reaches it from here.
+        let rows = rows.map(move |batch| stop.check().map_err(external).and(batch));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
     }
 }

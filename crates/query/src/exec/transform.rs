@@ -1,6 +1,8 @@
 //! Changes of rows, batch by batch: one mechanism for `eval`, `where`, `rex`, `head`, `dedup` and the like, used by
 //! the plan node here and by live tail, which has no plan.
 
+use super::{external, stop_of};
+use crate::columns::overflowed;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -128,13 +130,17 @@ impl ExecutionPlan for TransformExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let stop = stop_of(&context);
         let mut work = (self.make)(&context)?;
         let mut input = self.input.execute(partition, context)?;
         let stream = async_stream::try_stream! {
             let mut more = true;
             while more {
                 let Some(batch) = input.next().await else { break };
-                let rows = match work.push(batch?)? {
+                stop.check().map_err(external)?;
+                let step = work.push(batch?)?;
+                overflowed().map_err(external)?;
+                let rows = match step {
                     Step::Rows(rows) => rows,
                     Step::Last(rows) => {
                         more = false;
@@ -142,6 +148,7 @@ impl ExecutionPlan for TransformExec {
                     }
                     Step::Parts(parts) => {
                         for part in parts {
+                            stop.check().map_err(external)?;
                             yield part?;
                         }
                         continue;

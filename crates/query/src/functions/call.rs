@@ -59,6 +59,14 @@ impl Call {
         Ok(call)
     }
 
+    /// A call of a function on a field, for plans of our own.
+    pub fn of_field(function: &str, field: &str, name: &str) -> Result<Self, QueryError> {
+        let (function, parameter) =
+            Function::find(function).ok_or_else(|| QueryError::new(format!("there is no function {function:?}")))?;
+        let argument = Argument::Field(field.to_owned());
+        Ok(Self { function, parameter, typed: function.name.to_owned(), argument, alias: None, name: name.to_owned() })
+    }
+
     /// Parses one call.
     pub fn parse_unnamed(args: &mut Args) -> Result<Self, QueryError> {
         let before = args.remaining().to_owned();

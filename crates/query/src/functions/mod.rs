@@ -77,7 +77,7 @@ pub struct Function {
     pub takes: Takes,
     /// What it gives.
     pub gives: Gives,
-    /// Whether the order of the rows matters.
+    /// Whether the order of the rows matters; where times decide, which of those with one time comes first.
     pub order: bool,
     /// Whether it looks at `_time`.
     pub time: bool,
@@ -124,13 +124,13 @@ pub static FUNCTIONS: &[Function] = &[
     base("exactperc<N>", "exactperc95(field)", "As perc, interpolated between neighbours and never estimated.", Number, Own(numbers::exact_percentile)),
     Function { order: true, ..base("first", "first(field)", "Value of the first row that has one, in the order of the rows: the newest event.", Value, Own(values::first)) },
     Function { order: true, ..base("last", "last(field)", "Value of the last row that has one, in the order of the rows: the oldest event.", Value, Own(values::last)) },
-    Function { time: true, ..base("earliest", "earliest(field)", "Value with the earliest _time.", Value, Own(times::earliest)) },
-    Function { time: true, ..base("latest", "latest(field)", "Value with the latest _time.", Value, Own(times::latest)) },
+    Function { order: true, time: true, ..base("earliest", "earliest(field)", "Value with the earliest _time.", Value, Own(times::earliest)) },
+    Function { order: true, time: true, ..base("latest", "latest(field)", "Value with the latest _time.", Value, Own(times::latest)) },
     Function { time: true, ..base("earliest_time", "earliest_time(field)", "Earliest _time of a row that has the field, in epoch seconds.", Number, Own(times::earliest_time)) },
     Function { time: true, ..base("latest_time", "latest_time(field)", "Latest _time of a row that has the field, in epoch seconds.", Number, Own(times::latest_time)) },
     Function { order: true, ..base("list", "list(field)", "Values in the order of the rows, at most 100.", List, Own(values::list)) },
     base("values", "values(field)", "Distinct values, sorted by text.", List, Own(values::distinct_values)),
-    Function { time: true, ..base("rate", "rate(field)", "Growth of a counter per second: latest minus earliest value, by the time between.", Number, Own(times::rate)) },
+    Function { order: true, time: true, ..base("rate", "rate(field)", "Growth of a counter per second: latest minus earliest value, by the time between.", Number, Own(times::rate)) },
     Function { time: true, ..base("sparkline", "sparkline(count, 1h)", "In stats and chart: what a function gives in each span of time, as a list to draw a line of.", List, Method::Sparkline) },
     Function { additive: true, ..base("per_second", "per_second(field)", "In timechart: sum per second of the bucket.", Number, PerSpan(1.0)) },
     Function { additive: true, ..base("per_minute", "per_minute(field)", "In timechart: sum per minute of the bucket.", Number, PerSpan(60.0)) },

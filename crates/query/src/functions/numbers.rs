@@ -2,7 +2,6 @@
 
 use super::udaf::{Accumulate, Answer};
 use crate::columns::Cell;
-use std::collections::BTreeMap;
 use taffrail_base::limits::PERCENTILE_VALUES_MAX;
 
 /// `sum` of fields with many values.
@@ -152,26 +151,8 @@ enum Between {
     Interpolated,
 }
 
-/// A number with the total order of IEEE 754, to sort by.
-#[derive(Clone, Copy, Debug)]
-struct Ordered(f64);
-
-impl PartialEq for Ordered {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-impl Eq for Ordered {}
-impl PartialOrd for Ordered {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Ordered {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
+/// Values that are put in order together: so many that sorting them costs little more than keeping them.
+const FRESH_MAX: usize = 4_096;
 
 /// Distinct values with their counts; beyond a bound, the lightest neighbours are merged.
 #[derive(Debug)]
@@ -179,23 +160,54 @@ struct Quantile {
     percent: f64,
     between: Between,
     exact: bool,
-    counts: BTreeMap<Ordered, u64>,
+    /// In order.
+    counts: Vec<(f64, u64)>,
+    /// Not in order yet; each counts once.
+    fresh: Vec<f64>,
     total: u64,
     merged: bool,
 }
 
 impl Quantile {
     fn new(percent: f64, between: Between, exact: bool) -> Self {
-        Self { percent, between, exact, counts: BTreeMap::new(), total: 0, merged: false }
+        Self { percent, between, exact, counts: Vec::new(), fresh: Vec::new(), total: 0, merged: false }
     }
 
-    fn put(&mut self, number: f64, count: u64) {
+    fn put(&mut self, number: f64) {
         if number.is_nan() {
             return;
         }
         // One zero only.
-        *self.counts.entry(Ordered(number + 0.0)).or_insert(0) += count;
-        self.total += count;
+        self.fresh.push(number + 0.0);
+        self.total += 1;
+        if self.fresh.len() >= FRESH_MAX.max(self.counts.len()) {
+            self.settle();
+        }
+    }
+
+    /// Puts all values in order.
+    fn settle(&mut self) {
+        let mut fresh = std::mem::take(&mut self.fresh);
+        fresh.sort_unstable_by(f64::total_cmp);
+        self.join(fresh.into_iter().map(|number| (number, 1)));
+    }
+
+    /// Adds values that come in order.
+    fn join(&mut self, other: impl Iterator<Item = (f64, u64)>) {
+        let known = std::mem::take(&mut self.counts);
+        let mut known = known.into_iter().peekable();
+        let mut other = other.peekable();
+        loop {
+            let own = match (known.peek(), other.peek()) {
+                (Some(own), Some(new)) => own.0.total_cmp(&new.0).is_le(),
+                (own, _) => own.is_some(),
+            };
+            let Some((number, count)) = (if own { known.next() } else { other.next() }) else { break };
+            match self.counts.last_mut() {
+                Some(last) if last.0.total_cmp(&number).is_eq() => last.1 += count,
+                _ => self.counts.push((number, count)),
+            }
+        }
         if !self.exact && self.counts.len() > PERCENTILE_VALUES_MAX {
             self.compress();
         }
@@ -206,37 +218,45 @@ impl Quantile {
     fn compress(&mut self) {
         self.merged = true;
         let limit = (self.total * 4 / PERCENTILE_VALUES_MAX as u64).max(2);
-        let mut merged: BTreeMap<Ordered, u64> = BTreeMap::new();
-        let mut last: Option<(f64, u64)> = None;
-        for (Ordered(number), count) in std::mem::take(&mut self.counts) {
-            last = Some(match last {
-                Some((before, weight)) if weight + count <= limit => {
-                    let total = weight + count;
-                    (before + (number - before) * (count as f64 / total as f64), total)
+        let mut merged: Vec<(f64, u64)> = Vec::new();
+        for (number, count) in std::mem::take(&mut self.counts) {
+            match merged.last_mut() {
+                Some((before, weight)) if *weight + count <= limit => {
+                    let total = *weight + count;
+                    *before += (number - *before) * (count as f64 / total as f64);
+                    *weight = total;
                 }
-                Some((before, weight)) => {
-                    *merged.entry(Ordered(before)).or_insert(0) += weight;
-                    (number, count)
-                }
-                None => (number, count),
-            });
-        }
-        if let Some((number, weight)) = last {
-            *merged.entry(Ordered(number)).or_insert(0) += weight;
+                _ => merged.push((number, count)),
+            }
         }
         self.counts = merged;
     }
 
+    /// The value of a rank; all are in order.
     fn at(&self, rank: u64) -> f64 {
         let mut seen = 0;
-        for (Ordered(number), count) in &self.counts {
+        for (number, count) in &self.counts {
             seen += count;
             if seen > rank {
                 return *number;
             }
         }
-        self.counts.last_key_value().map_or(f64::NAN, |(Ordered(number), _)| *number)
+        self.counts.last().map_or(f64::NAN, |(number, _)| *number)
     }
+}
+
+/// A value and its count as text, or the count alone where it is one: the bits, which are read faster than digits.
+fn write_pair(number: f64, count: u64, out: &mut String) {
+    use std::fmt::Write;
+    // Writing to a string does not fail.
+    let _ = if count == 1 { write!(out, "{:x},", number.to_bits()) } else { write!(out, "{:x}:{count:x},", number.to_bits()) };
+}
+
+fn read_pairs(text: &str) -> impl Iterator<Item = (f64, u64)> + '_ {
+    text.split_terminator(',').filter_map(|pair| {
+        let (bits, count) = pair.split_once(':').unwrap_or((pair, "1"));
+        Some((f64::from_bits(u64::from_str_radix(bits, 16).ok()?), u64::from_str_radix(count, 16).ok()?))
+    })
 }
 
 /// So many percent of a number of values; 99.9 percent of 1,000 are 999, whatever the last bits of a float say.
@@ -248,25 +268,27 @@ fn rank(percent: f64, total: u64) -> f64 {
 impl Accumulate for Quantile {
     fn add(&mut self, cell: Cell<'_>, _: Option<i64>) {
         if let Some(number) = cell.number() {
-            self.put(number, 1);
+            self.put(number);
         }
     }
 
     fn state(&self) -> Vec<String> {
-        let mut out = vec![if self.merged { "merged" } else { "" }.to_owned()];
-        for (Ordered(number), count) in &self.counts {
-            out.extend([number.to_string(), count.to_string()]);
-        }
-        out
+        let mut pairs = String::with_capacity(self.counts.len() * 20 + self.fresh.len() * 17);
+        self.counts.iter().for_each(|(number, count)| write_pair(*number, *count, &mut pairs));
+        let mut fresh = self.fresh.clone();
+        fresh.sort_unstable_by(f64::total_cmp);
+        let mut late = String::with_capacity(fresh.len() * 17);
+        fresh.iter().for_each(|number| write_pair(*number, 1, &mut late));
+        vec![if self.merged { "merged" } else { "" }.to_owned(), pairs, late]
     }
 
     fn merge(&mut self, state: &[&str]) {
-        let Some((flag, pairs)) = state.split_first() else { return };
+        let Some((flag, texts)) = state.split_first() else { return };
         self.merged |= *flag == "merged";
-        for pair in pairs.chunks_exact(2) {
-            if let (Ok(number), Ok(count)) = (pair[0].parse(), pair[1].parse()) {
-                self.put(number, count);
-            }
+        for text in texts {
+            let pairs: Vec<(f64, u64)> = read_pairs(text).collect();
+            self.total += pairs.iter().map(|(_, count)| count).sum::<u64>();
+            self.join(pairs.into_iter());
         }
     }
 
@@ -274,6 +296,7 @@ impl Accumulate for Quantile {
         if self.total == 0 {
             return Answer::Missing;
         }
+        self.settle();
         let last = self.total - 1;
         let place = self.percent / 100.0 * last as f64;
         let (low, high) = (place.floor() as u64, (place.ceil() as u64).min(last));
@@ -290,7 +313,7 @@ impl Accumulate for Quantile {
     }
 
     fn size(&self) -> usize {
-        self.counts.len() * 24 + 64
+        self.counts.capacity() * size_of::<(f64, u64)>() + self.fresh.capacity() * size_of::<f64>() + 128
     }
 
     fn remark(&self) -> Option<(&'static str, bool)> {

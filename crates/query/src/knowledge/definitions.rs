@@ -3,7 +3,7 @@
 use super::Knowledge;
 use crate::language::search::Wildcard;
 use crate::language::{CompareOp, QueryError, SearchExpr, SearchValue, lexer};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use taffrail_base::limits::SUBSEARCH_DEPTH_MAX;
 
 /// Text that stands for a name in backticks.
@@ -30,7 +30,7 @@ pub struct Macro {
 }
 
 /// A search with a name.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SavedSearch {
     /// The search; `$name$` stands for an argument of `savedsearch`.

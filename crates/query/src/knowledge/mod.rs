@@ -146,14 +146,44 @@ impl Knowledge {
 
     /// Writes the table of a lookup; it is replaced as a whole.
     pub fn write_lookup(&self, name: &str, table: &[u8]) -> Result<(), QueryError> {
+        self.write(LOOKUPS, base_name(name), table)
+    }
+
+    /// All saved searches, by name.
+    pub fn saved_searches(&self) -> Result<Vec<(String, SavedSearch)>, QueryError> {
+        let names = self.names(SEARCHES)?;
+        let found = names.into_iter().map(|name| Ok(self.definition(SEARCHES, &name)?.map(|found| (name, found))));
+        Ok(found.collect::<Result<Vec<_>, QueryError>>()?.into_iter().flatten().collect())
+    }
+
+    /// Saves a search; one of that name is replaced.
+    pub fn save_search(&self, name: &str, search: &SavedSearch) -> Result<(), QueryError> {
+        let text = toml::to_string(search).map_err(|error| QueryError::new(format!("the saved search {name}: {error}")))?;
+        if text.len() as u64 > KNOWLEDGE_FILE_BYTES_MAX {
+            return Err(QueryError::limit(format!(
+                "the saved search {name} is longer than {KNOWLEDGE_FILE_BYTES_MAX} bytes, which is the limit"
+            )));
+        }
+        self.write(SEARCHES, name, text.as_bytes())
+    }
+
+    /// Removes a saved search; an error where there is none.
+    pub fn remove_search(&self, name: &str) -> Result<(), QueryError> {
+        self.saved_search(name)?;
+        let Some(folder) = &self.0 else { return Ok(()) };
+        let failed = |error: io::Error| QueryError::new(format!("the saved search {name} cannot be removed: {error}"));
+        folder.vfs.remove_file(&folder.file(SEARCHES, name)?).map_err(failed)?;
+        folder.vfs.sync_dir(&folder.path.join(SEARCHES.folder)).map_err(failed)
+    }
+
+    fn write(&self, kind: Kind, name: &str, bytes: &[u8]) -> Result<(), QueryError> {
         let Some(folder) = &self.0 else {
-            return Err(QueryError::new("there is no folder to write lookups to"));
+            return Err(QueryError::new(format!("there is no folder to write {}s to", kind.what)));
         };
-        let name = base_name(name);
-        let path = folder.file(LOOKUPS, name)?;
+        let path = folder.file(kind, name)?;
         folder.tables.lock().forget(&path);
-        let failed = |error: io::Error| QueryError::new(format!("the lookup {name} cannot be written: {error}"));
-        let parent = folder.path.join(LOOKUPS.folder);
+        let failed = |error: io::Error| QueryError::new(format!("the {} {name} cannot be written: {error}", kind.what));
+        let parent = folder.path.join(kind.folder);
         folder.vfs.create_dir_all(&parent).map_err(failed)?;
         let fresh = parent.join(format!(".{name}.new"));
         match folder.vfs.remove_file(&fresh) {
@@ -161,7 +191,7 @@ impl Knowledge {
             _ => {}
         }
         let file: Box<dyn VfsFile> = folder.vfs.create_new(&fresh).map_err(failed)?;
-        file.write_all_at(table, 0).and_then(|()| file.sync_data()).map_err(failed)?;
+        file.write_all_at(bytes, 0).and_then(|()| file.sync_data()).map_err(failed)?;
         folder.vfs.rename(&fresh, &path).and_then(|()| folder.vfs.sync_dir(&parent)).map_err(failed)
     }
 

@@ -18,12 +18,20 @@ pub struct QueryError {
     /// Names that may have been meant, the likeliest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suggestions: Vec<String>,
+    /// Whether the query is well, but goes beyond what a search may take: its time, its memory.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub limit: bool,
 }
 
 impl QueryError {
     /// An error without a place.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), span: None, hint: None, suggestions: Vec::new() }
+        Self { message: message.into(), span: None, hint: None, suggestions: Vec::new(), limit: false }
+    }
+
+    /// A limit that was reached.
+    pub fn limit(message: impl Into<String>) -> Self {
+        Self { limit: true, ..Self::new(message) }
     }
 
     /// An error at a place.

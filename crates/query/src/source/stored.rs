@@ -16,11 +16,11 @@ use futures::future::BoxFuture;
 use regex::Regex;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
-use taffrail_base::Result;
 use taffrail_base::limits::SEARCH_COLUMNS_MAX;
+use taffrail_base::{Result, Stop};
 use taffrail_event::Timestamp;
 use taffrail_pattern::FieldResolver;
-use taffrail_store::scan::{Missing, Spans};
+use taffrail_store::scan::{Missing, Spans, Summed};
 use taffrail_store::{Column, CountField, Filter, Scan, ScanRequest, SegmentRef, Snapshot};
 
 /// Rows up to which the fields of each event are read from it, instead of asking first which there are.
@@ -39,18 +39,26 @@ pub struct StoredSource {
     sequence_from: Option<SequenceFrom>,
     missing: Option<Arc<Missing>>,
     tolerant: bool,
+    stop: Stop,
 }
 
 impl StoredSource {
     /// All of the snapshot.
     pub fn new(snapshot: Snapshot, resolver: Arc<dyn FieldResolver>) -> Self {
-        Self { snapshot, resolver, sequence_from: None, missing: None, tolerant: false }
+        Self { snapshot, resolver, sequence_from: None, missing: None, tolerant: false, stop: Stop::never() }
     }
 
     /// Goes on where stored bytes are damaged; whoever asks has to tell what could not be read.
     #[must_use]
     pub fn tolerating_damage(mut self) -> Self {
         self.tolerant = true;
+        self
+    }
+
+    /// Ends its scans once `stop` says so.
+    #[must_use]
+    pub fn stopping(mut self, stop: &Stop) -> Self {
+        self.stop = stop.clone();
         self
     }
 
@@ -84,7 +92,7 @@ impl StoredSource {
             newest_first: wanted.ordered,
             limit,
         };
-        let scan = Scan::plan(&self.snapshot, request);
+        let scan = Scan::plan(&self.snapshot, request).stopping(&self.stop);
         let scan = match &self.missing {
             Some(missing) => scan.without_unreachable(missing.clone()),
             None => scan,
@@ -325,6 +333,18 @@ impl Direct for ScanAnswers {
         let Some(fields) = fields.iter().map(|name| self.field(name)).collect::<Option<Vec<_>>>() else { return Ok(None) };
         self.watched.set(self.scan.progress());
         self.scan.count_by(&fields)
+    }
+
+    fn sums_by(&self, span_nanos: Option<i64>, fields: &[String], numbers: &[String]) -> Result<Option<Summed>> {
+        let Some(fields) = fields.iter().map(|name| self.field(name)).collect::<Option<Vec<_>>>() else { return Ok(None) };
+        // Numbers are those of extracted fields, whatever an expression may have made of the name.
+        let extracted = |name: &String| matches!(self.field(name), Some(CountField::Column(Column::Field(_))));
+        if !numbers.iter().all(extracted) {
+            return Ok(None);
+        }
+        let fields: Vec<CountField> = span_nanos.map(CountField::Span).into_iter().chain(fields).collect();
+        self.watched.set(self.scan.progress());
+        self.scan.sums_by(&fields, numbers, crate::columns::parse_number)
     }
 
     fn with_groups(&self, regex: &Regex) -> Option<Arc<dyn Direct>> {

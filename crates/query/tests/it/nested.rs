@@ -2,12 +2,10 @@
 
 use super::stored::Place;
 use std::sync::Arc;
-use taffrail_base::ManualClock;
-use taffrail_format::Formats;
 use taffrail_query::engine::over;
 use taffrail_query::eval::EvalContext;
 use taffrail_query::source::{GivenSource, Source};
-use taffrail_query::{Engine, EngineOptions, Knowledge, SearchMessage, SearchRequest};
+use taffrail_query::{Knowledge, SearchMessage, SearchRequest};
 
 fn place() -> Place {
     let place = Place::new();
@@ -83,13 +81,7 @@ async fn a_join_larger_than_the_memory_is_sorted_on_the_disk() {
             place.append("main", "any", 1_795_000_000, &part.iter().map(String::as_str).collect::<Vec<_>>());
         }
     }
-    let small = Engine::new(EngineOptions {
-        store: place.store.clone(),
-        formats: Arc::new(Formats::new()),
-        clock: Arc::new(ManualClock::at(super::cases::NOW.nanos())),
-        memory_bytes: 96 << 20,
-        knowledge: Knowledge::none(),
-    });
+    let small = place.engine_of(96 << 20);
     let query =
         "side=a | fields key, _raw | join max=0 key [ search side=b | table key, text ] | stats count, dc(key) AS keys, dc(text) AS texts";
     let request = SearchRequest { query: query.into(), ..SearchRequest::default() };

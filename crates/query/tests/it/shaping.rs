@@ -3,10 +3,7 @@
 
 use super::stored::Place;
 use futures::StreamExt;
-use std::sync::Arc;
-use taffrail_base::ManualClock;
-use taffrail_format::Formats;
-use taffrail_query::{Engine, EngineOptions, Knowledge, SearchMessage, SearchRequest};
+use taffrail_query::{SearchMessage, SearchRequest};
 
 /// Lines of a few patterns, with JSON in some.
 fn place() -> Place {
@@ -56,13 +53,7 @@ async fn more_rows_than_memory_has_room_for() {
     for part in lines.chunks(10_000) {
         place.append("main", "any", 1_795_000_000, &part.iter().map(String::as_str).collect::<Vec<_>>());
     }
-    let small = Engine::new(EngineOptions {
-        store: place.store.clone(),
-        formats: Arc::new(Formats::new()),
-        clock: Arc::new(ManualClock::at(super::cases::NOW.nanos())),
-        memory_bytes: 24 << 20,
-        knowledge: Knowledge::none(),
-    });
+    let small = place.engine_of(24 << 20);
     for (query, rows) in [
         ("* | fields _raw | extract | stats count BY k7 | table count", "{\"count\":800}"),
         (

@@ -19,16 +19,14 @@ pub struct Place {
 impl Place {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let clock = Arc::new(ManualClock::at(super::cases::NOW.nanos()));
         let store = Store::open(options(folder.path())).expect("a store");
-        let engine = Engine::new(EngineOptions {
-            store: store.clone(),
-            formats: Arc::new(Formats::new()),
-            clock,
-            memory_bytes: 64 << 20,
-            knowledge: Knowledge::folder(Arc::new(RealVfs), folder.path().join("knowledge")),
-        });
+        let engine = engine_over(&store, 64 << 20, Knowledge::folder(Arc::new(RealVfs), folder.path().join("knowledge")));
         Self { folder, store, engine }
+    }
+
+    /// An engine over the same store whose searches may use so much memory.
+    pub fn engine_of(&self, memory_bytes: usize) -> Engine {
+        engine_over(&self.store, memory_bytes, Knowledge::none())
     }
 
     /// Writes a definition.
@@ -83,6 +81,16 @@ impl Place {
         assert!(done, "{query}: the last message is `done`");
         out
     }
+}
+
+fn engine_over(store: &Arc<Store>, memory_bytes: usize, knowledge: Knowledge) -> Engine {
+    Engine::new(EngineOptions {
+        store: store.clone(),
+        formats: Arc::new(Formats::new()),
+        clock: Arc::new(ManualClock::at(super::cases::NOW.nanos())),
+        memory_bytes,
+        knowledge,
+    })
 }
 
 fn options(dir: &Path) -> StoreOptions {
@@ -289,13 +297,7 @@ async fn sorts_and_groups_beyond_memory_spill_or_say_so() {
     for part in lines.chunks(10_000) {
         place.append("main", "any", 1_795_000_000, &part.iter().map(String::as_str).collect::<Vec<_>>());
     }
-    let small = Engine::new(EngineOptions {
-        store: place.store.clone(),
-        formats: Arc::new(Formats::new()),
-        clock: Arc::new(ManualClock::at(super::cases::NOW.nanos())),
-        memory_bytes: 24 << 20,
-        knowledge: Knowledge::none(),
-    });
+    let small = place.engine_of(24 << 20);
     let request = SearchRequest { query: "* | fields key, _raw | sort 0 key | head 3 | table key".into(), ..SearchRequest::default() };
     let messages: Vec<SearchMessage> = small.search(request).await.expect("a search").collect().await;
     let rows: Vec<_> =
@@ -312,13 +314,7 @@ async fn figures_of_groups_beyond_memory_are_attached_all_the_same() {
     for part in lines.chunks(10_000) {
         place.append("main", "any", 1_795_000_000, &part.iter().map(String::as_str).collect::<Vec<_>>());
     }
-    let small = Engine::new(EngineOptions {
-        store: place.store.clone(),
-        formats: Arc::new(Formats::new()),
-        clock: Arc::new(ManualClock::at(super::cases::NOW.nanos())),
-        memory_bytes: 48 << 20,
-        knowledge: Knowledge::none(),
-    });
+    let small = place.engine_of(48 << 20);
     for (query, expected) in [
         (
             "* | fields key, _raw | eventstats count AS c, last(key) AS k BY _raw | eval same=if(k=key, 1, 0) | stats sum(c) AS c, sum(same) AS same",

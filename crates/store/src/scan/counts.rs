@@ -2,6 +2,7 @@
 
 use super::Column;
 use super::capture::{Capture, Place};
+use super::coded::combinations;
 use super::filter::SegmentScan;
 use super::plan::Scan;
 use super::rows::origin_of;
@@ -11,7 +12,8 @@ use crate::segment::decode::{Spelling, Values};
 use crate::segment::meta::Run;
 use regex::Regex;
 use rustc_hash::FxHashMap;
-use taffrail_base::Result;
+use taffrail_base::limits::COUNTED_VALUES_MAX;
+use taffrail_base::{Error, ErrorKind, Result};
 use taffrail_pattern::{FieldPlan, PlanPiece};
 
 /// A field that counts are asked by.
@@ -22,16 +24,35 @@ pub enum CountField {
     /// The named group of an expression on the event as text; of its first match. Where there is none, the field that
     /// has its name.
     Group(Regex, String),
+    /// The number of the span of so many nanoseconds that the event's time is in, from the epoch on.
+    Span(i64),
 }
 
 /// A field, ready to be found in patterns.
-enum Wanted {
+pub(super) enum Wanted {
     Column(Column),
     Group { capture: Option<Box<Capture>>, regex: Box<PreparedRegex>, name: String },
+    Span(i64),
+}
+
+impl Wanted {
+    pub(super) fn of(field: &CountField) -> Self {
+        match field {
+            CountField::Column(column) => Self::Column(column.clone()),
+            CountField::Group(regex, name) => Self::Group {
+                capture: Capture::new(regex, name).map(Box::new),
+                regex: Box::new(PreparedRegex::new(regex)),
+                name: name.clone(),
+            },
+            CountField::Span(width) => Self::Span((*width).max(1)),
+        }
+    }
 }
 
 /// What a field is in the rows of a pattern.
-enum Plan<'w> {
+pub(super) enum Plan<'w> {
+    /// The number of a span of time of this width.
+    Span(i64),
     /// Part of the origin.
     Origin(&'w Column),
     /// An extracted field.
@@ -84,6 +105,11 @@ impl Tally for Counts {
 }
 
 impl Counts {
+    /// How many different ones.
+    fn len(&self) -> usize {
+        self.texts.len() + self.numbers.len() + self.rows.len()
+    }
+
     fn add(&mut self, other: Self) {
         other.texts.iter().for_each(|(value, count)| self.text(value, *count));
         other.numbers.into_iter().for_each(|(number, count)| *self.numbers.entry(number).or_default() += count);
@@ -116,7 +142,7 @@ impl Counts {
     }
 }
 
-fn spelling(kind: u8, digits: u8) -> Spelling {
+pub(super) fn spelling(kind: u8, digits: u8) -> Spelling {
     match kind {
         0 => Spelling::Integer(digits),
         1 => Spelling::Decimal(digits),
@@ -124,7 +150,7 @@ fn spelling(kind: u8, digits: u8) -> Spelling {
     }
 }
 
-fn number_kind(spelling: Spelling) -> Option<(u8, u8)> {
+pub(super) fn number_kind(spelling: Spelling) -> Option<(u8, u8)> {
     match spelling {
         Spelling::Integer(width) => Some((0, width)),
         Spelling::Decimal(scale) => Some((1, scale)),
@@ -138,28 +164,31 @@ pub type Counted = Vec<(Vec<String>, u64)>;
 
 impl Scan {
     /// The matching events counted by the values of fields, in no order; events that lack one are left out. `None`
-    /// where stored bytes are damaged: rows tell what they are without.
+    /// where stored bytes are damaged (rows tell what they are without), and where there are too many values for memory.
     pub fn count_by(&self, fields: &[CountField]) -> Result<Option<Counted>> {
-        let wanted: Vec<Wanted> = fields
-            .iter()
-            .map(|field| match field {
-                CountField::Column(column) => Wanted::Column(column.clone()),
-                CountField::Group(regex, name) => Wanted::Group {
-                    capture: Capture::new(regex, name).map(Box::new),
-                    regex: Box::new(PreparedRegex::new(regex)),
-                    name: name.clone(),
-                },
-            })
-            .collect();
+        let wanted: Vec<Wanted> = fields.iter().map(Wanted::of).collect();
         let mut counts = Counts::default();
         // Where stored bytes are damaged, rows decide: they tell what they are without.
-        let readable = self.shared.each_once(|scan, selections| {
+        let mut too_many = false;
+        let readable = self.each_segment_once(|scan, selections| {
             for (pattern, selection) in selections.iter().enumerate().filter(|(_, selection)| **selection != Selection::None) {
                 count_pattern(scan, pattern, selection, &wanted, &mut counts)?;
+                too_many = counts.len() > COUNTED_VALUES_MAX;
+                if too_many {
+                    return Err(Error::new(ErrorKind::Limit, "there are more values than are counted without rows"));
+                }
             }
             Ok(())
-        })?;
-        Ok(readable.then(|| counts.finish(fields.len())))
+        });
+        // Who groups rows can put them on the disk.
+        if too_many {
+            return Ok(None);
+        }
+        Ok(readable?.then(|| counts.finish(fields.len())))
+    }
+
+    pub(super) fn each_segment_once(&self, work: impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<()>) -> Result<bool> {
+        self.shared.each_once(work)
     }
 }
 
@@ -193,6 +222,15 @@ fn count_pattern(scan: &SegmentScan<'_>, pattern: usize, selection: &Selection, 
         }
         _ => {}
     }
+    if let Some(found) = combinations(scan, pattern, selection, &plans)? {
+        for (values, count) in found {
+            match &values[..] {
+                [only] => counts.text(only, count),
+                _ => *counts.rows.entry(values).or_default() += count,
+            }
+        }
+        return Ok(());
+    }
     // What is not told by columns alone is told by the event.
     for (plan, one) in plans.iter_mut().zip(wanted) {
         if let (Plan::Slot(..), Wanted::Group { regex, name, .. }) = (&*plan, one) {
@@ -212,7 +250,7 @@ fn count_rows(scan: &SegmentScan<'_>, pattern: usize, mut selection: Selection, 
             Plan::Event(_, _, FieldPlan::Absent) => selection.and(rows.clone()),
             Plan::Event(_, _, field) => selection.and(rows.clone().or(scan.may_have(pattern, field)?)),
             Plan::Field(field) => selection.and(scan.may_have(pattern, field)?),
-            Plan::Origin(_) | Plan::Slot(..) => selection,
+            Plan::Origin(_) | Plan::Slot(..) | Plan::Span(_) => selection,
         };
         matching.push(rows);
     }
@@ -224,6 +262,11 @@ fn count_rows(scan: &SegmentScan<'_>, pattern: usize, mut selection: Selection, 
             let field = match plan {
                 Plan::Origin(column) => {
                     values.extend(origin_of(scan, pattern, row, column)?.map(|value| Box::<[u8]>::from(value.as_bytes())));
+                    continue;
+                }
+                Plan::Span(width) => {
+                    let time = scan.blocks.times()?[scan.blocks.rows()?[pattern][row] as usize];
+                    values.push(time.div_euclid(*width).to_string().into_bytes().into());
                     continue;
                 }
                 Plan::Event(regex, name, field) if matching.holds(row) => {
@@ -258,10 +301,11 @@ fn count_rows(scan: &SegmentScan<'_>, pattern: usize, mut selection: Selection, 
     Ok(())
 }
 
-fn plan<'w>(scan: &SegmentScan<'_>, pattern: usize, wanted: &'w Wanted) -> Result<Plan<'w>> {
+pub(super) fn plan<'w>(scan: &SegmentScan<'_>, pattern: usize, wanted: &'w Wanted) -> Result<Plan<'w>> {
     let (capture, regex, name) = match wanted {
         Wanted::Column(Column::Field(name)) => return Ok(Plan::Field(scan.plan(pattern, name))),
         Wanted::Column(column) => return Ok(Plan::Origin(column)),
+        Wanted::Span(width) => return Ok(Plan::Span(*width)),
         Wanted::Group { capture, regex, name } => (capture, regex, name),
     };
     let meta = &scan.segment().footer().events.patterns[pattern];

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::cell::OnceCell;
 use std::sync::Arc;
-use taffrail_base::Result;
+use taffrail_base::{Result, Stop};
 use taffrail_event::{Origin, Timestamp};
 use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, PatternId, PlanPiece, Term};
 
@@ -110,6 +110,8 @@ pub fn origin_part(origin: &Origin, field: OriginField) -> &Arc<str> {
 pub struct Plans {
     known: Mutex<FxHashMap<PatternId, Vec<KnownPlan>>>,
     signs: Mutex<FxHashMap<String, Arc<PreparedTerm>>>,
+    /// Ends the scan.
+    pub stop: Stop,
 }
 
 struct KnownPlan {
@@ -242,6 +244,7 @@ impl<'b> SegmentScan<'b> {
 
     /// The rows of a pattern that pass a filter.
     pub fn select(&self, filter: &Prepared, pattern: usize) -> Result<Selection> {
+        self.plans.stop.check()?;
         match filter {
             Prepared::All => Ok(Selection::All),
             Prepared::Nothing => Ok(Selection::None),

@@ -4,6 +4,7 @@
 //! column, last per row. Only the columns that a request names are read.
 
 mod capture;
+mod coded;
 mod counts;
 mod filter;
 mod lines;
@@ -23,6 +24,7 @@ mod times;
 mod values;
 mod walk;
 
+pub use coded::{ReadNumber, Summed, Sums};
 pub use counts::{CountField, Counted};
 pub use missing::Missing;
 pub use plan::{Scan, ScanStream};

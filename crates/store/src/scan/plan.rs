@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use taffrail_base::limits::SCAN_BATCH_ROWS;
-use taffrail_base::{Error, ErrorKind, Result};
+use taffrail_base::{Error, ErrorKind, Result, Stop};
 use taffrail_event::Timestamp;
 
 /// Readers side by side at most when order does not matter.
@@ -104,6 +104,15 @@ impl Scan {
     pub fn tolerating_damage(mut self) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
             shared.tolerant = true;
+        }
+        self
+    }
+
+    /// Ends with an error once `stop` says so. To be called before anything is read.
+    #[must_use]
+    pub fn stopping(mut self, stop: &Stop) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.plans.stop = stop.clone();
         }
         self
     }
@@ -330,6 +339,7 @@ impl Shared {
         careful: Option<bool>,
         work: &mut impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<T>,
     ) -> Result<Option<T>> {
+        self.plans.stop.check()?;
         let segment = &self.segments[number];
         let pass = |scan: &SegmentScan<'_>| {
             let selections = match careful {
@@ -370,7 +380,8 @@ impl Shared {
             }
             let hits = hits(scan, selections, self.request.newest_first, limit)?;
             let mut builder = RowBuilder::new(scan, &self.request.columns, self.schema.clone());
-            hits.chunks(SCAN_BATCH_ROWS).map(|hits| builder.build(hits)).collect()
+            let build = |hits| self.plans.stop.check().and_then(|()| builder.build(hits));
+            hits.chunks(SCAN_BATCH_ROWS).map(build).collect()
         })?;
         Ok(batches.unwrap_or_default())
     }

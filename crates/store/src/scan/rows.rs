@@ -159,7 +159,7 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
 
     fn raw(&mut self, hits: &[Hit]) -> Result<ArrayRef> {
         let mut builder = StringBuilder::new();
-        self.each_raw(hits, |raw| builder.append_value(String::from_utf8_lossy(raw)))?;
+        self.each_raw(hits, |raw| append_text(&mut builder, raw))?;
         Ok(Arc::new(builder.finish()))
     }
 
@@ -189,13 +189,21 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
                 FieldPlan::Pieces(pieces) if matches!(pieces[..], [PlanPiece::Slot(_)]) && !few => {
                     let [PlanPiece::Slot(slot)] = pieces[..] else { unreachable!("just matched") };
                     let value = self.scan.cursor(pattern).value(slot, hit.at as usize, &mut scratch)?;
-                    builder.append_value(String::from_utf8_lossy(value));
+                    append_text(&mut builder, value);
                 }
                 plan if few => builder.append_option(self.scan.field_one(hit, plan, &mut scratch)?),
                 plan => builder.append_option(self.scan.field(pattern, hit.at as usize, plan, &mut scratch)?),
             }
         }
         Ok(Arc::new(builder.finish()))
+    }
+}
+
+/// Most bytes are text as they are, which is found out faster than what to replace.
+fn append_text(builder: &mut StringBuilder, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => builder.append_value(text),
+        Err(_) => builder.append_value(String::from_utf8_lossy(bytes)),
     }
 }
 

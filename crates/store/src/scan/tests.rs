@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use taffrail_base::Ulid;
 use taffrail_event::{EventBatch, Origin, Problems};
+use taffrail_pattern::split::time;
 use taffrail_pattern::{FieldPlan, FieldResolver, NoFields, Pattern, PlanPiece, Term, TermMatcher};
 
 fn origin(host: &str) -> Origin {
@@ -31,7 +32,8 @@ fn batch(lines: &[Vec<u8>]) -> EventBatch {
         let told = word.filter(|_| lines.len().is_multiple_of(2));
         let number = batch.origin(&origin(told.unwrap_or(["a", "bb", "ccc"][at % 3])));
         // Times repeat and go back and forth, and some are those written in the line.
-        let time = (at as i64 * 7919 % 50) * 1_000_000_000;
+        let told = line.split(|byte| *byte == b' ').next().and_then(time::epoch);
+        let time = told.map_or((at as i64 * 7919 % 50) * 1_000_000_000, |(nanos, _)| nanos);
         batch.push(number, Timestamp(time), Problems((at % 5 == 0).into()), line);
     }
     batch
@@ -87,6 +89,15 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
                 2 => format!("{{\"a\":{number},\"b\":\"{user} \\\" q\",\"id\":\"{:016x}\"}}", u64::from(number) * 77_777_777),
                 3 => format!("duration: {}.{:03} ms blk_{number} dev-{:04}", number % 90, number % 1000, number % 10_000),
                 _ => format!("2026-11-21T21:14:{second:02}.{:03}Z level=info user={user} msg=\"took {number} us from {ip}\"", number % 1000),
+            }
+            .into_bytes()
+        }),
+        2 => (0u32..3, 0u32..200, 0u32..70_000).prop_map(|(kind, second, number)| {
+            let time = 1_700_000_000 + second;
+            match kind {
+                0 => format!("{time}.{:06} C{number} root 10.1.{}.7", number * 13 % 1_000_000, number % 250),
+                1 => format!("{time}{:03} took {number} ms", number % 1000),
+                _ => format!("{time} audit user=root until {}", time + number % 2 * 3600),
             }
             .into_bytes()
         }),
@@ -206,6 +217,7 @@ fn counts_of(batch: &EventBatch, filter: &Filter, fields: &[CountField]) -> Vec<
         let value = |field: &CountField| match field {
             CountField::Group(regex, name) => regex.captures(&text)?.name(name).map(|found| found.as_str().to_owned()),
             CountField::Column(_) => Some(event.origin.host.to_string()),
+            CountField::Span(width) => Some(event.time.nanos().div_euclid(*width).to_string()),
         };
         if let Some(values) = fields.iter().map(value).collect::<Option<Vec<_>>>() {
             *counts.entry(values).or_default() += 1;
@@ -266,7 +278,17 @@ fn check(lines: &[Vec<u8>], terms: &[(usize, usize, usize, u8)], shape: u8) -> R
         let fields = if shape.is_multiple_of(2) { &fields[..1] } else { &fields[..] };
         let mut counted = Scan::plan(&snapshot, request(filter.clone())).count_by(fields).unwrap().unwrap();
         counted.sort_unstable();
-        prop_assert_eq!(counted, counts_of(&batch, filter, fields), "{} {:?}", expression, filter);
+        let plainly = counts_of(&batch, filter, fields);
+        prop_assert_eq!(&counted, &plainly, "{} {:?}", expression, filter);
+        if let Some(mut summed) = Scan::plan(&snapshot, request(filter.clone())).sums_by(fields, &[], |_| None).unwrap() {
+            summed.sort_unstable_by(|one, two| one.0.cmp(&two.0));
+            let summed: Vec<(Vec<String>, u64)> = summed.into_iter().map(|(values, sums)| (values, sums.rows)).collect();
+            prop_assert_eq!(summed, plainly, "sums by {} {:?}", expression, filter);
+        }
+        let fields = [CountField::Span(7_000_000_000), CountField::Column(Column::Host)];
+        let mut counted = Scan::plan(&snapshot, request(filter.clone())).count_by(&fields).unwrap().unwrap();
+        counted.sort_unstable();
+        prop_assert_eq!(counted, counts_of(&batch, filter, &fields), "by spans {:?}", filter);
         let limited = ScanRequest { limit: Some(5), ..request(filter.clone()) };
         prop_assert_eq!(found(&snapshot, limited), &numbers[..numbers.len().min(5)]);
         let (earliest, latest) = (Timestamp(10_000_000_000), Timestamp(30_000_000_000));

@@ -9,7 +9,7 @@ use crate::segment::ints::Coded;
 use crate::segment::meta::{Body, PageMeta};
 use crate::segment::strings::{HexValues, Strings, UUID_PARTS};
 use taffrail_base::{Error, Result};
-use taffrail_pattern::split::time::Layout;
+use taffrail_pattern::split::time::{Family, Layout};
 use taffrail_pattern::{Term, TermMatcher};
 
 /// What a term can be in columns whose values are not stored as text.
@@ -107,10 +107,7 @@ impl Numeric {
                     (0..shifts).any(|shift| address >> (8 * shift) & mask == wanted)
                 }))
             }
-            // A time has tokens of two digits, perhaps a year or a zone, and its fraction.
-            (Spelling::Time(layout), Some((_, len)), _) if !matches!(len, 1 | 2 | 4) && len != layout.fraction as usize => {
-                Some(Selection::None)
-            }
+            (Spelling::Time(layout), Some((_, len)), _) if !has_run(layout, len) => Some(Selection::None),
             // Another spelling than an address's cannot stand between breakers in one.
             (Spelling::Ipv4, Some(_), None) => Some(Selection::None),
             _ => None,
@@ -142,16 +139,36 @@ impl Numeric {
             (Body::Integer { .. }, Some((wanted, _)), _) => within(wanted) || within(-wanted),
             (Body::Ipv4 { .. }, _, Some([a, b, c, d])) => within(u32::from_be_bytes([*a, *b, *c, *d]).into()),
             (Body::Hex { len, .. }, ..) => self.hyphens.is_empty() && self.hex.as_ref().is_some_and(|hex| hex.len() * 2 == *len as usize),
-            (Body::Time { layout, .. }, Some((_, len)), _) => len <= digits_of_times(*layout),
+            (Body::Time { layout, .. }, Some((_, len)), _) => Layout::from_code(*layout).is_none_or(|layout| has_run(layout, len)),
             _ => true,
         }
     }
 }
 
+/// The runs of digits in times of a layout, apart from the fraction.
+fn runs(layout: Layout) -> &'static [usize] {
+    match layout.family {
+        Family::Epoch if layout.point > 0 || layout.fraction == 0 => &[10],
+        // With the fraction, they are one run.
+        Family::Epoch => &[],
+        // Days, clocks, a year or a zone.
+        _ => &[1, 2, 4],
+    }
+}
+
+/// The digits of a fraction, and of what it is one run with.
+fn fraction(layout: Layout) -> usize {
+    usize::from(layout.fraction) + if runs(layout).is_empty() { 10 } else { 0 }
+}
+
+/// Whether times of a layout have a run of so many digits.
+fn has_run(layout: Layout, len: usize) -> bool {
+    runs(layout).contains(&len) || fraction(layout) == len
+}
+
 /// The longest run of digits in times of a layout.
 pub fn digits_of_times(layout: [u8; 6]) -> usize {
-    // A year or a zone has four; a fraction may have more.
-    Layout::from_code(layout).map_or(usize::MAX, |layout| usize::from(layout.fraction).max(4))
+    Layout::from_code(layout).map_or(usize::MAX, |layout| runs(layout).iter().copied().max().unwrap_or(0).max(fraction(layout)))
 }
 
 /// The rows of a page whose values match.

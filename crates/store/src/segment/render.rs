@@ -10,7 +10,7 @@ use std::rc::Rc;
 use taffrail_base::limits::PAGE_VALUES_BYTES_MAX;
 use taffrail_base::{Error, Result};
 use taffrail_pattern::Piece;
-use taffrail_pattern::split::time::{self, Layout, Zone};
+use taffrail_pattern::split::time::{self, Family, Layout, Zone};
 
 /// Bytes that are copied at once: most values are shorter, and a copy of a fixed length needs no call.
 const COPIED: usize = 32;
@@ -149,49 +149,54 @@ fn spelled(spelling: Spelling, numbers: &[i64], name: &str) -> Result<TextPage> 
     TextPage::own(bytes, spans, name)
 }
 
-/// Spells times that come in runs: within a minute only seconds and fraction differ.
+/// Spells times that come in runs: within a minute only seconds and fraction differ, and within a hundred seconds since
+/// 1970 the last two digits and the fraction.
 struct Clock {
     layout: Layout,
-    /// Nanoseconds of the last place of the fraction.
+    /// Nanoseconds within which only these differ, and of the last place of the fraction.
+    run: i64,
     unit: i64,
-    /// The minute spelled last, and where its text is.
-    minute: Option<(i64, std::ops::Range<usize>)>,
+    /// The run spelled last, and where its text is.
+    last: Option<(i64, std::ops::Range<usize>)>,
 }
 
-const MINUTE: i64 = 60_000_000_000;
+const SECOND: i64 = 1_000_000_000;
 
 impl Clock {
     fn new(layout: Layout) -> Self {
-        Self { layout, unit: 10i64.pow(9 - u32::from(layout.fraction.min(9))), minute: None }
+        let seconds = if layout.family == Family::Epoch { 100 } else { 60 };
+        Self { layout, run: seconds * SECOND, unit: 10i64.pow(9 - u32::from(layout.fraction.min(9))), last: None }
     }
 
-    /// Bytes after the digits of the seconds.
-    fn tail(&self) -> usize {
+    /// Bytes between seconds and fraction, and from the seconds to the end.
+    fn tail(&self) -> (usize, usize) {
         let zone = match self.layout.zone {
             Zone::None => 0,
             Zone::Zulu => 1,
             Zone::Plain(_) => 5,
             Zone::Colon(_) | Zone::Spaced(_) => 6,
         };
-        zone + if self.layout.fraction > 0 { 1 + self.layout.fraction as usize } else { 0 }
+        let point = usize::from(self.layout.fraction > 0 && self.layout.point > 0);
+        (point, point + self.layout.fraction as usize + zone)
     }
 
     fn write(&mut self, nanos: i64, out: &mut Vec<u8>) {
-        let minute = nanos.div_euclid(MINUTE);
+        let run = nanos.div_euclid(self.run);
         let from = out.len();
-        match &self.minute {
-            Some((known, text)) if *known == minute => {
+        match &self.last {
+            Some((known, text)) if *known == run => {
                 out.extend_from_within(text.clone());
-                let rest = nanos.rem_euclid(MINUTE);
-                let at = out.len() - self.tail();
-                digits(rest / 1_000_000_000, &mut out[at - 2..at]);
+                let rest = nanos.rem_euclid(self.run);
+                let (point, tail) = self.tail();
+                let at = out.len() - tail;
+                digits(rest / SECOND, &mut out[at - 2..at]);
                 if self.layout.fraction > 0 {
-                    digits(rest % 1_000_000_000 / self.unit, &mut out[at + 1..at + 1 + self.layout.fraction as usize]);
+                    digits(rest % SECOND / self.unit, &mut out[at + point..at + point + self.layout.fraction as usize]);
                 }
             }
             _ => {
                 time::render(nanos, self.layout, out);
-                self.minute = Some((minute, from..out.len()));
+                self.last = Some((run, from..out.len()));
             }
         }
     }

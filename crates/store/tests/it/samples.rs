@@ -50,7 +50,7 @@ impl Events {
 
 /// All samples.
 pub fn all() -> Vec<Sample> {
-    vec![every_encoding(), one_pattern(), raw(), pages(), filters(), recurring(), hosts(), single(), extremes()]
+    vec![every_encoding(), one_pattern(), raw(), pages(), filters(), recurring(), hosts(), epochs(), single(), extremes()]
 }
 
 fn words(rng: &mut fastrand::Rng, count: usize) -> String {
@@ -196,6 +196,23 @@ fn recurring() -> Sample {
         events.push(START, &from, START + at * 1_000, Problems::NONE, text.as_bytes());
     }
     Sample { name: "recurring", first_sequence: 5, batches: events.0 }
+}
+
+/// Events that begin with their time, as seconds or milliseconds since 1970.
+fn epochs() -> Sample {
+    let mut rng = fastrand::Rng::with_seed(9);
+    let mut events = Events(Vec::new());
+    let from = origin("epochs", "/logs/conn", "plain", "import", "");
+    for at in 0..600i64 {
+        let time = START + at * 77_000_000 + rng.i64(0..70_000) * 1_000;
+        let (time, text) = match at % 3 {
+            0 => (time, format!("{}.{:06}\tC{:06x}\tudp", time / 1_000_000_000, time / 1_000 % 1_000_000, rng.u32(..1 << 24))),
+            1 => (time / 1_000_000 * 1_000_000, format!("{} took {} ms", time / 1_000_000, rng.u8(..))),
+            _ => (time / 1_000_000_000 * 1_000_000_000, format!("{} user root state{}", time / 1_000_000_000, rng.u8(..9))),
+        };
+        events.push(START, &from, time, Problems::NONE, text.as_bytes());
+    }
+    Sample { name: "epochs", first_sequence: 1, batches: events.0 }
 }
 
 /// Events of which some say which host they are from.

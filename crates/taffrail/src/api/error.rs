@@ -81,7 +81,8 @@ impl From<Error> for ApiError {
 
 impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {
-        let mut api = Self::new(StatusCode::BAD_REQUEST, "query", error.message);
+        let (status, kind) = if error.limit { (StatusCode::UNPROCESSABLE_ENTITY, "limit") } else { (StatusCode::BAD_REQUEST, "query") };
+        let mut api = Self::new(status, kind, error.message);
         api.detail.hint = error.hint;
         api.detail.span = error.span.map(|span| Span { start: span.start, end: span.end });
         api.detail.suggestions = error.suggestions;
@@ -92,7 +93,7 @@ impl From<QueryError> for ApiError {
 /// The error of a search that had begun. Where it names a place the query is at fault, else the work.
 pub fn of_running_search(error: QueryError) -> ErrorDetail {
     let mut api = ApiError::from(error);
-    if api.detail.span.is_none() {
+    if api.detail.span.is_none() && api.detail.kind == "query" {
         api.detail.kind = "io".into();
     }
     *api.detail

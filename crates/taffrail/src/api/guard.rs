@@ -6,11 +6,11 @@
 
 use super::error::ApiError;
 use crate::app::App;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Refuses requests that other sites caused.
@@ -19,6 +19,22 @@ pub async fn check_caller(request: Request, next: Next) -> Response {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     }
+}
+
+/// The header by which programs that share an address are told apart in the queue of searches.
+const CLIENT: &str = "x-taffrail-client";
+
+/// Bytes of its value that count.
+const CLIENT_BYTES_MAX: usize = 64;
+
+/// Notes who calls, for the queue of searches: what the caller says of itself, else its address.
+pub async fn name_caller(request: Request, next: Next) -> Response {
+    let named = request.headers().get(CLIENT).and_then(|value| value.to_str().ok()).filter(|name| !name.is_empty());
+    let named = named.map(|name| name.chars().take(CLIENT_BYTES_MAX).collect());
+    let address =
+        || request.extensions().get::<ConnectInfo<SocketAddr>>().map_or_else(|| "local".to_owned(), |peer| peer.0.ip().to_string());
+    let caller: String = named.unwrap_or_else(address);
+    crate::searches::called_by(&caller, next.run(request)).await
 }
 
 /// Whether the request may be served.

@@ -8,10 +8,12 @@ pub mod export;
 pub mod forward;
 pub mod guard;
 pub mod ingest;
+pub mod jobs;
 pub mod language;
 pub mod lifecycle;
 pub mod metrics;
 pub mod routes;
+pub mod saved;
 pub mod schema;
 pub mod search;
 pub mod status;
@@ -39,6 +41,7 @@ use utoipa_axum::routes;
     ),
     tags(
         (name = "search", description = "Run searches and look at results."),
+        (name = "jobs", description = "Searches that run by themselves, and searches that ran."),
         (name = "live", description = "Follow events as they arrive."),
         (name = "ingest", description = "Send events."),
         (name = "language", description = "The search language, for editors."),
@@ -57,6 +60,14 @@ fn all() -> Routes {
         .add(Permission::Read, routes!(search::timeline))
         .add(Permission::Read, routes!(search::fields))
         .add(Permission::Read, routes!(search::patterns))
+        .add(Permission::Read, routes!(jobs::start, jobs::list))
+        .add(Permission::Read, routes!(jobs::show, jobs::remove))
+        .add(Permission::Read, routes!(jobs::results))
+        .add(Permission::Read, routes!(jobs::finalize))
+        .add(Permission::Read, routes!(jobs::history))
+        .add(Permission::Read, routes!(saved::list))
+        .add(Permission::Read, routes!(saved::show))
+        .add(Permission::Define, routes!(saved::save, saved::remove))
         .add(Permission::Read, routes!(tail::tail))
         .add(Permission::Describe, routes!(language::language))
         .add(Permission::Describe, routes!(language::check))
@@ -82,6 +93,7 @@ pub fn router(app: Arc<App>) -> Router {
     router
         .fallback(page::serve)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(guard::name_caller))
         .layer(middleware::from_fn(guard::check_caller))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::count))
         .layer(middleware::from_fn(guard::security_headers))

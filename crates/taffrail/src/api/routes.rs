@@ -22,6 +22,8 @@ pub enum Permission {
     Operate,
     /// Read events.
     Read,
+    /// Change definitions, such as saved searches.
+    Define,
     /// Add events.
     Ingest,
     /// Remove events, and say which must not be removed.
@@ -36,6 +38,7 @@ impl Permission {
             Self::Describe => "describe",
             Self::Operate => "operate",
             Self::Read => "read",
+            Self::Define => "define",
             Self::Ingest => "ingest",
             Self::Administer => "administer",
         }

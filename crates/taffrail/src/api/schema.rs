@@ -28,6 +28,14 @@ pub struct SearchBody {
     /// Whether rows of an unfinished result may be sent (marked `preview`).
     #[serde(default)]
     pub preview: bool,
+    /// Seconds that the search may take; not more than `search.timeout_seconds` of the settings, which is also taken when
+    /// absent. Events that were found until then are an answer, marked `truncated`; a table is an error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<f64>,
+    /// Bytes of memory that the search may use; not more than `search.max_memory_bytes` of the settings, which is also taken
+    /// when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_memory: Option<u64>,
 }
 
 /// A search whose result is written in one form.
@@ -48,8 +56,14 @@ pub struct ExportBody {
     /// At most this many rows; 0 or absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// `raw`, `json` or `csv`.
+    /// `json`, `csv`, `csv_exact`, `raw`, `arrow`, `parquet` or `table`.
     pub format: crate::output::Form,
+    /// Seconds that the search may take; no limit when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<f64>,
+    /// Bytes of memory that the search may use; not more than `search.max_memory_bytes` of the settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_memory: Option<u64>,
 }
 
 /// Events to download, oldest first.

@@ -4,7 +4,9 @@ use super::body::JsonBody;
 use super::error::{ApiError, ApiResult, of_running_search};
 use super::schema::{ErrorAnswer, FieldsAnswer, PatternsAnswer, RangeBody, Row, SearchBody, SearchLine, TimelineAnswer, TimelineBody};
 use crate::app::App;
-use crate::timerange;
+use crate::queue::Lane;
+use crate::searches::limits_of;
+pub use crate::searches::{Running, stopping};
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -14,74 +16,8 @@ use futures::{Stream, StreamExt};
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use taffrail_base::{Error, ErrorKind, limits};
-use taffrail_event::Timestamp;
+use std::time::Duration;
 use taffrail_query::{SearchMessage, SearchRequest};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::sync::CancellationToken;
-
-/// A search that may run: holds its place among the running ones until dropped.
-pub struct Running {
-    app: Arc<App>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Running {
-    /// Waits for a place, and records who searches for what.
-    pub async fn begin(app: &Arc<App>, action: &str, query: &str, earliest: Option<&str>, latest: Option<&str>) -> ApiResult<Self> {
-        if query.len() > limits::QUERY_BYTES_MAX {
-            return Err(ApiError::too_large(format!("the query is longer than {} bytes", limits::QUERY_BYTES_MAX)));
-        }
-        timerange::check(earliest, latest, Timestamp(app.clock.now_nanos()))?;
-        let permit = Arc::clone(&app.searches).acquire_owned().await.map_err(|_| stopping())?;
-        if app.stopping.is_cancelled() {
-            return Err(stopping().into());
-        }
-        app.meters.searches.fetch_add(1, Ordering::Relaxed);
-        app.meters.searches_running.fetch_add(1, Ordering::Relaxed);
-        let running = Self { app: Arc::clone(app), _permit: permit };
-        app.audit.record(action, json!({"query": query, "earliest": earliest, "latest": latest})).await;
-        Ok(running)
-    }
-
-    /// Resolves its `cancelled` when the server stops.
-    pub fn stop(&self) -> CancellationToken {
-        self.app.stopping.clone()
-    }
-
-    /// Notes that the search failed.
-    pub fn failed(&self) {
-        self.app.meters.search_errors.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Passes a result on, noting a failure.
-    pub fn noted<T, E: Into<ApiError>>(&self, result: Result<T, E>) -> ApiResult<T> {
-        result.map_err(|error| {
-            self.failed();
-            error.into()
-        })
-    }
-
-    /// Passes a result on, unless the server stops first.
-    pub async fn unless_stopping<T, E: Into<ApiError>>(&self, work: impl Future<Output = Result<T, E>>) -> ApiResult<T> {
-        tokio::select! {
-            result = work => self.noted(result),
-            () = self.app.stopping.cancelled() => Err(stopping().into()),
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.app.meters.searches_running.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The error of everything that a stopping server breaks off.
-pub fn stopping() -> Error {
-    Error::new(ErrorKind::Cancelled, "the server is stopping")
-}
 
 /// Run a search.
 ///
@@ -94,50 +30,81 @@ pub fn stopping() -> Error {
     (status = 503, description = "The server is stopping", body = ErrorAnswer)
 ))]
 pub async fn search(State(app): State<Arc<App>>, JsonBody(body): JsonBody<SearchBody>) -> ApiResult<Response> {
-    let running = Running::begin(&app, "search", &body.query, body.earliest.as_deref(), body.latest.as_deref()).await?;
-    let request = SearchRequest {
-        query: body.query,
-        earliest: body.earliest,
-        latest: body.latest,
-        limit: body.limit.filter(|l| *l > 0),
-        preview: body.preview,
-    };
-    let messages = running.noted(app.engine.search(request).await)?;
-    let lines = lines(messages, running);
+    let limits = limits_of(&app.settings.search, body.timeout, body.max_memory)?;
+    let running = Running::enter(&app, Lane::Interactive, "search", &body.query, body.earliest.as_deref(), body.latest.as_deref())?;
+    // What is wrong with the query is said at once; the search runs when it has a place.
+    let messages = running.noted(app.engine.for_one(limits).search(body.into()).await)?;
     let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, Body::from_stream(lines)).into_response())
+    Ok((headers, Body::from_stream(lines(messages, running))).into_response())
 }
 
-/// The messages as JSON lines. Dropping the stream (the client went away) drops the search.
-fn lines(
+impl From<SearchBody> for SearchRequest {
+    fn from(body: SearchBody) -> Self {
+        let SearchBody { query, earliest, latest, limit, preview, timeout: _, max_memory: _ } = body;
+        Self { query, earliest, latest, limit: limit.filter(|limit| *limit > 0), preview }
+    }
+}
+
+/// How often somebody whose search waits is told how many go first.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
+
+/// The messages as JSON lines, once the search has a place. Dropping the stream (the client went away) drops the search.
+pub fn lines(
     messages: impl Stream<Item = SearchMessage> + Send + 'static,
-    running: Running,
+    mut running: Running,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     async_stream::stream! {
+        let mut told = None;
+        loop {
+            match running.admitted_within(TOLD_EVERY).await {
+                Ok(None) => break,
+                Ok(ahead) if ahead == told => {}
+                Ok(ahead) => {
+                    told = ahead;
+                    let text = waits(ahead.unwrap_or(0));
+                    yield Ok(line(&json!({"type": "message", "severity": "info", "text": text})));
+                }
+                Err(error) => {
+                    yield Ok(line(&json!({"type": "error", "error": ApiError::from(error).detail()})));
+                    return;
+                }
+            }
+        }
         let mut messages = Box::pin(messages);
-        let stop = running.app.stopping.clone();
+        let stop = running.stop();
         loop {
             let message = tokio::select! {
                 message = messages.next() => message,
                 () = stop.cancelled() => {
-                    let error = json!({"type": "error", "error": {"kind": "cancelled", "message": "the server is stopping"}});
-                    yield Ok(Bytes::from(format!("{error}\n")));
+                    yield Ok(line(&json!({"type": "error", "error": ApiError::from(stopping()).detail()})));
                     break;
                 }
             };
             let Some(message) = message else { break };
-            let written = match message {
-                SearchMessage::Error { error } => {
-                    running.failed();
-                    serde_json::to_vec(&json!({"type": "error", "error": of_running_search(error)}))
-                }
-                message => serde_json::to_vec(&message),
-            };
-            let mut line = written.unwrap_or_else(|e| json!({"type": "error", "error": {"kind": "bug", "message": e.to_string()}}).to_string().into_bytes());
-            line.push(b'\n');
-            yield Ok(Bytes::from(line));
+            running.told(&message);
+            yield Ok(match message {
+                SearchMessage::Error { error } => line(&json!({"type": "error", "error": of_running_search(error)})),
+                message => line(&message),
+            });
         }
     }
+}
+
+/// What is said of a search that waits.
+pub fn waits(ahead: usize) -> String {
+    match ahead {
+        0 => "all places are taken: this search is the next to begin".to_owned(),
+        1 => "all places are taken: one search goes before this one".to_owned(),
+        many => format!("all places are taken: {many} searches go before this one"),
+    }
+}
+
+/// A message as a line of JSON.
+pub fn line(message: &impl serde::Serialize) -> Bytes {
+    let bug = |e: serde_json::Error| json!({"type": "error", "error": {"kind": "bug", "message": e.to_string()}}).to_string().into_bytes();
+    let mut line = serde_json::to_vec(message).unwrap_or_else(bug);
+    line.push(b'\n');
+    Bytes::from(line)
 }
 
 /// All rows of a query of the server's own, which is neither counted nor audited.
@@ -165,7 +132,8 @@ pub async fn timeline(State(app): State<Arc<App>>, JsonBody(body): JsonBody<Time
         return Err(ApiError::invalid(format!("buckets is {}, and must be 1 to 2000", body.buckets)));
     }
     let running = Running::begin(&app, "timeline", &body.query, body.earliest.as_deref(), body.latest.as_deref()).await?;
-    let work = app.engine.timeline(&body.query, body.earliest.as_deref(), body.latest.as_deref(), body.buckets);
+    let engine = app.engine.for_one(limits_of(&app.settings.search, None, None)?);
+    let work = engine.timeline(&body.query, body.earliest.as_deref(), body.latest.as_deref(), body.buckets);
     Ok(Json(running.unless_stopping(work).await?).into_response())
 }
 
@@ -176,7 +144,8 @@ pub async fn timeline(State(app): State<Arc<App>>, JsonBody(body): JsonBody<Time
 ))]
 pub async fn fields(State(app): State<Arc<App>>, JsonBody(body): JsonBody<RangeBody>) -> ApiResult<Response> {
     let running = Running::begin(&app, "fields", &body.query, body.earliest.as_deref(), body.latest.as_deref()).await?;
-    let work = app.engine.fields(&body.query, body.earliest.as_deref(), body.latest.as_deref());
+    let engine = app.engine.for_one(limits_of(&app.settings.search, None, None)?);
+    let work = engine.fields(&body.query, body.earliest.as_deref(), body.latest.as_deref());
     Ok(Json(running.unless_stopping(work).await?).into_response())
 }
 
@@ -187,7 +156,8 @@ pub async fn fields(State(app): State<Arc<App>>, JsonBody(body): JsonBody<RangeB
 ))]
 pub async fn patterns(State(app): State<Arc<App>>, JsonBody(body): JsonBody<RangeBody>) -> ApiResult<Response> {
     let running = Running::begin(&app, "patterns", &body.query, body.earliest.as_deref(), body.latest.as_deref()).await?;
-    let work = app.engine.patterns(&body.query, body.earliest.as_deref(), body.latest.as_deref());
+    let engine = app.engine.for_one(limits_of(&app.settings.search, None, None)?);
+    let work = engine.patterns(&body.query, body.earliest.as_deref(), body.latest.as_deref());
     Ok(Json(running.unless_stopping(work).await?).into_response())
 }
 

@@ -4,6 +4,7 @@ use super::body::Params;
 use super::error::{ApiError, ApiResult};
 use super::schema::ErrorAnswer;
 use crate::app::App;
+use crate::searches::made_apart;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -41,7 +42,7 @@ pub async fn tail(State(app): State<Arc<App>>, Params(params): Params<TailParams
     let permit = Arc::clone(&app.tails)
         .try_acquire_owned()
         .map_err(|_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many live tails are open").with_hint("close one"))?;
-    let rows = app.engine.tail(&query).await?;
+    let rows = made_apart(&app.search_threads.handle(), app.engine.tail(&query).await?);
     app.audit.record("tail", json!({"query": query})).await;
     app.meters.tails_open.fetch_add(1, Ordering::Relaxed);
     let open = Open { app, _permit: permit };

@@ -69,6 +69,11 @@ impl Client {
         response.json().await.map_err(|e| unexpected(&self.base, &e))
     }
 
+    /// DELETE.
+    pub async fn delete(&self, path: &str) -> Outcome {
+        self.answer(self.http.delete(format!("{}{path}", self.base))).await.map(drop)
+    }
+
     /// POST of bytes.
     pub async fn post_bytes(&self, path: &str, body: Vec<u8>) -> Outcome<Response> {
         self.answer(self.http.post(format!("{}{path}", self.base)).header("content-type", "application/octet-stream").body(body)).await

@@ -98,7 +98,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
             Target::Folder(data) => Ok(blocking(move || Held::with(&world, &data, |store| store.remove_hold(&name))).await?),
         },
         Action::List(arguments) => {
-            if arguments.output == Form::Raw {
+            if arguments.output == Form::Raw || arguments.output.is_binary() {
                 return Err(Failure::new(Exit::Usage, "raw output is for events").with_hint("use table, json or csv"));
             }
             let holds = match arguments.place.resolve(&world).await? {

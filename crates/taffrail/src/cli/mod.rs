@@ -10,8 +10,10 @@ mod formats;
 mod forward;
 mod fsck;
 mod held;
+mod history;
 mod hold;
 mod import;
+mod jobs;
 mod search;
 mod serve;
 mod stat;
@@ -53,6 +55,10 @@ enum Command {
     Stat(stat::Arguments),
     /// Print events as they arrive.
     Tail(tail::Arguments),
+    /// Searches that run by themselves: start, look at, end.
+    Jobs(jobs::Arguments),
+    /// Show which searches ran.
+    History(history::Arguments),
     /// Write events to a file for other programs: raw bytes, JSON lines or Parquet.
     Export(export::Arguments),
     /// Check format files, or list those that searches use.
@@ -90,6 +96,7 @@ pub fn run() -> ExitCode {
 fn dispatch(command: Command) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_stack_size(taffrail_base::limits::SEARCH_STACK_BYTES)
         .build()
         .map_err(|e| Failure::new(Exit::Runtime, format!("cannot start the runtime: {e}")))?;
     let outcome = runtime.block_on(async {
@@ -99,6 +106,8 @@ fn dispatch(command: Command) -> Outcome {
             Command::Search(arguments) => search::run(arguments).await,
             Command::Stat(arguments) => stat::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
+            Command::Jobs(arguments) => jobs::run(arguments).await,
+            Command::History(arguments) => history::run(arguments).await,
             Command::Export(arguments) => export::run(arguments).await,
             Command::Formats(arguments) => formats::run(arguments).await,
             Command::Hold(arguments) => hold::run(arguments).await,

@@ -6,12 +6,13 @@ use super::exit::{Exit, Failure, Outcome};
 use super::target::{Place, Target};
 use super::{say, terminal};
 use crate::api::error::of_running_search;
+use crate::api::export::{Part, written};
 use crate::api::schema::{ErrorDetail, ExportBody, Field, ResultKind, SearchBody, SearchLine, Severity};
 use crate::app::{self, World};
 use crate::output::{self, Form, Style};
-use crate::rawbytes;
+use crate::searches::limits_of;
 use crate::serve::blocking;
-use crate::settings::Settings;
+use crate::settings::{Search, Settings, Size};
 use crate::timerange;
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -56,10 +57,21 @@ pub struct Arguments {
     /// Form of the output.
     #[arg(long, value_enum, default_value_t = Form::Table, value_name = "FORM")]
     output: Form,
+    /// Seconds that the search may take: events found until then are shown, a table is an error.
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<f64>,
+    /// Memory that the search may use, such as 64MB; beyond it, it uses the disk where it can.
+    #[arg(long, value_name = "SIZE")]
+    max_memory: Option<Size>,
 }
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
+    if arguments.output.is_binary() && terminal::stdout_is_terminal() {
+        return Err(
+            Failure::new(Exit::Usage, "this form of output is not for a terminal").with_hint("send it to a file: ... > result.parquet")
+        );
+    }
     let world = World::real();
     let target = arguments.place.resolve(&world).await?;
     let work = async {
@@ -81,6 +93,11 @@ impl Arguments {
         self.limit.or(default).filter(|limit| *limit > 0)
     }
 
+    /// Whether the output is made where the search runs, from what is no JSON.
+    fn is_written_there(&self) -> bool {
+        self.output == Form::Raw || self.output.is_binary()
+    }
+
     fn request(&self) -> SearchRequest {
         SearchRequest {
             query: self.query.clone(),
@@ -92,6 +109,10 @@ impl Arguments {
     }
 
     fn query_failure(&self, error: QueryError) -> Failure {
+        if error.limit {
+            let failure = Failure::new(Exit::Runtime, error.message);
+            return if let Some(hint) = error.hint { failure.with_hint(hint) } else { failure };
+        }
         let problem = QueryProblem {
             message: error.message,
             span: error.span.map(|span| (span.start, span.end)),
@@ -110,21 +131,26 @@ async fn on_folder(arguments: &Arguments, world: World, data: PathBuf) -> Outcom
     let now = Timestamp(world.clock.now_nanos());
     timerange::check(arguments.earliest.as_deref(), arguments.latest.as_deref(), now).map_err(|e| arguments.query_failure(e))?;
     let opened = blocking(move || app::open(&world, data, &Settings::default(), true)).await?;
-    if arguments.output == Form::Raw {
-        let mut batches = rawbytes::search(&opened.engine, arguments.request()).await.map_err(|e| arguments.query_failure(e))?;
+    let settings = Search { timeout_seconds: 0, ..Search::default() };
+    let limits = limits_of(&settings, arguments.timeout, arguments.max_memory.as_ref().map(|size| size.bytes));
+    let engine = opened.engine.for_one(limits.map_err(|error| Failure::new(Exit::Usage, error.detail().message.clone()))?);
+    if arguments.is_written_there() {
+        let updates = engine.updates(arguments.request(), arguments.output == Form::Raw).await.map_err(|e| arguments.query_failure(e))?;
+        let mut parts = Box::pin(written(arguments.output, updates));
         let mut out = BufWriter::new(std::io::stdout());
-        while let Some(bytes) = batches.next().await {
-            let bytes = bytes.map_err(|e| arguments.query_failure(e))?;
-            out.write_all(&bytes).map_err(|e| Failure::output(&e))?;
+        while let Some(part) = parts.next().await {
+            if let Part::Bytes(bytes) = part.map_err(|e| arguments.query_failure(e))? {
+                out.write_all(&bytes).map_err(|e| Failure::output(&e))?;
+            }
         }
         return out.flush().map_err(|e| Failure::output(&e));
     }
-    let messages = opened.engine.search(arguments.request()).await.map_err(|e| arguments.query_failure(e))?;
+    let messages = engine.search(arguments.request()).await.map_err(|e| arguments.query_failure(e))?;
     print(arguments, messages.map(|message| Ok(line(message))).boxed()).await
 }
 
 async fn through_server(arguments: &Arguments, client: &Client) -> Outcome {
-    if arguments.output == Form::Raw {
+    if arguments.is_written_there() {
         return export(arguments, client).await;
     }
     let body = SearchBody {
@@ -133,6 +159,8 @@ async fn through_server(arguments: &Arguments, client: &Client) -> Outcome {
         latest: arguments.latest.clone(),
         limit: arguments.limit(),
         preview: false,
+        timeout: arguments.timeout,
+        max_memory: arguments.max_memory.as_ref().map(|size| size.bytes),
     };
     let response = client.post_or_detail("/api/v1/search", &body).await?.map_err(|detail| arguments.detail_failure(detail))?;
     let parsed = client::lines(client.base(), response).map(|line| {
@@ -150,6 +178,8 @@ async fn export(arguments: &Arguments, client: &Client) -> Outcome {
         latest: arguments.latest.clone(),
         limit: arguments.limit(),
         format: arguments.output,
+        timeout: arguments.timeout,
+        max_memory: arguments.max_memory.as_ref().map(|size| size.bytes),
     };
     let response = client.post_or_detail("/api/v1/search/export", &body).await?.map_err(|detail| arguments.detail_failure(detail))?;
     let mut chunks = response.bytes_stream();

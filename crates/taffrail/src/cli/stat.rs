@@ -27,8 +27,8 @@ pub struct Arguments {
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
-    if arguments.output == Form::Raw {
-        return Err(Failure::new(Exit::Usage, "raw output is for events").with_hint("use table, json or csv"));
+    if arguments.output == Form::Raw || arguments.output.is_binary() {
+        return Err(Failure::new(Exit::Usage, "this form of output is for events").with_hint("use table, json or csv"));
     }
     let world = World::real();
     let indexes = match arguments.place.resolve(&world).await? {

@@ -3,31 +3,14 @@
 //! reckon, and once more in whole nanoseconds as numbers.
 
 use super::{Counts, Encoder, TEXTS, TIMES, column, further, raws, sequences, texts, times};
+use crate::output::{Buffer, properties};
 use arrow::array::{Array, ArrayRef, BinaryBuilder, Int64Array, RecordBatch, StringBuilder, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
-use std::io::{self, Write};
 use std::sync::Arc;
-use taffrail_base::limits::{EXPORT_GROUP_BYTES_MAX, EXPORT_GROUP_ROWS_MAX};
+use taffrail_base::limits::EXPORT_GROUP_BYTES_MAX;
 use taffrail_base::{Error, ErrorKind, Result};
-
-/// What the writer wrote and nobody has taken yet.
-#[derive(Clone, Default)]
-struct Written(Arc<parking_lot::Mutex<Vec<u8>>>);
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// The names of [`TIMES`] in whole nanoseconds.
 const NANOS: [&str; 2] = ["_time_nanos", "_indextime_nanos"];
@@ -40,8 +23,8 @@ fn micros() -> DataType {
 pub struct Parquet {
     schema: SchemaRef,
     fields: Vec<String>,
-    written: Written,
-    writer: Option<ArrowWriter<Written>>,
+    written: Buffer,
+    writer: Option<ArrowWriter<Buffer>>,
     /// Bytes of events since the last row group.
     held: usize,
     counts: Counts,
@@ -63,13 +46,8 @@ impl Parquet {
         columns.push(Field::new("_raw_bytes", DataType::Binary, true));
         columns.extend(fields.iter().map(|name| Field::new(name, DataType::Utf8, true)));
         let schema: SchemaRef = Arc::new(Schema::new(columns));
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_max_row_group_row_count(Some(EXPORT_GROUP_ROWS_MAX))
-            .set_created_by(format!("Taffrail {}", env!("CARGO_PKG_VERSION")))
-            .build();
-        let written = Written::default();
-        let writer = ArrowWriter::try_new(written.clone(), schema.clone(), Some(properties)).map_err(bug)?;
+        let written = Buffer::default();
+        let writer = ArrowWriter::try_new(written.clone(), schema.clone(), Some(properties())).map_err(bug)?;
         Ok(Self { schema, fields, written, writer: Some(writer), held: 0, counts: Counts::default() })
     }
 
@@ -108,7 +86,7 @@ impl Parquet {
     }
 
     fn taken(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.written.0.lock())
+        self.written.take().to_vec()
     }
 }
 

@@ -1,22 +1,43 @@
 //! RFC 4180: a header, CRLF between records, quotes doubled.
+//!
+//! Log text is written by strangers, and spreadsheets run cells that begin like a formula. Unless the values are wanted
+//! exactly, such a cell gets a `'` before it, which spreadsheets take for the mark of text. Numbers with a sign stay.
 
 use super::{Writer, value_text};
 use crate::api::schema::{Field, ResultKind, Row};
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 /// Writes CSV.
 pub struct Csv {
     out: Box<dyn Write + Send>,
     columns: Vec<String>,
+    defused: bool,
+}
+
+/// What a formula begins with in some spreadsheet; the wide signs are taken for the narrow ones.
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// The value such that no spreadsheet takes it for a formula.
+fn defused(value: Cow<'_, str>) -> Cow<'_, str> {
+    if !value.starts_with(FORMULA) || is_number(&value) {
+        return value;
+    }
+    Cow::Owned(format!("'{value}"))
+}
+
+/// Whether it is a plain number: digits with a sign, a fraction, an exponent. `-1+1` is none.
+fn is_number(value: &str) -> bool {
+    value.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')) && value.parse::<f64>().is_ok()
 }
 
 impl Csv {
-    /// To `out`.
-    pub fn new(out: Box<dyn Write + Send>) -> Self {
-        Self { out, columns: Vec::new() }
+    /// To `out`; `defused`: no value can be taken for a formula.
+    pub fn new(out: Box<dyn Write + Send>, defused: bool) -> Self {
+        Self { out, columns: Vec::new(), defused }
     }
 
-    fn record<'a>(&mut self, values: impl Iterator<Item = std::borrow::Cow<'a, str>>) -> io::Result<()> {
+    fn record<'a>(&mut self, values: impl Iterator<Item = Cow<'a, str>>) -> io::Result<()> {
         let mut count = 0;
         let mut blank = false;
         for (at, value) in values.enumerate() {
@@ -25,6 +46,7 @@ impl Csv {
             }
             count += 1;
             blank = value.is_empty();
+            let value = if self.defused { defused(value) } else { value };
             if value.contains([',', '"', '\r', '\n']) {
                 self.out.write_all(b"\"")?;
                 self.out.write_all(value.replace('"', "\"\"").as_bytes())?;

@@ -1,6 +1,7 @@
-//! The logs that are measured: one of an estate, made the same on every machine; what no store can make small; and
+//! The logs that are measured: one of an estate and one of a web service, made the same on every machine; what no store can make small; and
 //! real ones where `TAFFRAIL_CORPUS` says that there are any.
 
+pub mod access;
 pub mod estate;
 pub mod noise;
 mod place;

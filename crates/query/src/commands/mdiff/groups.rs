@@ -3,7 +3,7 @@
 use super::{Baseline, INFO, Mdiff};
 use crate::columns::{Values, lists};
 use crate::commands::{Planner, blocking, column_index};
-use crate::exec::Flow;
+use crate::exec::{Flow, stop_of};
 use crate::language::QueryError;
 use crate::messages::Severity;
 use crate::text::diff::{Change, Split, Style, changes, hunks, number, render};
@@ -14,6 +14,7 @@ use futures::TryStreamExt;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::borrow::Cow;
 use std::sync::Arc;
+use taffrail_base::Stop;
 use taffrail_base::limits::DIFF_LINE_BYTES;
 
 /// A text as it is compared: what counts of each line, and how the line reads.
@@ -195,22 +196,22 @@ impl Gather {
         // Comparing two texts needs their lines as numbers, and the tables of the search.
         let largest = self.groups.iter().map(|group| group.text.bytes()).max().unwrap_or(0);
         self.memory.try_grow(2 * largest)?;
-        let mut found = Vec::new();
+        let (mut found, stop) = (Vec::new(), stop_of(&planner.context));
         for group in deviating {
-            let changed = self.compare(baseline, group);
+            let changed = self.compare(baseline, group, &stop)?;
             self.memory.try_grow(changed.0.len())?;
             found.push((std::mem::take(&mut self.groups[group].hosts), changed.0, changed.1));
         }
         answer(self.groups[baseline].hosts.len(), found)
     }
 
-    fn compare(&self, baseline: usize, group: usize) -> (String, Vec<Change>) {
+    fn compare(&self, baseline: usize, group: usize, stop: &Stop) -> Result<(String, Vec<Change>), QueryError> {
         let (old, new) = (&self.groups[baseline].text, &self.groups[group].text);
         let (old_numbers, new_numbers) = number(&old.keys(), &new.keys());
-        let changes = changes(&old_numbers, &new_numbers);
+        let changes = changes(&old_numbers, &new_numbers, stop).map_err(|error| QueryError::from(&error))?;
         let mut text = render(Style::Unified, &old.shown(), &new.shown(), &changes);
         text.pop();
-        (text, changes)
+        Ok((text, changes))
     }
 
     fn tell(&self, planner: &Planner, alike: usize, deviating: usize) {

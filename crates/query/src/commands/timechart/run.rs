@@ -8,11 +8,11 @@ use crate::commands::eval::with_field;
 use crate::commands::series::{Axis, Kept, Pivot, SERIES, Splitter};
 use crate::commands::{Planner, blocking, column_index};
 use crate::exec::aggregate::{MOMENT, aggregate_unsorted};
-use crate::exec::{Flow, HIDDEN, Make, Step, Transform};
-use crate::functions::{Argument, Method};
+use crate::exec::{Flow, HIDDEN, Make, Step, Transform, transform};
+use crate::functions::{Argument, Call, Method};
 use crate::language::{QueryError, TimeSpan};
-use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, TimestampNanosecondArray, UInt32Array};
-use arrow::compute::take;
+use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray, UInt32Array};
+use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::Result as ExecResult;
 use rustc_hash::FxHashSet;
@@ -57,7 +57,11 @@ pub async fn run(chart: Timechart, input: Flow, planner: Planner) -> Result<Flow
     }
     let mut groups = vec!["_time".to_owned()];
     groups.extend(chart.series.split.as_ref().map(|_| SERIES.to_owned()));
-    let run = |kept: Kept| aggregate_unsorted(prepare(&chart, input.clone(), &floor, kept), &groups, &chart.calls, &planner);
+    let counts = if floor.is_plain() { split_counts(&chart, span, &planner).await? } else { None };
+    let run = |kept: Kept| match &counts {
+        Some(counts) => recounted(prepare(&chart, counts.clone(), &floor, kept), &groups, &chart.calls[0], &planner),
+        None => aggregate_unsorted(prepare(&chart, input.clone(), &floor, kept), &groups, &chart.calls, &planner),
+    };
     let times: ArrayRef = Arc::new(TimestampNanosecondArray::from(spans.to_vec()).with_timezone("UTC"));
     let mut pivot = Pivot::new(&chart.series, &chart.calls, run, |_| Axis::of(&times), &planner).await?;
     let width = pivot.columns.len() / chart.calls.len();
@@ -85,6 +89,67 @@ async fn direct(chart: &Timechart, span: TimeSpan, planner: &Planner) -> Result<
         Some(counts) => Ok(Some((counts, span_nanos))),
         None => Err(too_many(span)),
     }
+}
+
+/// The column with how many events a row stands for.
+const EVENTS: &str = "\u{1}events";
+
+/// The events counted by the store, a row for each span and value of the split, where nothing else is asked.
+async fn split_counts(chart: &Timechart, span: TimeSpan, planner: &Planner) -> Result<Option<Flow>, QueryError> {
+    let ([only], Some(split), Some(direct)) = (&chart.calls[..], &chart.series.split, planner.direct.clone()) else { return Ok(None) };
+    let Some(width) = span.fixed_nanos(&planner.eval.tz) else { return Ok(None) };
+    if only.function.name != "count" || only.argument != Argument::Rows {
+        return Ok(None);
+    }
+    let asked = vec![split.clone()];
+    let counted = blocking(move || {
+        let Some(summed) = direct.sums_by(Some(width), &asked, &[])? else { return Ok(None) };
+        Ok(direct.spans(width, TIME_BUCKETS_MAX)?.map(|all| (summed, all)))
+    });
+    let Some((summed, mut all)) = counted.await? else { return Ok(None) };
+    let (mut times, mut values, mut events) = (Vec::new(), Vec::new(), Vec::new());
+    for (cells, sums) in summed {
+        let Ok(number) = cells[0].parse::<i64>() else { return Ok(None) };
+        times.push(number.saturating_mul(width));
+        values.push(cells.into_iter().nth(1));
+        events.push(sums.rows as i64);
+        if let Some(rest) = all.get_mut(&number) {
+            *rest = rest.saturating_sub(sums.rows);
+        }
+    }
+    // What is left has no value to be split by.
+    for (number, rest) in all.into_iter().filter(|(_, rest)| *rest > 0) {
+        times.push(number.saturating_mul(width));
+        values.push(None);
+        events.push(rest as i64);
+    }
+    let schema: SchemaRef = Arc::new(Schema::new(vec![
+        Field::new("_time", time_type(), true),
+        Field::new(split, DataType::Utf8, true),
+        Field::new(EVENTS, DataType::Int64, true),
+    ]));
+    let times: ArrayRef = Arc::new(TimestampNanosecondArray::from(times).with_timezone("UTC"));
+    let columns: Vec<ArrayRef> = vec![times, Arc::new(StringArray::from(values)), Arc::new(Int64Array::from(events))];
+    let batch = RecordBatch::try_new(schema.clone(), columns)?;
+    Ok(Some(Flow { ordered: false, ..Flow::of_batches(schema, vec![batch], false) }))
+}
+
+/// Counts of events from rows that stand for many.
+fn recounted(input: Flow, groups: &[String], count: &Call, planner: &Planner) -> Result<Flow, QueryError> {
+    let sum = Call::of_field("sum", EVENTS, &count.name)?;
+    let flow = aggregate_unsorted(input, groups, &[sum], planner)?;
+    let given = flow.schema();
+    let fields = given.fields().iter().map(|field| match *field.name() == count.name {
+        true => Field::new(&count.name, DataType::Int64, true),
+        false => field.as_ref().clone(),
+    });
+    let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let made = schema.clone();
+    let work = transform(move |batch: RecordBatch| {
+        let columns = batch.columns().iter().zip(made.fields()).map(|(column, field)| cast(column, field.data_type()));
+        Ok(RecordBatch::try_new(made.clone(), columns.collect::<Result<Vec<_>, _>>()?)?)
+    });
+    Ok(flow.map("counts", schema, work))
 }
 
 /// The range of a chart that has events in the spans `first` to `last`, as far as the search does not say it.

@@ -5,7 +5,7 @@ use super::open::{Open, OpenSet, Status, Values as EventValues};
 use crate::columns::{Cell, Values, missing, nanos_of_seconds};
 use crate::commands::{Planner, column_index};
 use crate::eval::Compiled;
-use crate::exec::{Flow, HIDDEN, Make, Step, Transform};
+use crate::exec::{Flow, HIDDEN, Make, Step, Transform, external, stop_of};
 use crate::language::QueryError;
 use crate::messages::{Messages, Severity};
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, new_null_array};
@@ -14,6 +14,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::Result as ExecResult;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use std::sync::Arc;
+use taffrail_base::stop::Ticks;
 
 /// The column with the number of the transaction.
 pub const NUMBER: &str = "\u{1}transaction";
@@ -51,6 +52,7 @@ pub fn flow(settings: &Transaction, input: Flow, planner: &Planner) -> Result<Fl
             told: Told::default(),
             messages: messages.clone(),
             memory: MemoryConsumer::new("transaction").register(context.memory_pool()),
+            ticks: stop_of(context).every(64),
         }))
     });
     Ok(input.map("transaction", made, make))
@@ -80,6 +82,7 @@ struct Assign {
     told: Told,
     messages: Messages,
     memory: MemoryReservation,
+    ticks: Ticks,
 }
 
 impl Transform for Assign {
@@ -92,14 +95,14 @@ impl Transform for Assign {
         let (starts, ends) = (flags(&self.starts), flags(&self.ends));
         let is = |flags: &Option<BooleanArray>, row: usize| flags.as_ref().is_some_and(|flags| flags.is_valid(row) && flags.value(row));
         let mut numbers: Vec<Option<i64>> = Vec::with_capacity(rows);
+        // Lists and texts are used again: most rows need no memory of their own.
+        let mut event = Event { time: None, values: vec![Vec::new(); fields.len()], starts: false, ends: false };
         for row in 0..rows {
-            let event = Event {
-                time: time_of(&times, row),
-                values: fields.iter().map(|values| values.list(row)).collect(),
-                starts: is(&starts, row),
-                ends: is(&ends, row),
-            };
-            numbers.push(self.number(event).map(|number| number as i64));
+            self.ticks.tick().map_err(external)?;
+            event.time = time_of(&times, row);
+            fields.iter().zip(&mut event.values).for_each(|(values, list)| fill(values, row, list));
+            (event.starts, event.ends) = (is(&starts, row), is(&ends, row));
+            numbers.push(self.number(&event).map(|number| number as i64));
         }
         self.memory.try_resize(self.open.bytes + self.statuses.len() * size_of::<(u64, Status)>())?;
         let keep: BooleanArray = numbers.iter().map(|number| Some(number.is_some())).collect();
@@ -130,6 +133,23 @@ struct Event {
     ends: bool,
 }
 
+/// The values of a row in a list that is there already.
+fn fill(values: &Values, row: usize, list: &mut Vec<String>) {
+    let mut count = 0;
+    values.each(row, |cell| {
+        if count == list.len() {
+            list.push(String::new());
+        }
+        list[count].clear();
+        match cell {
+            Cell::Text(text) => list[count].push_str(text),
+            cell => list[count].push_str(&cell.text()),
+        }
+        count += 1;
+    });
+    list.truncate(count);
+}
+
 /// The time of a row in nanoseconds, where it has one.
 pub fn time_of(times: &Values, row: usize) -> Option<i64> {
     let mut found = None;
@@ -144,7 +164,7 @@ pub fn time_of(times: &Values, row: usize) -> Option<i64> {
 
 impl Assign {
     /// The number of the event's transaction; none where it is in none and such events are not wanted.
-    fn number(&mut self, event: Event) -> Option<u64> {
+    fn number(&mut self, event: &Event) -> Option<u64> {
         let Some(time) = event.time else { return self.orphan() };
         self.told.out_of_order += usize::from(time > self.before);
         self.before = time;
@@ -157,13 +177,13 @@ impl Assign {
             return self.orphan();
         }
         let found = if has_fields { self.open.find(&event.values, self.settings.connected) } else { self.open.latest() };
-        let found = found.filter(|number| !self.is_cut_off(*number, &event));
+        let found = found.filter(|number| !self.is_cut_off(*number, event));
         let number = found.unwrap_or_else(|| {
             self.next += 1;
             self.open.open(self.next, self.settings.fields.len(), time);
             self.next
         });
-        self.open.join(number, event.values, time);
+        self.open.join(number, &event.values, time);
         let full = self.open.get(number).is_some_and(|open| self.settings.max_events == Some(open.events));
         let mut done = full;
         if let Some(open) = self.open.get_mut(number) {

@@ -2,7 +2,7 @@
 //! joins. Of each only what decides is kept: values, times, counts. Knows no rows.
 
 use rustc_hash::FxHashMap;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::VecDeque;
 
 /// What becomes of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,13 +59,19 @@ impl Open {
     }
 }
 
+/// Entries of a queue up to which what is past may stay in it, however few are open.
+const QUEUE_MIN: usize = 1_024;
+
 /// All open transactions, by number: the higher, the later opened.
 #[derive(Debug, Default)]
 pub struct OpenSet {
-    all: BTreeMap<u64, Open>,
-    /// By field: the transactions that have a value.
-    by_value: Vec<FxHashMap<String, BTreeSet<u64>>>,
-    touched: BTreeMap<u64, u64>,
+    all: FxHashMap<u64, Open>,
+    /// All numbers in the order of opening, and some of closed ones.
+    order: VecDeque<u64>,
+    /// By field: the transactions that have a value, in the order of opening.
+    by_value: Vec<FxHashMap<String, Vec<u64>>>,
+    /// Every touch of an open transaction with its number, and some that are past.
+    touched: VecDeque<(u64, u64)>,
     touches: u64,
     lacking: usize,
     /// Events in open transactions.
@@ -91,21 +97,51 @@ impl OpenSet {
     }
 
     /// The one that was opened last.
-    pub fn latest(&self) -> Option<u64> {
-        self.all.keys().next_back().copied()
+    pub fn latest(&mut self) -> Option<u64> {
+        while self.order.back().is_some_and(|number| !self.all.contains_key(number)) {
+            self.order.pop_back();
+        }
+        self.order.back().copied()
+    }
+
+    /// The one that was opened first.
+    fn first(&mut self) -> Option<(u64, &Open)> {
+        while self.order.front().is_some_and(|number| !self.all.contains_key(number)) {
+            self.order.pop_front();
+        }
+        let number = *self.order.front()?;
+        Some((number, self.all.get(&number)?))
     }
 
     /// The one that no event joined for the longest time.
-    pub fn stalest(&self) -> Option<u64> {
-        self.touched.values().next().copied()
+    pub fn stalest(&mut self) -> Option<u64> {
+        loop {
+            let (touch, number) = *self.touched.front()?;
+            if self.all.get(&number).is_some_and(|open| open.touched == touch) {
+                return Some(number);
+            }
+            self.touched.pop_front();
+        }
+    }
+
+    /// Forgets what is past in the queues, so that they grow with what is open only.
+    fn tidy(&mut self) {
+        let most = self.all.len() * 2 + QUEUE_MIN;
+        let all = &self.all;
+        if self.order.len() > most {
+            self.order.retain(|number| all.contains_key(number));
+        }
+        if self.touched.len() > most {
+            self.touched.retain(|(touch, number)| all.get(number).is_some_and(|open| open.touched == *touch));
+        }
     }
 
     /// One that an event at `time` is too far from, if there is one.
-    pub fn expired(&self, time: i64, span: Option<i64>, pause: Option<i64>) -> Option<u64> {
-        if let (Some(span), Some((number, open))) = (span, self.all.first_key_value())
+    pub fn expired(&mut self, time: i64, span: Option<i64>, pause: Option<i64>) -> Option<u64> {
+        if let (Some(span), Some((number, open))) = (span, self.first())
             && open.newest.saturating_sub(time) > span
         {
-            return Some(*number);
+            return Some(number);
         }
         let (pause, number) = (pause?, self.stalest()?);
         (self.all.get(&number)?.oldest.saturating_sub(time) > pause).then_some(number)
@@ -113,17 +149,20 @@ impl OpenSet {
 
     /// The transaction that an event joins: none of its values differs, and it shares the most fields, at least one
     /// when `connected`; of equal ones the one opened last.
-    pub fn find(&self, event: &Values, connected: bool) -> Option<u64> {
+    pub fn find(&mut self, event: &Values, connected: bool) -> Option<u64> {
         if event.is_empty() {
             return self.latest();
         }
         let present = event.iter().filter(|values| !values.is_empty()).count();
-        let sets = |field: usize| event[field].iter().filter_map(move |value| self.by_value.get(field)?.get(value));
+        let by_value = &self.by_value;
+        let sets = |field: usize| event[field].iter().filter_map(move |value| by_value.get(field)?.get(value));
         let mut fields: Vec<usize> = (0..event.len()).filter(|field| !event[*field].is_empty()).collect();
         if self.lacking == 0 {
             // All have all fields: what fits has a value of each field of the event, so the rarest is enough.
-            fields.sort_by_key(|field| sets(*field).map(BTreeSet::len).sum::<usize>());
-            fields.truncate(1);
+            if fields.len() > 1 {
+                fields.sort_by_key(|field| sets(*field).map(Vec::len).sum::<usize>());
+                fields.truncate(1);
+            }
         }
         let mut best: Option<(usize, u64)> = None;
         for set in fields.into_iter().flat_map(sets) {
@@ -148,7 +187,7 @@ impl OpenSet {
             true => open.values.iter().all(Vec::is_empty),
             false => open.shared(event) == Some(0),
         };
-        self.all.iter().rev().find(|(_, open)| fits(open)).map(|(number, _)| *number)
+        self.order.iter().rev().find(|number| self.all.get(number).is_some_and(fits)).copied()
     }
 
     /// Opens one.
@@ -159,46 +198,49 @@ impl OpenSet {
         self.lacking += usize::from(open.lacks_fields());
         self.by_value.resize_with(fields, FxHashMap::default);
         self.all.insert(number, open);
+        self.order.push_back(number);
+        self.tidy();
     }
 
     /// Adds an event to one.
-    pub fn join(&mut self, number: u64, event: Values, time: i64) {
+    pub fn join(&mut self, number: u64, event: &Values, time: i64) {
         let Some(open) = self.all.get_mut(&number) else { return };
-        self.bytes -= open.bytes();
-        self.lacking -= usize::from(open.lacks_fields());
-        for (field, values) in event.into_iter().enumerate() {
-            for value in values {
-                if !open.values[field].contains(&value) {
-                    self.by_value[field].entry(value.clone()).or_default().insert(number);
-                    open.values[field].push(value);
+        let fresh = |field: usize, value: &String, open: &Open| !open.values[field].contains(value);
+        if event.iter().enumerate().any(|(field, values)| values.iter().any(|value| fresh(field, value, open))) {
+            self.bytes -= open.bytes();
+            self.lacking -= usize::from(open.lacks_fields());
+            for (field, values) in event.iter().enumerate() {
+                for value in values {
+                    if fresh(field, value, open) {
+                        let numbers = self.by_value[field].entry(value.clone()).or_default();
+                        numbers.insert(numbers.partition_point(|known| *known < number), number);
+                        open.values[field].push(value.clone());
+                    }
                 }
             }
+            self.bytes += open.bytes();
+            self.lacking += usize::from(open.lacks_fields());
         }
-        self.bytes += open.bytes();
-        self.lacking += usize::from(open.lacks_fields());
         open.events += 1;
         self.events += 1;
         open.oldest = open.oldest.min(time);
         open.newest = open.newest.max(time);
-        if open.touched > 0 {
-            self.touched.remove(&open.touched);
-        }
         self.touches += 1;
         open.touched = self.touches;
-        self.touched.insert(self.touches, number);
+        self.touched.push_back((self.touches, number));
+        self.tidy();
     }
 
     /// Takes one out.
     pub fn close(&mut self, number: u64) -> Option<Open> {
         let open = self.all.remove(&number)?;
-        self.touched.remove(&open.touched);
         self.bytes -= open.bytes();
         self.lacking -= usize::from(open.lacks_fields());
         self.events -= open.events;
         for (field, values) in open.values.iter().enumerate() {
             for value in values {
                 if let Some(numbers) = self.by_value[field].get_mut(value) {
-                    numbers.remove(&number);
+                    numbers.retain(|known| *known != number);
                     if numbers.is_empty() {
                         self.by_value[field].remove(value);
                     }

@@ -21,6 +21,7 @@ pub use lines::{Split, number};
 pub use render::{Style, hunks, render};
 
 use std::ops::Range;
+use taffrail_base::{Result, Stop};
 
 /// Equal lines around a change, as `diff -u` and `diff -c` give them.
 pub const CONTEXT_LINES: usize = 3;
@@ -34,12 +35,13 @@ pub struct Change {
     pub new: Range<usize>,
 }
 
-/// The changes that make `new` of `old`, in order; none touches the next.
-pub fn changes(old: &[u32], new: &[u32]) -> Vec<Change> {
+/// The changes that make `new` of `old`, in order; none touches the next. Two long texts that have nothing in common take
+/// their time: an error when `stop` ends it.
+pub fn changes(old: &[u32], new: &[u32], stop: &Stop) -> Result<Vec<Change>> {
     // Equal lines at both ends cannot change, but those near the middle may be part of what a change is moved over.
     let common = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     if common == old.len() && common == new.len() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let start = common.saturating_sub(CONTEXT_LINES);
     let (old_rest, new_rest) = (&old[start..], &new[start..]);
@@ -49,10 +51,10 @@ pub fn changes(old: &[u32], new: &[u32]) -> Vec<Change> {
 
     let (mut gone, mut come) = (vec![false; old.len()], vec![false; new.len()]);
     let (old_kept, new_kept) = discard::discard(old, new, &mut gone, &mut come);
-    search::search(&old_kept, &new_kept, &mut gone, &mut come);
+    search::search(&old_kept, &new_kept, &mut gone, &mut come, stop)?;
     slide::slide(old, &mut gone, &come);
     slide::slide(new, &mut come, &gone);
-    script(&gone, &come, start)
+    Ok(script(&gone, &come, start))
 }
 
 /// The changes that the marks of both sides mean, `start` lines later.

@@ -3,6 +3,8 @@
 //!
 //! Among equally short scripts it finds the one that GNU diff finds, as it tries diagonals in the same order.
 
+use taffrail_base::{Result, Stop};
+
 /// Rounds after which a search of two very different texts takes the best split so far instead of the shortest script:
 /// a round costs about its own number of steps.
 const ROUNDS_AT_LEAST: usize = 4_096;
@@ -33,7 +35,7 @@ struct Split {
 }
 
 /// Marks the lines that are in no common subsequence of greatest length.
-pub fn search(old: &Kept, new: &Kept, gone: &mut [bool], come: &mut [bool]) {
+pub fn search(old: &Kept, new: &Kept, gone: &mut [bool], come: &mut [bool], stop: &Stop) -> Result<()> {
     let (width, height) = (old.classes.len() as isize, new.classes.len() as isize);
     let diagonals = (width + height + 3) as usize;
     let rounds_max = {
@@ -63,11 +65,12 @@ pub fn search(old: &Kept, new: &Kept, gone: &mut [bool], come: &mut [bool]) {
         } else if y == y_end {
             old.places[x as usize..x_end as usize].iter().for_each(|place| gone[*place] = true);
         } else {
-            let split = tables.split(part);
+            let split = tables.split(part, stop)?;
             parts.push(Part { x: (x, split.x), y: (y, split.y), shortest: split.shortest.0 });
             parts.push(Part { x: (split.x, x_end), y: (split.y, y_end), shortest: split.shortest.1 });
         }
     }
+    Ok(())
 }
 
 /// How far each diagonal (`x - y`) was followed.
@@ -148,7 +151,7 @@ impl Tables<'_> {
     }
 
     /// Where the two searches meet. Both ends of the part differ.
-    fn split(&mut self, part: Part) -> Split {
+    fn split(&mut self, part: Part, stop: &Stop) -> Result<Split> {
         let ((x_start, x_end), (y_start, y_end)) = (part.x, part.y);
         let (least, most) = (x_start - y_end, x_end - y_start);
         let (from, to) = (x_start - y_start, x_end - y_end);
@@ -157,7 +160,9 @@ impl Tables<'_> {
         let (mut ahead, mut behind) = (Band { low: from, high: from }, Band { low: to, high: to });
         self.forward.set(from, x_start);
         self.backward.set(to, x_end);
+        let mut ticks = stop.every(64);
         for round in 1.. {
+            ticks.tick()?;
             ahead.widen(least, most, &mut self.forward, -1);
             for diagonal in ahead.diagonals() {
                 let (below, above) = (self.forward.at(diagonal - 1), self.forward.at(diagonal + 1));
@@ -167,7 +172,7 @@ impl Tables<'_> {
                 }
                 self.forward.set(diagonal, x);
                 if odd && behind.holds(diagonal) && self.backward.at(diagonal) <= x {
-                    return Split { x, y: x - diagonal, shortest: (true, true) };
+                    return Ok(Split { x, y: x - diagonal, shortest: (true, true) });
                 }
             }
             behind.widen(least, most, &mut self.backward, isize::MAX);
@@ -179,14 +184,14 @@ impl Tables<'_> {
                 }
                 self.backward.set(diagonal, x);
                 if !odd && ahead.holds(diagonal) && x <= self.forward.at(diagonal) {
-                    return Split { x, y: x - diagonal, shortest: (true, true) };
+                    return Ok(Split { x, y: x - diagonal, shortest: (true, true) });
                 }
             }
             if !part.shortest && round >= self.rounds_max {
                 break;
             }
         }
-        self.best_so_far(part, ahead, behind)
+        Ok(self.best_so_far(part, ahead, behind))
     }
 
     /// The end of the search that came further, counted in lines of both sides.

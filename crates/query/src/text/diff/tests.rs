@@ -5,7 +5,7 @@ use super::*;
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
-use taffrail_base::{Randomness, SeededRandomness};
+use taffrail_base::{Randomness, SeededRandomness, Stop};
 
 /// Whether the programs are there; says so where not.
 fn programs() -> bool {
@@ -69,7 +69,7 @@ fn pair(chance: &Chance) -> (String, String) {
 fn ours(style: Style, old: &str, new: &str) -> String {
     let (old, new) = (Split::exact(old), Split::exact(new));
     let (old_numbers, new_numbers) = number(&old, &new);
-    render(style, &old, &new, &changes(&old_numbers, &new_numbers))
+    render(style, &old, &new, &changes(&old_numbers, &new_numbers, &Stop::never()).expect("nothing stops it"))
 }
 
 /// The output of `diff` for all files of the folders `old` and `new`: bodies without headers, by name.
@@ -179,7 +179,7 @@ fn changes_a_few_lines_apart_share_a_hunk() {
     for at in [3, 10, 18] {
         new[at] += 100;
     }
-    let found = changes(&old, &new);
+    let found = changes(&old, &new, &Stop::never()).expect("nothing stops it");
     assert_eq!(found.len(), 3);
     assert_eq!(hunks(&found), [0..2, 2..3]);
 }

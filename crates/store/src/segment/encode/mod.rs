@@ -23,6 +23,7 @@ use std::sync::Arc;
 use taffrail_base::Result;
 use taffrail_pattern::bytes::same;
 use taffrail_pattern::group::{GroupLimits, Grouped, Leaf, SlotName, group, slot_names};
+use taffrail_pattern::split::time;
 use taffrail_pattern::{Piece, SlotKind};
 
 /// Where encoded bytes go, and what is known from before.
@@ -156,16 +157,16 @@ fn columns(
     depth: usize,
     out: &mut Output<'_>,
 ) -> Result<Columns> {
-    let dictionaries = if depth == 0 { Dictionaries::find(leaves, plans, source, out)? } else { Dictionaries::default() };
+    let dictionaries = if depth == 0 { Dictionaries::find(leaves, plans, source, times, out)? } else { Dictionaries::default() };
     if depth == 0 {
         out.hosts = vec![None; leaves.len()];
     }
     let mut shared: Vec<Arc<[PageMeta]>> = Vec::new();
     let mut columns: Vec<Vec<Option<ColumnMeta>>> = leaves.iter().map(|leaf| vec![None; leaf.pattern.slots()]).collect();
     for (number, plan) in plans.iter().enumerate() {
-        let row_times = times.filter(|_| plan.kind == SlotKind::Time).map(|times| of_rows(leaves, plan, times));
         let texts = source.texts(number, plan)?;
         let values: Vec<&[u8]> = texts.iter().collect();
+        let row_times = times.and_then(|times| row_times(leaves, plan, &values, times));
         if depth == 0 {
             note_hosts(leaves, plan, &values, out.whose, &mut out.hosts);
         }
@@ -193,9 +194,14 @@ fn put_order(leaves: &[Leaf], rows: usize, out: &mut Output<'_>) -> Result<Place
     put_ints(&order, &mut out.blocks)
 }
 
-/// Event times of a plan's rows.
-fn of_rows(leaves: &[Leaf], plan: &Plan, times: &[i64]) -> Vec<i64> {
-    plan.parts.iter().flat_map(|(leaf, _)| leaves[*leaf].rows.iter().map(|row| times[*row as usize])).collect()
+/// The event times of a plan's rows, where its values may be spelled by them.
+fn row_times(leaves: &[Leaf], plan: &Plan, values: &[&[u8]], times: &[i64]) -> Option<Vec<i64>> {
+    let may_tell = match plan.kind {
+        SlotKind::Time => true,
+        SlotKind::Word => values.first().is_some_and(|first| time::epoch(first).is_some()),
+        SlotKind::Quoted | SlotKind::Raw => false,
+    };
+    may_tell.then(|| plan.parts.iter().flat_map(|(leaf, _)| leaves[*leaf].rows.iter().map(|row| times[*row as usize])).collect())
 }
 
 /// Where the values of columns come from.
@@ -317,9 +323,9 @@ fn plans(leaves: &[Leaf], spellings: &dyn Fn(usize) -> Result<Vec<Spelling>>, de
         });
         let first = spellings(number)?;
         for (slot, (kind, name)) in kinds.zip(slot_names(&leaf.pattern)).enumerate() {
-            // Times are spelled by the events' times, raw lines have no names.
+            // Times may be spelled by the events' times, raw lines have no names.
             let is_rest = kind == SlotKind::Raw && !leaf.pattern.is_raw();
-            if kind == SlotKind::Time || leaf.pattern.is_raw() {
+            if kind == SlotKind::Time || first[slot] == Spelling::Epoch || leaf.pattern.is_raw() {
                 plans.push(Plan { key: ColumnKey::own(id, slot, depth), kind, parts: vec![(number, slot)] });
                 continue;
             }

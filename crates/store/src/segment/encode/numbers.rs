@@ -4,6 +4,7 @@ use super::put_ints;
 use crate::segment::blocks::{BlockWriter, Kind};
 use crate::segment::meta::Body;
 use taffrail_base::Result;
+use taffrail_pattern::split::time;
 
 /// Digits of an integer at most: all integers of so many fit 64 bits.
 const DIGITS_MAX: usize = 18;
@@ -22,6 +23,8 @@ pub enum Spelling {
     Ipv4,
     /// So many hexadecimal digits, or a UUID.
     Hex(usize),
+    /// Seconds since 1970, and the like.
+    Epoch,
     /// Anything else.
     Text,
 }
@@ -30,6 +33,9 @@ impl Spelling {
     /// The spelling of a value.
     pub fn of(value: &[u8]) -> Self {
         let hex = |value: &[u8]| value.iter().all(u8::is_ascii_hexdigit);
+        if time::epoch(value).is_some() {
+            return Self::Epoch;
+        }
         if canonical(value).is_some() {
             return Self::Integer;
         }

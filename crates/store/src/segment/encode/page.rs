@@ -12,7 +12,8 @@ use crate::segment::stamp::{self, FilterKind};
 use taffrail_base::Result;
 use taffrail_pattern::SlotKind;
 use taffrail_pattern::bytes::same;
-use taffrail_pattern::split::{is_delimiter, time};
+use taffrail_pattern::split::time::{self, Family, Layout};
+use taffrail_pattern::split::is_delimiter;
 
 /// Rows of a page: enough to compress, few enough to read one for a handful of rows.
 pub const PAGE_ROWS: usize = if cfg!(test) { 50 } else { 32_768 };
@@ -83,7 +84,8 @@ pub fn page(values: &[&[u8]], context: &Context<'_>, out: &mut Output<'_>) -> Re
         Body::Hex { .. } => stamp::HEX_DIGITS,
         Body::Uuid { .. } => stamp::HEX_DIGITS | stamp::mask(b"-"),
         Body::Constant(value) => stamp::mask(value),
-        // Of times the mask must be exact: with the letters of all months in it, words would be looked for in them.
+        Body::Time { layout, .. } if layout[0] == Family::EPOCH => stamp::DIGITS | stamp::mask(b"."),
+        // Of other times the mask must be exact: with the letters of all months in it, words would be looked for in them.
         _ => union(distinct),
     };
     let filter = match &body {
@@ -142,9 +144,12 @@ fn body<'v>(values: &[&'v [u8]], context: &Context<'_>, out: &mut Output<'_>) ->
     if values.iter().all(|value| same(value, first)) {
         return Ok(Body::Constant(first.to_vec()).into());
     }
-    if context.kind == SlotKind::Time
-        && let Some(body) = as_time(values, context.times, out)?
-    {
+    let body = match (context.kind, context.times) {
+        (SlotKind::Time, times) => as_time(values, times, out)?,
+        (SlotKind::Word, Some(times)) => as_epoch(values, times, out)?,
+        _ => None,
+    };
+    if let Some(body) = body {
         return Ok(body.into());
     }
     if context.kind == SlotKind::Raw
@@ -225,15 +230,41 @@ fn as_time(values: &[&[u8]], times: Option<&[i64]>, out: &mut Output<'_>) -> Res
         }
         last = value;
     }
-    let relative: Option<Vec<i64>> = times.map(|times| nanos.iter().zip(times).map(|(a, b)| a.wrapping_sub(*b)).collect());
-    // Where the event's time was read from this very place, the difference is the zone: one number a page.
-    if let Some(relative) = relative
-        && relative.windows(2).filter(|pair| pair[0] != pair[1]).count() <= values.len() / 16
+    if let Some(times) = times
+        && let Some(body) = relative(&nanos, times, layout, out)?
     {
-        return Ok(Some(Body::Time { layout: layout.code(), relative: true, ints: put_ints(&relative, &mut out.blocks)? }));
+        return Ok(Some(body));
     }
     Ok(Some(Body::Time { layout: layout.code(), relative: false, ints: put_ints(&nanos, &mut out.blocks)? }))
 }
+
+/// Times by what they differ in from the events' times: where these were read from this very place, the difference is
+/// the zone, one number a page.
+fn relative(nanos: &[i64], times: &[i64], layout: Layout, out: &mut Output<'_>) -> Result<Option<Body>> {
+    let relative: Vec<i64> = nanos.iter().zip(times).map(|(a, b)| a.wrapping_sub(*b)).collect();
+    if relative.windows(2).filter(|pair| pair[0] != pair[1]).count() > nanos.len() / 16 {
+        return Ok(None);
+    }
+    Ok(Some(Body::Time { layout: layout.code(), relative: true, ints: put_ints(&relative, &mut out.blocks)? }))
+}
+
+/// Seconds since 1970, and the like, where the events' times were read from them; else they are numbers like others.
+fn as_epoch(values: &[&[u8]], times: &[i64], out: &mut Output<'_>) -> Result<Option<Body>> {
+    let Some((_, layout)) = time::epoch(values[0]) else { return Ok(None) };
+    let read = values.iter().map(|value| time::epoch(value).filter(|(_, same)| *same == layout).map(|(nanos, _)| nanos));
+    let Some(nanos) = read.collect::<Option<Vec<i64>>>() else { return Ok(None) };
+    relative(&nanos, times, layout, out)
+}
+
+/// Whether the events' times were read from these words, as far as a few of them tell.
+pub fn tells_time(values: &[&[u8]], times: &[i64]) -> bool {
+    let differs = |at: usize| Some(time::epoch(values[at])?.0.wrapping_sub(times[at]));
+    let step = values.len().div_ceil(TIMES_LOOKED_AT).max(1);
+    !values.is_empty() && differs(0).is_some() && (0..values.len()).step_by(step).all(|at| differs(at) == differs(0))
+}
+
+/// Words that are looked at to see whether they are the events' times.
+const TIMES_LOOKED_AT: usize = 16;
 
 /// Lengths of what all values begin and end with; never within a number, so that what is left may be one.
 fn affixes(values: &[&[u8]]) -> (usize, usize) {

@@ -6,8 +6,8 @@
 use super::dictionary::{Numbered, hash};
 use super::learned::ColumnKey;
 use super::numbers::{canonical, ipv4};
-use super::page::{Context, page, page_end};
-use super::{Held, Output, Plan, Source, put_ints};
+use super::page::{Context, page, page_end, tells_time};
+use super::{Held, Output, Plan, Source, put_ints, row_times};
 use crate::segment::meta::{Body, PageMeta};
 use rustc_hash::FxHashMap;
 use taffrail_base::Result;
@@ -85,7 +85,7 @@ impl Look {
 
 impl Dictionaries {
     /// Finds the columns that share values, and writes the dictionaries.
-    pub fn find(leaves: &[Leaf], plans: &[Plan], source: &Source<'_>, out: &mut Output<'_>) -> Result<Self> {
+    pub fn find(leaves: &[Leaf], plans: &[Plan], source: &Source<'_>, times: Option<&[i64]>, out: &mut Output<'_>) -> Result<Self> {
         // By look: bytes of a value, and the columns.
         let mut looks: Vec<(Look, usize, Vec<Candidate>)> = Vec::new();
         for (number, plan) in plans.iter().enumerate() {
@@ -96,6 +96,10 @@ impl Dictionaries {
             let texts = source.texts(number, plan)?;
             let values: Vec<&[u8]> = texts.iter().collect();
             let Some((look, bytes)) = Look::of(&values) else { continue };
+            // What the events' times say need not be said again.
+            if times.and_then(|times| row_times(leaves, plan, &values, times)).is_some_and(|times| tells_time(&values, &times)) {
+                continue;
+            }
             let hashes = values.iter().map(|value| hash(value)).filter(|hash| hash.rotate_left(20).is_multiple_of(HASH_SAMPLE)).collect();
             let candidate = Candidate { plan: number, hashes };
             match looks.iter_mut().find(|(known, ..)| *known == look) {

@@ -9,6 +9,7 @@ use arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
 use proptest::prelude::*;
 use taffrail_event::{EventBatch, Problems};
 use taffrail_pattern::NoFields;
+use taffrail_pattern::split::time;
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -24,6 +25,7 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         8 => (0u32..500, "[a-d]{1,2}").prop_map(|(n, user)| format!("sshd[{n}]: session opened for {user} from 10.0.0.{}", n % 9).into_bytes()),
         4 => (0i64..100, 0u32..9).prop_map(|(at, n)| format!("2026-11-21T10:00:{:02}Z level={n} msg=\"took {at} ms\"", at % 60).into_bytes()),
+        2 => (0i64..300, 0u32..9).prop_map(|(at, n)| format!("{}.{:03} took {n} ms", 1_700_000_000 + at, at * 7 % 1_000).into_bytes()),
         2 => "[a-c=:\\[\\] 1\"]{0,12}".prop_map(String::into_bytes),
         1 => prop::collection::vec(any::<u8>(), 0..40),
     ]
@@ -34,7 +36,9 @@ fn segment(lines: &[Vec<u8>], first: u64, id: u128, keep: &dyn Fn(Timestamp) -> 
     let mut batch = EventBatch::new(Timestamp(id as i64));
     for (at, line) in (first..).zip(lines) {
         let number = batch.origin(&origin(at as usize * 7 % 6));
-        batch.push(number, Timestamp((at as i64 * 7919 % 100) * SECOND), Problems((at % 5 == 0).into()), line);
+        let told = line.split(|byte| *byte == b' ').next().and_then(time::epoch);
+        let time = told.map_or((at as i64 * 7919 % 100) * SECOND, |(nanos, _)| nanos);
+        batch.push(number, Timestamp(time), Problems((at % 5 == 0).into()), line);
     }
     let mut builder = SegmentBuilder::new("main", first);
     batch.iter().for_each(|event| builder.push(event));
