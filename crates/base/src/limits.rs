@@ -342,6 +342,30 @@ pub const DECODER_HOSTS_MAX: usize = 16_384;
 /// Fields that are extracted from one event: a hostile one may have a million, a person reads a hundred.
 pub const EVENT_FIELDS_MAX: usize = 1_000;
 
+/// Bytes of tables of lookups that stay parsed between searches: many small ones, or one of a million rows.
+pub const LOOKUPS_KEPT_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes of databases of the places of addresses, which are kept in memory: the free ones of cities have 60 to 130 MB.
+pub const PLACES_BYTES_MAX: u64 = 512 << 20;
+
+/// Databases of places: each is asked for each address.
+pub const PLACES_FILES_MAX: usize = 16;
+
+/// Addresses whose places one `iplocation` remembers: some 50 MB.
+pub const PLACES_REMEMBERED_MAX: usize = 200_000;
+
+/// Format files that people add: each is looked at for every pattern.
+pub const FORMAT_FILES_MAX: usize = 1_000;
+
+/// Rules of one format file: a person writes tens, and each is tried on every pattern.
+pub const FORMAT_RULES_MAX: usize = 1_000;
+
+/// Columns that a format file may name: as many as an event has fields.
+pub const FORMAT_COLUMNS_MAX: usize = EVENT_FIELDS_MAX;
+
+/// Elements within elements of XML whose fields are extracted; events of Windows have five.
+pub const XML_DEPTH_MAX: usize = 64;
+
 /// Objects within objects whose fields are extracted; deeper ones are stepped over.
 pub const JSON_DEPTH_MAX: usize = 64;
 

@@ -4,29 +4,43 @@
 //! give for each field the pieces that its value is made of; where that depends on what a slot holds, the
 //! tape says so and the field is looked up in each event by the same extractor.
 //!
-//! Which extractors: by the sourcetype the syslog header or the access line; then of the rest a JSON object if
-//! it begins as one, else the rules of `packs/core/formats` and `key=value` pairs. The first to find a name
-//! has it.
+//! Which extractors: by the sourcetype the syslog header or the access line; of the rest what the format files of
+//! people say; then a JSON object if it begins as one, or XML, else the rules of `packs/core/formats` and `key=value`
+//! pairs. The first to find a name has it. Aliases are other names for what was found.
 
 mod access;
 mod collector;
+pub(crate) mod expression;
+mod file;
 mod header;
 mod json;
+mod keys;
 mod pairs;
 mod rules;
+mod samples;
+mod xml;
+
+pub use file::{AutoLookup, Calculated, Fault, FormatFile};
 
 pub(crate) use rules::built_in;
 
 use crate::tape::{Laid, Span, Tape};
 use collector::{Collector, Found, Value};
-use rules::Rules;
+use file::FileRule;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, PlanPiece, Signs};
 
 /// The formats: knows where the fields are in the events of a pattern. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Formats {
-    rules: Arc<Rules>,
+    built_in: Arc<Vec<Arc<FormatFile>>>,
+    /// The files of people, which go first.
+    own: Arc<Vec<Arc<FormatFile>>>,
+    /// The names of fields that may stand in an event without their names.
+    unnamed: Arc<BTreeSet<String>>,
+    /// Whether an own file has aliases.
+    aliases: bool,
 }
 
 impl Default for Formats {
@@ -56,53 +70,145 @@ impl Shape {
 impl Formats {
     /// The built-in formats.
     pub fn new() -> Self {
-        Self { rules: Arc::new(Rules::built_in()) }
+        let built_in = rules::built_in_fields();
+        let unnamed = Arc::new(built_in.iter().flat_map(|file| file.names.iter().cloned()).collect());
+        Self { built_in: Arc::new(built_in), own: Arc::default(), unnamed, aliases: false }
     }
 
-    fn extract<T: Tape>(&self, shape: Shape, tape: T, out: &mut Collector<'_>) {
+    /// These and the files of people.
+    #[must_use]
+    pub fn with(&self, files: impl IntoIterator<Item = Arc<FormatFile>>) -> Self {
+        let own: Vec<Arc<FormatFile>> = files.into_iter().collect();
+        let all = self.built_in.iter().chain(&own);
+        Self {
+            unnamed: Arc::new(all.flat_map(|file| file.names.iter().cloned()).collect()),
+            aliases: own.iter().any(|file| !file.aliases.is_empty()),
+            built_in: self.built_in.clone(),
+            own: Arc::new(own),
+        }
+    }
+
+    /// The built-in files.
+    pub fn built_in(&self) -> &[Arc<FormatFile>] {
+        &self.built_in
+    }
+
+    fn own<'a>(&'a self, sourcetype: &'a str) -> impl Iterator<Item = &'a Arc<FormatFile>> {
+        self.own.iter().filter(move |file| file.is_for(sourcetype))
+    }
+
+    fn shape(&self, sourcetype: &str) -> Shape {
+        let like =
+            self.own.iter().filter(|file| !file.sourcetypes.is_empty() && file.is_for(sourcetype)).find_map(|file| file.like.as_deref());
+        Shape::of(like.unwrap_or(sourcetype))
+    }
+
+    fn extract<T: Tape>(&self, sourcetype: &str, tape: T, out: &mut Collector<'_>) {
         let mut body = Span::new(0, tape.len());
         let mut app = None;
-        match shape {
+        match self.shape(sourcetype) {
             Shape::Syslog => (body, app) = header::extract(tape, out),
             Shape::Access => body = access::extract(tape, out),
             Shape::Other => {}
         }
-        if out.is_done() || json::extract(tape, body, out) {
+        let mut automatic = true;
+        for file in self.own(sourcetype) {
+            file.extract_apart(tape, app, body, out);
+            automatic &= file.automatic || file.sourcetypes.is_empty();
+        }
+        if !automatic || out.is_done() || json::extract(tape, body, out) || xml::extract(tape, body, out) {
             return;
         }
-        self.rules.extract(tape, app, body, out);
+        for file in self.built_in.iter() {
+            file.extract_apart(tape, app, body, out);
+        }
         if !out.is_done() {
             pairs::extract(tape, body, out);
         }
     }
 
-    fn per_event(&self, shape: Shape, field: &str) -> FieldPlan {
-        let (formats, field) = (self.clone(), field.to_owned());
+    fn per_event(&self, sourcetype: &str, field: &str) -> FieldPlan {
+        let (formats, sourcetype, field) = (self.clone(), sourcetype.to_owned(), field.to_owned());
         let signs = self.signs(&field);
-        FieldPlan::PerEvent(Arc::new(move |raw| formats.field_of_event(shape, &field, raw)), signs)
+        FieldPlan::PerEvent(Arc::new(move |raw| formats.field_of_event(&sourcetype, &field, raw)), signs)
     }
 
     /// Where events name the field themselves: the longest run of letters and digits of its name, or an escape of JSON,
-    /// behind which these can hide.
+    /// behind which these can hide. Where expressions name it, what they look for.
     fn signs(&self, field: &str) -> Signs {
-        if header::NAMES.contains(&field) || access::NAMES.contains(&field) || self.rules.names().contains(field) {
+        if header::NAMES.contains(&field) || access::NAMES.contains(&field) {
             return None;
+        }
+        let mut signs = Vec::new();
+        if self.unnamed.contains(field) {
+            for rule in self.built_in.iter().chain(self.own.iter()).flat_map(|file| &file.rules) {
+                match rule {
+                    FileRule::Regex { expression, names, .. } if names.contains(field) => signs.push(expression.sign()?.to_owned()),
+                    FileRule::Match(rule) if rule.names().any(|name| name == field) => return None,
+                    FileRule::Columns(_, names) if names.contains(field) => return None,
+                    _ => {}
+                }
+            }
         }
         // What the name of a parameter of structured data begins with is not in the event.
         let name = field.strip_prefix("sd.").unwrap_or(field);
         let longest = name.split(|c: char| !c.is_ascii_alphanumeric()).max_by_key(|run| run.len()).filter(|run| run.len() > 1)?;
-        Some([longest.to_owned(), "\\u".to_owned()].into())
+        signs.extend([longest.to_owned(), "\\u".to_owned()]);
+        Some(signs.into())
     }
 
-    fn field_of_event(&self, shape: Shape, field: &str, raw: &[u8]) -> Option<String> {
+    fn field_of_event(&self, sourcetype: &str, field: &str, raw: &[u8]) -> Option<String> {
         let mut out = Collector::only(field);
-        self.extract(shape, raw, &mut out);
+        self.extract(sourcetype, raw, &mut out);
         out.into_found().pop().and_then(|found| found.value.of(&raw[found.span.range()]))
     }
 
-    fn plan(&self, shape: Shape, laid: &Laid, found: &Found) -> FieldPlan {
+    /// The names that a field may have instead, the first ones first.
+    fn other_names<'a>(&'a self, sourcetype: &'a str, field: &'a str) -> impl Iterator<Item = &'a str> {
+        let aliases = self.own(sourcetype).flat_map(|file| &file.aliases).filter(move |(new, _)| new == field);
+        aliases.flat_map(|(_, old)| old).map(String::as_str)
+    }
+
+    /// Where a field is that has this name itself.
+    fn resolve_name(&self, sourcetype: &str, pattern: &Pattern, field: &str) -> FieldPlan {
+        if pattern.is_raw() {
+            return self.per_event(sourcetype, field);
+        }
+        let laid = Laid::new(pattern);
+        let mut out = Collector::only(field);
+        self.extract(sourcetype, &laid, &mut out);
+        let doubtful = (&laid).is_undecided() || out.is_doubtful(field);
+        match out.into_found().pop() {
+            Some(found) => self.plan(sourcetype, &laid, &found),
+            None if doubtful => self.per_event(sourcetype, field),
+            None => FieldPlan::Absent,
+        }
+    }
+
+    /// The plan, and where the events have no such field the field of another name. An alias of an alias is none.
+    fn or_aliases(&self, sourcetype: &str, pattern: &Pattern, field: &str, plan: FieldPlan) -> FieldPlan {
+        let mut plan = plan;
+        for old in self.other_names(sourcetype, field) {
+            plan = match plan {
+                FieldPlan::Absent => self.resolve_name(sourcetype, pattern, old),
+                FieldPlan::PerEvent(first, signs) => match self.resolve_name(sourcetype, pattern, old) {
+                    FieldPlan::Absent => FieldPlan::PerEvent(first, signs),
+                    _ => {
+                        let FieldPlan::PerEvent(second, more) = self.per_event(sourcetype, old) else { unreachable!("as made") };
+                        let signs = signs.zip(more).map(|(signs, more)| signs.iter().chain(more.iter()).cloned().collect());
+                        FieldPlan::PerEvent(Arc::new(move |raw| first(raw).or_else(|| second(raw))), signs)
+                    }
+                },
+                // What is computed may be missing all the same; then so is the alias, as the name is taken.
+                found => return found,
+            };
+        }
+        plan
+    }
+
+    fn plan(&self, sourcetype: &str, laid: &Laid, found: &Found) -> FieldPlan {
         if !found.certain {
-            return self.per_event(shape, &found.name);
+            return self.per_event(sourcetype, &found.name);
         }
         if laid.slots_in(found.span).next().is_none() {
             let value = found.value.of(laid.bytes(found.span));
@@ -136,34 +242,35 @@ fn pieces(laid: &Laid, span: Span) -> Vec<PlanPiece> {
 
 impl FieldResolver for Formats {
     fn resolve(&self, sourcetype: &str, pattern: &Pattern, field: &str) -> FieldPlan {
-        let shape = Shape::of(sourcetype);
-        if pattern.is_raw() {
-            return self.per_event(shape, field);
-        }
-        let laid = Laid::new(pattern);
-        let mut out = Collector::only(field);
-        self.extract(shape, &laid, &mut out);
-        let doubtful = (&laid).is_undecided() || out.is_doubtful(field);
-        match out.into_found().pop() {
-            Some(found) => self.plan(shape, &laid, &found),
-            None if doubtful => self.per_event(shape, field),
-            None => FieldPlan::Absent,
-        }
+        let plan = self.resolve_name(sourcetype, pattern, field);
+        if self.aliases { self.or_aliases(sourcetype, pattern, field, plan) } else { plan }
     }
 
     fn fields(&self, sourcetype: &str, pattern: &Pattern) -> Vec<(String, FieldPlan)> {
         if pattern.is_raw() {
             return Vec::new();
         }
-        let shape = Shape::of(sourcetype);
         let laid = Laid::new(pattern);
         let mut out = Collector::all();
-        self.extract(shape, &laid, &mut out);
+        self.extract(sourcetype, &laid, &mut out);
         let doubtful = out.doubtful_names();
-        let mut fields: Vec<_> = out.into_found().into_iter().map(|f| (self.plan(shape, &laid, &f), f.name)).collect();
+        let mut fields: Vec<_> = out.into_found().into_iter().map(|f| (self.plan(sourcetype, &laid, &f), f.name)).collect();
         for name in doubtful {
             if !fields.iter().any(|(_, known)| *known == name) {
-                fields.push((self.per_event(shape, &name), name));
+                fields.push((self.per_event(sourcetype, &name), name));
+            }
+        }
+        if self.aliases {
+            for (plan, name) in &mut fields {
+                *plan = self.or_aliases(sourcetype, pattern, name, plan.clone());
+            }
+            let mut new: Vec<&String> = self.own(sourcetype).flat_map(|file| &file.aliases).map(|(new, _)| new).collect();
+            new.sort_unstable();
+            new.dedup();
+            for name in new {
+                if !fields.iter().any(|(_, known)| known == name) {
+                    fields.push((self.or_aliases(sourcetype, pattern, name, FieldPlan::Absent), name.clone()));
+                }
             }
         }
         fields.into_iter().filter(|(plan, _)| !matches!(plan, FieldPlan::Absent)).map(|(plan, name)| (name, plan)).collect()
@@ -174,14 +281,29 @@ impl FieldResolver for Formats {
             return true;
         }
         let laid = Laid::new(pattern);
-        self.extract(Shape::of(sourcetype), &laid, &mut Collector::all());
+        self.extract(sourcetype, &laid, &mut Collector::all());
         (&laid).is_undecided()
     }
 
     fn fields_of_event(&self, sourcetype: &str, raw: &[u8]) -> Vec<(String, String)> {
         let mut out = Collector::all();
-        self.extract(Shape::of(sourcetype), raw, &mut out);
-        out.into_found().into_iter().filter_map(|f| f.value.of(&raw[f.span.range()]).map(|value| (f.name, value))).collect()
+        self.extract(sourcetype, raw, &mut out);
+        let found = out.into_found().into_iter().filter_map(|f| f.value.of(&raw[f.span.range()]).map(|value| (f.name, value)));
+        let mut fields: Vec<(String, String)> = found.collect();
+        if self.aliases {
+            let of_files = fields.len();
+            for (new, old) in self.own(sourcetype).flat_map(|file| &file.aliases) {
+                if fields.iter().any(|(name, _)| name == new) {
+                    continue;
+                }
+                let value = old.iter().find_map(|old| fields[..of_files].iter().find(|(name, _)| name == old));
+                if let Some((_, value)) = value {
+                    let field = (new.clone(), value.clone());
+                    fields.push(field);
+                }
+            }
+        }
+        fields
     }
 }
 

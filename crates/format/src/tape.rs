@@ -5,6 +5,7 @@
 //! not, the tape notes that what was extracted is *undecided*, and the events are looked at one by one
 //! instead. So whatever is decided on a pattern is right for each of its events, by construction.
 
+use crate::fields::expression::{Captured, Expression};
 use std::cell::Cell;
 use taffrail_pattern::split::{is_delimiter, time};
 use taffrail_pattern::{Pattern, Piece, SlotKind};
@@ -26,12 +27,13 @@ pub(crate) struct Class {
     time: Option<bool>,
 }
 
-const fn in_time(byte: u8) -> bool {
+/// Whether a time of the splitter's layouts may hold this byte.
+pub(crate) const fn in_time(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b':' | b'/' | b'.' | b',' | b'+' | b'-')
 }
 
 /// Whether a time of the splitter's layouts may begin with this byte.
-fn begins_time(byte: u8) -> bool {
+pub(crate) fn begins_time(byte: u8) -> bool {
     byte.is_ascii_digit() || matches!(byte, b'J' | b'F' | b'M' | b'A' | b'S' | b'O' | b'N' | b'D')
 }
 
@@ -124,6 +126,8 @@ pub(crate) trait Tape: Copy {
     fn forget_undecided(self);
     /// Gives the bytes of a span to `f`; `None`, and undecided, if a slot is in it.
     fn with_text<R>(self, span: Span, f: impl FnOnce(&[u8]) -> R) -> Option<R>;
+    /// Where the groups of an expression are that is searched for in a span.
+    fn captures(self, expression: &Expression, span: Span) -> Captured;
     /// The number of units of the time of any layout that begins at `at`.
     fn time_len(self, at: usize) -> Option<usize>;
     /// The same for the layouts that the splitter knows: a word is then surely no time.
@@ -247,6 +251,10 @@ impl Tape for &[u8] {
         self.get(span.range()).map(f)
     }
 
+    fn captures(self, expression: &Expression, span: Span) -> Captured {
+        expression.of_event(self, span)
+    }
+
     #[inline(always)]
     fn is(self, at: usize, class: &Class) -> bool {
         self.get(at).is_some_and(|byte| class.has(*byte))
@@ -300,6 +308,11 @@ impl Laid {
         self.slots[first..].iter().enumerate().map(move |(i, at)| (*at, first + i)).take_while(move |(at, _)| *at < span.end)
     }
 
+    /// The unit at `at`.
+    pub(crate) fn at(&self, at: usize) -> Unit {
+        self.units.get(at).copied().unwrap_or(Unit::End)
+    }
+
     /// The bytes of a span without slots.
     pub(crate) fn bytes(&self, span: Span) -> &[u8] {
         &self.bytes[span.range()]
@@ -312,7 +325,7 @@ impl Tape for &Laid {
     }
 
     fn unit(self, at: usize) -> Unit {
-        self.units.get(at).copied().unwrap_or(Unit::End)
+        self.at(at)
     }
 
     fn undecided(self) {
@@ -333,6 +346,10 @@ impl Tape for &Laid {
             return None;
         }
         self.bytes.get(span.range()).map(f)
+    }
+
+    fn captures(self, expression: &Expression, span: Span) -> Captured {
+        expression.of_pattern(self, span)
     }
 
     fn time_len(self, at: usize) -> Option<usize> {

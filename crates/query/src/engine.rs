@@ -20,9 +20,9 @@ pub use run::{Batches, Update};
 use crate::commands::{self, COMMANDS, Planner};
 use crate::eval::{self, EvalContext};
 use crate::functions::FUNCTIONS;
-use crate::knowledge::Knowledge;
+use crate::knowledge::{AddedFields, Knowledge};
 use crate::language::{self, Check, QueryError};
-use crate::messages::Messages;
+use crate::messages::{Messages, Severity};
 use crate::pipeline::Query;
 use crate::rows::Row;
 use crate::source::{Opened, Searches, Source, StoredSource, Wanted};
@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use taffrail_base::limits::{SCAN_BATCH_ROWS, SEARCH_SPILL_BYTES_MAX};
 use taffrail_base::{Clock, Stop};
-use taffrail_event::Timestamp;
+use taffrail_event::{EventSink, Timestamp};
 use taffrail_format::Formats;
 use taffrail_store::{Snapshot, Store};
 
@@ -67,6 +67,8 @@ pub struct Engine {
     context: Arc<TaskContext>,
     /// Whether queries are statements of SQL.
     sql: bool,
+    /// Where `collect` puts events.
+    sink: Option<Arc<dyn EventSink>>,
     memory_bytes: usize,
     /// Ends everything that is run through this engine; what many searches share never ends.
     pub(crate) stop: Stop,
@@ -129,7 +131,15 @@ impl Engine {
             single: false,
             runtime: None,
             sql: false,
+            sink: None,
         }
+    }
+
+    /// The engine with a place for the events that searches make.
+    #[must_use]
+    pub fn collecting(mut self, sink: Arc<dyn EventSink>) -> Self {
+        self.sink = Some(sink);
+        self
     }
 
     /// Runs a search: its messages as they come. Errors of the query come at once; dropping the stream stops it.
@@ -254,7 +264,7 @@ impl Engine {
 
     /// The events of a snapshot.
     pub(crate) fn source_of(&self, snapshot: Snapshot) -> StoredSource {
-        StoredSource::new(snapshot, self.formats.clone()).stopping(&self.stop)
+        StoredSource::new(snapshot, self.knowledge.fields().formats(&self.formats)).stopping(&self.stop)
     }
 
     /// Parses a query and settles its time range: bounds in the text go before those of the request.
@@ -265,7 +275,9 @@ impl Engine {
             let prepared = prepare("*", earliest, latest, eval, self.context(), self.knowledge.clone())?;
             return Ok(Prepared { sql: Some(text.into()), ..prepared });
         }
-        prepare(text, earliest, latest, eval, self.context(), self.knowledge.clone())
+        let mut prepared = prepare(text, earliest, latest, eval, self.context(), self.knowledge.clone())?;
+        prepared.planner.sink.clone_from(&self.sink);
+        Ok(prepared)
     }
 }
 
@@ -309,14 +321,18 @@ pub(crate) fn prepare(
     };
     let asked = TimeRange { earliest: bound(earliest)?, latest: bound(latest)? };
     let (wanted, range) = wanted(&query, asked, &eval).map_err(|error| query.place(error))?;
+    let messages = Messages::default();
+    let fields = knowledge.fields();
+    fields.problems.iter().for_each(|problem| messages.add(Severity::Warn, problem));
     let planner = Planner {
         eval,
-        messages: Messages::default(),
+        messages,
         context,
         earliest: wanted.earliest,
         latest: wanted.latest,
         data_range: Arc::new(|| Ok(None)),
         knowledge,
+        sink: None,
         searches: None,
         direct: None,
         needed: commands::Required::all(),
@@ -389,12 +405,14 @@ impl Prepared {
     }
 
     /// Settles what is wanted of the source, given what is wanted of the outcome.
-    pub fn settle(&mut self, needed: commands::Required, limit: Option<usize>) {
+    pub async fn settle(&mut self, needed: commands::Required, limit: Option<usize>) -> Result<(), QueryError> {
+        self.add_fields(&needed).await?;
         let rest = self.query.rest();
         self.wanted.required = crate::pipeline::required(rest, needed.clone());
         self.planner.needed = needed;
         self.wanted.ordered = crate::pipeline::needs_order(rest);
         self.wanted.limit = if self.wanted.ordered { crate::pipeline::rows_needed(rest, limit) } else { None };
+        Ok(())
     }
 
     /// As [`Prepared::open`], when nothing is left to be resolved.
@@ -404,7 +422,12 @@ impl Prepared {
         needed: commands::Required,
         limit: Option<usize>,
     ) -> Result<crate::source::Opened, QueryError> {
-        self.settle(needed, limit);
+        self.settle(needed, limit).await?;
+        self.open_settled(source).await
+    }
+
+    /// As [`Prepared::open`], when it is settled what is wanted.
+    pub async fn open_settled(&mut self, source: &dyn Source) -> Result<crate::source::Opened, QueryError> {
         let opened =
             if self.query.generating { Opened::nothing() } else { source.open(self.wanted.clone(), self.planner.messages.clone()).await? };
         self.planner.data_range = opened.data_range.clone();
@@ -431,6 +454,71 @@ impl Prepared {
     /// Whether it may be run over a part of the data, for preliminary rows.
     pub fn can_preview(&self) -> bool {
         self.sql.is_none() && self.query.can_preview()
+    }
+
+    /// Puts what computes and looks up fields before the first command that needs them, and asks what the base search
+    /// says of such fields of the rows.
+    async fn add_fields(&mut self, needed: &commands::Required) -> Result<(), QueryError> {
+        if self.query.generating {
+            return Ok(());
+        }
+        let fields = self.planner.knowledge.fields();
+        let named = crate::pipeline::required(self.query.rest(), needed.clone()).names;
+        // Event types are looked at where they are named: each is a search of its own.
+        let mut typing = Vec::new();
+        let commands = || self.query.commands.iter().map(|(command, _)| command.name());
+        let wanted = |field: &str, by: &str| named.contains(field) && !commands().any(|name| name == by);
+        let (types, tags) = (wanted("eventtype", "typer"), wanted("tag", "tags"));
+        if types || tags {
+            let meant = |step: &AddedFields| step.fields.iter().any(|field| if field == "tag" { tags } else { types });
+            match self.planner.knowledge.typing() {
+                Ok(steps) => typing = steps.into_iter().filter(meant).collect(),
+                Err(error) => self.planner.messages.add(Severity::Warn, error.message),
+            }
+        }
+        if fields.steps().is_empty() && typing.is_empty() {
+            return Ok(());
+        }
+        let later = fields.concerns(&self.query.search).then(|| self.query.search.clone());
+        let place = if later.is_some() { 0 } else { self.query.leading_unconcerned(&fields) };
+        let mut rest = self.query.commands.split_off(place);
+        if let Some(search) = later {
+            self.query.search = fields.without_added(&search);
+            rest.insert(0, (Arc::new(commands::SearchCommand::new(search)), language::Span::new(0, 0)));
+        }
+        let mut required = crate::pipeline::required(&rest, needed.clone());
+        let mut steps = Vec::new();
+        for step in fields.steps().iter().chain(&typing).rev() {
+            if step.fields.iter().any(|field| required.contains(field)) && self.can_look_up(step).await? {
+                required = crate::pipeline::required(&step.commands, required);
+                steps.push(&step.commands);
+            }
+        }
+        self.query.commands.extend(steps.into_iter().rev().flatten().cloned());
+        self.query.commands.extend(rest);
+        self.wanted.search = self.query.search.clone();
+        self.wanted.more = self.query.leading_searches().cloned().collect();
+        self.wanted.regexes = self.query.leading_regexes();
+        Ok(())
+    }
+
+    /// Whether a step's lookup can be done. One that cannot is told and left out: it is not this search that is wrong.
+    async fn can_look_up(&self, step: &AddedFields) -> Result<bool, QueryError> {
+        let Some(lookup) = step.lookup.clone() else { return Ok(true) };
+        let knowledge = self.planner.knowledge.clone();
+        match commands::blocking(move || Ok(knowledge.check_lookup(&lookup))).await? {
+            Ok(()) => Ok(true),
+            Err(error) => {
+                let text = format!("fields are missing that a format file looks up ({}): {}", step.fields.join(", "), error.message);
+                self.planner.messages.add(Severity::Warn, text);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Whether the base search asks for fields that only rows have, as they are computed or looked up.
+    pub fn asks_rows(&self) -> bool {
+        self.planner.knowledge.fields().concerns(&self.query.search)
     }
 
     /// The whole plan over an opened source.

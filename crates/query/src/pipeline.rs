@@ -3,7 +3,7 @@
 use crate::commands::{self, Command, Planned, Planner, Required};
 use crate::eval::EvalContext;
 use crate::exec::Flow;
-use crate::knowledge::Knowledge;
+use crate::knowledge::{FieldKnowledge, Knowledge};
 use crate::language::ast::is_search_keyword;
 use crate::language::{Grammar, Pipeline, Place, QueryError, SearchExpr, Span, Spliced, TimeBounds, lexer, macros};
 use jiff::tz::TimeZone;
@@ -214,6 +214,12 @@ impl Query {
     fn leading(&self) -> usize {
         let whole = |command: &dyn Command| command.as_search().is_some() || command.text_filter().is_some_and(|text| text.complete);
         self.commands.iter().take_while(|(command, _)| whole(&**command)).count()
+    }
+
+    /// How many of the leading commands ask nothing of fields that are computed or looked up.
+    pub(crate) fn leading_unconcerned(&self, fields: &FieldKnowledge) -> usize {
+        let asks = |command: &dyn Command| command.as_search().is_some_and(|search| fields.concerns(search));
+        self.commands[..self.leading()].iter().take_while(|(command, _)| !asks(&**command)).count()
     }
 
     /// The expressions that the text of events has to match: those of the commands that the store evaluates, and of

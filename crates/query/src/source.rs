@@ -115,8 +115,34 @@ impl Opened {
     }
 }
 
+/// A part of what a source holds.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Its name.
+    pub id: String,
+    /// The index it belongs to.
+    pub index: String,
+    /// Where it is: `hot` in memory, `warm` on disk, `cold` in an object store.
+    pub state: &'static str,
+    /// The time of its first event.
+    pub earliest: Timestamp,
+    /// The time of its last event.
+    pub latest: Timestamp,
+    /// Events in it.
+    pub events: u64,
+    /// Bytes of these events.
+    pub raw_bytes: u64,
+    /// Bytes that it takes where it is kept; 0 in memory.
+    pub stored_bytes: u64,
+    /// Patterns in it.
+    pub patterns: u64,
+}
+
 /// Something that has events.
 pub trait Source: Send + Sync {
+    /// The parts that all of its events are in.
+    fn parts(&self) -> Vec<Part>;
+
     /// Opens it; may read to learn which fields there are.
     fn open(&self, wanted: Wanted, messages: Messages) -> BoxFuture<'_, Result<Opened, QueryError>>;
 

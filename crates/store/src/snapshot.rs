@@ -40,6 +40,11 @@ impl SegmentRef {
         }
     }
 
+    /// Whether it is in an object store.
+    pub fn is_archived(&self) -> bool {
+        matches!(self, Self::Disk(segment) if segment.archived().is_some())
+    }
+
     /// The opened segment.
     pub fn open(&self) -> Result<Arc<Segment>> {
         match self {

@@ -179,6 +179,7 @@ impl App {
         let meters = Arc::new(Meters::default());
         let host: Arc<str> = Arc::from(host_name(&*world.vfs));
         let sink: Arc<dyn EventSink> = Arc::new(CountingSink::new(Arc::new(StoreSink(Arc::clone(&store))), Arc::clone(&meters)));
+        let engine = engine.collecting(Arc::clone(&sink));
         let audit = Audit::start(settings.audit.enabled, Arc::clone(&sink), Arc::clone(&world.clock), Arc::clone(&host));
         Ok(Arc::new(Self {
             clock: Arc::clone(&world.clock),

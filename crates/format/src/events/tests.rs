@@ -35,7 +35,7 @@ fn the_samples_of_the_built_in_formats() {
     let mut samples = 0;
     for (name, file) in crate::fields::built_in() {
         assert_eq!(file.event.is_some(), !file.stream.is_empty(), "{name}: lines that show its rule");
-        for stream in file.stream {
+        for stream in file.stream.iter().map(toml::Spanned::get_ref) {
             for sourcetype in &file.sourcetypes {
                 assert_eq!(lines_of(sourcetype, &stream.text), stream.lines, "{sourcetype}:\n{}", stream.text);
                 samples += 1;

@@ -45,7 +45,7 @@ pub(super) struct Collector<'a> {
     found: Vec<Found>,
     names: FxHashSet<String>,
     /// Names that something undecided might have given.
-    doubtful: Option<Arc<BTreeSet<String>>>,
+    doubtful: BTreeSet<String>,
 }
 
 impl<'a> Collector<'a> {
@@ -64,24 +64,31 @@ impl<'a> Collector<'a> {
         if self.wanted.is_some() { !self.found.is_empty() } else { self.found.len() >= EVENT_FIELDS_MAX }
     }
 
+    /// Whether one of these names is wanted.
+    pub(super) fn wants_any(&self, names: &BTreeSet<String>) -> bool {
+        self.wanted.is_none_or(|wanted| names.contains(wanted))
+    }
+
     /// What was found, in order.
     pub(super) fn into_found(self) -> Vec<Found> {
         self.found
     }
 
-    /// From now on these names are uncertain.
-    pub(super) fn doubt(&mut self, names: Arc<BTreeSet<String>>) {
-        self.doubtful = Some(names);
+    /// From now on this name is uncertain.
+    pub(super) fn doubt(&mut self, name: &str) {
+        if self.wanted.is_none_or(|wanted| wanted == name) && !self.doubtful.contains(name) {
+            self.doubtful.insert(name.to_owned());
+        }
     }
 
     /// Whether the name is uncertain.
     pub(super) fn is_doubtful(&self, name: &str) -> bool {
-        self.doubtful.as_ref().is_some_and(|names| names.contains(name))
+        self.doubtful.contains(name)
     }
 
     /// The uncertain names.
     pub(super) fn doubtful_names(&self) -> Vec<String> {
-        self.doubtful.iter().flat_map(|names| names.iter().cloned()).collect()
+        self.doubtful.iter().cloned().collect()
     }
 
     /// Adds a field.

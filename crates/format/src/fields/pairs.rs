@@ -1,7 +1,7 @@
 //! `key=value` pairs anywhere in a text.
 //!
 //! A name begins with a letter or `_` (punctuation before it, as in `--user=`, is left out) and is what stands
-//! before `=` up to a delimiter; bytes other than letters, digits, `_`, `.` and `-` become `_`. A value is the
+//! before `=` up to a delimiter, or in quotes; bytes other than letters, digits, `_`, `.` and `-` become `_`. A value is the
 //! inside of quotes, double or single, or what comes up to a blank, `,` `;` `|` `&`, a quote or a bracket that
 //! the value did not open. An empty bare value is none. The inside of a double-quoted string is never looked
 //! into: it is one value.
@@ -22,11 +22,17 @@ pub(super) fn extract<T: Tape>(tape: T, span: Span, out: &mut Collector<'_>) {
     while at < span.end && !out.is_done() {
         match tape.unit(at) {
             Unit::Byte(b'"') => {
-                at = tape.string_end(at + 1).filter(|end| *end < span.end).unwrap_or(at) + 1;
+                let end = tape.string_end(at + 1).filter(|end| *end < span.end);
+                at = match end {
+                    // A name in quotes.
+                    Some(end) if tape.unit(end + 1) == Unit::Byte(b'=') => pair(tape, Span::new(at + 1, end), end + 1, span.end, out),
+                    other => other.unwrap_or(at) + 1,
+                };
                 word = at;
             }
             Unit::Byte(b'=') => {
-                at = pair(tape, Span::new(word, at), span.end, out);
+                let name = if word == at { apostrophes(tape, span.start, at) } else { Span::new(word, at) };
+                at = pair(tape, name, at, span.end, out);
                 word = at;
             }
             Unit::Byte(byte) => {
@@ -51,10 +57,36 @@ pub(super) fn extract<T: Tape>(tape: T, span: Span, out: &mut Collector<'_>) {
     }
 }
 
-/// The pair whose `=` stands behind `word`; where to go on.
-fn pair<T: Tape>(tape: T, word: Span, limit: usize, out: &mut Collector<'_>) -> usize {
-    let at = word.end + 1;
-    if word.is_empty() || tape.unit(at) == Unit::Byte(b'=') {
+/// Units of a name in apostrophes: one that is longer is none, but text between two of them.
+const APOSTROPHES_MAX: usize = 64;
+
+/// The name in apostrophes that ends before `end`; empty where there is none.
+fn apostrophes<T: Tape>(tape: T, from: usize, end: usize) -> Span {
+    let none = Span::new(end, end);
+    if end < from + 3 || tape.unit(end - 1) != Unit::Byte(b'\'') {
+        return none;
+    }
+    for at in (from.max(end.saturating_sub(APOSTROPHES_MAX))..end - 1).rev() {
+        match tape.unit(at) {
+            Unit::Byte(b'\'') => return Span::new(at + 1, end - 1),
+            Unit::Byte(byte) if may_be_in_name(byte) || byte == b' ' => {}
+            // What is in a word says whether it may be part of a name; then the name is not known.
+            Unit::Slot(SlotKind::Word) => {
+                tape.undecided();
+                return none;
+            }
+            _ => return none,
+        }
+    }
+    none
+}
+
+/// The pair whose name is `word` and whose `=` stands at `equals`; where to go on.
+fn pair<T: Tape>(tape: T, word: Span, equals: usize, limit: usize, out: &mut Collector<'_>) -> usize {
+    let at = equals + 1;
+    // What a time ends in is no name, but takes the value all the same.
+    let timed = word.is_empty() && equals > 0 && tape.unit(equals - 1) == Unit::Slot(SlotKind::Time);
+    if (word.is_empty() && !timed) || tape.unit(at) == Unit::Byte(b'=') {
         return at;
     }
     let (span, value, next) = match tape.unit(at) {
@@ -95,7 +127,7 @@ fn may_be_in_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-') || byte >= 0x80
 }
 
-fn cleaned(text: &[u8]) -> String {
+pub(super) fn cleaned(text: &[u8]) -> String {
     let bytes: Vec<u8> = text.iter().map(|b| if may_be_in_name(*b) { *b } else { b'_' }).collect();
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -152,7 +184,7 @@ fn up_to_blank(text: &[u8]) -> Option<String> {
 }
 
 /// `\"` and `\\` are the characters behind the backslash; others keep it, as in the paths of Windows.
-fn unescape(text: &[u8]) -> Option<String> {
+pub(super) fn unescape(text: &[u8]) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
     while at < text.len() {

@@ -1,15 +1,17 @@
-//! Formats as data: messages of well-known programs, described in `packs/core/formats/*.toml`.
+//! Formats as data: messages of well-known programs, described in `packs/core/formats/*.toml`, and the rules of files that
+//! people write.
 //!
 //! A rule is the beginning of a message with placeholders: `{name}` takes what comes up to a blank or the next
 //! constant byte, `{}` takes it and throws it away, `{name...}` at the end takes the rest. The first rule that
 //! matches gives its fields. Every file carries samples, which a test runs. The table `[event]` is of `crate::events`.
 
 use super::collector::{Collector, Value};
-use crate::events::EventText;
+use super::expression::Place;
+use super::file::{self, FileRule, FormatFile};
+use super::{json, xml};
 use crate::tape::{Class, Span, Tape, Unit};
-use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use taffrail_pattern::SlotKind;
 
 /// The files that are built in, by name.
 const BUILT_IN: [(&str, &str); 9] = [
@@ -24,74 +26,9 @@ const BUILT_IN: [(&str, &str); 9] = [
     ("json", include_str!("../../../../packs/core/formats/json.toml")),
 ];
 
-/// A file as written.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct File {
-    /// One line for people.
-    #[allow(dead_code)] // shown once formats can be listed
-    summary: String,
-    /// The programs whose messages these are; none: any.
-    #[serde(default)]
-    apps: Vec<String>,
-    /// The sourcetypes whose events begin and go on as `event` says.
-    #[serde(default)]
-    pub(crate) sourcetypes: Vec<String>,
-    #[serde(default)]
-    pub(crate) event: Option<EventText>,
-    #[serde(default)]
-    rule: Vec<RuleText>,
-    #[serde(default)]
-    #[cfg_attr(not(test), allow(dead_code))] // run by the tests
-    pub(super) sample: Vec<Sample>,
-    #[serde(default)]
-    #[cfg_attr(not(test), allow(dead_code))] // run by the tests
-    pub(crate) stream: Vec<StreamSample>,
-}
-
-/// Some lines of a source, and how many lines each of its events has.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(not(test), allow(dead_code))]
-pub(crate) struct StreamSample {
-    pub(crate) text: String,
-    pub(crate) lines: Vec<usize>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleText {
-    #[serde(rename = "match")]
-    text: String,
-    /// Fields with a constant value.
-    #[serde(default)]
-    set: BTreeMap<String, String>,
-}
-
-/// A line and the fields it must have; those with an empty value it must not have.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(not(test), allow(dead_code))]
-pub(super) struct Sample {
-    pub(super) line: String,
-    pub(super) fields: BTreeMap<String, String>,
-}
-
-/// Rules made ready.
+/// The beginning of a message with placeholders.
 #[derive(Debug)]
-pub(super) struct Rules {
-    groups: Vec<Group>,
-    names: Arc<BTreeSet<String>>,
-}
-
-#[derive(Debug)]
-struct Group {
-    apps: Vec<Vec<u8>>,
-    rules: Vec<Rule>,
-}
-
-#[derive(Debug)]
-struct Rule {
+pub(super) struct Rule {
     parts: Vec<Part>,
     set: Vec<(String, Arc<str>)>,
 }
@@ -110,92 +47,119 @@ impl std::fmt::Debug for Class {
     }
 }
 
-/// Reads a file; the error says what is wrong with it.
-pub(super) fn parse(text: &str) -> Result<File, String> {
-    toml::from_str(text).map_err(|e| e.to_string())
-}
-
 /// The built-in files.
-pub(crate) fn built_in() -> impl Iterator<Item = (&'static str, File)> {
-    BUILT_IN.into_iter().map(|(name, text)| (name, parse(text).unwrap_or_else(|e| panic!("built-in format {name}: {e}"))))
+pub(crate) fn built_in() -> impl Iterator<Item = (&'static str, file::File)> {
+    BUILT_IN.into_iter().map(|(name, text)| (name, file::parse(text).unwrap_or_else(|e| panic!("built-in format {name}: {e}"))))
 }
 
-impl Rules {
-    /// The rules of the built-in files.
-    pub(super) fn built_in() -> Self {
-        let groups: Vec<Group> = built_in().map(|(_, file)| Group::new(file)).filter(|group| !group.rules.is_empty()).collect();
-        let rules = groups.iter().flat_map(|g| &g.rules);
-        let names = rules.flat_map(|rule| {
-            let taken = rule.parts.iter().filter_map(|part| match part {
-                Part::Word(name, _) | Part::Rest(name) if !name.is_empty() => Some(name.clone()),
-                _ => None,
-            });
-            taken.chain(rule.set.iter().map(|(name, _)| name.clone()))
-        });
-        let names = Arc::new(names.collect());
-        Self { groups, names }
-    }
+/// The built-in files that give fields, made ready.
+pub(super) fn built_in_fields() -> Vec<Arc<FormatFile>> {
+    let compiled = BUILT_IN.iter().zip(built_in()).map(|((_, text), (name, file))| {
+        // The sourcetypes of these are those of their table `[event]`.
+        let file = FormatFile::compile(name, text, &file).map(|compiled| FormatFile { sourcetypes: Vec::new(), ..compiled });
+        Arc::new(file.unwrap_or_else(|fault| panic!("built-in format {name}: {fault}")))
+    });
+    compiled.filter(|file| !file.rules.is_empty()).collect()
+}
 
-    /// The fields that rules give.
-    pub(super) fn names(&self) -> &BTreeSet<String> {
-        &self.names
-    }
-
-    /// Extracts the fields of the first rule that matches the message.
+impl FormatFile {
+    /// Extracts the fields that the file knows, from a message and the event that it is in.
     pub(super) fn extract<T: Tape>(&self, tape: T, app: Option<Span>, message: Span, out: &mut Collector<'_>) {
-        let decided = !tape.is_undecided();
         let mut start = message.start;
         while tape.unit(start) == Unit::Byte(b' ') && start < message.end {
             start += 1;
         }
-        self.first_match(tape, app, Span::new(start, message.end), out);
-        if decided && tape.is_undecided() {
-            tape.forget_undecided();
-            out.doubt(self.names.clone());
-        }
-    }
-
-    fn first_match<T: Tape>(&self, tape: T, app: Option<Span>, message: Span, out: &mut Collector<'_>) {
-        for group in &self.groups {
-            let meant = group.apps.is_empty()
-                || app.is_some_and(|app| tape.with_text(app, |name| group.apps.iter().any(|a| a == name)).unwrap_or(false));
-            if !meant {
-                continue;
+        let message = Span::new(start, message.end);
+        if !self.apps.is_empty() {
+            let named = app.and_then(|app| tape.with_text(app, |name| self.apps.iter().any(|a| a.as_bytes() == name)));
+            match named {
+                Some(true) => {}
+                // The program stands in a slot: it may be one of these.
+                None if app.is_some() => {}
+                _ => return,
             }
-            for rule in &group.rules {
-                if let Some(taken) = rule.match_at(tape, message) {
-                    for (name, span) in taken {
-                        // An empty word, as in `ruser= rhost=`, is no value; a slot is never empty.
-                        if !span.is_empty() && !name.is_empty() {
-                            out.text(tape, name, span);
+        }
+        let mut matched = false;
+        for rule in &self.rules {
+            if out.is_done() {
+                return;
+            }
+            match rule {
+                FileRule::Regex { names, .. } | FileRule::Columns(_, names) if !out.wants_any(names) => {}
+                FileRule::Match(_) if matched => {}
+                FileRule::Match(rule) => matched = rule.extract(tape, message, out),
+                FileRule::Regex { expression, whole, set, .. } => {
+                    let span = if *whole { Span::new(0, tape.len()) } else { message };
+                    let found = tape.captures(expression, span);
+                    for (name, place) in expression.names().zip(&found.groups) {
+                        match place {
+                            Place::At(span) if !span.is_empty() => out.text(tape, name, *span),
+                            Place::At(_) | Place::Absent => {}
+                            Place::Unknown => out.doubt(name),
                         }
                     }
-                    for (name, value) in &rule.set {
-                        out.add(tape, name, Span::new(message.start, message.start), Value::Constant(value.clone()));
+                    for (name, value) in set {
+                        match found.matched {
+                            Some(true) => out.add(tape, name, Span::new(message.start, message.start), Value::Constant(value.clone())),
+                            Some(false) => {}
+                            None => out.doubt(name),
+                        }
                     }
-                    return;
+                }
+                FileRule::Pairs(pairs) => pairs.extract(tape, message, out),
+                FileRule::Columns(columns, _) => columns.extract(tape, message, out),
+                FileRule::Json => {
+                    if let Some(at) = first(tape, message, b'{') {
+                        json::extract(tape, Span::new(at, message.end), out);
+                    }
+                }
+                FileRule::Xml => {
+                    if let Some(at) = first(tape, message, b'<') {
+                        xml::extract(tape, Span::new(at, message.end), out);
+                    }
                 }
             }
         }
     }
-}
 
-impl Group {
-    fn new(file: File) -> Self {
-        Self { apps: file.apps.into_iter().map(String::into_bytes).collect(), rules: file.rule.into_iter().map(Rule::new).collect() }
+    /// [`FormatFile::extract`], where what cannot be decided concerns the names of this file only.
+    pub(super) fn extract_apart<T: Tape>(&self, tape: T, app: Option<Span>, message: Span, out: &mut Collector<'_>) {
+        let decided = !tape.is_undecided();
+        self.extract(tape, app, message, out);
+        if decided && tape.is_undecided() && !self.is_open {
+            tape.forget_undecided();
+            self.names.iter().for_each(|name| out.doubt(name));
+        }
     }
 }
 
+/// Where a byte stands first in a span.
+fn first<T: Tape>(tape: T, span: Span, byte: u8) -> Option<usize> {
+    for at in span.range() {
+        match tape.unit(at) {
+            Unit::Byte(found) if found == byte => return Some(at),
+            Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => {
+                tape.undecided();
+                return None;
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
 impl Rule {
-    fn new(rule: RuleText) -> Self {
+    /// Reads a rule; the error says what is wrong with it.
+    pub(super) fn checked(text: &str, set: Vec<(String, Arc<str>)>) -> Result<Self, String> {
         let mut parts: Vec<Part> = Vec::new();
-        let mut rest = rule.text.as_str();
+        let mut rest = text;
         while let Some((text, behind)) = rest.split_once('{') {
-            let (name, behind) = behind.split_once('}').unwrap_or((behind, ""));
+            let Some((name, behind)) = behind.split_once('}') else { return Err(format!("the `{{` in {rest:?} has no `}}`")) };
             if !text.is_empty() {
                 parts.push(Part::Text(text.into()));
             }
             parts.push(match name.strip_suffix("...") {
+                Some(name) if !behind.is_empty() => return Err(format!("`{{{name}...}}` takes the rest, so nothing can stand behind it")),
                 Some(name) => Part::Rest(name.to_owned()),
                 None => {
                     let mut without = b" \t\r\n\0\"".to_vec();
@@ -208,7 +172,31 @@ impl Rule {
         if !rest.is_empty() {
             parts.push(Part::Text(rest.into()));
         }
-        Self { parts, set: rule.set.into_iter().map(|(name, value)| (name, value.into())).collect() }
+        Ok(Self { parts, set })
+    }
+
+    /// The names of its fields.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let taken = self.parts.iter().filter_map(|part| match part {
+            Part::Word(name, _) | Part::Rest(name) if !name.is_empty() => Some(name.as_str()),
+            _ => None,
+        });
+        taken.chain(self.set.iter().map(|(name, _)| name.as_str()))
+    }
+
+    /// Extracts the fields of the message if it matches; whether it does.
+    fn extract<T: Tape>(&self, tape: T, message: Span, out: &mut Collector<'_>) -> bool {
+        let Some(taken) = self.match_at(tape, message) else { return false };
+        for (name, span) in taken {
+            // An empty word, as in `ruser= rhost=`, is no value; a slot is never empty.
+            if !span.is_empty() && !name.is_empty() {
+                out.text(tape, name, span);
+            }
+        }
+        for (name, value) in &self.set {
+            out.add(tape, name, Span::new(message.start, message.start), Value::Constant(value.clone()));
+        }
+        true
     }
 
     fn match_at<T: Tape>(&self, tape: T, message: Span) -> Option<Vec<(&str, Span)>> {

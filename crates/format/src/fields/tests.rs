@@ -104,12 +104,9 @@ fn structured_data() {
 fn the_samples_of_the_built_in_formats() {
     for (name, file) in rules::built_in() {
         assert!(!file.sample.is_empty() || !file.stream.is_empty(), "{name} has no samples");
-        for sample in file.sample {
-            let found = fields("syslog", &sample.line);
-            for (field, want) in sample.fields {
-                let value = found.iter().find(|(n, _)| *n == field).map_or("", |(_, v)| v.as_str());
-                assert_eq!(value, want, "{name}: {field} of {:?} in {found:?}", sample.line);
-            }
+        for sample in &file.sample {
+            let wrong = samples::wrong_fields(&Formats::new(), &file, sample.get_ref());
+            assert!(wrong.is_empty(), "{name}: {wrong:?} of {:?}", sample.get_ref().line);
         }
     }
 }
@@ -158,7 +155,10 @@ fn evaluate(plan: &FieldPlan, values: &[Vec<u8>], line: &[u8]) -> Option<String>
 
 /// Fields of the event by the event and by the pattern, compared field by field.
 fn same(sourcetype: &str, line: &str, chosen: impl FnMut(usize) -> bool) -> Result<(), TestCaseError> {
-    let formats = Formats::new();
+    same_with(&Formats::new(), sourcetype, line, chosen)
+}
+
+fn same_with(formats: &Formats, sourcetype: &str, line: &str, chosen: impl FnMut(usize) -> bool) -> Result<(), TestCaseError> {
     let (pattern, values) = pattern_of(line.as_bytes(), chosen);
     let want = formats.fields_of_event(sourcetype, line.as_bytes());
     for (name, value) in &want {
@@ -177,7 +177,7 @@ fn same(sourcetype: &str, line: &str, chosen: impl FnMut(usize) -> bool) -> Resu
             prop_assert!(listed.iter().any(|(n, _)| n == name), "{} is not listed for {} of {:?}", name, pattern, line);
         }
     }
-    for name in ["user", "src", "a", "nothing", "status", "app", "message"] {
+    for name in ["user", "src", "a", "nothing", "status", "app", "message", "who", "EventID", "first"] {
         let value = want.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
         let found = evaluate(&formats.resolve(sourcetype, &pattern, name), &values, line.as_bytes());
         prop_assert_eq!(found, value, "{} of {} in {:?}", name, pattern, line);
@@ -352,3 +352,5 @@ fn the_usual_patterns_are_decided_once() {
     assert_eq!(kind("text", line, &["UTC", "LOG", "duration", "ms"], "user"), "absent");
     assert_eq!(SlotKind::Word.code(), 1);
 }
+
+mod own;

@@ -17,7 +17,7 @@ use taffrail_base::limits::DIFF_BYTES_DEFAULT;
 pub const INFO: CommandInfo = CommandInfo {
     name: "mdiff",
     aliases: &[],
-    syntax: "mdiff [baseline=mode|first|\"<text>\"] [attribute=<field>] [ignore=\"<regex>\"]... [normalize=json|ini|ios] [maxlen=<bytes>] [BY <field>]",
+    syntax: "mdiff [baseline=mode|first|\"<text>\"] [attribute=<field>] [ignore=\"<regex>\"]... [normalize=json|ini|ios|nginx|xml] [maxlen=<bytes>] [BY <field>]",
     summary: "Compares one text of many hosts with a baseline: a row for each group of hosts that deviate in the same way, with the difference.",
     examples: &[
         "sourcetype=config | mdiff",

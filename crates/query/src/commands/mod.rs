@@ -15,13 +15,17 @@ pub(crate) mod autoregress;
 pub(crate) mod bin;
 pub(crate) mod chart;
 pub(crate) mod cluster;
+pub(crate) mod collect;
 pub(crate) mod columns_set;
 pub(crate) mod concurrency;
 pub(crate) mod convert;
+pub(crate) mod dbinspect;
 pub(crate) mod dedup;
 pub(crate) mod delta;
 pub(crate) mod diff;
 pub(crate) mod eval;
+pub(crate) mod event_types;
+pub(crate) mod eventcount;
 pub(crate) mod eventstats;
 pub(crate) mod extract;
 pub(crate) mod fdiff;
@@ -36,6 +40,7 @@ pub(crate) mod fromjson;
 pub(crate) mod gentimes;
 pub(crate) mod head;
 pub(crate) mod inputlookup;
+pub(crate) mod iplocation;
 pub(crate) mod join;
 pub(crate) mod lookup;
 pub(crate) mod makecontinuous;
@@ -60,6 +65,7 @@ pub(crate) mod regexes;
 pub(crate) mod reltime;
 pub(crate) mod rename;
 pub(crate) mod replace;
+pub(crate) mod require;
 pub(crate) mod required;
 pub(crate) mod r#return;
 pub(crate) mod reverse;
@@ -74,8 +80,10 @@ pub(crate) mod stats;
 pub(crate) mod strcat;
 pub(crate) mod streamstats;
 pub(crate) mod table;
+pub(crate) mod tags;
 pub(crate) mod tail;
 pub(crate) mod timechart;
+pub(crate) mod timewrap;
 pub(crate) mod tojson;
 pub(crate) mod top;
 pub(crate) mod totals;
@@ -83,6 +91,7 @@ pub(crate) mod transaction;
 pub(crate) mod transpose;
 pub(crate) mod trendline;
 pub(crate) mod tstats;
+pub(crate) mod typer;
 pub(crate) mod union;
 pub(crate) mod uniq;
 pub(crate) mod untable;
@@ -111,7 +120,7 @@ use datafusion::execution::TaskContext;
 use futures::future::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
-use taffrail_event::Timestamp;
+use taffrail_event::{EventSink, Timestamp};
 use taffrail_store::scan::Summed;
 
 /// What a command is, for the parser, the editor and the manual.
@@ -144,12 +153,15 @@ pub static COMMANDS: &[CommandInfo] = &[
     bin::INFO,
     chart::INFO,
     cluster::INFO,
+    collect::INFO,
     concurrency::INFO,
     convert::INFO,
+    dbinspect::INFO,
     dedup::INFO,
     delta::INFO,
     diff::INFO,
     eval::INFO,
+    eventcount::INFO,
     eventstats::INFO,
     extract::INFO,
     fdiff::INFO,
@@ -163,6 +175,7 @@ pub static COMMANDS: &[CommandInfo] = &[
     gentimes::INFO,
     head::INFO,
     inputlookup::INFO,
+    iplocation::INFO,
     join::INFO,
     lookup::INFO,
     makecontinuous::INFO,
@@ -185,6 +198,7 @@ pub static COMMANDS: &[CommandInfo] = &[
     reltime::INFO,
     rename::INFO,
     replace::INFO,
+    require::INFO,
     r#return::INFO,
     reverse::INFO,
     rex::INFO,
@@ -197,14 +211,17 @@ pub static COMMANDS: &[CommandInfo] = &[
     strcat::INFO,
     streamstats::INFO,
     table::INFO,
+    tags::INFO,
     tail::INFO,
     timechart::INFO,
+    timewrap::INFO,
     tojson::INFO,
     top::INFO,
     transaction::INFO,
     transpose::INFO,
     tstats::INFO,
     trendline::INFO,
+    typer::INFO,
     union::INFO,
     uniq::INFO,
     untable::INFO,
@@ -225,8 +242,19 @@ pub fn find(name: &str) -> Option<&'static CommandInfo> {
 }
 
 /// Those that can make rows: in brackets they need no pipe before them.
-pub(crate) const GENERATING: &[&str] =
-    &["gentimes", "inputlookup", "makeresults", "metadata", "multisearch", "savedsearch", "set", "tstats", "union"];
+pub(crate) const GENERATING: &[&str] = &[
+    "dbinspect",
+    "eventcount",
+    "gentimes",
+    "inputlookup",
+    "makeresults",
+    "metadata",
+    "multisearch",
+    "savedsearch",
+    "set",
+    "tstats",
+    "union",
+];
 
 /// Those whose brackets hold searches or commands; the brackets of all others stand for text.
 pub(crate) const TAKE_PIPELINES: &[&str] = &["append", "appendcols", "appendpipe", "foreach", "join", "map", "multisearch", "set", "union"];
@@ -413,6 +441,8 @@ pub struct Planner {
     pub data_range: DataRange,
     /// Macros, saved searches, event types and lookups.
     pub knowledge: Knowledge,
+    /// Where `collect` puts events; absent where nothing may be written.
+    pub sink: Option<Arc<dyn EventSink>>,
     /// Runs searches within the search; absent until there is something to run them over.
     pub searches: Option<Searches>,
     /// Quick answers; only while the first command is planned, as they are about what it gets.

@@ -156,7 +156,7 @@ pub async fn explain(engine: Engine, request: SearchRequest, analyze: bool) -> R
             (planned.wanted()?, Some(planned.flow))
         }
         None => {
-            prepared.settle(Required::all(), limit);
+            prepared.settle(Required::all(), limit).await?;
             (if prepared.query.generating { Vec::new() } else { vec![prepared.wanted.clone()] }, None)
         }
     };
@@ -165,7 +165,7 @@ pub async fn explain(engine: Engine, request: SearchRequest, analyze: bool) -> R
         scans.extend(scanned(&source, wanted).await?);
     }
     if analyze && plan.is_none() {
-        let opened = prepared.open_resolved(&*source, Required::all(), limit).await?;
+        let opened = prepared.open_settled(&*source).await?;
         plan = Some(prepared.plan(&opened).await?);
     }
     let nodes = plan.as_ref().map(|flow| flow.plan.clone());

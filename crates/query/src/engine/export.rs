@@ -60,7 +60,7 @@ impl RawExport {
 pub fn raw(engine: &Engine, request: &SearchRequest) -> Result<Option<RawExport>, QueryError> {
     let mut prepared = prepared(engine, request)?;
     // What stands for text is known only when it has been run.
-    if prepared.query.first_bracket().is_some() {
+    if prepared.query.first_bracket().is_some() || prepared.asks_rows() {
         return Ok(None);
     }
     let wanted = &mut prepared.wanted;
@@ -69,6 +69,11 @@ pub fn raw(engine: &Engine, request: &SearchRequest) -> Result<Option<RawExport>
     }
     wanted.ordered = false;
     Ok(Some(RawExport(engine.source().scan(wanted, Vec::new(), None))))
+}
+
+/// What an export in the order of arrival cannot do: it makes no rows.
+fn by_rows(why: &str) -> QueryError {
+    QueryError::new(format!("{why}, which an export in the order of arrival cannot do")).with_hint("export in the order of time")
 }
 
 async fn by_time(engine: Engine, request: &SearchRequest, columns: &[String]) -> Result<Batches, QueryError> {
@@ -93,9 +98,16 @@ fn arrival(engine: Engine, request: &SearchRequest, columns: &[String]) -> Resul
     let (request, names) = (request.clone(), columns.to_vec());
     // The moment that relative times refer to is the same for all segments.
     let mut prepared = engine.prepare(&request.query, request.earliest.as_deref(), request.latest.as_deref())?;
+    let fields = prepared.planner.knowledge.fields();
+    if let Some(name) = fields.steps().iter().flat_map(|step| &step.fields).find(|field| names.contains(field)) {
+        return Err(by_rows(&format!("the field {name} is computed or looked up")));
+    }
     let source = all(&engine);
     let batches = try_stream! {
         prepared.resolve(&source).await?;
+        if prepared.asks_rows() {
+            Err(by_rows("the search asks for a field that is computed or looked up"))?;
+        }
         prepared.wanted.required = Required::of(names);
         prepared.wanted.ordered = false;
         for segment in segments {

@@ -41,8 +41,7 @@ pub fn tail(engine: Engine, text: &str) -> Result<impl Stream<Item = Result<Row,
             let mut prepared = engine.prepare(&text, None, None)?;
             let start = Arc::new(from);
             let source: Arc<dyn Source> = Arc::new(
-                crate::source::StoredSource::new(snapshot, engine.formats.clone())
-                    .since(Arc::new(move |index| start.get(index).copied().unwrap_or(0))),
+                engine.source_of(snapshot).since(Arc::new(move |index| start.get(index).copied().unwrap_or(0))),
             );
             let opened = prepared.open(&source, Required::all(), None).await?;
             let flow = prepared.plan(&opened).await?;

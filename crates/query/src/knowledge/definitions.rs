@@ -54,6 +54,29 @@ pub struct EventType {
     pub description: String,
 }
 
+/// An event type, its search parsed.
+#[derive(Clone, Debug)]
+pub struct TypeSearch {
+    /// Its name.
+    pub name: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// The events that are of it.
+    pub search: SearchExpr,
+}
+
+/// See [`Knowledge::type_searches`].
+pub(super) fn type_searches(knowledge: &Knowledge) -> Result<Vec<TypeSearch>, QueryError> {
+    let each = knowledge.event_types()?.into_iter().map(|(name, defined)| {
+        let parsed = words(&defined.search).map_err(|error| QueryError::new(format!("the event type {name:?}: {}", error.message)))?;
+        let search = resolve(knowledge, &parsed, 1)?.grouped();
+        Ok(TypeSearch { name, tags: defined.tags, search })
+    });
+    let mut found = each.collect::<Result<Vec<_>, QueryError>>()?;
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
 /// `text` with `$name$` replaced by the value of each name; other `$` stay.
 pub fn substitute(text: &str, values: &[(String, String)]) -> String {
     let mut out = String::with_capacity(text.len());

@@ -6,7 +6,10 @@ use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatchOptions;
 use serde::Deserialize;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use taffrail_base::Metadata;
+use taffrail_base::limits::LOOKUPS_KEPT_BYTES_MAX;
 
 /// A table of text; empty cells are missing values.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +77,36 @@ impl Table {
     /// Bytes of memory that it takes.
     pub fn bytes(&self) -> usize {
         self.0.columns().iter().map(|column| column.get_array_memory_size()).sum()
+    }
+}
+
+/// Tables that were read last, as long as their files stay as they were.
+#[derive(Default)]
+pub(super) struct Tables(Vec<(PathBuf, Metadata, Table)>);
+
+impl Tables {
+    /// The table of a file that is as it was.
+    pub(super) fn get(&mut self, path: &Path, known: &Metadata) -> Option<Table> {
+        let at = self.0.iter().position(|(kept, before, _)| kept == path && before == known)?;
+        // Those that were used last stand last.
+        let found = self.0.remove(at);
+        let table = found.2.clone();
+        self.0.push(found);
+        Some(table)
+    }
+
+    /// Keeps a table, and lets go of those that were not used for longest where there are too many bytes.
+    pub(super) fn keep(&mut self, path: PathBuf, known: Metadata, table: Table) {
+        self.forget(&path);
+        self.0.push((path, known, table));
+        while self.0.iter().map(|(_, _, table)| table.bytes()).sum::<usize>() > LOOKUPS_KEPT_BYTES_MAX {
+            self.0.remove(0);
+        }
+    }
+
+    /// The file is about to change.
+    pub(super) fn forget(&mut self, path: &Path) {
+        self.0.retain(|(kept, _, _)| kept != path);
     }
 }
 
@@ -172,4 +205,35 @@ fn parse_match_type(text: &str) -> Option<(MatchType, &str)> {
         _ => return None,
     };
     Some((kind, column))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use taffrail_base::vfs::FileIdentity;
+
+    #[test]
+    fn tables_are_kept_as_long_as_their_files_stay() {
+        let known = |modified_nanos: i64| Metadata {
+            len: 3,
+            is_dir: false,
+            is_file: true,
+            identity: FileIdentity { device: 1, inode: 1 },
+            modified_nanos,
+        };
+        let table = Table::parse(b"a\n1\n").unwrap();
+        let mut tables = Tables::default();
+        let path = Path::new("/a.csv");
+        assert_eq!(tables.get(path, &known(1)), None);
+        tables.keep(path.into(), known(1), table.clone());
+        assert_eq!(tables.get(path, &known(1)), Some(table.clone()));
+        assert_eq!(tables.get(path, &known(2)), None);
+        tables.forget(path);
+        assert_eq!(tables.get(path, &known(1)), None);
+        // What alone is too large is not kept, and takes the others with it.
+        let wide = Table::parse(format!("a\n{}\n", "x".repeat(LOOKUPS_KEPT_BYTES_MAX)).as_bytes()).unwrap();
+        tables.keep(path.into(), known(1), table);
+        tables.keep("/b.csv".into(), known(1), wide);
+        assert!(tables.0.is_empty());
+    }
 }

@@ -1,20 +1,25 @@
 //! What people define for all searches: macros, saved searches, event types and lookups, as files in a folder.
 //!
 //! `macros/NAME.toml`, `searches/NAME.toml`, `eventtypes/NAME.toml`, and `lookups/NAME.csv` with, where it needs options,
-//! `lookups/NAME.toml`. A file is read when a search names it, so that a change counts from the next search on.
+//! `lookups/NAME.toml`; and `formats/NAME.toml`, of which see [`fields`]. A file is read when a search names it, so that a change counts from the next search on.
 //! Nothing here runs searches.
 
 mod definitions;
+mod fields;
 mod lookup;
 mod matcher;
+mod places;
 
-pub use definitions::{EventType, Macro, SavedSearch, substitute};
+pub use definitions::{EventType, Macro, SavedSearch, TypeSearch, substitute};
+pub use fields::{AddedFields, FieldKnowledge, read_format};
 pub use lookup::{LookupOptions, MatchType, Table};
 pub use matcher::Matcher;
+pub use places::{Located, Places};
 
 use crate::language::suggest::nearest;
 use crate::language::{QueryError, SearchExpr};
 use definitions::resolve;
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::io;
@@ -30,6 +35,12 @@ pub struct Knowledge(Option<Arc<Folder>>);
 struct Folder {
     vfs: Arc<dyn Vfs>,
     path: PathBuf,
+    /// The format files as they were read last.
+    fields: Mutex<Option<(fields::Seen, Arc<FieldKnowledge>)>>,
+    /// The databases of places, as they were read last.
+    places: Mutex<Option<(fields::Seen, Arc<Places>)>>,
+    /// Tables of lookups that were read last.
+    tables: Mutex<lookup::Tables>,
 }
 
 impl fmt::Debug for Knowledge {
@@ -60,7 +71,7 @@ impl Knowledge {
 
     /// Those in a folder; it need not exist.
     pub fn folder(vfs: Arc<dyn Vfs>, path: PathBuf) -> Self {
-        Self(Some(Arc::new(Folder { vfs, path })))
+        Self(Some(Arc::new(Folder { vfs, path, fields: Mutex::default(), places: Mutex::default(), tables: Mutex::default() })))
     }
 
     /// The macro of a name with so many arguments.
@@ -94,6 +105,11 @@ impl Knowledge {
         Ok(found.collect::<Result<Vec<_>, QueryError>>()?.into_iter().flatten().collect())
     }
 
+    /// All event types with their searches parsed, by name.
+    pub fn type_searches(&self) -> Result<Vec<TypeSearch>, QueryError> {
+        definitions::type_searches(self)
+    }
+
     /// The search with its event types, tags and saved searches replaced by what they stand for.
     pub fn resolve(&self, search: &SearchExpr) -> Result<SearchExpr, QueryError> {
         resolve(self, search, 0)
@@ -112,9 +128,20 @@ impl Knowledge {
         let name = base_name(name);
         let options: LookupOptions = self.definition(LOOKUP_OPTIONS, name)?.unwrap_or_default();
         let file = options.file.clone().unwrap_or_else(|| name.to_owned());
-        let bytes = self.read(LOOKUPS, base_name(&file), LOOKUP_BYTES_MAX)?;
+        let file = base_name(&file);
+        let Some(folder) = &self.0 else { return Ok((None, options)) };
+        let path = folder.file(LOOKUPS, file)?;
+        let known = folder.vfs.metadata(&path).ok();
+        if let Some(table) = known.and_then(|known| folder.tables.lock().get(&path, &known)) {
+            return Ok((Some(table), options));
+        }
+        let bytes = self.read(LOOKUPS, file, LOOKUP_BYTES_MAX)?;
         let table = bytes.map(|bytes| Table::parse(&bytes).map_err(|error| QueryError::new(format!("the lookup {name}: {error}"))));
-        Ok((table.transpose()?, options))
+        let table = table.transpose()?;
+        if let (Some(table), Some(known)) = (&table, known) {
+            folder.tables.lock().keep(path, known, table.clone());
+        }
+        Ok((table, options))
     }
 
     /// The names of the lookups that have a file.
@@ -159,6 +186,7 @@ impl Knowledge {
             return Err(QueryError::new(format!("there is no folder to write {}s to", kind.what)));
         };
         let path = folder.file(kind, name)?;
+        folder.tables.lock().forget(&path);
         let failed = |error: io::Error| QueryError::new(format!("the {} {name} cannot be written: {error}", kind.what));
         let parent = folder.path.join(kind.folder);
         folder.vfs.create_dir_all(&parent).map_err(failed)?;

@@ -1,6 +1,6 @@
 //! Rows that are already there, as a source: for tests, and for whatever else has rows.
 
-use super::{Opened, Source, Wanted};
+use super::{Opened, Part, Source, Wanted};
 use crate::columns::{Values, nanos_of_seconds, time_type};
 use crate::commands::column_index;
 use crate::eval::{EvalContext, Expr};
@@ -92,6 +92,39 @@ fn newest_first(batch: RecordBatch) -> Result<RecordBatch, QueryError> {
 }
 
 impl Source for GivenSource {
+    fn parts(&self) -> Vec<Part> {
+        let column = |name: &str| column_index(&self.batch.schema(), name).and_then(|at| Values::of(self.batch.column(at)).ok());
+        let (indexes, times, raws) = (column("index"), column("_time"), column("_raw"));
+        let mut parts: Vec<Part> = Vec::new();
+        for row in 0..self.batch.num_rows() {
+            let index = indexes.as_ref().and_then(|values| values.text(row)).unwrap_or_else(|| "main".to_owned());
+            let mut time = Timestamp(0);
+            if let Some(times) = &times {
+                times.each(row, |cell| time = cell.number().and_then(nanos_of_seconds).map_or(time, Timestamp));
+            }
+            let at = parts.iter().position(|part| part.index == index).unwrap_or_else(|| {
+                let empty = Part {
+                    id: index.clone(),
+                    index,
+                    state: "hot",
+                    earliest: time,
+                    latest: time,
+                    events: 0,
+                    raw_bytes: 0,
+                    stored_bytes: 0,
+                    patterns: 0,
+                };
+                parts.push(empty);
+                parts.len() - 1
+            });
+            let part = &mut parts[at];
+            (part.earliest, part.latest) = (part.earliest.min(time), part.latest.max(time));
+            part.events += 1;
+            part.raw_bytes += raws.as_ref().and_then(|raws| raws.text(row)).map_or(0, |raw| raw.len() as u64);
+        }
+        parts
+    }
+
     fn open(&self, wanted: Wanted, _: Messages) -> BoxFuture<'_, Result<Opened, QueryError>> {
         Box::pin(async move {
             if !wanted.filters.is_empty() {

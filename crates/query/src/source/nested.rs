@@ -1,6 +1,6 @@
 //! Searches within a search: run over the same source, with the time range of the request.
 
-use super::{Opened, Source, Watched};
+use super::{Opened, Part, Source, Watched};
 use crate::commands::{Planner, Required};
 use crate::engine::{Prepared, TimeRange, wanted};
 use crate::exec::Flow;
@@ -55,6 +55,12 @@ impl Searches {
 
 /// The handle of a search; there is none only while nothing has been opened yet.
 impl Planner {
+    /// The parts that all events are in.
+    pub fn parts(&self) -> Result<Vec<Part>, QueryError> {
+        let searches = self.searches.as_ref().ok_or_else(|| QueryError::new("there is nothing here whose parts could be told"))?;
+        Ok(searches.source.parts())
+    }
+
     /// The plan of a search within this one.
     pub fn nested(&self, query: Arc<Query>, needed: Required) -> BoxFuture<'static, Result<Flow, QueryError>> {
         match &self.searches {

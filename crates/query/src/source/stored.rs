@@ -1,6 +1,6 @@
 //! The store as a source: which columns are read, by which scan.
 
-use super::{Opened, Source, Wanted, Watched};
+use super::{Opened, Part, Source, Wanted, Watched};
 use crate::commands::fields::select;
 use crate::commands::{Direct, Required, blocking};
 
@@ -21,7 +21,7 @@ use taffrail_base::{Result, Stop};
 use taffrail_event::Timestamp;
 use taffrail_pattern::FieldResolver;
 use taffrail_store::scan::{Missing, Spans, Summed};
-use taffrail_store::{Column, CountField, Filter, Scan, ScanRequest, Snapshot};
+use taffrail_store::{Column, CountField, Filter, Scan, ScanRequest, SegmentRef, Snapshot};
 
 /// Rows up to which the fields of each event are read from it, instead of asking first which there are.
 const DISCOVERED_ROWS_MAX: usize = 10_000;
@@ -144,6 +144,28 @@ impl Source for StoredSource {
     fn indexes(&self) -> Vec<String> {
         let names: std::collections::BTreeSet<&str> = self.snapshot.segments.iter().map(|segment| &*segment.meta().index).collect();
         names.into_iter().map(str::to_owned).collect()
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let each = self.snapshot.segments.iter().filter(|segment| segment.meta().events > 0).map(|segment| {
+            let meta = segment.meta();
+            Part {
+                id: meta.id.to_string(),
+                index: meta.index.to_string(),
+                state: match segment {
+                    SegmentRef::Memory(_) => "hot",
+                    _ if segment.is_archived() => "cold",
+                    _ => "warm",
+                },
+                earliest: meta.min_time,
+                latest: meta.max_time,
+                events: meta.events,
+                raw_bytes: meta.raw_bytes,
+                stored_bytes: meta.stored_bytes,
+                patterns: meta.patterns,
+            }
+        });
+        each.collect()
     }
 
     fn open(&self, wanted: Wanted, messages: Messages) -> BoxFuture<'_, Result<Opened, QueryError>> {

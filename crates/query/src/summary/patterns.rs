@@ -57,6 +57,10 @@ pub async fn patterns(engine: &Engine, query: &str, earliest: Option<&str>, late
     let mut prepared = prepare(engine, query, earliest, latest)?;
     check(&prepared.query)?;
     prepared.resolve(&(Arc::new(engine.source()) as Arc<dyn Source>)).await?;
+    if prepared.asks_rows() {
+        let error = QueryError::new("patterns cannot be told of a search for fields that are computed or looked up");
+        return Err(error.with_hint("leave that condition out, or look at the events"));
+    }
     prepared.wanted.required = Required::default();
     prepared.wanted.ordered = false;
     let source = engine.source();

@@ -88,9 +88,9 @@ pub async fn timeline(
 ) -> Result<Timeline, QueryError> {
     let wanted = buckets.clamp(1, TIME_BUCKETS_MAX);
     let mut prepared = prepare(engine, query, earliest, latest)?;
-    let plain = prepared.query.rest().is_empty();
     let source: Arc<dyn Source> = Arc::new(engine.source());
     let opened = prepared.open(&source, Required::of(["_time"]), None).await?;
+    let plain = prepared.query.rest().is_empty();
     let (from, to) = match (prepared.earliest, prepared.latest) {
         (Some(from), Some(to)) if from > Timestamp::from_seconds(0) => (from, to),
         (from, to) => {

@@ -1,7 +1,8 @@
 //! Runs `tests/query/*.test`: readable files of queries, rows in and rows out.
 //!
 //! A file is made of cases, each begun by `=== name`. Sections of a case begin with `--- `: `query`, `input` (JSON
-//! objects, one a line) or `raw` (events as lines, a second apart), `knowledge` (files, each begun by `@ path`), then what is expected: `output` (JSON rows),
+//! objects, one a line) or `raw` (events as lines, a second apart), `knowledge` (files, each begun by `@ path`; see `mmdb` for
+//! databases of places), then what is expected: `output` (JSON rows),
 //! `messages`, or `error`. An `input` before the first case is for all cases that have none. What is expected is
 //! written by `TAFFRAIL_UPDATE_TESTS=1 cargo nextest run -p taffrail-query`; review it as a diff.
 
@@ -91,7 +92,7 @@ fn source(head: &Case, case: &Case) -> GivenSource {
             (None, raw) => (raw.unwrap_or_default().to_vec(), true),
         },
     };
-    let formats = taffrail_format::Formats::new();
+    let formats = knowledge(head, case).fields().formats(&Arc::new(taffrail_format::Formats::new()));
     let object = |(number, line): (usize, &String)| -> Map<String, Value> {
         if !given.1 {
             return serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -122,7 +123,10 @@ pub fn knowledge(head: &Case, case: &Case) -> Knowledge {
     }
     for (path, text) in files {
         disk.create_dir_all(path.parent().expect("it is in a folder")).expect("a folder");
-        disk.create_new(&path).and_then(|file| file.write_all_at(text.as_bytes(), 0)).expect("a file");
+        // A database of places is written as its networks and records.
+        let is_database = path.extension().is_some_and(|extension| extension == "mmdb");
+        let bytes = if is_database { super::mmdb::database(&text.lines().collect::<Vec<_>>()) } else { text.into_bytes() };
+        disk.create_new(&path).and_then(|file| file.write_all_at(&bytes, 0)).expect("a file");
     }
     Knowledge::folder(Arc::new(disk), "/knowledge".into())
 }

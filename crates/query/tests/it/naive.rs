@@ -33,6 +33,10 @@ struct Event {
 struct Plain(GivenSource);
 
 impl Source for Plain {
+    fn parts(&self) -> Vec<taffrail_query::source::Part> {
+        Vec::new()
+    }
+
     fn open(&self, wanted: Wanted, messages: Messages) -> BoxFuture<'_, Result<Opened, QueryError>> {
         // A field that is named is a column, whether an event has it or not.
         let required = Required::all().with(wanted.required.names);

@@ -20,13 +20,20 @@ impl Place {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(options(folder.path())).expect("a store");
-        let engine = engine_over(&store, 64 << 20);
+        let engine = engine_over(&store, 64 << 20, Knowledge::folder(Arc::new(RealVfs), folder.path().join("knowledge")));
         Self { folder, store, engine }
     }
 
     /// An engine over the same store whose searches may use so much memory.
     pub fn engine_of(&self, memory_bytes: usize) -> Engine {
-        engine_over(&self.store, memory_bytes)
+        engine_over(&self.store, memory_bytes, Knowledge::none())
+    }
+
+    /// Writes a definition.
+    pub fn define(&self, path: &str, text: &str) {
+        let path = self.folder.path().join("knowledge").join(path);
+        std::fs::create_dir_all(path.parent().expect("it is in a folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
     }
 
     /// Appends lines, a second apart from `start`.
@@ -76,13 +83,13 @@ impl Place {
     }
 }
 
-fn engine_over(store: &Arc<Store>, memory_bytes: usize) -> Engine {
+fn engine_over(store: &Arc<Store>, memory_bytes: usize, knowledge: Knowledge) -> Engine {
     Engine::new(EngineOptions {
         store: store.clone(),
         formats: Arc::new(Formats::new()),
         clock: Arc::new(ManualClock::at(super::cases::NOW.nanos())),
         memory_bytes,
-        knowledge: Knowledge::none(),
+        knowledge,
     })
 }
 

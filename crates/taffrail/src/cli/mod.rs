@@ -7,6 +7,7 @@ mod delete;
 pub mod exit;
 mod explain;
 mod export;
+mod formats;
 mod forward;
 mod fsck;
 mod held;
@@ -66,6 +67,8 @@ enum Command {
     History(history::Arguments),
     /// Write events to a file for other programs: raw bytes, JSON lines or Parquet.
     Export(export::Arguments),
+    /// Check format files, or list those that searches use.
+    Formats(formats::Arguments),
     /// Keep events from being removed.
     Hold(hold::Arguments),
     /// Remove the events of an index that are before a time.
@@ -114,6 +117,7 @@ fn dispatch(command: Command) -> Outcome {
             Command::Jobs(arguments) => jobs::run(arguments).await,
             Command::History(arguments) => history::run(arguments).await,
             Command::Export(arguments) => export::run(arguments).await,
+            Command::Formats(arguments) => formats::run(arguments).await,
             Command::Hold(arguments) => hold::run(arguments).await,
             Command::Delete(arguments) => delete::run(arguments).await,
             Command::Fsck(arguments) => fsck::run(arguments).await,

@@ -1,0 +1,365 @@
+//! Named groups of a regular expression, on an event and on a pattern.
+//!
+//! On an event the expression is simply run. On a pattern it is run over the constant text with every slot open: the
+//! matcher's threads are followed through all that a slot may hold, and where all ways end with a group at the same
+//! place, that place holds for every event of the pattern. Where they do not, or there are too many ways, each event
+//! is asked by itself.
+//!
+//! Expressions are of bytes: `\w`, `\d`, `\s`, `\b` and case are those of ASCII, as log lines are not always UTF-8.
+
+use crate::tape::{Laid, Span, Unit, begins_time, in_time};
+use regex::bytes::{Regex, RegexBuilder};
+use regex_automata::nfa::thompson::{self, NFA, State};
+use regex_automata::util::{primitives::StateID, syntax};
+use regex_syntax::ParserBuilder;
+use regex_syntax::hir::{Hir, HirKind};
+use rustc_hash::FxHashSet;
+use taffrail_pattern::SlotKind;
+use taffrail_pattern::split::is_delimiter;
+
+/// Ways through a pattern that are followed at once; expressions that people write for a line have a handful.
+const WAYS_MAX: usize = 64;
+
+/// Moves of threads up to which a pattern is followed: a few milliseconds.
+const MOVES_MAX: usize = 400_000;
+
+/// Bytes of a compiled expression: a hundred times what a person writes takes.
+const COMPILED_BYTES_MAX: usize = 1 << 20;
+
+/// What is known of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It is not there.
+    Absent,
+    /// It is here.
+    At(Span),
+    /// That depends on what a slot holds.
+    Unknown,
+}
+
+/// What is known of an expression and its groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Captured {
+    /// Whether it matches; `None` where that depends on what a slot holds.
+    pub matched: Option<bool>,
+    /// The named groups, in their order.
+    pub groups: Vec<Place>,
+}
+
+/// An expression, made ready.
+#[derive(Debug)]
+pub(crate) struct Expression {
+    regex: Regex,
+    nfa: NFA,
+    /// The names of the named groups, and their numbers.
+    groups: Vec<(String, usize)>,
+    /// A byte of each class that the expression tells apart, by the kind of slot that may hold one of the class.
+    kinds: [Vec<u8>; 3],
+    /// The bytes that a match can begin with.
+    first: [bool; 256],
+    /// Whether the byte before a place matters.
+    looks: bool,
+    /// A run of letters and digits that every match holds.
+    sign: Option<String>,
+}
+
+/// A position: twice the unit's number, and 1 more within what a slot holds.
+type Position = u32;
+
+const NOWHERE: Position = Position::MAX;
+
+/// The ends of the named groups.
+type Ends = Vec<Position>;
+
+/// Where the matcher may be: its threads, the most wanted first.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Way {
+    threads: Vec<(StateID, Ends)>,
+    matched: Option<Ends>,
+    /// The byte before, where that matters.
+    before: Option<u8>,
+}
+
+impl Expression {
+    /// Compiles an expression; the error says what is wrong with it.
+    pub(crate) fn new(text: &str) -> Result<Self, String> {
+        let regex = RegexBuilder::new(text).unicode(false).size_limit(COMPILED_BYTES_MAX).build().map_err(|error| error.to_string())?;
+        let config = thompson::Config::new().utf8(false).nfa_size_limit(Some(COMPILED_BYTES_MAX));
+        let bytes = syntax::Config::new().unicode(false).utf8(false);
+        let nfa = thompson::Compiler::new().syntax(bytes).configure(config).build(text).map_err(|error| error.to_string())?;
+        let names = regex.capture_names().enumerate().filter_map(|(number, name)| Some((name?.to_owned(), number)));
+        let groups: Vec<(String, usize)> = names.collect();
+        if groups.is_empty() {
+            return Err("the expression has no named group, so it gives no field; write (?<name>...)".to_owned());
+        }
+        let kinds = [SlotKind::Word, SlotKind::Time, SlotKind::Raw].map(|kind| representatives(&nfa, kind));
+        let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(text).ok();
+        let sign = hir.and_then(|hir| sign(&hir)).filter(|sign| sign.len() > 1);
+        Ok(Self { first: first_bytes(&nfa), looks: !nfa.look_set_any().is_empty(), regex, nfa, groups, kinds, sign })
+    }
+
+    /// The names of the groups.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.groups.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// A run of letters and digits that every match holds, in this case.
+    pub(crate) fn sign(&self) -> Option<&str> {
+        self.sign.as_deref()
+    }
+
+    /// The groups in an event.
+    pub(crate) fn of_event(&self, raw: &[u8], span: Span) -> Captured {
+        let found = raw.get(span.range()).and_then(|text| self.regex.captures(text));
+        let place = |number: usize| match found.as_ref().and_then(|found| found.get(number)) {
+            Some(group) => Place::At(Span::new(span.start + group.start(), span.start + group.end())),
+            None => Place::Absent,
+        };
+        Captured { matched: Some(found.is_some()), groups: self.groups.iter().map(|(_, number)| place(*number)).collect() }
+    }
+
+    /// The groups in all events of a pattern.
+    pub(crate) fn of_pattern(&self, laid: &Laid, span: Span) -> Captured {
+        let unknown = || Captured { matched: None, groups: vec![Place::Unknown; self.groups.len()] };
+        if self.nfa.look_set_any().contains_word_unicode() {
+            return unknown();
+        }
+        let Some(ends) = Follow { expression: self, laid, moves: 0 }.run(span) else { return unknown() };
+        let matched = match (ends.iter().any(Option::is_some), ends.iter().any(Option::is_none)) {
+            (true, true) => None,
+            (any, _) => Some(any),
+        };
+        let groups = (0..self.groups.len()).map(|group| self.place(laid, &ends, group)).collect();
+        Captured { matched, groups }
+    }
+
+    /// Where a group is, if all ways agree.
+    fn place(&self, laid: &Laid, ways: &[Option<Ends>], group: usize) -> Place {
+        let end_of = |way: &Option<Ends>| way.as_ref().map_or((NOWHERE, NOWHERE), |ends| (ends[2 * group], ends[2 * group + 1]));
+        let Some((first, rest)) = ways.split_first() else { return Place::Absent };
+        let (start, end) = end_of(first);
+        if rest.iter().any(|way| end_of(way) != (start, end)) {
+            return Place::Unknown;
+        }
+        if start == NOWHERE || end == NOWHERE {
+            return Place::Absent;
+        }
+        if start % 2 == 1 || end % 2 == 1 {
+            return Place::Unknown;
+        }
+        let span = Span::new(start as usize / 2, end as usize / 2);
+        // What is made of slots alone that may hold nothing may be nothing.
+        let may_be_nothing = |at: usize| matches!(laid.at(at), Unit::Slot(SlotKind::Quoted | SlotKind::Raw));
+        if !span.is_empty() && span.range().all(may_be_nothing) { Place::Unknown } else { Place::At(span) }
+    }
+}
+
+/// A byte of each class that a slot may hold.
+fn representatives(nfa: &NFA, kind: SlotKind) -> Vec<u8> {
+    let mut seen = [false; 257];
+    let allowed = |byte: &u8| match kind {
+        SlotKind::Word => !is_delimiter(*byte),
+        SlotKind::Time => in_time(*byte),
+        SlotKind::Quoted | SlotKind::Raw => true,
+    };
+    let fresh = |byte: &u8| !std::mem::replace(&mut seen[usize::from(nfa.byte_classes().get(*byte))], true);
+    (0..=255u8).filter(allowed).filter(fresh).collect()
+}
+
+/// The bytes that a match can begin with; all where one can be empty.
+fn first_bytes(nfa: &NFA) -> [bool; 256] {
+    let mut first = [false; 256];
+    let mut seen = FxHashSet::default();
+    let mut waiting = vec![nfa.start_anchored()];
+    while let Some(state) = waiting.pop() {
+        if !seen.insert(state) {
+            continue;
+        }
+        match nfa.state(state) {
+            State::Look { next, .. } | State::Capture { next, .. } => waiting.push(*next),
+            State::Union { alternates } => waiting.extend(alternates.iter()),
+            State::BinaryUnion { alt1, alt2 } => waiting.extend([*alt1, *alt2]),
+            State::Match { .. } => return [true; 256],
+            State::Fail => {}
+            state => (0..=255u8).filter(|byte| moved(state, *byte).is_some()).for_each(|byte| first[usize::from(byte)] = true),
+        }
+    }
+    first
+}
+
+/// Where a byte leads from a state that takes one.
+fn moved(state: &State, byte: u8) -> Option<StateID> {
+    match state {
+        State::ByteRange { trans } => trans.matches_byte(byte).then_some(trans.next),
+        State::Sparse(trans) => trans.matches_byte(byte),
+        State::Dense(trans) => trans.matches_byte(byte),
+        _ => None,
+    }
+}
+
+/// The longest run of letters and digits that every match holds.
+fn sign(hir: &Hir) -> Option<String> {
+    match hir.kind() {
+        HirKind::Literal(literal) => {
+            let text = String::from_utf8_lossy(&literal.0).into_owned();
+            text.split(|c: char| !c.is_ascii_alphanumeric()).max_by_key(|run| run.len()).map(str::to_owned)
+        }
+        HirKind::Capture(capture) => sign(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => sign(&repetition.sub),
+        HirKind::Concat(parts) => parts.iter().filter_map(sign).max_by_key(String::len),
+        _ => None,
+    }
+}
+
+/// Follows an expression through a pattern.
+struct Follow<'a> {
+    expression: &'a Expression,
+    laid: &'a Laid,
+    moves: usize,
+}
+
+impl Follow<'_> {
+    /// The groups' ends in each way in which the expression can match, or not; `None` where there are too many.
+    fn run(&mut self, span: Span) -> Option<Vec<Option<Ends>>> {
+        let mut ways = vec![Way { threads: Vec::new(), matched: None, before: None }];
+        for at in span.range() {
+            let position = 2 * at as Position;
+            ways = match self.laid.at(at) {
+                Unit::End => break,
+                Unit::Byte(byte) => self.step_all(&ways, &[byte], position)?,
+                Unit::Slot(SlotKind::Word) => self.through(&ways, 0, false, position)?,
+                Unit::Slot(SlotKind::Time) => self.through(&ways, 1, false, position)?,
+                Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => self.through(&ways, 2, true, position)?,
+            };
+        }
+        let mut ends: Vec<Option<Ends>> = Vec::new();
+        for way in &ways {
+            let end = self.step(way, None, 2 * span.end as Position)?.matched;
+            if !ends.contains(&end) {
+                ends.push(end);
+            }
+        }
+        Some(ends)
+    }
+
+    /// All ways through what a slot may hold.
+    fn through(&mut self, ways: &[Way], kind: usize, may_be_empty: bool, position: Position) -> Option<Vec<Way>> {
+        let bytes = &self.expression.kinds[kind];
+        let first: Vec<u8> = if kind == 1 { bytes.iter().copied().filter(|byte| self.begins_time(*byte)).collect() } else { bytes.clone() };
+        let mut found = if may_be_empty { ways.to_vec() } else { Vec::new() };
+        let mut seen: FxHashSet<Way> = found.iter().cloned().collect();
+        let mut level = self.step_all(ways, &first, position)?;
+        while !level.is_empty() {
+            level.retain(|way| seen.insert(way.clone()));
+            found.extend(level.iter().cloned());
+            if found.len() > WAYS_MAX {
+                return None;
+            }
+            level = self.step_all(&level, bytes, position + 1)?;
+            level.retain(|way| !seen.contains(way));
+        }
+        Some(found)
+    }
+
+    /// Whether a time may begin with a byte of the class of this one.
+    fn begins_time(&self, byte: u8) -> bool {
+        let classes = self.expression.nfa.byte_classes();
+        (0..=255u8).any(|other| begins_time(other) && classes.get(other) == classes.get(byte))
+    }
+
+    fn step_all(&mut self, ways: &[Way], bytes: &[u8], position: Position) -> Option<Vec<Way>> {
+        let mut next: Vec<Way> = Vec::new();
+        for way in ways {
+            for byte in bytes {
+                let moved = self.step(way, Some(*byte), position)?;
+                if !next.contains(&moved) {
+                    next.push(moved);
+                }
+            }
+            if next.len() > WAYS_MAX {
+                return None;
+            }
+        }
+        Some(next)
+    }
+
+    /// The way after a byte, or at the end.
+    fn step(&mut self, way: &Way, byte: Option<u8>, position: Position) -> Option<Way> {
+        let nfa = &self.expression.nfa;
+        // Without looks it only matters that something was before.
+        let before = byte.map(|byte| if self.expression.looks { byte } else { 0 });
+        // Nothing is under way, and nothing begins here.
+        let quiet = way.matched.is_some() || byte.is_some_and(|byte| !self.expression.first[usize::from(byte)]);
+        if way.threads.is_empty() && quiet {
+            return Some(Way { before, ..way.clone() });
+        }
+        let mut seen = FxHashSet::default();
+        let mut ready = Vec::new();
+        for (state, ends) in &way.threads {
+            self.expand(*state, ends, (way.before, byte), position, &mut seen, &mut ready);
+        }
+        if way.matched.is_none() {
+            let nothing = vec![NOWHERE; 2 * self.expression.groups.len()];
+            self.expand(nfa.start_anchored(), &nothing, (way.before, byte), position, &mut seen, &mut ready);
+        }
+        self.moves += ready.len() + 1;
+        if self.moves > MOVES_MAX {
+            return None;
+        }
+        let mut threads: Vec<(StateID, Ends)> = Vec::new();
+        let mut matched = way.matched.clone();
+        for (state, ends) in ready {
+            if let State::Match { .. } = nfa.state(state) {
+                // What is less wanted than a match is given up.
+                matched = Some(ends);
+                break;
+            }
+            if let Some(next) = byte.and_then(|byte| moved(nfa.state(state), byte))
+                && !threads.iter().any(|(known, _)| *known == next)
+            {
+                threads.push((next, ends));
+            }
+        }
+        Some(Way { threads, matched, before })
+    }
+
+    /// Adds the states that take a byte and can be reached from `state` without one, the most wanted first.
+    fn expand(
+        &self,
+        state: StateID,
+        ends: &Ends,
+        (before, after): (Option<u8>, Option<u8>),
+        position: Position,
+        seen: &mut FxHashSet<StateID>,
+        ready: &mut Vec<(StateID, Ends)>,
+    ) {
+        let nfa = &self.expression.nfa;
+        let around: Vec<u8> = before.into_iter().chain(after).collect();
+        let mut waiting = vec![(state, ends.clone())];
+        while let Some((state, mut ends)) = waiting.pop() {
+            if !seen.insert(state) {
+                continue;
+            }
+            match nfa.state(state) {
+                State::Look { look, next } => {
+                    if nfa.look_matcher().matches(*look, &around, usize::from(before.is_some())) {
+                        waiting.push((*next, ends));
+                    }
+                }
+                State::Union { alternates } => waiting.extend(alternates.iter().rev().map(|next| (*next, ends.clone()))),
+                State::BinaryUnion { alt1, alt2 } => {
+                    waiting.push((*alt2, ends.clone()));
+                    waiting.push((*alt1, ends));
+                }
+                State::Capture { next, group_index, slot, .. } => {
+                    if let Some(group) = self.expression.groups.iter().position(|(_, number)| *number == group_index.as_usize()) {
+                        ends[2 * group + slot.as_usize() % 2] = position;
+                    }
+                    waiting.push((*next, ends));
+                }
+                State::Fail => {}
+                State::ByteRange { .. } | State::Sparse(_) | State::Dense(_) | State::Match { .. } => ready.push((state, ends)),
+            }
+        }
+    }
+}

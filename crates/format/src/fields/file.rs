@@ -1,0 +1,423 @@
+//! A format file: what is written in it, what is wrong with it, and whether its samples come out as it says.
+//!
+//! The same for the files of `packs/core/formats` and for those that people write: see docs/manual/formats.md.
+
+use super::expression::Expression;
+use super::keys::{Columns, Pairs};
+use super::rules::Rule;
+use crate::events::EventText;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use taffrail_base::limits::{FORMAT_COLUMNS_MAX, FORMAT_RULES_MAX};
+use toml::Spanned;
+
+/// A file as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    /// One line for people.
+    pub(super) summary: String,
+    /// The programs whose messages these are; none: any.
+    #[serde(default)]
+    pub(super) apps: Vec<String>,
+    /// The sourcetypes of the events that are meant, with `*`; none: all.
+    #[serde(default)]
+    pub(crate) sourcetypes: Vec<String>,
+    /// The sourcetype with a structure of its own that events of `sourcetypes` are read as.
+    #[serde(default)]
+    like: Option<Spanned<String>>,
+    /// Whether events of `sourcetypes` are also looked through for pairs, JSON and XML.
+    #[serde(default = "yes")]
+    pub(super) automatic: bool,
+    #[serde(default)]
+    pub(crate) event: Option<EventText>,
+    #[serde(default)]
+    rule: Vec<Spanned<RuleText>>,
+    /// Other names of fields: `new = "old"`, or several of which the first that is there counts.
+    #[serde(default)]
+    alias: BTreeMap<String, OneOrMore>,
+    /// Fields that are computed when a search needs them; the language of `eval` is not known here.
+    #[serde(default)]
+    calculated: Vec<Spanned<CalculatedText>>,
+    /// Lookups that add fields when a search needs them.
+    #[serde(default)]
+    lookup: Vec<Spanned<LookupText>>,
+    /// With `calculated` and `lookup`: the hosts and sources that are meant, with `*`.
+    #[serde(default)]
+    hosts: Vec<String>,
+    #[serde(default)]
+    sources: Vec<String>,
+    #[serde(default)]
+    pub(super) sample: Vec<Spanned<Sample>>,
+    #[serde(default)]
+    pub(crate) stream: Vec<Spanned<StreamSample>>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CalculatedText {
+    field: String,
+    eval: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LookupText {
+    table: String,
+    #[serde(rename = "match")]
+    keys: Names,
+    output: Names,
+    #[serde(default)]
+    overwrite: bool,
+}
+
+/// Columns and the fields that they are: of the same name, or as said.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Names {
+    One(String),
+    Same(Vec<String>),
+    As(BTreeMap<String, String>),
+}
+
+impl Names {
+    fn pairs(&self) -> Vec<(String, String)> {
+        match self {
+            Self::One(name) => vec![(name.clone(), name.clone())],
+            Self::Same(names) => names.iter().map(|name| (name.clone(), name.clone())).collect(),
+            Self::As(names) => names.iter().map(|(column, field)| (column.clone(), field.clone())).collect(),
+        }
+    }
+}
+
+/// A field that is computed from others, by an expression of the search language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Calculated {
+    /// Its name.
+    pub field: String,
+    /// The expression.
+    pub expression: String,
+    /// The line of the file that it begins in.
+    pub line: usize,
+}
+
+/// A lookup that adds fields to events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AutoLookup {
+    /// The name of the lookup.
+    pub table: String,
+    /// Columns of it, and the fields that have to be equal.
+    pub keys: Vec<(String, String)>,
+    /// Columns of it, and the fields that they become.
+    pub output: Vec<(String, String)>,
+    /// Whether it replaces values that events have.
+    pub overwrite: bool,
+    /// The line of the file that it begins in.
+    pub line: usize,
+}
+
+/// Some lines of a source, and how many lines each of its events has.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(not(test), allow(dead_code))] // run by the tests
+pub(crate) struct StreamSample {
+    pub(crate) text: String,
+    pub(crate) lines: Vec<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleText {
+    #[serde(rename = "match", default)]
+    text: Option<String>,
+    #[serde(default)]
+    regex: Option<String>,
+    #[serde(default)]
+    keys: Option<String>,
+    /// With `keys = "pairs"`: the bytes between a name and its value, and behind a pair.
+    #[serde(default)]
+    equals: Option<String>,
+    #[serde(default)]
+    between: Option<String>,
+    /// With `keys = "columns"`.
+    #[serde(default)]
+    names: Vec<String>,
+    #[serde(default)]
+    delimiter: Option<String>,
+    #[serde(default)]
+    comment: String,
+    /// With `regex`: look at the whole event, not only behind the syslog header.
+    #[serde(default)]
+    whole: bool,
+    /// Fields with a constant value.
+    #[serde(default)]
+    set: BTreeMap<String, String>,
+}
+
+/// A line and the fields it must have; those with an empty value it must not have.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sample {
+    pub(super) line: String,
+    #[serde(default)]
+    pub(super) sourcetype: Option<String>,
+    pub(super) fields: BTreeMap<String, String>,
+}
+
+/// What is wrong with a file, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The line, from 1 on; 0 where it is the file as a whole.
+    pub line: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "line {}: ", self.line)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl File {
+    fn calculated(&self, text: &str) -> Vec<Calculated> {
+        let each = self.calculated.iter().map(|spanned| {
+            let CalculatedText { field, eval } = spanned.get_ref();
+            Calculated { field: field.clone(), expression: eval.clone(), line: line_of(text, spanned.span().start) }
+        });
+        each.collect()
+    }
+
+    fn lookups(&self, text: &str) -> Vec<AutoLookup> {
+        let each = self.lookup.iter().map(|spanned| {
+            let LookupText { table, keys, output, overwrite } = spanned.get_ref();
+            AutoLookup {
+                table: table.clone(),
+                keys: keys.pairs(),
+                output: output.pairs(),
+                overwrite: *overwrite,
+                line: line_of(text, spanned.span().start),
+            }
+        });
+        each.collect()
+    }
+}
+
+/// The line that a byte of a text is in.
+pub(super) fn line_of(text: &str, at: usize) -> usize {
+    text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// Reads a file; the error says what is wrong with it.
+pub(super) fn parse(text: &str) -> Result<File, Fault> {
+    toml::from_str(text)
+        .map_err(|error| Fault { line: error.span().map_or(0, |span| line_of(text, span.start)), message: error.message().to_owned() })
+}
+
+/// What a file says of the fields of events, made ready.
+#[derive(Debug)]
+pub struct FormatFile {
+    /// Its name, without `.toml`.
+    pub name: String,
+    /// One line for people.
+    pub summary: String,
+    /// The sourcetypes that are meant; none: all.
+    pub sourcetypes: Vec<String>,
+    /// The programs that are meant; none: all.
+    pub apps: Vec<String>,
+    /// With these hosts, for what is computed and looked up; none: all.
+    pub hosts: Vec<String>,
+    /// With these sources, for what is computed and looked up; none: all.
+    pub sources: Vec<String>,
+    /// Fields that are computed, in this order.
+    pub calculated: Vec<Calculated>,
+    /// Lookups, done after that.
+    pub lookups: Vec<AutoLookup>,
+    /// How many samples it has.
+    pub samples: usize,
+    pub(super) like: Option<String>,
+    pub(super) automatic: bool,
+    pub(super) rules: Vec<FileRule>,
+    /// The names that the rules give.
+    pub(super) names: Arc<BTreeSet<String>>,
+    /// Whether rules may give other names, too.
+    pub(super) is_open: bool,
+    /// Other names, with those of the fields that they stand for.
+    pub(super) aliases: Vec<(String, Vec<String>)>,
+}
+
+/// A rule of any kind.
+#[derive(Debug)]
+pub(super) enum FileRule {
+    /// The beginning of a message; of several the first that matches counts.
+    Match(Rule),
+    /// Named groups.
+    Regex { expression: Box<Expression>, whole: bool, set: Vec<(String, Arc<str>)>, names: Arc<BTreeSet<String>> },
+    /// Pairs with delimiters of their own.
+    Pairs(Box<Pairs>),
+    /// Columns with names.
+    Columns(Box<Columns>, Arc<BTreeSet<String>>),
+    /// A JSON object that stands somewhere in the message.
+    Json,
+    /// XML that stands somewhere in the message.
+    Xml,
+}
+
+impl FormatFile {
+    /// Reads a file and runs its samples; the faults say what is wrong and where.
+    pub fn read(name: &str, text: &str) -> Result<Arc<Self>, Vec<Fault>> {
+        let written = parse(text).map_err(|fault| vec![fault])?;
+        if let Some(stream) = written.stream.first().map(|stream| stream.span().start).or(written.event.is_some().then_some(0)) {
+            let message = "how lines belong together cannot be said in files of your own: leave [event] and [[stream]] out".to_owned();
+            return Err(vec![Fault { line: line_of(text, stream), message }]);
+        }
+        let this = Arc::new(Self::compile(name, text, &written).map_err(|fault| vec![fault])?);
+        let faults = super::samples::run(&this, text, &written);
+        if faults.is_empty() { Ok(this) } else { Err(faults) }
+    }
+
+    pub(super) fn compile(name: &str, text: &str, written: &File) -> Result<Self, Fault> {
+        if written.rule.len() > FORMAT_RULES_MAX {
+            return Err(Fault { line: 0, message: format!("it has {} rules, at most {FORMAT_RULES_MAX} are allowed", written.rule.len()) });
+        }
+        let mut rules = Vec::new();
+        for rule in &written.rule {
+            let fault = |message: String| Fault { line: line_of(text, rule.span().start), message };
+            rules.push(rule.get_ref().compile().map_err(fault)?);
+        }
+        if let Some(like) = &written.like
+            && !matches!(like.get_ref().as_str(), "syslog" | "access_common" | "access_combined" | "json" | "text")
+        {
+            let message = format!("like = {:?}: write syslog, access_combined, access_common, json or text", like.get_ref());
+            return Err(Fault { line: line_of(text, like.span().start), message });
+        }
+        let scoped = !written.hosts.is_empty() || !written.sources.is_empty();
+        if scoped && !(rules.is_empty() && written.alias.is_empty()) {
+            let message = "`hosts` and `sources` are for files with [[calculated]] and [[lookup]] alone; rules and aliases go by `sourcetypes` and `apps`";
+            return Err(Fault { line: 0, message: message.to_owned() });
+        }
+        let (calculated, lookups) = (written.calculated(text), written.lookups(text));
+        if let Some(empty) = lookups.iter().find(|lookup| lookup.keys.is_empty() || lookup.output.is_empty()) {
+            return Err(Fault { line: empty.line, message: "a lookup needs a column to `match` and one for its `output`".to_owned() });
+        }
+        let names = rules.iter().flat_map(FileRule::names).collect();
+        let aliases = written.alias.iter().map(|(new, old)| {
+            let old = match old {
+                OneOrMore::One(old) => vec![old.clone()],
+                OneOrMore::More(old) => old.clone(),
+            };
+            (new.clone(), old)
+        });
+        Ok(Self {
+            name: name.to_owned(),
+            summary: written.summary.clone(),
+            sourcetypes: written.sourcetypes.clone(),
+            apps: written.apps.clone(),
+            hosts: written.hosts.clone(),
+            sources: written.sources.clone(),
+            calculated,
+            lookups,
+            samples: written.sample.len() + written.stream.len(),
+            like: written.like.as_ref().map(|like| like.get_ref().clone()),
+            automatic: written.automatic,
+            is_open: rules.iter().any(|rule| matches!(rule, FileRule::Pairs(_) | FileRule::Json | FileRule::Xml)),
+            rules,
+            names: Arc::new(names),
+            aliases: aliases.collect(),
+        })
+    }
+
+    /// Whether events of a sourcetype are meant.
+    pub(super) fn is_for(&self, sourcetype: &str) -> bool {
+        self.sourcetypes.is_empty() || self.sourcetypes.iter().any(|wanted| wildcard(wanted, sourcetype))
+    }
+}
+
+/// Whether a text matches one with `*`.
+pub(super) fn wildcard(wanted: &str, text: &str) -> bool {
+    let Some((first, rest)) = wanted.split_once('*') else { return wanted == text };
+    let Some(mut left) = text.strip_prefix(first) else { return false };
+    let mut rest = rest;
+    while let Some((part, more)) = rest.split_once('*') {
+        let Some(at) = left.find(part) else { return false };
+        left = &left[at + part.len()..];
+        rest = more;
+    }
+    left.ends_with(rest)
+}
+
+impl FileRule {
+    /// The names that are known beforehand.
+    fn names(&self) -> Vec<String> {
+        match self {
+            Self::Match(rule) => rule.names().map(str::to_owned).collect(),
+            Self::Regex { names, .. } | Self::Columns(_, names) => names.iter().cloned().collect(),
+            Self::Pairs(_) | Self::Json | Self::Xml => Vec::new(),
+        }
+    }
+}
+
+impl RuleText {
+    fn compile(&self) -> Result<FileRule, String> {
+        let set = || self.set.iter().map(|(name, value)| (name.clone(), Arc::from(value.as_str()))).collect::<Vec<(String, Arc<str>)>>();
+        let keys = self.keys.as_deref();
+        if keys != Some("pairs") && (self.equals.is_some() || self.between.is_some()) {
+            return Err("`equals` and `between` go with keys = \"pairs\"".to_owned());
+        }
+        if keys != Some("columns") && (!self.names.is_empty() || self.delimiter.is_some() || !self.comment.is_empty()) {
+            return Err("`names`, `delimiter` and `comment` go with keys = \"columns\"".to_owned());
+        }
+        if self.whole && self.regex.is_none() {
+            return Err("`whole` goes with `regex`".to_owned());
+        }
+        match (&self.text, &self.regex, keys) {
+            (Some(text), None, None) => Rule::checked(text, set()).map(FileRule::Match),
+            (None, Some(regex), None) => {
+                let expression = Box::new(Expression::new(regex)?);
+                let set = set();
+                let names = expression.names().map(str::to_owned).chain(set.iter().map(|(name, _)| name.clone())).collect();
+                Ok(FileRule::Regex { expression, whole: self.whole, set, names: Arc::new(names) })
+            }
+            (None, None, Some(_)) if !self.set.is_empty() => Err("`set` goes with `match` or `regex`".to_owned()),
+            (None, None, Some("json")) => Ok(FileRule::Json),
+            (None, None, Some("xml")) => Ok(FileRule::Xml),
+            (None, None, Some("pairs")) => {
+                let (equals, between) = (self.equals.as_deref().unwrap_or("="), self.between.as_deref().unwrap_or(","));
+                if equals.is_empty() || between.is_empty() || equals.bytes().any(|byte| between.as_bytes().contains(&byte)) {
+                    return Err("`equals` and `between` need a character each, and none in common".to_owned());
+                }
+                Ok(FileRule::Pairs(Box::new(Pairs::new(equals.as_bytes(), between.as_bytes()))))
+            }
+            (None, None, Some("columns")) => self.columns(),
+            (None, None, Some(other)) => Err(format!("keys = {other:?} is not known; write pairs, json, xml or columns")),
+            _ => Err("a rule has one of `match`, `regex` and `keys`".to_owned()),
+        }
+    }
+
+    fn columns(&self) -> Result<FileRule, String> {
+        let delimiter = self.delimiter.as_deref().unwrap_or(",");
+        let &[delimiter] = delimiter.as_bytes() else { return Err(format!("delimiter = {delimiter:?} is not one character of ASCII")) };
+        if self.names.is_empty() || self.names.len() > FORMAT_COLUMNS_MAX {
+            return Err(format!("keys = \"columns\" needs `names`, from one to {FORMAT_COLUMNS_MAX} of them"));
+        }
+        let columns = Box::new(Columns::new(self.names.clone(), delimiter, &self.comment));
+        let names = Arc::new(columns.names().map(str::to_owned).collect());
+        Ok(FileRule::Columns(columns, names))
+    }
+}

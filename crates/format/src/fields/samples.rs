@@ -1,0 +1,35 @@
+//! Runs the samples of a format file.
+
+use super::Formats;
+use super::file::{Fault, File, FormatFile, Sample, line_of};
+use std::sync::Arc;
+
+/// The faults of a file whose samples have not the fields that it says.
+pub(super) fn run(file: &Arc<FormatFile>, text: &str, written: &File) -> Vec<Fault> {
+    let formats = Formats::new().with([Arc::clone(file)]);
+    let mut faults = Vec::new();
+    for sample in &written.sample {
+        let line = line_of(text, sample.span().start);
+        faults.extend(wrong_fields(&formats, written, sample.get_ref()).into_iter().map(|message| Fault { line, message }));
+    }
+    faults
+}
+
+/// What the fields of a sample are instead.
+pub(super) fn wrong_fields(formats: &Formats, written: &File, sample: &Sample) -> Vec<String> {
+    // A `*` in the name stands for something; the sourcetype that it makes fits as well.
+    let named = written.sourcetypes.first().map(|name| name.replace('*', "x"));
+    let sourcetype = sample.sourcetype.clone().or(named).unwrap_or_else(|| "syslog".to_owned());
+    let found = taffrail_pattern::FieldResolver::fields_of_event(formats, &sourcetype, sample.line.as_bytes());
+    let wrong = sample.fields.iter().filter_map(|(field, want)| {
+        let value = found.iter().find(|(name, _)| name == field).map(|(_, value)| value.as_str());
+        match (value, want.as_str()) {
+            (None, "") => None,
+            (Some(value), want) if value == want => None,
+            (Some(value), "") => Some(format!("the sample has {field}={value:?}, and should not have it")),
+            (Some(value), want) => Some(format!("the sample has {field}={value:?}, not {want:?}")),
+            (None, want) => Some(format!("the sample has no {field}, it should be {want:?}")),
+        }
+    });
+    wrong.collect()
+}
