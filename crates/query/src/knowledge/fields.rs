@@ -234,7 +234,10 @@ fn check(expression: &str) -> Result<(), QueryError> {
     parsed.compile_assignment("x", &Arc::new(Schema::empty()), &context).map(|_| ())
 }
 
-fn commands(text: &str) -> Result<Vec<(Arc<dyn Command>, Span)>, String> {
+/// Commands with their places.
+type Commands = Vec<(Arc<dyn Command>, Span)>;
+
+fn commands(text: &str) -> Result<Commands, String> {
     Subsearch::commands(text).map(|query| query.commands).map_err(|error| error.message)
 }
 

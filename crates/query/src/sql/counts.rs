@@ -83,7 +83,7 @@ fn replaced(node: &Arc<dyn ExecutionPlan>) -> Option<CountsExec> {
     }
     let direct = events(aggregate.input())?.direct()?.clone();
     let fields = group.expr().iter().map(|(expr, _)| event_column(expr, aggregate.input())).collect::<Option<Vec<_>>>()?;
-    let countable = |name: &String| !name.starts_with(crate::exec::HIDDEN) && !(name.starts_with('_') && name != "_pattern");
+    let countable = |name: &String| !name.starts_with(crate::exec::HIDDEN) && (!name.starts_with('_') || name == "_pattern");
     if !fields.iter().all(countable) || fields.iter().filter(|name| !always(name)).count() > 1 {
         return None;
     }

@@ -123,13 +123,16 @@ fn sum_pattern(
     Ok(true)
 }
 
+/// Combinations of values, and how many rows have each.
+pub(super) type Combinations = Vec<(Vec<Box<[u8]>>, u64)>;
+
 /// The counts of each combination of values in the selected rows of a pattern; `None` where only rows can tell.
 pub(super) fn combinations(
     scan: &SegmentScan<'_>,
     pattern: usize,
     selection: &Selection,
     plans: &[Plan<'_>],
-) -> Result<Option<Vec<(Vec<Box<[u8]>>, u64)>>> {
+) -> Result<Option<Combinations>> {
     let rows = Rows::new(scan, pattern, selection);
     let Some(groups) = Groups::of(&rows, plans)? else { return Ok(None) };
     let mut counts = vec![0u64; groups.known.len()];
