@@ -231,9 +231,10 @@ pub static COMMANDS: &[CommandInfo] = &[
     xyseries::INFO,
 ];
 
-/// The names of all commands, other names included.
+/// The names of all commands, then their other names.
 pub fn names() -> Vec<&'static str> {
-    COMMANDS.iter().flat_map(|info| std::iter::once(info.name).chain(info.aliases.iter().copied())).collect()
+    let others = COMMANDS.iter().flat_map(|info| info.aliases.iter().copied());
+    COMMANDS.iter().map(|info| info.name).chain(others).collect()
 }
 
 /// The command of a name in lower case.

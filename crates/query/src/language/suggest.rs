@@ -1,6 +1,7 @@
 //! Did you mean: the names nearest to what was typed.
 
-/// At most three of `names` that are near to `typed`, the nearest first; case does not count.
+/// At most three of `names` that are near to `typed`, the nearest first, and of those as near the ones that come first in
+/// `names`; case does not count.
 pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let typed = typed.to_lowercase();
     // Longer words may have more mistakes; a word of one letter is near to nothing.
@@ -19,8 +20,14 @@ pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Vec
             (near || prefix).then_some((if near { distance } else { allowed + 1 }, name))
         })
         .collect();
-    found.sort();
-    found.dedup();
+    found.sort_by_key(|(distance, _)| *distance);
+    let mut seen = Vec::new();
+    found.retain(|(_, name)| {
+        !seen.contains(name) && {
+            seen.push(*name);
+            true
+        }
+    });
     if found.first().is_some_and(|(distance, _)| *distance <= 1) {
         // One slip says enough: what is farther away only distracts.
         found.retain(|(distance, _)| *distance <= 1);
