@@ -215,10 +215,10 @@ impl Source for StoredSource {
 impl StoredSource {
     /// Reads the rows and adds the fields that these events have.
     async fn discover(&self, flow: Flow, required: &Required, shown: &[String], messages: &Messages) -> Result<Flow, QueryError> {
-        let ordered = flow.ordered;
+        let (ordered, read) = (flow.ordered, flow.schema());
         let batches = flow.collect(Arc::default()).await?;
         let (resolver, required, shown, messages) = (self.resolver.clone(), required.clone(), shown.to_vec(), messages.clone());
-        let found = tokio::task::spawn_blocking(move || with_fields(&*resolver, &batches, &required, &shown, &messages)).await;
+        let found = tokio::task::spawn_blocking(move || with_fields(&*resolver, &read, &batches, &required, &shown, &messages)).await;
         let (schema, batches) = found.map_err(|_| QueryError::new("the search stopped unexpectedly"))??;
         Ok(Flow { ordered, ..Flow::of_batches(schema, batches, false) })
     }
@@ -228,6 +228,7 @@ type Shaped = (Arc<Schema>, Vec<RecordBatch>);
 
 fn with_fields(
     resolver: &dyn FieldResolver,
+    read: &Schema,
     batches: &[RecordBatch],
     required: &Required,
     shown: &[String],
@@ -271,9 +272,8 @@ fn with_fields(
             "some events have more fields than the {SEARCH_COLUMNS_MAX} that a result can show; name those that you want with `fields` or `table`"
         ));
     }
-    let base = batches.first().map(RecordBatch::schema);
-    let kept: Vec<usize> = base.iter().flat_map(|base| shown.iter().filter_map(|name| base.index_of(name).ok())).collect();
-    let mut fields: Vec<Field> = base.iter().flat_map(|base| kept.iter().map(|at| base.field(*at).clone())).collect();
+    let kept: Vec<usize> = shown.iter().filter_map(|name| read.index_of(name).ok()).collect();
+    let mut fields: Vec<Field> = kept.iter().map(|at| read.field(*at).clone()).collect();
     fields.extend(names.iter().map(|name| Field::new(name, DataType::Utf8, true)));
     let schema = Arc::new(Schema::new(fields));
     let mut out = Vec::new();

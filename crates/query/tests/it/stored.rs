@@ -376,3 +376,9 @@ async fn events_are_counted_once_however_often_the_store_is_asked() {
         assert_eq!(place.matched(query).await, 40, "{query}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_without_events_still_has_their_columns() {
+    let place = place();
+    assert!(place.rows("nowhere=1 | head 39 | transaction user", None).await.is_empty());
+}
