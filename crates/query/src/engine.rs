@@ -330,6 +330,7 @@ pub(crate) fn prepare(
         sink: None,
         searches: None,
         direct: None,
+        offered: Arc::default(),
         needed: commands::Required::all(),
     };
     Ok(Prepared { query, wanted, planner, earliest: range.earliest, latest: range.latest, asked, sql: None })
