@@ -11,11 +11,12 @@ mod run;
 mod tail;
 
 pub use explain::{ExplainedNode, ExplainedRun, ExplainedScan, ExplainedSegment, ExplainedStep, Explanation};
+pub use export::Batches;
 pub use export::{ExportOrder, RawExport};
 pub use limits::SearchLimits;
 pub use message::{ResultKind, SearchMessage, SearchRequest};
 pub use over::{Outcome, over};
-pub use run::{Batches, Update};
+pub use run::Update;
 
 use crate::commands::{self, COMMANDS, Planner};
 use crate::eval::{self, EvalContext};
@@ -176,12 +177,6 @@ impl Engine {
     #[must_use]
     pub fn in_sql(&self) -> Self {
         Self { sql: true, ..self.clone() }
-    }
-
-    /// Runs a search: its rows as record batches. With `raw_bytes`, events come as the one column `_raw_bytes`
-    /// (and what the query's commands use); a query that makes a table has no such column.
-    pub async fn batches(&self, request: SearchRequest, raw_bytes: bool) -> Result<Batches, QueryError> {
-        run::batches(self.single(), request, raw_bytes).await
     }
 
     /// The events of a search, oldest first, with the named columns; the search must be one without commands.

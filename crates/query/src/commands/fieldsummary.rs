@@ -94,7 +94,7 @@ impl Command for Fieldsummary {
         let counts = [Call { name: count.clone(), ..Call::count() }];
         let counted = aggregate_unsorted(input, &[field.clone(), value.clone()], &counts, planner)?.single();
         let key = |name: &str, kind, descending| Key { field: name.to_owned(), kind, descending };
-        let keys = [key(&field, KeyKind::Text, false), key(&count, KeyKind::Number, true), key(&value, KeyKind::Auto, false)];
+        let keys = [key(&field, KeyKind::Text, false), key(&count, KeyKind::Number, true), key(&value, KeyKind::Distinct, false)];
         let most = self.values;
         let shape = shape();
         let make: Make = Arc::new(move |_| Ok(Box::new(Summaries { most, current: None, done: Vec::new() })));

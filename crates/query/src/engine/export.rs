@@ -1,13 +1,15 @@
 //! Export: the events of a search with their bytes and named columns, oldest first, in bounded memory.
 
-use super::run::{Batches, whole};
+use super::run::whole;
 use super::{Engine, Prepared, SearchRequest};
 use crate::commands::Required;
 use crate::language::QueryError;
 use crate::source::Source;
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use async_stream::try_stream;
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use std::sync::Arc;
 use taffrail_event::Timestamp;
 use taffrail_store::scan::{TakeRaw, schema};
@@ -22,6 +24,14 @@ pub enum ExportOrder {
     Arrival,
     /// By event time, then by index and arrival; sorted within the memory of searches and on the disk.
     Time,
+}
+
+/// The rows of a search as record batches.
+pub struct Batches {
+    /// The columns.
+    pub schema: SchemaRef,
+    /// The rows.
+    pub batches: BoxStream<'static, Result<RecordBatch, QueryError>>,
 }
 
 /// Starts an export of `columns`.

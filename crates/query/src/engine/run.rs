@@ -14,7 +14,6 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_stream::stream;
 use datafusion::physical_plan::SendableRecordBatchStream;
-use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,14 +31,6 @@ const ROWS_PER_MESSAGE: usize = 1_000;
 
 /// Messages that wait for a slow reader before the search itself waits.
 const MESSAGES_WAITING_MAX: usize = 4;
-
-/// The rows of a search as record batches.
-pub struct Batches {
-    /// The columns.
-    pub schema: SchemaRef,
-    /// The rows.
-    pub batches: BoxStream<'static, Result<RecordBatch, QueryError>>,
-}
 
 /// What a running search tells, where its rows are wanted as batches.
 #[derive(Clone, Debug)]
@@ -321,19 +312,6 @@ async fn send_rows(batch: RecordBatch, given: &mut u64, form: Form, sender: &mps
         at += count;
     }
     Ok(true)
-}
-
-/// Starts a search whose rows come as batches.
-pub async fn batches(engine: Engine, request: SearchRequest, raw_bytes: bool) -> Result<Batches, QueryError> {
-    let mut prepared = engine.prepare(&request.query, request.earliest.as_deref(), request.latest.as_deref())?;
-    let limit = request.limit.filter(|limit| *limit > 0).map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let source: Arc<dyn Source> = Arc::new(engine.source());
-    let needed = if raw_bytes && !prepared.is_table() { Required::of(["_raw_bytes"]) } else { Required::all() };
-    let flow = whole(&mut prepared, &source, needed, limit).await?;
-    let schema = flow.schema();
-    let context = prepared.planner.context.clone();
-    let batches = flow.stream(context)?.map(|batch| batch.map_err(QueryError::from));
-    Ok(Batches { schema, batches: Box::pin(batches) })
 }
 
 /// The plan of a whole search with its limit.

@@ -23,6 +23,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, SendableRecordBatchStream};
 use futures::TryStreamExt;
 use std::sync::Arc;
@@ -79,16 +80,15 @@ impl Flow {
     pub fn of_batches(schema: SchemaRef, batches: Vec<RecordBatch>, table: bool) -> Self {
         let opener: Opener = {
             let schema = schema.clone();
-            let batches = Arc::new(batches);
-            Arc::new(move |_, _| {
-                let batches = batches.clone();
-                let parts = (0..batches.len()).flat_map(move |at| parts(batches[at].clone()));
-                let stream = futures::stream::iter(parts);
-                Ok(Box::pin(datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(schema.clone(), stream)))
-            })
+            Arc::new(move |_, _| Ok(stream_of(schema.clone(), batches.clone())))
         };
         Self { plan: Arc::new(SourceExec::new("rows", schema, 1, None, opener)), ordered: true, table }
     }
+}
+
+/// Batches as a stream, in parts of the usual size.
+pub fn stream_of(schema: SchemaRef, batches: Vec<RecordBatch>) -> SendableRecordBatchStream {
+    Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter(batches.into_iter().flat_map(parts))))
 }
 
 /// A batch in parts of the usual size. Each has memory of its own: whoever sorts or keeps them counts it.

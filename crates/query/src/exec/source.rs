@@ -21,6 +21,7 @@ pub type Opener = Arc<dyn Fn(usize, Arc<TaskContext>) -> Result<SendableRecordBa
 /// A leaf of a plan.
 pub struct SourceExec {
     label: &'static str,
+    text: String,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
     open: Opener,
@@ -35,13 +36,23 @@ impl SourceExec {
         };
         let partitioning = Partitioning::UnknownPartitioning(partitions);
         let properties = PlanProperties::new(equivalence, partitioning, EmissionType::Incremental, Boundedness::Bounded);
-        Self { label, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new(), open }
+        Self { label, text: String::new(), properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new(), open }
+    }
+
+    /// With words about what it gives, for who looks at the plan.
+    #[must_use]
+    pub fn about(mut self, text: String) -> Self {
+        self.text = text;
+        self
     }
 }
 
 impl fmt::Debug for SourceExec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SourceExec({})", self.label)
+        match &*self.text {
+            "" => write!(f, "SourceExec({})", self.label),
+            text => write!(f, "{}: {text}", self.label),
+        }
     }
 }
 

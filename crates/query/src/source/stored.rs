@@ -1,6 +1,6 @@
 //! The store as a source: which columns are read, by which scan.
 
-use super::{Opened, Part, Source, Wanted, Watched};
+use super::{Opened, Part, Source, Wanted};
 use crate::commands::fields::select;
 use crate::commands::{Direct, Required, blocking};
 
@@ -20,7 +20,7 @@ use taffrail_base::limits::SEARCH_COLUMNS_MAX;
 use taffrail_base::{Result, Stop};
 use taffrail_event::Timestamp;
 use taffrail_pattern::FieldResolver;
-use taffrail_store::scan::{Missing, Spans, Summed};
+use taffrail_store::scan::{Missing, ScanProgress, Spans, Summed};
 use taffrail_store::{Column, CountField, Filter, Scan, ScanRequest, SegmentRef, Snapshot};
 
 /// Rows up to which the fields of each event are read from it, instead of asking first which there are.
@@ -33,8 +33,9 @@ const CORE: [&str; 10] = ["_time", "_indextime", "_raw", "index", "host", "sourc
 pub type SequenceFrom = Arc<dyn Fn(&str) -> u64 + Send + Sync>;
 
 /// A snapshot of the store.
+#[derive(Clone)]
 pub struct StoredSource {
-    snapshot: Snapshot,
+    snapshot: Arc<Snapshot>,
     resolver: Arc<dyn FieldResolver>,
     sequence_from: Option<SequenceFrom>,
     missing: Option<Arc<Missing>>,
@@ -45,7 +46,7 @@ pub struct StoredSource {
 impl StoredSource {
     /// All of the snapshot.
     pub fn new(snapshot: Snapshot, resolver: Arc<dyn FieldResolver>) -> Self {
-        Self { snapshot, resolver, sequence_from: None, missing: None, tolerant: false, stop: Stop::never() }
+        Self { snapshot: Arc::new(snapshot), resolver, sequence_from: None, missing: None, tolerant: false, stop: Stop::never() }
     }
 
     /// Goes on where stored bytes are damaged; whoever asks has to tell what could not be read.
@@ -191,9 +192,7 @@ impl Source for StoredSource {
             columns.extend(extra.into_iter().filter(|column| !shown.iter().any(|name| name == column.name())));
             let scan = self.scan(&wanted, columns.clone(), limit);
             wanted.watched.set(scan.progress());
-            // What is asked beside the rows must not count twice in the progress.
-            let side = self.scan(&wanted, Vec::new(), None);
-            let answers = ScanAnswers { scan: self.scan(&wanted, Vec::new(), None), watched: wanted.watched.clone(), groups: Vec::new() };
+            let side = Aside { source: self.clone(), wanted: wanted.clone(), rows: scan.progress() };
             let mut flow = scan_flow(scan, wanted.ordered);
             if by_receipt {
                 flow = received_between(flow, wanted.index_earliest, wanted.index_latest);
@@ -203,8 +202,12 @@ impl Source for StoredSource {
             } else if columns.len() > shown.len() {
                 flow = select("columns", flow, &shown)?;
             }
-            let direct: Option<Arc<dyn Direct>> = if by_receipt || wanted.limit.is_some() { None } else { Some(Arc::new(answers)) };
-            Ok(Opened { flow, data_range: Arc::new(move || side.time_range()), direct })
+            let direct: Option<Arc<dyn Direct>> = if by_receipt || wanted.limit.is_some() {
+                None
+            } else {
+                Some(Arc::new(ScanAnswers { side: side.clone(), groups: Vec::new() }))
+            };
+            Ok(Opened { flow, data_range: Arc::new(move || side.scan().time_range()), direct })
         })
     }
 }
@@ -212,10 +215,10 @@ impl Source for StoredSource {
 impl StoredSource {
     /// Reads the rows and adds the fields that these events have.
     async fn discover(&self, flow: Flow, required: &Required, shown: &[String], messages: &Messages) -> Result<Flow, QueryError> {
-        let ordered = flow.ordered;
+        let (ordered, read) = (flow.ordered, flow.schema());
         let batches = flow.collect(Arc::default()).await?;
         let (resolver, required, shown, messages) = (self.resolver.clone(), required.clone(), shown.to_vec(), messages.clone());
-        let found = tokio::task::spawn_blocking(move || with_fields(&*resolver, &batches, &required, &shown, &messages)).await;
+        let found = tokio::task::spawn_blocking(move || with_fields(&*resolver, &read, &batches, &required, &shown, &messages)).await;
         let (schema, batches) = found.map_err(|_| QueryError::new("the search stopped unexpectedly"))??;
         Ok(Flow { ordered, ..Flow::of_batches(schema, batches, false) })
     }
@@ -225,6 +228,7 @@ type Shaped = (Arc<Schema>, Vec<RecordBatch>);
 
 fn with_fields(
     resolver: &dyn FieldResolver,
+    read: &Schema,
     batches: &[RecordBatch],
     required: &Required,
     shown: &[String],
@@ -268,9 +272,8 @@ fn with_fields(
             "some events have more fields than the {SEARCH_COLUMNS_MAX} that a result can show; name those that you want with `fields` or `table`"
         ));
     }
-    let base = batches.first().map(RecordBatch::schema);
-    let kept: Vec<usize> = base.iter().flat_map(|base| shown.iter().filter_map(|name| base.index_of(name).ok())).collect();
-    let mut fields: Vec<Field> = base.iter().flat_map(|base| kept.iter().map(|at| base.field(*at).clone())).collect();
+    let kept: Vec<usize> = shown.iter().filter_map(|name| read.index_of(name).ok()).collect();
+    let mut fields: Vec<Field> = kept.iter().map(|at| read.field(*at).clone()).collect();
     fields.extend(names.iter().map(|name| Field::new(name, DataType::Utf8, true)));
     let schema = Arc::new(Schema::new(fields));
     let mut out = Vec::new();
@@ -302,10 +305,35 @@ fn received_between(flow: Flow, from: Timestamp, to: Timestamp) -> Flow {
     flow.map("received", schema, work)
 }
 
-/// Answers of a scan that builds no rows.
+/// What is asked of the matching events beside their rows. Each question is a scan of its own, planned when it is asked:
+/// it must not count twice in the progress.
+#[derive(Clone)]
+struct Aside {
+    source: StoredSource,
+    wanted: Wanted,
+    rows: Arc<ScanProgress>,
+}
+
+impl Aside {
+    fn scan(&self) -> Scan {
+        self.source.scan(&self.wanted, Vec::new(), None)
+    }
+
+    /// Asks instead of reading rows; where there is no answer, rows are read after all, and their progress counts.
+    fn ask<T>(&self, question: impl FnOnce(&Scan) -> Result<Option<T>>) -> Result<Option<T>> {
+        let scan = self.scan();
+        self.wanted.watched.set(scan.progress());
+        let answer = question(&scan)?;
+        if answer.is_none() {
+            self.wanted.watched.set(self.rows.clone());
+        }
+        Ok(answer)
+    }
+}
+
+/// Answers of scans that build no rows.
 struct ScanAnswers {
-    scan: Scan,
-    watched: Watched,
+    side: Aside,
     /// Expressions whose named groups are fields; of two with one name the later one goes first.
     groups: Vec<Regex>,
 }
@@ -330,19 +358,16 @@ impl ScanAnswers {
 
 impl Direct for ScanAnswers {
     fn count(&self) -> Result<u64> {
-        self.watched.set(self.scan.progress());
-        self.scan.count()
+        Ok(self.side.ask(|scan| scan.count().map(Some))?.unwrap_or_default())
     }
 
     fn spans(&self, span_nanos: i64, most: usize) -> Result<Option<Spans>> {
-        self.watched.set(self.scan.progress());
-        self.scan.spans(span_nanos, most)
+        self.side.ask(|scan| scan.spans(span_nanos, most))
     }
 
     fn count_by(&self, fields: &[String]) -> Result<Option<taffrail_store::scan::Counted>> {
         let Some(fields) = fields.iter().map(|name| self.field(name)).collect::<Option<Vec<_>>>() else { return Ok(None) };
-        self.watched.set(self.scan.progress());
-        self.scan.count_by(&fields)
+        self.side.ask(|scan| scan.count_by(&fields))
     }
 
     fn sums_by(&self, span_nanos: Option<i64>, fields: &[String], numbers: &[String]) -> Result<Option<Summed>> {
@@ -353,12 +378,11 @@ impl Direct for ScanAnswers {
             return Ok(None);
         }
         let fields: Vec<CountField> = span_nanos.map(CountField::Span).into_iter().chain(fields).collect();
-        self.watched.set(self.scan.progress());
-        self.scan.sums_by(&fields, numbers, crate::columns::parse_number)
+        self.side.ask(|scan| scan.sums_by(&fields, numbers, crate::columns::parse_number))
     }
 
     fn with_groups(&self, regex: &Regex) -> Option<Arc<dyn Direct>> {
         let groups = self.groups.iter().chain([regex]).cloned().collect();
-        Some(Arc::new(Self { scan: self.scan.clone(), watched: self.watched.clone(), groups }))
+        Some(Arc::new(Self { side: self.side.clone(), groups }))
     }
 }

@@ -5,26 +5,23 @@
 
 use super::events::EventsExec;
 use crate::commands::{Direct, blocking};
-use crate::exec::{Flow, external};
+use crate::exec::{Flow, Opener, SourceExec, external, stream_of};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Schema};
 use arrow::record_batch::RecordBatchOptions;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::TaskContext;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::error::Result;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{Column, Literal};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream};
 use futures::TryStreamExt;
 use rustc_hash::FxHashMap;
 use std::any::Any;
-use std::fmt;
 use std::sync::Arc;
 
 /// Puts the store's counts in place of rows that would only be counted.
@@ -75,7 +72,7 @@ fn is_constant(expr: &Arc<dyn PhysicalExpr>) -> bool {
     (expr.as_ref() as &dyn Any).downcast_ref::<Literal>().is_some_and(|literal| !literal.value().is_null())
 }
 
-fn replaced(node: &Arc<dyn ExecutionPlan>) -> Option<CountsExec> {
+fn replaced(node: &Arc<dyn ExecutionPlan>) -> Option<SourceExec> {
     let aggregate = downcast::<AggregateExec>(node)?;
     let group = aggregate.group_expr();
     if *aggregate.mode() != AggregateMode::Partial || group.has_grouping_set() || aggregate.filter_expr().iter().any(Option::is_some) {
@@ -95,7 +92,7 @@ fn replaced(node: &Arc<dyn ExecutionPlan>) -> Option<CountsExec> {
     let typed = types.into_iter().all(|(at, field)| *field.data_type() == if at < fields.len() { DataType::Utf8 } else { DataType::Int64 });
     // Without anything to count, groups alone are asked for: DISTINCT.
     let asked = !(fields.is_empty() && aggregate.aggr_expr().is_empty());
-    (counts_rows && typed && asked).then(|| CountsExec::new(node.clone(), direct, fields))
+    (counts_rows && typed && asked).then(|| counts(node.clone(), direct, fields))
 }
 
 /// Whether every event has the field.
@@ -103,24 +100,24 @@ fn always(name: &str) -> bool {
     matches!(name, "index" | "host" | "source" | "sourcetype")
 }
 
-/// Counts of the store, or those that `rows` makes.
-struct CountsExec {
-    rows: Arc<dyn ExecutionPlan>,
-    direct: Arc<dyn Direct>,
-    fields: Vec<String>,
-    properties: Arc<PlanProperties>,
-}
-
-impl CountsExec {
-    fn new(rows: Arc<dyn ExecutionPlan>, direct: Arc<dyn Direct>, fields: Vec<String>) -> Self {
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(rows.schema()),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Final,
-            Boundedness::Bounded,
-        );
-        Self { rows, direct, fields, properties: Arc::new(properties) }
-    }
+/// Counts of the store, or those that `rows` makes where the store has none.
+fn counts(rows: Arc<dyn ExecutionPlan>, direct: Arc<dyn Direct>, fields: Vec<String>) -> SourceExec {
+    let (schema, text) = (rows.schema(), format!("by=[{}]", fields.join(", ")));
+    let made = schema.clone();
+    let open: Opener = Arc::new(move |_, context| {
+        let (direct, fields, rows, schema) = (direct.clone(), fields.clone(), rows.clone(), schema.clone());
+        let made = schema.clone();
+        let work = async move {
+            let asked = fields.clone();
+            let found = blocking(move || counted(&*direct, &asked)).await.map_err(external)?;
+            match found {
+                Some(counts) => Ok(stream_of(made.clone(), vec![batch(&made, fields.len(), &counts)?])),
+                None => Flow { plan: rows, ordered: false, table: true }.stream(context),
+            }
+        };
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::once(work).try_flatten())))
+    });
+    SourceExec::new("CountsExec", made, 1, None, open).about(text)
 }
 
 /// A combination of values and how many events have it.
@@ -162,62 +159,4 @@ fn batch(schema: &Arc<Schema>, fields: usize, counts: &Counted) -> Result<Record
     }
     let options = RecordBatchOptions::new().with_row_count(Some(counts.len()));
     Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
-}
-
-impl fmt::Debug for CountsExec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = self.rows.children().first().map(|input| format!("{input:?}")).unwrap_or_default();
-        write!(f, "CountsExec: by=[{}], of {what}", self.fields.join(", "))
-    }
-}
-
-impl DisplayAs for CountsExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CountsExec: by=[{}]", self.fields.join(", "))
-    }
-}
-
-impl ExecutionPlan for CountsExec {
-    fn name(&self) -> &'static str {
-        "CountsExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(&self, _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>, _: ReplaceChildrenOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let schema = self.schema();
-        let (direct, fields, rows, made) = (self.direct.clone(), self.fields.clone(), self.rows.clone(), schema.clone());
-        let work = async move {
-            let asked = fields.clone();
-            let found = blocking(move || counted(&*direct, &asked)).await.map_err(external)?;
-            let batches: SendableRecordBatchStream = match found {
-                Some(counts) => {
-                    let rows = futures::stream::iter([batch(&made, fields.len(), &counts)]);
-                    Box::pin(RecordBatchStreamAdapter::new(made, rows))
-                }
-                None => Flow { plan: rows, ordered: false, table: true }.stream(context)?,
-            };
-            Ok::<_, DataFusionError>(batches)
-        };
-        let stream = futures::stream::once(work).try_flatten();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use taffrail_query::engine::over;
 use taffrail_query::eval::EvalContext;
 use taffrail_query::source::{GivenSource, Source};
-use taffrail_query::{Knowledge, SearchMessage, SearchRequest};
+use taffrail_query::{Knowledge, SearchMessage, SearchRequest, Update};
 
 fn place() -> Place {
     let place = Place::new();
@@ -20,12 +20,7 @@ async fn brackets_become_conditions_of_the_scan() {
     let rows = place.rows("transfer [ search failed | fields user ] | table _raw", None).await;
     assert_eq!(rows, ["{\"_raw\":\"transfer user=ann\"}"]);
     // The scan looks for them itself: what it matched is what came out.
-    let messages = place.messages("transfer [ search failed | fields user ] | table _raw", None).await;
-    let matched = messages.iter().find_map(|message| match message {
-        SearchMessage::Done { matched, .. } => Some(*matched),
-        _ => None,
-    });
-    assert_eq!(matched, Some(1));
+    assert_eq!(place.matched("transfer [ search failed | fields user ] | table _raw").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -47,9 +42,9 @@ async fn the_range_of_the_request_holds_inside_and_that_of_the_text_does_not() {
     let place = place();
     let rows = async |query: &str, earliest: &str| {
         let request = SearchRequest { query: query.into(), earliest: Some(earliest.into()), ..SearchRequest::default() };
-        let batches = place.engine.batches(request, false).await.expect("a search");
-        let all: Vec<_> = futures::StreamExt::collect::<Vec<_>>(batches.batches).await;
-        all.into_iter().map(|batch| batch.expect("a batch").num_rows()).sum::<usize>()
+        let updates = place.engine.updates(request, false).await.expect("a search");
+        let all: Vec<Update> = futures::StreamExt::collect(updates).await;
+        all.iter().map(|update| if let Update::Rows(_, batch) = update { batch.num_rows() } else { 0 }).sum::<usize>()
     };
     // Inside, the failed login is at 1795000000.
     assert_eq!(rows("transfer [ search failed | fields user ]", "1795000000").await, 1);

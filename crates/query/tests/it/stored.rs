@@ -6,7 +6,7 @@ use std::sync::Arc;
 use taffrail_base::{ManualClock, RealVfs, SeededRandomness, SystemClock};
 use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
 use taffrail_format::Formats;
-use taffrail_query::{Engine, EngineOptions, Knowledge, SearchMessage, SearchRequest};
+use taffrail_query::{Engine, EngineOptions, Knowledge, SearchMessage, SearchRequest, Update};
 use taffrail_store::{Store, StoreOptions, StoreSettings};
 
 /// A store in a folder, with an engine over it.
@@ -58,6 +58,14 @@ impl Place {
         let request = SearchRequest { query: query.to_owned(), limit, ..SearchRequest::default() };
         let stream = self.engine.search(request).await.unwrap_or_else(|error| panic!("{}", error.render(query)));
         stream.collect().await
+    }
+
+    /// How many events a search matched, by its last message.
+    pub async fn matched(&self, query: &str) -> u64 {
+        match self.messages(query, None).await.pop() {
+            Some(SearchMessage::Done { matched, .. }) => matched,
+            other => panic!("it ended with {other:?}"),
+        }
     }
 
     /// The rows of a search as JSON text.
@@ -229,10 +237,10 @@ async fn raw_bytes_come_back_as_they_were() {
     }
     place.store.append_blocking(batch).expect("it is appended");
     let request = SearchRequest { query: "* | reverse".into(), ..SearchRequest::default() };
-    let found = place.engine.batches(request, true).await.expect("a search");
-    let batches: Vec<_> = found.batches.map(|batch| batch.expect("a batch")).collect().await;
+    let updates: Vec<Update> = place.engine.updates(request, true).await.expect("a search").collect().await;
     let mut lines = Vec::new();
-    for batch in &batches {
+    for update in &updates {
+        let Update::Rows(_, batch) = update else { continue };
         let column = batch.column_by_name("_raw_bytes").expect("the column");
         let column = column.as_any().downcast_ref::<arrow::array::BinaryArray>().expect("bytes");
         lines.extend(column.iter().flatten().map(<[u8]>::to_vec));
@@ -345,4 +353,32 @@ fn the_editor_is_told_what_is_wrong_and_what_there_is() {
     let language = place.engine.language();
     assert_eq!(language.commands.len(), taffrail_query::commands::COMMANDS.len());
     assert!(language.functions.iter().any(|f| f.name == "avg" && f.kind.as_deref() == Some("stats")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_are_counted_once_however_often_the_store_is_asked() {
+    let place = Place::new();
+    let lines: Vec<String> = (0..40).map(|at| format!("GET /page{} took={}ms user=u{} tail", at % 7, at, at % 3)).collect();
+    for part in lines.chunks(10) {
+        let part: Vec<&str> = part.iter().map(String::as_str).collect();
+        place.append("main", "web", 1_795_000_000, &part);
+        place.store.flush().expect("a segment");
+    }
+    // Asked for counts and spans; counts of two fields; sums of numbers; sums that only rows can tell; rows.
+    for query in [
+        "user=* | timechart span=1h count BY user",
+        "user=* | stats count BY user, host",
+        "user=* | stats sum(took) BY user",
+        "user=* | rex \"/page(?<page>[0-6]) took=(?<took>\\d+)\" | stats sum(took) BY page",
+        "user=* | eval late=if(user=\"u1\",1,0) | stats sum(late) BY user",
+        "user=* | table user",
+    ] {
+        assert_eq!(place.matched(query).await, 40, "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_without_events_still_has_their_columns() {
+    let place = place();
+    assert!(place.rows("nowhere=1 | head 39 | transaction user", None).await.is_empty());
 }

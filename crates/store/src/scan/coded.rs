@@ -62,16 +62,12 @@ impl Scan {
     pub fn sums_by(&self, fields: &[CountField], numbers: &[String], read: ReadNumber) -> Result<Option<Summed>> {
         let wanted: Vec<Wanted> = fields.iter().map(Wanted::of).collect();
         let mut found: FxHashMap<Vec<Box<[u8]>>, Sums> = FxHashMap::default();
-        let mut told = true;
-        let readable = self.each_segment_once(|scan, selections| {
-            for (pattern, selection) in selections.iter().enumerate().filter(|(_, selection)| **selection != Selection::None) {
-                told = told && sum_pattern(scan, pattern, selection, &wanted, numbers, read, &mut found)?;
-                // Who groups rows can put them on the disk.
-                told = told && found.len() <= COUNTED_VALUES_MAX;
-            }
-            Ok(())
+        let told = self.shared.each_pattern_once(|scan, pattern, selection| {
+            let told = sum_pattern(scan, pattern, selection, &wanted, numbers, read, &mut found)?;
+            // Who groups rows can put them on the disk.
+            Ok(told && found.len() <= COUNTED_VALUES_MAX)
         })?;
-        if !(readable && told) {
+        if !told {
             return Ok(None);
         }
         // Bytes that differ may be the same text.

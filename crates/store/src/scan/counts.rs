@@ -12,8 +12,8 @@ use crate::segment::decode::{Spelling, Values};
 use crate::segment::meta::Run;
 use regex::Regex;
 use rustc_hash::FxHashMap;
+use taffrail_base::Result;
 use taffrail_base::limits::COUNTED_VALUES_MAX;
-use taffrail_base::{Error, ErrorKind, Result};
 use taffrail_pattern::{FieldPlan, PlanPiece};
 
 /// A field that counts are asked by.
@@ -168,27 +168,12 @@ impl Scan {
     pub fn count_by(&self, fields: &[CountField]) -> Result<Option<Counted>> {
         let wanted: Vec<Wanted> = fields.iter().map(Wanted::of).collect();
         let mut counts = Counts::default();
-        // Where stored bytes are damaged, rows decide: they tell what they are without.
-        let mut too_many = false;
-        let readable = self.each_segment_once(|scan, selections| {
-            for (pattern, selection) in selections.iter().enumerate().filter(|(_, selection)| **selection != Selection::None) {
-                count_pattern(scan, pattern, selection, &wanted, &mut counts)?;
-                too_many = counts.len() > COUNTED_VALUES_MAX;
-                if too_many {
-                    return Err(Error::new(ErrorKind::Limit, "there are more values than are counted without rows"));
-                }
-            }
-            Ok(())
-        });
-        // Who groups rows can put them on the disk.
-        if too_many {
-            return Ok(None);
-        }
-        Ok(readable?.then(|| counts.finish(fields.len())))
-    }
-
-    pub(super) fn each_segment_once(&self, work: impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<()>) -> Result<bool> {
-        self.shared.each_once(work)
+        let told = self.shared.each_pattern_once(|scan, pattern, selection| {
+            count_pattern(scan, pattern, selection, &wanted, &mut counts)?;
+            // Who groups rows can put them on the disk.
+            Ok(counts.len() <= COUNTED_VALUES_MAX)
+        })?;
+        Ok(told.then(|| counts.finish(fields.len())))
     }
 }
 

@@ -374,12 +374,23 @@ impl Shared {
         }
     }
 
-    /// Runs `work` over every segment once; `false` where damage was met and the scan is to go on in another way.
-    pub fn each_once(&self, mut work: impl FnMut(&SegmentScan<'_>, &[Selection]) -> Result<()>) -> Result<bool> {
+    /// Runs `work` over what matches of every pattern, until it says `false`. Whether it was run over all of it: not so
+    /// where damage was met, as rows tell what they are without.
+    pub fn each_pattern_once(&self, mut work: impl FnMut(&SegmentScan<'_>, usize, &Selection) -> Result<bool>) -> Result<bool> {
+        let mut all = |scan: &SegmentScan<'_>, selections: &[Selection]| {
+            for (pattern, selection) in selections.iter().enumerate().filter(|(_, selection)| **selection != Selection::None) {
+                if !work(scan, pattern, selection)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
         for number in 0..self.segments.len() {
-            match self.attempt(number, None, &mut work) {
+            match self.attempt(number, None, &mut all) {
                 Err(error) if self.tolerant && error.kind() == ErrorKind::Corrupt => return Ok(false),
-                worked => drop(worked?),
+                Err(error) => return Err(error),
+                Ok(Some(false)) => return Ok(false),
+                Ok(_) => {}
             }
         }
         Ok(true)

@@ -275,9 +275,12 @@ impl PreparedRegex {
         cursor: &dyn Fn() -> &'c PatternCursor<'b>,
     ) -> Result<Selection> {
         let blocks = reading.blocks;
+        if !self.is_possible(meta, blocks)? {
+            return Ok(Selection::None);
+        }
         // Looking for a text in columns takes less than walking through them.
         for part in &self.parts {
-            if !part.may_stand_in(meta, blocks)? || in_pattern(part, meta, reading, cursor)? == Selection::None {
+            if in_pattern(part, meta, reading, cursor)? == Selection::None {
                 return Ok(Selection::None);
             }
         }
