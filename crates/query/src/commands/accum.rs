@@ -2,7 +2,7 @@
 
 use super::eval::{with_column, with_field};
 use super::words::quote_field;
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::to_numbers;
 use crate::exec::{Flow, Make, Step, Transform};
 use crate::language::{Args, QueryError};
@@ -56,12 +56,12 @@ impl Command for Accum {
         INFO.name
     }
 
-    fn required(&self, needed: Required) -> Required {
-        needed.without(self.alias.as_deref()).with([self.field.clone()])
+    fn kind(&self) -> Kind {
+        Kind::Running
     }
 
-    fn keeps_rows(&self) -> bool {
-        true
+    fn required(&self, needed: Required) -> Required {
+        needed.without(self.alias.as_deref()).with([self.field.clone()])
     }
 
     fn plan(&self, input: Flow, _: &Planner) -> Result<Planned, QueryError> {

@@ -1,7 +1,7 @@
 //! `addinfo`: fields about the search itself.
 
 use super::columns_set::{Maker, set, text_field};
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::columns::seconds_text;
 use crate::exec::Flow;
 use crate::language::{Args, QueryError};
@@ -44,20 +44,12 @@ impl Command for AddInfo {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, needed: Required) -> Required {
         needed.without(FIELDS)
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

@@ -3,7 +3,7 @@
 use super::accum::plain_field;
 use super::eval::{with_column, with_field};
 use super::words::quote_field;
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::exec::before::Before;
 use crate::exec::{Flow, Make, Step, Transform};
 use crate::language::{Args, QueryError, Word};
@@ -95,12 +95,12 @@ impl Command for Autoregress {
         INFO.name
     }
 
-    fn required(&self, needed: Required) -> Required {
-        needed.without(self.names().iter().map(String::as_str)).with([self.field.clone()])
+    fn kind(&self) -> Kind {
+        Kind::Running
     }
 
-    fn keeps_rows(&self) -> bool {
-        true
+    fn required(&self, needed: Required) -> Required {
+        needed.without(self.names().iter().map(String::as_str)).with([self.field.clone()])
     }
 
     fn plan(&self, input: Flow, _: &Planner) -> Result<Planned, QueryError> {

@@ -5,7 +5,7 @@ use super::eval::with_field;
 use super::series::{self, Axis, Kept, Pivot, SERIES, Series, Splitter};
 use super::stats::{check_names, expand_calls};
 use super::words::quote_field;
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::{Values, number_text, parse_number, time_type};
 use crate::exec::aggregate::{aggregate, aggregate_unsorted, sort_groups};
 use crate::exec::{Flow, hold, transform};
@@ -169,6 +169,10 @@ impl Command for Chart {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Reporting
+    }
+
     fn required(&self, _: Required) -> Required {
         let fields = self.row.iter().map(|row| row.field.clone()).chain(self.series.split.clone());
         Required::of(self.calls.iter().flat_map(Call::fields)).with(fields)
@@ -180,10 +184,6 @@ impl Command for Chart {
 
     fn keeps_order(&self) -> bool {
         false
-    }
-
-    fn makes_table(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

@@ -2,7 +2,7 @@
 
 use super::eventcount::is_meant;
 use super::words::quote;
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner};
 use crate::exec::Flow;
 use crate::language::{Args, QueryError};
 use crate::source::Part;
@@ -50,16 +50,8 @@ impl Command for DbInspect {
         INFO.name
     }
 
-    fn required(&self, _: Required) -> Required {
-        Required::default()
-    }
-
-    fn generates(&self) -> bool {
-        true
-    }
-
-    fn makes_table(&self) -> bool {
-        true
+    fn kind(&self) -> Kind {
+        Kind::Generating
     }
 
     fn plan(&self, _: Flow, planner: &Planner) -> Result<Planned, QueryError> {

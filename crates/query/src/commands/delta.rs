@@ -4,7 +4,7 @@ use super::accum::plain_field;
 use super::autoregress::rows_back;
 use super::eval::{with_column, with_field};
 use super::words::quote_field;
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::to_numbers;
 use crate::exec::before::Before;
 use crate::exec::{Flow, Make, Step, Transform};
@@ -73,14 +73,14 @@ impl Command for Delta {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Running
+    }
+
     fn required(&self, needed: Required) -> Required {
         let target = self.target();
         let needed = if target.contains('*') { needed } else { needed.without([target.as_str()]) };
         needed.with([self.field.clone()])
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, _: &Planner) -> Result<Planned, QueryError> {

@@ -2,7 +2,7 @@
 
 use super::found_fields::{Find, FoundFields, Twice};
 use super::words::quote_field;
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::{Values, lists, normalise};
 use crate::eval::{Compiled, Expr};
 use crate::exec::{Flow, HIDDEN, transform};
@@ -103,20 +103,12 @@ impl Command for Eval {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, needed: Required) -> Required {
         self.0.iter().rev().fold(needed, |needed, one| one.required(needed))
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

@@ -1,7 +1,7 @@
 //! `eventcount`: how many events the indexes hold, whenever they are of.
 
 use super::words::quote;
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner};
 use crate::exec::Flow;
 use crate::language::search::Wildcard;
 use crate::language::{Args, QueryError};
@@ -70,16 +70,8 @@ impl Command for EventCount {
         INFO.name
     }
 
-    fn required(&self, _: Required) -> Required {
-        Required::default()
-    }
-
-    fn generates(&self) -> bool {
-        true
-    }
-
-    fn makes_table(&self) -> bool {
-        true
+    fn kind(&self) -> Kind {
+        Kind::Generating
     }
 
     fn plan(&self, _: Flow, planner: &Planner) -> Result<Planned, QueryError> {

@@ -2,7 +2,7 @@
 
 use super::found_fields::{Find, FoundFields, Twice};
 use super::words::quote;
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::exec::Flow;
 use crate::language::{Args, QueryError};
 use crate::messages::Messages;
@@ -92,21 +92,13 @@ impl Command for Extract {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, needed: Required) -> Required {
         // What is there already stays, so it is needed too.
         needed.with(["_raw"])
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

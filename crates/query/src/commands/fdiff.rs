@@ -2,7 +2,7 @@
 
 use super::pair::{self, Positions};
 use super::words::{expand, quote_field};
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::{Values, list_type, lists};
 use crate::exec::Flow;
 use crate::language::{Args, QueryError};
@@ -60,16 +60,16 @@ impl Command for Fdiff {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Reporting
+    }
+
     fn required(&self, _: Required) -> Required {
         if self.fields.is_empty() { Required::all() } else { Required::of(self.fields.iter().cloned()) }
     }
 
     fn keeps_order(&self) -> bool {
         false
-    }
-
-    fn makes_table(&self) -> bool {
-        true
     }
 
     fn rows_needed(&self) -> Option<usize> {

@@ -1,7 +1,7 @@
 //! `fields`: keeps or removes columns; events stay events.
 
 use super::words::{Wild, expand, quote_field};
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::exec::{Flow, HIDDEN, transform};
 use crate::language::{Args, QueryError};
 use arrow::array::RecordBatch;
@@ -53,6 +53,10 @@ impl Command for Fields {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, needed: Required) -> Required {
         if self.remove {
             return needed.without(self.names.iter().map(String::as_str));
@@ -62,18 +66,6 @@ impl Command for Fields {
             return kept;
         }
         Required::of(needed.names.into_iter().filter(|name| kept.contains(name)))
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, _: &Planner) -> Result<Planned, QueryError> {

@@ -4,7 +4,7 @@
 //! over the sorted counts makes the figures. All of them are exact.
 
 use super::words::{expand, quote_field};
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::columns::{Values, parse_number};
 use crate::exec::aggregate::aggregate_unsorted;
 use crate::exec::order::{Key, KeyKind, sort};
@@ -63,6 +63,10 @@ impl Command for Fieldsummary {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Reporting
+    }
+
     fn required(&self, _: Required) -> Required {
         if self.fields.is_empty() { Required::all() } else { Required::of(self.fields.iter().cloned()) }
     }
@@ -73,10 +77,6 @@ impl Command for Fieldsummary {
 
     fn keeps_order(&self) -> bool {
         false
-    }
-
-    fn makes_table(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

@@ -1,7 +1,7 @@
 //! `filldown`: the last value that there was, where a field is missing.
 
 use super::words::{expand, quote_field};
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::Values;
 use crate::exec::{Flow, Make, Step, Transform};
 use crate::language::{Args, QueryError};
@@ -44,12 +44,12 @@ impl Command for FillDown {
         INFO.name
     }
 
-    fn required(&self, needed: Required) -> Required {
-        needed
+    fn kind(&self) -> Kind {
+        Kind::Running
     }
 
-    fn keeps_rows(&self) -> bool {
-        true
+    fn required(&self, needed: Required) -> Required {
+        needed
     }
 
     fn plan(&self, input: Flow, _: &Planner) -> Result<Planned, QueryError> {

@@ -2,7 +2,7 @@
 
 use super::columns_set::{Maker, list_field, set, text_field};
 use super::words::{expand, quote, quote_field};
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::{DYNAMIC, Values, lists, nanos_of_seconds, parse_number};
 use crate::exec::Flow;
 use crate::language::{Args, QueryError};
@@ -55,20 +55,12 @@ impl Command for FillNull {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, needed: Required) -> Required {
         needed
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

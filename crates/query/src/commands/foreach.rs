@@ -1,7 +1,7 @@
 //! `foreach`: commands for each of several fields, or an `eval` for each value of one.
 
 use super::words::{Wild, expand, quote_field};
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::Values;
 use crate::eval::{Compiled, Expr};
 use crate::exec::combine::{common_type, convert, fit};
@@ -254,12 +254,8 @@ impl Command for ForEach {
         INFO.name
     }
 
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
+    fn kind(&self) -> Kind {
+        Kind::Selecting
     }
 
     fn required(&self, needed: Required) -> Required {

@@ -1,6 +1,6 @@
 //! `format`: the rows as the text of a search; what a search in brackets stands for.
 
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::columns::{Values, parse_number};
 use crate::exec::combine::first_of;
 use crate::exec::{Flow, Make, Step, Transform};
@@ -124,12 +124,12 @@ impl Command for FormatCommand {
         }
     }
 
-    fn required(&self, _: Required) -> Required {
-        self.0.required()
+    fn kind(&self) -> Kind {
+        Kind::Reporting
     }
 
-    fn makes_table(&self) -> bool {
-        true
+    fn required(&self, _: Required) -> Required {
+        self.0.required()
     }
 
     fn rows_needed(&self) -> Option<usize> {

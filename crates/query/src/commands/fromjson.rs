@@ -1,9 +1,9 @@
 //! `fromjson`: fields of the members of a JSON object.
 
 use super::found_fields::{Find, FoundFields, Twice};
-use super::spath::json::{Json, Kind};
+use super::spath::json::{Json, Kind as JsonKind};
 use super::words::{quote, quote_field};
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::exec::Flow;
 use crate::language::{Args, QueryError};
 use std::fmt;
@@ -56,30 +56,22 @@ impl Command for FromJson {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, needed: Required) -> Required {
         // Where there is no member of its name, a field stays as it was.
         needed.with([self.field.clone()])
     }
 
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
-    }
-
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {
         let prefix = self.prefix.clone();
         let find: Find = Arc::new(move |text, each| {
-            let Some(Json { kind: Kind::Object(members), .. }) = Json::read(text) else { return };
+            let Some(Json { kind: JsonKind::Object(members), .. }) = Json::read(text) else { return };
             for (name, value) in &members {
                 // A null is a member that is missing.
-                if !(matches!(value.kind, Kind::Other) && value.raw == "null") {
+                if !(matches!(value.kind, JsonKind::Other) && value.raw == "null") {
                     each(&format!("{prefix}{name}"), value.value());
                 }
             }

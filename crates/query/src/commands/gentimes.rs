@@ -1,6 +1,6 @@
 //! `gentimes`: a row for each span of a range of time.
 
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner};
 use crate::exec::Flow;
 use crate::language::lexer::quoted;
 use crate::language::time::{SpanUnit, TimeFormat, TimeSpan};
@@ -112,16 +112,8 @@ impl Command for GenTimes {
         INFO.name
     }
 
-    fn required(&self, _: Required) -> Required {
-        Required::default()
-    }
-
-    fn generates(&self) -> bool {
-        true
-    }
-
-    fn makes_table(&self) -> bool {
-        true
+    fn kind(&self) -> Kind {
+        Kind::Generating
     }
 
     fn plan(&self, _: Flow, planner: &Planner) -> Result<Planned, QueryError> {

@@ -1,7 +1,7 @@
 //! `inputlookup`: the rows of a lookup.
 
 use super::search::keep;
-use super::{Command, CommandInfo, Planned, Planner, Required, blocking};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, blocking};
 use crate::eval::Expr;
 use crate::exec::Flow;
 use crate::exec::combine::{concat, streamed};
@@ -105,20 +105,16 @@ impl Command for InputLookup {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Generating
+    }
+
     fn required(&self, needed: Required) -> Required {
         needed
     }
 
-    fn generates(&self) -> bool {
-        true
-    }
-
     fn follows(&self) -> bool {
         self.append
-    }
-
-    fn makes_table(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

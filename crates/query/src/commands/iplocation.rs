@@ -2,7 +2,7 @@
 
 use super::columns_set::{Maker, set, text_field};
 use super::words::quote_field;
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::Values;
 use crate::exec::Flow;
 use crate::knowledge::{Located, Places};
@@ -123,21 +123,13 @@ impl Command for IpLocation {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, needed: Required) -> Required {
         // Where nothing is known, what was there stays away: the fields are always set.
         needed.without(self.fields().iter().map(String::as_str)).with([self.field.clone()])
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

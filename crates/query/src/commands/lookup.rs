@@ -1,7 +1,7 @@
 //! `lookup`: fields from a table, by the values of fields.
 
 use super::words::quote_field;
-use super::{Command, CommandInfo, Planned, Planner, Required, blocking, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, blocking, column_index};
 use crate::columns::{Values, list_type, lists};
 use crate::exec::combine::{coalesce, common_type, convert, fit};
 use crate::exec::{Flow, Make, Step, Transform};
@@ -94,22 +94,14 @@ impl Command for Lookup {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, needed: Required) -> Required {
         // What the lookup has nothing for keeps its value, so that the fields it sets are needed too; the time only by
         // some lookups, but which is not known yet.
         needed.with(self.inputs.iter().map(|(_, field)| field.clone())).with(["_time"])
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

@@ -3,7 +3,7 @@
 use super::columns_set::set;
 use super::timechart::{Floor, span_text};
 use super::words::{quote, quote_field};
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::{Values, nanos_of_seconds, number_text, time_type, to_numbers};
 use crate::commands::bin::floor_times;
 use crate::exec::order::{Key, sort};
@@ -98,6 +98,10 @@ impl Command for MakeContinuous {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Reporting
+    }
+
     fn required(&self, needed: Required) -> Required {
         needed.with([self.field.clone()])
     }
@@ -108,10 +112,6 @@ impl Command for MakeContinuous {
 
     fn keeps_order(&self) -> bool {
         false
-    }
-
-    fn makes_table(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

@@ -1,6 +1,6 @@
 //! `makeresults`: rows out of nothing.
 
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner};
 use crate::columns::time_type;
 use crate::eval::EvalContext;
 use crate::exec::Flow;
@@ -125,16 +125,8 @@ impl Command for MakeResults {
         INFO.name
     }
 
-    fn required(&self, _: Required) -> Required {
-        Required::default()
-    }
-
-    fn generates(&self) -> bool {
-        true
-    }
-
-    fn makes_table(&self) -> bool {
-        true
+    fn kind(&self) -> Kind {
+        Kind::Generating
     }
 
     fn plan(&self, _: Flow, planner: &Planner) -> Result<Planned, QueryError> {

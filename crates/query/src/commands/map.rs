@@ -1,6 +1,6 @@
 //! `map`: a search for each row, with the row's values in its text.
 
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::columns::{Values, parse_number};
 use crate::exec::Flow;
 use crate::exec::combine::concat;
@@ -204,6 +204,10 @@ impl Command for Map {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Reporting
+    }
+
     fn required(&self, _: Required) -> Required {
         match &self.template {
             Template::Text(text) => Required::of(names(text)),
@@ -213,10 +217,6 @@ impl Command for Map {
 
     fn rows_needed(&self) -> Option<usize> {
         Some(self.most.saturating_add(1))
-    }
-
-    fn makes_table(&self) -> bool {
-        true
     }
 
     fn writes(&self) -> bool {

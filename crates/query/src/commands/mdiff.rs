@@ -5,7 +5,7 @@
 mod groups;
 
 use super::words::{quote, quote_field};
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::exec::Flow;
 use crate::language::{Args, QueryError, Word};
 use crate::text::normal::Normal;
@@ -132,16 +132,16 @@ impl Command for Mdiff {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Reporting
+    }
+
     fn required(&self, _: Required) -> Required {
         Required::of([self.attribute.as_str(), self.by.as_str()])
     }
 
     fn keeps_order(&self) -> bool {
         false
-    }
-
-    fn makes_table(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

@@ -274,24 +274,46 @@ impl From<Flow> for Planned {
     }
 }
 
+/// How a command works, broadly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Makes rows of its own, a table; asks nothing of those before it.
+    Generating,
+    /// Makes one row of each, whatever the others are.
+    RowByRow,
+    /// Makes no row, one or several of each, whatever the others are.
+    Selecting,
+    /// Makes one row of each, which depends on those before it.
+    Running,
+    /// Makes a table of all rows.
+    Reporting,
+    /// Anything else; what is assumed then is always safe.
+    Whole,
+}
+
 /// A command of a pipeline, its arguments parsed. Displaying it gives text that parses to the same command.
 pub trait Command: fmt::Debug + fmt::Display + Send + Sync {
     /// Its name.
     fn name(&self) -> &'static str;
 
+    /// How it works, broadly; the questions after this one are answered by it unless the command knows better.
+    fn kind(&self) -> Kind {
+        Kind::Whole
+    }
+
     /// The fields it needs from its input, when what follows needs `needed` of its output.
     fn required(&self, _needed: Required) -> Required {
-        Required::all()
+        if self.kind() == Kind::Generating { Required::default() } else { Required::all() }
     }
 
     /// Whether each row (or none) comes from one row, whatever the others are: it can then run side by side, and live.
     fn streaming(&self) -> bool {
-        false
+        matches!(self.kind(), Kind::RowByRow | Kind::Selecting)
     }
 
     /// Whether its outcome depends on the order of its input.
     fn needs_order(&self) -> bool {
-        true
+        !matches!(self.kind(), Kind::RowByRow | Kind::Selecting)
     }
 
     /// Whether the order of its input shows in its output.
@@ -301,17 +323,17 @@ pub trait Command: fmt::Debug + fmt::Display + Send + Sync {
 
     /// Whether its output is a table, not events.
     fn makes_table(&self) -> bool {
-        false
+        matches!(self.kind(), Kind::Generating | Kind::Reporting)
     }
 
     /// Whether it drops no rows and adds none.
     fn keeps_rows(&self) -> bool {
-        false
+        matches!(self.kind(), Kind::RowByRow | Kind::Running)
     }
 
     /// Whether it can make rows without any before it.
     fn generates(&self) -> bool {
-        false
+        self.kind() == Kind::Generating
     }
 
     /// Whether it can stand after other commands.

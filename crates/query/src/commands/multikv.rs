@@ -5,7 +5,7 @@ mod layout;
 use super::columns_set::text_field;
 use super::eval::with_field;
 use super::words::quote_field;
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::Values;
 use crate::exec::{Flow, HIDDEN, Make, Step, Transform, hold};
 use crate::language::{Args, QueryError};
@@ -109,16 +109,12 @@ impl Command for MultiKv {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Selecting
+    }
+
     fn required(&self, needed: Required) -> Required {
         needed.with(["_raw"])
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

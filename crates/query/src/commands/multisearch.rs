@@ -1,7 +1,7 @@
 //! `multisearch`: several searches at once, their events together by time.
 
 use super::append::expect_search;
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::exec::Flow;
 use crate::exec::combine::merge;
 use crate::language::{Args, QueryError};
@@ -51,12 +51,8 @@ impl Command for MultiSearch {
         INFO.name
     }
 
-    fn required(&self, _: Required) -> Required {
-        Required::default()
-    }
-
-    fn generates(&self) -> bool {
-        true
+    fn kind(&self) -> Kind {
+        Kind::Generating
     }
 
     fn makes_table(&self) -> bool {

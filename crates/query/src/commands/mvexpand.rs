@@ -3,7 +3,7 @@
 use super::columns_set::is_list;
 use super::eval::with_field;
 use super::words::quote_field;
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::{Values, widest_row};
 use crate::exec::{Flow, Make, Step, Transform};
 use crate::language::{Args, QueryError};
@@ -63,17 +63,13 @@ impl Command for MvExpand {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Selecting
+    }
+
     fn required(&self, needed: Required) -> Required {
         // Also where nobody wants its values: it decides how many rows there are.
         needed.with([self.field.clone()])
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
     }
 
     fn plan(&self, input: Flow, _: &Planner) -> Result<Planned, QueryError> {

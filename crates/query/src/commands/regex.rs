@@ -2,7 +2,7 @@
 
 use super::regexes::compile;
 use super::words::{quote, quote_field};
-use super::{Command, CommandInfo, Planned, Planner, Required, TextFilter, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, TextFilter, column_index};
 use crate::columns::Values;
 use crate::exec::{Flow, transform};
 use crate::language::{Args, QueryError};
@@ -73,16 +73,12 @@ impl Command for RegexCommand {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Selecting
+    }
+
     fn required(&self, needed: Required) -> Required {
         needed.with([self.field.clone()])
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
     }
 
     fn text_filter(&self) -> Option<&TextFilter> {

@@ -1,7 +1,7 @@
 //! `reltime`: how long ago an event was, in words.
 
 use super::columns_set::{set, text_field};
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::Values;
 use crate::exec::Flow;
 use crate::language::{Args, QueryError};
@@ -38,20 +38,12 @@ impl Command for RelTime {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, needed: Required) -> Required {
         needed.without(["reltime"]).with(["_time"])
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

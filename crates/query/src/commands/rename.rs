@@ -1,7 +1,7 @@
 //! `rename`: gives fields other names.
 
 use super::words::{Wild, quote_field};
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::exec::{Flow, transform};
 use crate::language::{Args, QueryError};
 use arrow::array::RecordBatch;
@@ -57,6 +57,10 @@ impl Command for Rename {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, mut needed: Required) -> Required {
         for (from, to) in self.0.iter().rev() {
             if from.contains('*') {
@@ -69,18 +73,6 @@ impl Command for Rename {
             }
         }
         needed
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, _: &Planner) -> Result<Planned, QueryError> {

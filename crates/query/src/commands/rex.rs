@@ -3,7 +3,7 @@
 use super::eval::{with_column, with_field};
 use super::regexes::compile;
 use super::words::{quote, quote_field};
-use super::{Command, CommandInfo, Direct, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Direct, Kind, Planned, Planner, Required, column_index};
 use crate::columns::{Values, list_type, lists};
 use crate::exec::{Flow, transform};
 use crate::language::{Args, QueryError, Span};
@@ -96,21 +96,13 @@ impl Command for Rex {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, needed: Required) -> Required {
         // What a group makes is not taken away: where nothing matches, the field stays as it was.
         needed.with([self.field.clone()])
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn direct(&self, input: &Arc<dyn Direct>) -> Option<Arc<dyn Direct>> {

@@ -1,6 +1,6 @@
 //! `savedsearch`: the rows of a search that has a name.
 
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::exec::Flow;
 use crate::knowledge::substitute;
 use crate::language::lexer::quoted;
@@ -52,16 +52,8 @@ impl Command for Saved {
         INFO.name
     }
 
-    fn required(&self, _: Required) -> Required {
-        Required::default()
-    }
-
-    fn generates(&self) -> bool {
-        true
-    }
-
-    fn makes_table(&self) -> bool {
-        true
+    fn kind(&self) -> Kind {
+        Kind::Generating
     }
 
     fn writes(&self) -> bool {

@@ -1,6 +1,6 @@
 //! `search`: keeps the rows that match a search expression.
 
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::eval::Expr;
 use crate::exec::{Flow, transform};
 use crate::knowledge::Knowledge;
@@ -48,17 +48,13 @@ impl Command for SearchCommand {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Selecting
+    }
+
     fn required(&self, needed: Required) -> Required {
         let needed = needed.with(self.0.fields());
         if self.0.has_terms() { needed.with(["_raw"]) } else { needed }
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
     }
 
     fn as_search(&self) -> Option<&SearchExpr> {

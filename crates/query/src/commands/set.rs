@@ -1,7 +1,7 @@
 //! `set`: the rows of one search, of another, of both, compared as a whole.
 
 use super::append::expect_search;
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::columns::Values;
 use crate::exec::combine::{common_schema, concat, fit, held};
 use crate::exec::{Flow, Make, Step, Transform, transform};
@@ -124,16 +124,8 @@ impl Command for Set {
         INFO.name
     }
 
-    fn required(&self, _: Required) -> Required {
-        Required::default()
-    }
-
-    fn generates(&self) -> bool {
-        true
-    }
-
-    fn makes_table(&self) -> bool {
-        true
+    fn kind(&self) -> Kind {
+        Kind::Generating
     }
 
     fn plan(&self, _: Flow, planner: &Planner) -> Result<Planned, QueryError> {

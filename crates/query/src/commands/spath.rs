@@ -7,7 +7,7 @@ use super::columns_set::{list_field, set};
 use super::found_fields::{Find, FoundFields, Twice};
 use super::words::{quote, quote_field};
 use super::xml::{self, Document};
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::{Values, lists};
 use crate::exec::Flow;
 use crate::language::{Args, QueryError};
@@ -125,21 +125,13 @@ impl Command for Spath {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, needed: Required) -> Required {
         // Where nothing is found, a field stays as it was.
         needed.with([self.input.clone()])
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

@@ -1,6 +1,6 @@
 //! `stats`: one row of aggregates for each group.
 
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::columns::Cell;
 use crate::exec::Flow;
 use crate::exec::aggregate::{How, aggregate_how, sort_groups};
@@ -101,6 +101,10 @@ impl Command for Stats {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Reporting
+    }
+
     fn required(&self, _: Required) -> Required {
         Required::of(self.calls.iter().flat_map(Call::fields)).with(self.groups.iter().cloned())
     }
@@ -111,10 +115,6 @@ impl Command for Stats {
 
     fn keeps_order(&self) -> bool {
         false
-    }
-
-    fn makes_table(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

@@ -2,7 +2,7 @@
 
 use super::columns_set::{set, text_field};
 use super::words::{quote, quote_field};
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::Values;
 use crate::exec::Flow;
 use crate::language::{Args, QueryError, lexer};
@@ -92,6 +92,10 @@ impl Command for StrCat {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, needed: Required) -> Required {
         let fields = self.parts.iter().filter_map(|part| match part {
             Part::Field(name) => Some(name.clone()),
@@ -100,18 +104,6 @@ impl Command for StrCat {
         // Where not all are there, the field stays as it was.
         let needed = if self.all_required { needed } else { needed.without([self.target.as_str()]) };
         needed.with(fields)
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, _: &Planner) -> Result<Planned, QueryError> {

@@ -4,7 +4,7 @@ use super::eval::with_field;
 use super::eventstats::required_of_calls;
 use super::stats::{check_names, expand_calls};
 use super::timechart::span_text;
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::{Values, missing};
 use crate::eval::{Compiled, Expr};
 use crate::exec::aggregate::group_key;
@@ -163,16 +163,16 @@ impl Command for Streamstats {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Running
+    }
+
     fn required(&self, needed: Required) -> Required {
         let made: Vec<&str> = self.calls.iter().map(|call| call.name.as_str()).collect();
         let asked = [&self.reset_before, &self.reset_after].into_iter().flatten().flat_map(Expr::required_fields);
         let asked: Vec<String> = asked.filter(|field| !made.contains(&field.as_str())).collect();
         let needed = required_of_calls(needed, &self.calls, &self.groups).with(asked);
         if self.time_window.is_some() { needed.with(["_time"]) } else { needed }
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

@@ -1,7 +1,7 @@
 //! `table`: only the named columns, in the order named; the outcome is a table.
 
 use super::words::{expand, quote_field};
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::missing;
 use crate::exec::{Flow, transform};
 use crate::language::{Args, QueryError};
@@ -45,24 +45,16 @@ impl Command for Table {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, needed: Required) -> Required {
         let kept = Required::of(self.0.iter().cloned());
         if needed.is_open() { kept } else { Required::of(needed.names.into_iter().filter(|name| kept.contains(name))) }
     }
 
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
     fn makes_table(&self) -> bool {
-        true
-    }
-
-    fn keeps_rows(&self) -> bool {
         true
     }
 

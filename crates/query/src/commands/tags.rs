@@ -2,7 +2,7 @@
 
 use super::event_types::Types;
 use super::words::quote_field;
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::exec::Flow;
 use crate::knowledge::{Knowledge, TypeSearch};
 use crate::language::{Args, QueryError};
@@ -84,20 +84,12 @@ impl Command for Tags {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, needed: Required) -> Required {
         self.types.required(needed, &self.output)
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn informed(&self, knowledge: &Knowledge) -> Result<Option<Arc<dyn Command>>, QueryError> {

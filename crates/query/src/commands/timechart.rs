@@ -9,7 +9,7 @@ pub use span::{Align, Floor, auto_span, search_range, span_text};
 
 use super::series::{self, Series};
 use super::words::quote_field;
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::exec::Flow;
 use crate::functions::{Call, write_calls};
 use crate::language::{Args, BinSpan, QueryError, TimeSpan};
@@ -139,6 +139,10 @@ impl Command for Timechart {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Reporting
+    }
+
     fn required(&self, _: Required) -> Required {
         Required::of(self.calls.iter().flat_map(Call::fields)).with(self.series.split.clone()).with(["_time"])
     }
@@ -149,10 +153,6 @@ impl Command for Timechart {
 
     fn keeps_order(&self) -> bool {
         false
-    }
-
-    fn makes_table(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

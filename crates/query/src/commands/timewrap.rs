@@ -1,7 +1,7 @@
 //! `timewrap`: periods of a series of time side by side, such as this week beside the weeks before it.
 
 use super::words::quote;
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::{Values, time_type};
 use crate::exec::{Flow, HIDDEN};
 use crate::language::time::{SpanUnit, TimeFormat, TimeSpan};
@@ -99,12 +99,12 @@ impl Command for TimeWrap {
         INFO.name
     }
 
-    fn required(&self, _: Required) -> Required {
-        Required::all()
+    fn kind(&self) -> Kind {
+        Kind::Reporting
     }
 
-    fn makes_table(&self) -> bool {
-        true
+    fn required(&self, _: Required) -> Required {
+        Required::all()
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

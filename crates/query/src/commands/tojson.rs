@@ -2,7 +2,7 @@
 
 use super::columns_set::{set, text_field};
 use super::words::{Wild, quote_field};
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::columns::parse_number;
 use crate::exec::Flow;
 use crate::language::{Args, QueryError};
@@ -73,20 +73,12 @@ impl Command for ToJson {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, _: Required) -> Required {
         Required::all()
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, _: &Planner) -> Result<Planned, QueryError> {

@@ -1,7 +1,7 @@
 //! `top`: the most frequent values, with count and percent. `rare` is the same the other way round.
 
 use super::words::{quote, quote_field};
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::columns::{Values, to_text};
 use crate::exec::aggregate::aggregate_unsorted;
 use crate::exec::order::{Key, KeyKind, sort};
@@ -123,6 +123,10 @@ impl Command for Top {
         if self.rare { "rare" } else { "top" }
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Reporting
+    }
+
     fn required(&self, _: Required) -> Required {
         Required::of(self.fields.iter().chain(&self.groups).cloned())
     }
@@ -133,10 +137,6 @@ impl Command for Top {
 
     fn keeps_order(&self) -> bool {
         false
-    }
-
-    fn makes_table(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

@@ -3,7 +3,7 @@
 use super::columns_set::{is_list, list_field, text_field};
 use super::head::first_rows;
 use super::words::quote_field;
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::{DYNAMIC, Values, lists};
 use crate::exec::{Flow, HIDDEN};
 use crate::language::{Args, QueryError};
@@ -75,12 +75,12 @@ impl Command for Transpose {
         INFO.name
     }
 
-    fn required(&self, _: Required) -> Required {
-        Required::all()
+    fn kind(&self) -> Kind {
+        Kind::Reporting
     }
 
-    fn makes_table(&self) -> bool {
-        true
+    fn required(&self, _: Required) -> Required {
+        Required::all()
     }
 
     fn rows_needed(&self) -> Option<usize> {

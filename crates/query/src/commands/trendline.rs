@@ -3,7 +3,7 @@
 use super::accum::plain_field;
 use super::eval::{with_column, with_field};
 use super::words::quote_field;
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::to_numbers;
 use crate::exec::{Flow, Make, Step, Transform};
 use crate::language::{Args, QueryError};
@@ -29,13 +29,13 @@ pub const INFO: CommandInfo = CommandInfo {
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum Weighting {
     Simple,
     Exponential,
     Weighted,
 }
 
-impl Kind {
+impl Weighting {
     fn name(self) -> &'static str {
         match self {
             Self::Simple => "sma",
@@ -47,7 +47,7 @@ impl Kind {
 
 #[derive(Clone, Debug)]
 struct Trend {
-    kind: Kind,
+    kind: Weighting,
     period: usize,
     field: String,
     alias: Option<String>,
@@ -69,7 +69,7 @@ fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
         let unknown = || QueryError::at(span, "expected a moving average").with_hint("write sma5(field), ema10(field) or wma3(field)");
         let word = args.call().ok_or_else(unknown)?;
         let lower = word.text.to_ascii_lowercase();
-        let kinds = [Kind::Simple, Kind::Exponential, Kind::Weighted];
+        let kinds = [Weighting::Simple, Weighting::Exponential, Weighting::Weighted];
         let kind = kinds.into_iter().find(|kind| lower.starts_with(kind.name())).ok_or_else(unknown)?;
         let period: usize = lower[3..].parse().map_err(|_| unknown())?;
         if !(2..=WINDOW_ROWS_MAX).contains(&period) {
@@ -110,13 +110,13 @@ impl Command for Trendline {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Running
+    }
+
     fn required(&self, needed: Required) -> Required {
         let targets: Vec<String> = self.0.iter().map(Trend::target).collect();
         needed.without(targets.iter().map(String::as_str)).with(self.0.iter().map(|trend| trend.field.clone()))
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, _: &Planner) -> Result<Planned, QueryError> {
@@ -149,7 +149,7 @@ impl Command for Trendline {
 struct Averages(Vec<Average>);
 
 struct Average {
-    kind: Kind,
+    kind: Weighting,
     period: usize,
     at: Option<usize>,
     name: String,
@@ -166,7 +166,7 @@ impl Average {
     /// The average at a row with this number; `None` as long as there are too few rows.
     fn next(&mut self, number: f64) -> Option<f64> {
         let period = self.period as f64;
-        if let (Kind::Exponential, Some(before)) = (self.kind, self.before) {
+        if let (Weighting::Exponential, Some(before)) = (self.kind, self.before) {
             let share = 2.0 / (period + 1.0);
             self.before = Some(share * number + (1.0 - share) * before);
             return self.before;
@@ -175,13 +175,13 @@ impl Average {
         if self.last.len() < self.period {
             return None;
         }
-        if self.kind == Kind::Exponential {
+        if self.kind == Weighting::Exponential {
             // It starts from the mean of the first rows.
             self.before = Some(self.sums.0 / period);
             self.last.clear();
             return self.before;
         }
-        Some(if self.kind == Kind::Weighted { self.sums.1 / (period * (period + 1.0) / 2.0) } else { self.sums.0 / period })
+        Some(if self.kind == Weighting::Weighted { self.sums.1 / (period * (period + 1.0) / 2.0) } else { self.sums.0 / period })
     }
 
     /// Takes a number, and lets go of the oldest where there are more than the period.

@@ -2,7 +2,7 @@
 //! source and sourcetype, and counts over time, come from the store's figures, without rows.
 
 use super::words::quote_field;
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::exec::Flow;
 use crate::functions::{Call, parse_groups, write_calls};
 use crate::language::lexer::{self, quoted};
@@ -150,16 +150,8 @@ impl Command for Tstats {
         INFO.name
     }
 
-    fn required(&self, _: Required) -> Required {
-        Required::default()
-    }
-
-    fn generates(&self) -> bool {
-        true
-    }
-
-    fn makes_table(&self) -> bool {
-        true
+    fn kind(&self) -> Kind {
+        Kind::Generating
     }
 
     fn plan(&self, _: Flow, planner: &Planner) -> Result<Planned, QueryError> {

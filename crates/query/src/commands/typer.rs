@@ -1,7 +1,7 @@
 //! `typer`: the event types of events, as a field.
 
 use super::event_types::Types;
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::exec::Flow;
 use crate::knowledge::Knowledge;
 use crate::language::{Args, QueryError};
@@ -44,20 +44,12 @@ impl Command for Typer {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, needed: Required) -> Required {
         self.0.required(needed, "eventtype")
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn informed(&self, knowledge: &Knowledge) -> Result<Option<Arc<dyn Command>>, QueryError> {

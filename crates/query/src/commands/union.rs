@@ -1,7 +1,7 @@
 //! `union`: the rows of several searches, lookups and saved searches together.
 
 use super::append::{BOUND_OPTIONS, Bounds};
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::exec::Flow;
 use crate::exec::combine::{concat, first_of, merge};
 use crate::language::lexer::quoted;
@@ -92,12 +92,12 @@ impl Command for Union {
         INFO.name
     }
 
-    fn required(&self, needed: Required) -> Required {
-        needed.with(["_time"])
+    fn kind(&self) -> Kind {
+        Kind::Generating
     }
 
-    fn generates(&self) -> bool {
-        true
+    fn required(&self, needed: Required) -> Required {
+        needed.with(["_time"])
     }
 
     fn follows(&self) -> bool {

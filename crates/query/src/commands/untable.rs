@@ -3,7 +3,7 @@
 use super::columns_set::{is_list, list_field, text_field};
 use super::transpose::is_number;
 use super::words::quote_field;
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::{Values, lists};
 use crate::exec::{Flow, HIDDEN, Make, Step, Transform};
 use crate::language::{Args, QueryError};
@@ -63,16 +63,12 @@ impl Command for Untable {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Selecting
+    }
+
     fn required(&self, _: Required) -> Required {
         Required::all()
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
     }
 
     fn makes_table(&self) -> bool {

@@ -1,7 +1,7 @@
 //! `where`: keeps the rows for which an expression is true; null is not true.
 
 use super::search::keep;
-use super::{Command, CommandInfo, Planned, Planner, Required, TextFilter};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, TextFilter};
 use crate::eval::{Expr, ExprKind};
 use crate::exec::Flow;
 use crate::language::{Args, QueryError};
@@ -60,16 +60,12 @@ impl Command for Where {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Selecting
+    }
+
     fn required(&self, needed: Required) -> Required {
         needed.with(self.expression.required_fields())
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
     }
 
     fn text_filter(&self) -> Option<&TextFilter> {

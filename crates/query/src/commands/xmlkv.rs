@@ -2,7 +2,7 @@
 
 use super::found_fields::{Find, FoundFields, Twice};
 use super::xml::{Document, is_declaration};
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::exec::Flow;
 use crate::language::{Args, QueryError};
 use std::fmt;
@@ -41,20 +41,12 @@ impl Command for XmlKv {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, needed: Required) -> Required {
         needed.with(["_raw"])
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {

@@ -5,7 +5,7 @@ mod expression;
 use super::columns_set::{list_field, set};
 use super::words::{quote, quote_field};
 use super::xml::Document;
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::{Values, lists};
 use crate::exec::Flow;
 use crate::language::{Args, QueryError};
@@ -75,22 +75,14 @@ impl Command for XPathCommand {
         INFO.name
     }
 
+    fn kind(&self) -> Kind {
+        Kind::RowByRow
+    }
+
     fn required(&self, needed: Required) -> Required {
         // Without a default, a field stays as it was where nothing is found.
         let needed = if self.default.is_some() { needed.without([self.output.as_str()]) } else { needed };
         needed.with([self.field.clone()])
-    }
-
-    fn streaming(&self) -> bool {
-        true
-    }
-
-    fn needs_order(&self) -> bool {
-        false
-    }
-
-    fn keeps_rows(&self) -> bool {
-        true
     }
 
     fn plan(&self, input: Flow, _: &Planner) -> Result<Planned, QueryError> {

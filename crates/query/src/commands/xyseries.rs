@@ -5,7 +5,7 @@ use super::fields::select;
 use super::transpose::distinct;
 use super::untable::common_column;
 use super::words::{quote, quote_field};
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Kind, Planned, Planner, Required, column_index};
 use crate::columns::{DYNAMIC, Values};
 use crate::exec::order::{Key, KeyKind, sort};
 use crate::exec::{Flow, Make, Step, Transform, hold};
@@ -102,12 +102,12 @@ impl Command for XySeries {
         INFO.name
     }
 
-    fn required(&self, _: Required) -> Required {
-        Required::of([self.x.clone(), self.y.clone()]).with(self.data.iter().cloned())
+    fn kind(&self) -> Kind {
+        Kind::Reporting
     }
 
-    fn makes_table(&self) -> bool {
-        true
+    fn required(&self, _: Required) -> Required {
+        Required::of([self.x.clone(), self.y.clone()]).with(self.data.iter().cloned())
     }
 
     fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {
