@@ -25,7 +25,7 @@ pub const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Raw bytes a memory segment holds before it is written out, where nobody says otherwise. Four of them are in memory at
 /// most, of which two are built into columns side by side: this keeps ingest below 256 MiB. Merging makes large ones.
-pub const MEMORY_SEGMENT_BYTES: usize = 12 * 1024 * 1024;
+pub const MEMORY_SEGMENT_BYTES: usize = 10 * 1024 * 1024;
 
 /// Raw bytes that the settings may let a memory segment hold.
 pub const MEMORY_SEGMENT_BYTES_MAX: usize = 256 * 1024 * 1024;

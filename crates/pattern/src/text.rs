@@ -228,23 +228,23 @@ impl TermMatcher {
         }
     }
 
-    /// A literal that every match of the term holds, where one can be looked for as it is.
-    fn literal(&self) -> Option<&Finder> {
+    fn finder(&self) -> Option<&Finder> {
         match &self.0 {
             Matcher::Literal { finder, .. } | Matcher::Wildcard { prefilter: Some(finder), .. } => Some(finder),
             _ => None,
         }
     }
 
-    /// Whether there is a literal for [`TermMatcher::each_literal`].
-    pub fn has_literal(&self) -> bool {
-        self.literal().is_some()
+    /// A literal that every match of the term holds, in any case of its letters; `None` where none can be looked for as
+    /// it is.
+    pub fn literal(&self) -> Option<&[u8]> {
+        self.finder().map(|finder| &*finder.needle)
     }
 
     /// Calls `each` with the start and end of every place of a long text where a literal of the term stands, whatever is
     /// around it; every match has one. What it gives is where to look on, beyond the start.
     pub fn each_literal(&self, bytes: &[u8], each: impl FnMut(usize, usize) -> usize) {
-        if let Some(finder) = self.literal() {
+        if let Some(finder) = self.finder() {
             finder.each(bytes, each);
         }
     }
@@ -252,7 +252,7 @@ impl TermMatcher {
     /// Whether a match can begin in `before`, which stands right before other bytes, and end in these; or begin in other
     /// bytes and end in `after`.
     pub fn may_cross(&self, before: &[u8], after: &[u8]) -> bool {
-        let Some(finder) = self.literal() else { return true };
+        let Some(finder) = self.finder() else { return true };
         let needle = &finder.needle;
         let same = |a: &[u8], b: &[u8]| if finder.folded { a.eq_ignore_ascii_case(b) } else { a == b };
         (1..needle.len()).any(|at| {

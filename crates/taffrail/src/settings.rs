@@ -143,7 +143,7 @@ impl Default for Syslog {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreKnobs {
-    /// Raw bytes in memory after which a segment is written. Default 12582912 (12 MiB).
+    /// Raw bytes in memory after which a segment is written. Default 10485760 (10 MiB).
     pub flush_bytes: usize,
     /// Events in memory after which a segment is written. Default 1000000, which is also the most.
     pub flush_events: usize,

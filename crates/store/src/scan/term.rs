@@ -7,7 +7,7 @@ use super::walk::{Pages, Walker};
 use crate::segment::cursor::PatternCursor;
 use crate::segment::decode::{self, RunValues, Values, order, render, rows_by_pattern};
 use crate::segment::meta::{Body, NodeMeta, PageMeta, PatternMeta, Run};
-use crate::segment::{Blocks, stamp};
+use crate::segment::{Blocks, grams, stamp};
 use parking_lot::Mutex;
 use regex::Regex;
 use regex_syntax::hir::{Hir, HirKind};
@@ -29,6 +29,8 @@ pub struct PreparedTerm {
     /// Bytes of the literals: a value without their classes, or shorter, cannot match.
     mask: u64,
     len: usize,
+    /// The runs of three bytes of a literal that every match holds.
+    runs: Vec<u32>,
     /// Whole tokens that every match holds; none where letters beyond ASCII make case a question.
     tokens: Vec<Vec<u8>>,
     /// Whether a match lies within one token of the splitter.
@@ -55,8 +57,10 @@ impl PreparedTerm {
         // Only ASCII literals have a mask: other letters may match in another case, with other bytes.
         let mask = if ascii { literals.iter().fold(0, |mask, p| mask | stamp::mask(p.as_bytes())) } else { 0 };
         let len = if ascii { literals.iter().map(|p| p.len()).sum() } else { 0 };
+        let matcher = TermMatcher::new(term);
         Self {
-            matcher: TermMatcher::new(term),
+            runs: matcher.literal().into_iter().flat_map(grams::runs).collect(),
+            matcher,
             mask,
             len,
             tokens: if ascii { whole_tokens(term) } else { Vec::new() },
@@ -430,11 +434,11 @@ fn in_page(term: &PreparedTerm, page: &PageMeta, reading: &Reading<'_, '_>, read
             Selection::Some(hits) if page.range.is_some_and(|range| !hits.any_within(range)) => Selection::None,
             hits => values::of_entries(hits, page, reading.blocks)?,
         },
+        body if !values::may_be_in_text(&term.matcher, &term.runs, body, reading.blocks)? => Selection::None,
         Body::Dictionary { .. } => {
             let hits = values::strings(&term.matcher, &decode::entries(reading.blocks, page)?);
             values::of_entries(&hits, page, reading.blocks)?
         }
-        body if !values::may_be_in_text(&term.matcher, body, reading.blocks)? => Selection::None,
         _ => values::rows(&term.matcher, &term.spellings, &*read()?),
     })
 }

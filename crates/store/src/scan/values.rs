@@ -226,22 +226,31 @@ pub fn of_entries(hits: &Selection, page: &PageMeta, blocks: &Blocks<'_>) -> Res
     })?
 }
 
-/// Whether a term can stand in the text of a page that stores one, looked for without telling the values apart.
-pub fn may_be_in_text(matcher: &TermMatcher, body: &Body, blocks: &Blocks<'_>) -> Result<bool> {
-    let Some((before, text, after)) = decode::text(blocks, body)?.filter(|_| matcher.has_literal()) else { return Ok(true) };
-    let mut found = matcher.may_cross(before, after) || matcher.matches(before) || matcher.matches(after);
-    if !found {
-        matcher.each_literal(text.bytes(), |_, _| {
-            found = true;
-            usize::MAX
-        });
+/// Whether a term can stand in the text of a page that stores one, looked for without telling the values apart. `runs`
+/// are those of the term's literal.
+pub fn may_be_in_text(matcher: &TermMatcher, runs: &[u32], body: &Body, blocks: &Blocks<'_>) -> Result<bool> {
+    let Some((before, place, after)) = decode::text(body).filter(|_| matcher.literal().is_some()) else { return Ok(true) };
+    if matcher.may_cross(before, after) || matcher.matches(before) || matcher.matches(after) {
+        return Ok(true);
     }
+    if !runs.is_empty() && blocks.grams(place)?.is_some_and(|grams| !grams.may_hold(runs)) {
+        return Ok(false);
+    }
+    // A dictionary's text is looked through for the entries that match, once.
+    if matches!(body, Body::Dictionary { .. }) {
+        return Ok(true);
+    }
+    let mut found = false;
+    matcher.each_literal(blocks.get(place)?.range(place)?, |_, _| {
+        found = true;
+        usize::MAX
+    });
     Ok(found)
 }
 
 /// The strings that match: all are searched as one text, and each hit is looked at where it stands.
 pub fn strings(matcher: &TermMatcher, values: &Strings) -> Selection {
-    if values.len() == 0 || !matcher.has_literal() {
+    if values.len() == 0 || matcher.literal().is_none() {
         return Selection::of(values.len(), |row| matcher.matches(values.get(row)));
     }
     let mut bits = None;

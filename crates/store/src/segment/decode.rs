@@ -209,20 +209,17 @@ pub fn entries(blocks: &Blocks<'_>, page: &PageMeta) -> Result<Strings> {
     }
 }
 
-/// Text, and what stands before and after each of its values.
-pub type Framed<'p> = (&'p [u8], Text, &'p [u8]);
-
-/// The text of a page's values one after the other, where it is stored so, and what stands before and after each value;
-/// of a dictionary, the text of its entries.
-pub fn text<'p>(blocks: &Blocks<'_>, body: &'p Body) -> Result<Option<Framed<'p>>> {
-    Ok(match body {
-        Body::Plain { bytes, .. } | Body::Dictionary { bytes, .. } => Some((&[], Text::of(blocks.get(*bytes)?, *bytes)?, &[])),
+/// Where the text of a page's values stands, one after the other, where it is stored so; and what stands before and after
+/// each value. Of a dictionary, the text of its entries.
+pub fn text(body: &Body) -> Option<(&[u8], Place, &[u8])> {
+    match body {
+        Body::Plain { bytes, .. } | Body::Dictionary { bytes, .. } => Some((&[], *bytes, &[])),
         Body::Affix { prefix, suffix, inner } => match &**inner {
-            Body::Plain { bytes, .. } => Some((prefix, Text::of(blocks.get(*bytes)?, *bytes)?, suffix)),
+            Body::Plain { bytes, .. } => Some((prefix, *bytes, suffix)),
             _ => None,
         },
         _ => None,
-    })
+    }
 }
 
 /// What is said of such a number.

@@ -8,6 +8,7 @@ pub(crate) mod cursor;
 pub(crate) mod decode;
 mod encode;
 mod fuse;
+pub mod grams;
 pub(crate) mod hosts;
 mod inspect;
 pub(crate) mod ints;
@@ -27,6 +28,7 @@ pub use merge::merge;
 pub use render::Frame;
 
 use decode::Values;
+use grams::{GRAMMED_TEXT_MAX, Grams};
 use meta::{Footer, PageMeta, Place};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -100,6 +102,8 @@ pub struct Segment {
     zones: OnceLock<Zones>,
     /// Of integers that were asked for one by one: from where they can be added up. Less than the directory takes.
     marks: Mutex<FxHashMap<Place, Arc<Vec<i64>>>>,
+    /// Of short texts that were looked through.
+    grams: Mutex<FxHashMap<Place, Arc<Grams>>>,
     /// Where unpacked blocks are kept.
     cache: Option<Arc<BlockCache>>,
 }
@@ -199,6 +203,7 @@ impl Segment {
             filters: OnceLock::new(),
             zones: OnceLock::new(),
             marks: Mutex::default(),
+            grams: Mutex::default(),
             cache,
         }))
     }
@@ -304,6 +309,7 @@ impl Segment {
             filters: OnceLock::new(),
             zones: OnceLock::new(),
             marks: Mutex::default(),
+            grams: Mutex::default(),
             cache: None,
         }))
     }
@@ -501,6 +507,19 @@ impl<'s> Blocks<'s> {
         }
         let block = self.get(place)?;
         Ok(self.segment.filters.get_or_init(|| block).clone())
+    }
+
+    /// The runs of three bytes of a short text; they stay with the segment. `None` of a long one.
+    pub fn grams(&self, text: Place) -> Result<Option<Arc<Grams>>> {
+        if text.len as usize > GRAMMED_TEXT_MAX {
+            return Ok(None);
+        }
+        if let Some(known) = self.segment.grams.lock().get(&text) {
+            return Ok(Some(known.clone()));
+        }
+        let grams = Arc::new(Grams::of(self.get(text)?.range(text)?));
+        self.segment.grams.lock().insert(text, grams.clone());
+        Ok(Some(grams))
     }
 
     /// The entries of one of the segment's dictionaries; read once while this lives.
