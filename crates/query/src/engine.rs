@@ -331,6 +331,7 @@ pub(crate) fn prepare(
         searches: None,
         shown: Arc::default(),
         direct: None,
+        offered: Arc::default(),
         needed: commands::Required::all(),
     };
     Ok(Prepared { query, wanted, planner, earliest: range.earliest, latest: range.latest, asked, sql: None })

@@ -375,13 +375,15 @@ pub async fn plan(mut input: Flow, commands: &[(Arc<dyn Command>, Span)], planne
     }
     for (command, span) in commands {
         planner.needed = needed.pop().unwrap_or_else(Required::all);
+        planner.offered = Arc::default();
         let planned = command.plan(input, &planner).map_err(|error| error.or_at(*span))?;
         input = match planned {
             Planned::Flow(flow) => flow,
             Planned::Later(work) => work.await.map_err(|error| error.or_at(*span))?,
         };
         // What the store can count is what the first command gets; seldom also what it gives.
-        planner.direct = planner.direct.as_ref().and_then(|direct| command.direct(direct));
+        let offered = planner.offered.lock().take();
+        planner.direct = offered.or_else(|| planner.direct.as_ref().and_then(|direct| command.direct(direct)));
     }
     Ok(input)
 }

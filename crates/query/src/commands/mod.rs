@@ -134,7 +134,7 @@ use futures::future::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
 use taffrail_event::{EventSink, Timestamp};
-use taffrail_store::scan::Summed;
+use taffrail_store::scan::{Collector, Summed};
 
 /// What a command is, for the parser, the editor and the manual.
 pub struct CommandInfo {
@@ -423,10 +423,30 @@ pub struct TextFilter {
 /// The earliest and latest time of the events that a search reads; may read to find out.
 pub type DataRange = Arc<dyn Fn() -> taffrail_base::Result<Option<(Timestamp, Timestamp)>> + Send + Sync>;
 
+/// Which rows are wanted; of two that are equal in this, the newer comes first.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    /// The newest of each combination of values of these fields, without rows that lack one; newest first.
+    Newest(Vec<String>),
+    /// So many rows with the greatest or least numbers in a field.
+    Extreme {
+        /// The field.
+        field: String,
+        /// Whether the greatest are wanted, and first.
+        greatest: bool,
+        /// How many.
+        rows: usize,
+    },
+}
+
 /// Answers about the events of the base search that need no rows. Exact; both may read, so they block.
 pub trait Direct: Send + Sync {
-    /// How many there are.
-    fn count(&self) -> taffrail_base::Result<u64>;
+    /// How many there are; `None` where only rows can tell.
+    fn count(&self) -> taffrail_base::Result<Option<u64>>;
+    /// Whether [`Direct::spans`] has answers.
+    fn has_times(&self) -> bool {
+        true
+    }
     /// How many in each span of this width that has any, by the number of the span from the epoch on; `None` when more
     /// than `most` have.
     fn spans(&self, span_nanos: i64, most: usize) -> taffrail_base::Result<Option<taffrail_store::scan::Spans>>;
@@ -436,9 +456,20 @@ pub trait Direct: Send + Sync {
         Ok(None)
     }
     /// The events added up by the values of fields, and by the number of a span of this width where one is given, which
-    /// then is the first value; in no order, without those that lack a field. Of each of `numbers`, a sum. `None` where
-    /// only rows can tell.
-    fn sums_by(&self, _span_nanos: Option<i64>, _fields: &[String], _numbers: &[String]) -> taffrail_base::Result<Option<Summed>> {
+    /// then is the first value; in no order, without those that lack a field. Of each of `numbers` a sum, of each of
+    /// `collected` what has its numbers. `None` where only rows can tell.
+    fn sums_by(
+        &self,
+        _span_nanos: Option<i64>,
+        _fields: &[String],
+        _numbers: &[String],
+        _collected: &[(String, Collector)],
+    ) -> taffrail_base::Result<Option<Summed>> {
+        Ok(None)
+    }
+    /// Rows picked by the values of some fields, with all columns, in order; and how many there were to pick from. `None`
+    /// where all rows have to be looked at.
+    fn picked(&self, _wish: &Wish) -> taffrail_base::Result<Option<(Flow, u64)>> {
         Ok(None)
     }
     /// The same for the events with the named groups of an expression (of its first match in `_raw`) as fields.
@@ -503,6 +534,8 @@ pub struct Planner {
     pub shown: Arc<fieldformat::Shown>,
     /// Quick answers; only while the first command is planned, as they are about what it gets.
     pub direct: Option<Arc<dyn Direct>>,
+    /// Where a command that learns it only while it is planned puts quick answers about its output.
+    pub offered: Arc<parking_lot::Mutex<Option<Arc<dyn Direct>>>>,
     /// The fields that what follows needs of the command's output.
     pub needed: Required,
 }
