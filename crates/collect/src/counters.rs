@@ -101,7 +101,8 @@ pub struct InputSnapshot {
     pub refused_connections: u64,
     /// Connections that are open now.
     pub open_connections: u64,
-    /// Files that are not read, by reason: `binary`, `unreadable`, `copy`, `damaged`.
+    /// Files that are not read and messages that are refused, by reason: `binary`, `unreadable`, `copy`, `damaged`,
+    /// `incomplete`, `too_large`.
     pub skipped: Vec<(&'static str, u64)>,
     /// The last problems in words, oldest first, at most `INPUT_PROBLEMS_MAX`.
     pub problems: Vec<String>,

@@ -56,7 +56,10 @@ impl Delivery {
         }
         if self.gave_up {
             account(outgoing, &Error::new(ErrorKind::Cancelled, ""), self.on_failure);
-        } else if !outgoing.is_empty() {
+        } else if outgoing.is_empty() {
+            // Nothing to wait for: what came to nothing is as durable as it gets.
+            outgoing.stored();
+        } else {
             let sink = Arc::clone(&self.sink);
             let (stop, on_failure) = (self.stop.clone(), self.on_failure);
             self.pending = Some(self.runtime.spawn(deliver(sink, outgoing, stop, on_failure)));
@@ -94,7 +97,7 @@ pub(crate) async fn deliver(sink: Arc<dyn EventSink>, mut outgoing: Outgoing, mu
     loop {
         match sink.append(outgoing.batch.clone()).await {
             Ok(receipt) => {
-                outgoing.tally.stored();
+                outgoing.stored();
                 return Ok(receipt);
             }
             Err(error) if matches!(error.kind(), ErrorKind::Full | ErrorKind::Busy) => {

@@ -78,7 +78,7 @@ const SAMPLE_BYTES: usize = 8 * 1024;
 /// Bytes of a host, source or sourcetype: they are kept with every segment.
 const NAME_BYTES_MAX: usize = 1024;
 
-fn checked<'a>(what: &str, value: Option<&'a str>) -> Result<Option<&'a str>> {
+pub(crate) fn checked<'a>(what: &str, value: Option<&'a str>) -> Result<Option<&'a str>> {
     match value {
         Some(text) if text.len() > NAME_BYTES_MAX || text.contains(char::is_control) => {
             Err(Error::new(ErrorKind::Invalid, format!("the {what} is longer than {NAME_BYTES_MAX} bytes or holds control characters")))

@@ -2,6 +2,10 @@
 //! [`KINDS`].
 
 use crate::counters::{InputCounters, InputSnapshot};
+use crate::gelf;
+use crate::stream::{self, Protocol, StreamSettings};
+use crate::syslog::tcp;
+use crate::syslog::udp::{self, Datagrams, UdpSettings};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -90,9 +94,19 @@ pub enum InputSettings {
     /// Follows files.
     File(crate::files::FileSettings),
     /// Listens for syslog datagrams.
-    SyslogUdp(crate::syslog::udp::UdpSettings),
-    /// Listens for syslog over TCP.
-    SyslogTcp(crate::syslog::tcp::TcpSettings),
+    SyslogUdp(UdpSettings),
+    /// Listens for syslog over TCP, with TLS if a certificate is given.
+    SyslogTcp(StreamSettings),
+    /// Listens for syslog over TLS.
+    SyslogTls(StreamSettings),
+    /// Listens for RELP.
+    Relp(StreamSettings),
+    /// Listens for GELF datagrams.
+    GelfUdp(UdpSettings),
+    /// Listens for GELF over TCP.
+    GelfTcp(StreamSettings),
+    /// Listens for Beats and Logstash.
+    Lumberjack(StreamSettings),
     /// Follows the systemd journal.
     Journald(crate::journald::JournaldSettings),
 }
@@ -107,21 +121,70 @@ pub struct Kind {
 }
 
 /// All types of inputs.
-pub const KINDS: [Kind; 4] = [
+pub const KINDS: [Kind; 9] = [
     Kind { name: "file", summary: "follows files and folders through rotation" },
     Kind { name: "syslog-udp", summary: "receives syslog datagrams (RFC 3164, 5424, 5426)" },
     Kind { name: "syslog-tcp", summary: "receives syslog over TCP (RFC 6587: octet count, LF or NUL)" },
+    Kind { name: "syslog-tls", summary: "receives syslog over TLS (RFC 5425), with certificates of senders if wanted" },
+    Kind { name: "relp", summary: "receives syslog over RELP, acknowledged when durable" },
+    Kind { name: "gelf-udp", summary: "receives GELF datagrams, in chunks and packed" },
+    Kind { name: "gelf-tcp", summary: "receives GELF over TCP" },
+    Kind { name: "lumberjack", summary: "receives from Beats and Logstash, acknowledged when durable" },
     Kind { name: "journald", summary: "follows the systemd journal" },
 ];
 
+/// What listens, and with which settings.
+enum Listener<'a> {
+    Stream(Protocol, &'a StreamSettings),
+    Datagrams(Datagrams, &'a UdpSettings),
+}
+
 impl InputSettings {
+    fn listener(&self) -> Option<Listener<'_>> {
+        Some(match self {
+            Self::SyslogUdp(settings) => Listener::Datagrams(udp::SYSLOG, settings),
+            Self::GelfUdp(settings) => Listener::Datagrams(gelf::UDP, settings),
+            Self::SyslogTcp(settings) => Listener::Stream(tcp::TCP, settings),
+            Self::SyslogTls(settings) => Listener::Stream(tcp::TLS, settings),
+            Self::Relp(settings) => Listener::Stream(crate::relp::RELP, settings),
+            Self::GelfTcp(settings) => Listener::Stream(gelf::TCP, settings),
+            Self::Lumberjack(settings) => Listener::Stream(crate::lumberjack::LUMBERJACK, settings),
+            Self::File(_) | Self::Journald(_) => return None,
+        })
+    }
+
+    /// The address that it listens at, if it does.
+    pub fn address(&self) -> Option<SocketAddr> {
+        Some(match self.listener()? {
+            Listener::Stream(protocol, settings) => stream::address_of(&protocol, settings),
+            Listener::Datagrams(datagrams, settings) => udp::address_of(&datagrams, settings),
+        })
+    }
+
+    /// Whether it lets in nobody but who shows a certificate that an authority of the settings has signed.
+    pub fn checks_certificates(&self) -> bool {
+        let Some(Listener::Stream(_, settings)) = self.listener() else { return false };
+        settings.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some())
+    }
+
+    /// The type as in the settings.
+    pub fn kind(&self) -> &'static str {
+        match (self, self.listener()) {
+            (_, Some(Listener::Stream(protocol, _))) => protocol.kind,
+            (_, Some(Listener::Datagrams(datagrams, _))) => datagrams.kind,
+            (Self::Journald(_), None) => "journald",
+            (_, None) => "file",
+        }
+    }
+
     /// The input that these settings describe, or what is wrong with them.
     pub fn build(&self) -> Result<Box<dyn Input>> {
-        Ok(match self {
-            Self::File(settings) => Box::new(crate::files::FileInput::new(settings.clone())?),
-            Self::SyslogUdp(settings) => Box::new(crate::syslog::udp::UdpInput::new(settings.clone())?),
-            Self::SyslogTcp(settings) => Box::new(crate::syslog::tcp::TcpInput::new(settings.clone())?),
-            Self::Journald(settings) => Box::new(crate::journald::JournaldInput::new(settings.clone())?),
+        Ok(match (self, self.listener()) {
+            (_, Some(Listener::Stream(protocol, settings))) => Box::new(stream::StreamInput::new(protocol, settings.clone())?),
+            (_, Some(Listener::Datagrams(datagrams, settings))) => Box::new(udp::UdpInput::new(datagrams, settings.clone())?),
+            (Self::File(settings), None) => Box::new(crate::files::FileInput::new(settings.clone())?),
+            (Self::Journald(settings), None) => Box::new(crate::journald::JournaldInput::new(settings.clone())?),
+            (_, None) => return Err(Error::new(ErrorKind::Bug, "an input without anything that builds it")),
         })
     }
 }

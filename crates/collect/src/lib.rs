@@ -2,9 +2,12 @@
 //!
 //! - [`input`] is the contract: an [`Input`] is started with a [`Context`], runs until it is stopped, and hands
 //!   what it read to an `EventSink` together with its position, in one batch.
-//! - [`files`] follows growing files through every kind of rotation, [`syslog`] listens on UDP and TCP,
-//!   [`journald`] follows the systemd journal, [`import`] reads files once, [`http`] turns request bodies into
-//!   batches.
+//! - [`files`] follows growing files through every kind of rotation, [`journald`] follows the systemd journal,
+//!   [`import`] reads files once.
+//! - [`stream`] is all that listens for connections (limits, TLS, PROXY protocol, acknowledgements); [`syslog`], `relp`,
+//!   [`gelf`] and `lumberjack` are what may be spoken there.
+//! - [`push`] and [`http`] turn bodies of HTTP requests into batches: one decoder per protocol.
+//! - [`records`] is how events that a protocol has taken apart get into a batch.
 //! - [`counters`] keeps the account of each source: received = stored + dropped, always.
 //!
 //! It writes to `event::EventSink` and never to a store; what lines mean is the business of `format`. It
@@ -14,12 +17,19 @@ pub mod counters;
 pub mod decode;
 pub mod delivery;
 pub mod files;
+mod gather;
+pub mod gelf;
 pub mod http;
 pub mod import;
 pub mod input;
 pub mod journald;
+mod lumberjack;
 mod outgoing;
 pub mod preset;
+pub mod push;
+pub mod records;
+mod relp;
+pub mod stream;
 pub mod syslog;
 pub mod unpack;
 mod whole;

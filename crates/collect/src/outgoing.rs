@@ -4,6 +4,7 @@ use crate::counters::{DropReason, SourceCounters};
 use std::sync::Arc;
 use taffrail_base::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use taffrail_event::{EventBatch, Timestamp};
+use tokio::sync::oneshot;
 
 /// Events and bytes per source of one batch.
 #[derive(Debug, Default)]
@@ -43,16 +44,18 @@ impl Tally {
 pub(crate) struct Outgoing {
     pub batch: EventBatch,
     pub tally: Tally,
+    /// Told when the batch is durable; dropped untold when it was given up.
+    pub receipts: Vec<oneshot::Sender<()>>,
 }
 
 impl Outgoing {
     pub fn new(received: Timestamp) -> Self {
-        Self { batch: EventBatch::new(received), tally: Tally::default() }
+        Self { batch: EventBatch::new(received), tally: Tally::default(), receipts: Vec::new() }
     }
 
     /// The next one after `before`, which was full.
     pub fn after(before: &Self, received: Timestamp) -> Self {
-        Self { batch: EventBatch::with_room_of(&before.batch, received), tally: Tally::default() }
+        Self { batch: EventBatch::with_room_of(&before.batch, received), tally: Tally::default(), receipts: Vec::new() }
     }
 
     /// Runs `fill` on the batch and books what it added on `source`.
@@ -73,5 +76,19 @@ impl Outgoing {
 
     pub fn is_empty(&self) -> bool {
         self.batch.is_empty()
+    }
+
+    /// Whether somebody waits for it to be durable.
+    pub fn is_awaited(&self) -> bool {
+        !self.receipts.is_empty()
+    }
+
+    /// The sink has it.
+    pub fn stored(self) {
+        self.tally.stored();
+        // A connection that is gone hears nothing any more.
+        for receipt in self.receipts {
+            let _ = receipt.send(());
+        }
     }
 }

@@ -143,7 +143,16 @@ impl Query {
         if !self.subsearches.is_empty() {
             let mut parts = Vec::new();
             for (span, nested) in &self.subsearches {
-                let text = commands::format::text_of(nested, planner).await.map_err(|error| error.or_at(*span))?;
+                let search = nested.to_string();
+                let known = planner.remembered(&search).filter(|_| !nested.writes());
+                let text = match known {
+                    Some(text) => text,
+                    None => {
+                        let text = commands::format::text_of(nested, planner).await.map_err(|error| error.or_at(*span))?;
+                        planner.remember(search, &text);
+                        text
+                    }
+                };
                 parts.push((*span, text));
             }
             let spliced = Spliced::new(&self.text, parts);

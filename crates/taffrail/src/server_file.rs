@@ -23,8 +23,20 @@ pub struct ServerFile {
     pub syslog_udp: Option<String>,
     /// Its syslog listener over TCP.
     pub syslog_tcp: Option<String>,
+    /// Every input that listens.
+    #[serde(default)]
+    pub listeners: Vec<Listening>,
     /// Its version.
     pub version: String,
+}
+
+/// An input that listens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listening {
+    /// Its type as in the settings.
+    pub input: String,
+    /// Where.
+    pub address: String,
 }
 
 impl ServerFile {

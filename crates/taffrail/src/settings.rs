@@ -13,7 +13,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use taffrail_base::{Error, ErrorKind, Result, Vfs, limits};
 use taffrail_collect::InputSettings;
-use taffrail_collect::syslog::{tcp::TcpSettings, udp::UdpSettings};
+use taffrail_collect::stream::StreamSettings;
+use taffrail_collect::syslog::udp::UdpSettings;
 use taffrail_event::Origin;
 use taffrail_store::{ArchiveRule, IndexRules, Rules};
 
@@ -27,6 +28,8 @@ pub struct Settings {
     pub http: Http,
     /// Syslog listeners.
     pub syslog: Syslog,
+    /// What others may push over HTTP.
+    pub ingest: Ingest,
     /// More inputs, each a table `[[input]]` with its `type`: followed files, the systemd journal, further
     /// listeners. None by default.
     pub input: Vec<InputSettings>,
@@ -54,6 +57,15 @@ impl Default for Http {
     fn default() -> Self {
         Self { address: SocketAddr::from(([127, 0, 0, 1], 8514)) }
     }
+}
+
+/// What others may push over HTTP: HEC, OTLP, Loki, Elasticsearch bulk, GELF, Datadog.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ingest {
+    /// Tokens: who pushes must name one of them. Without any, whoever reaches the address may push, with any token or none.
+    /// None by default.
+    pub tokens: Vec<Secret>,
 }
 
 /// A listener's address, or `off`.
@@ -114,18 +126,18 @@ impl Syslog {
         let (index, sourcetype) = (Some(self.index.clone()), Some(self.sourcetype.clone()));
         let udp = self.udp.0.map(|address| {
             InputSettings::SyslogUdp(UdpSettings {
-                address,
+                address: Some(address),
                 index: index.clone(),
                 sourcetype: sourcetype.clone(),
                 ..UdpSettings::default()
             })
         });
         let tcp = self.tcp.0.map(|address| {
-            InputSettings::SyslogTcp(TcpSettings {
-                address,
+            InputSettings::SyslogTcp(StreamSettings {
+                address: Some(address),
                 index: index.clone(),
                 sourcetype: sourcetype.clone(),
-                ..TcpSettings::default()
+                ..StreamSettings::default()
             })
         });
         udp.into_iter().chain(tcp).collect()
@@ -338,13 +350,19 @@ impl Settings {
     /// Refuses what cannot work, naming the setting.
     pub fn check(&self) -> Result<()> {
         loopback("http.address", "--http", Some(self.http.address))?;
+        if self.ingest.tokens.iter().any(|token| token.reveal().is_empty()) {
+            return Err(
+                Error::new(ErrorKind::Invalid, "ingest.tokens: a token is empty").with_hint("take it out, or give it some characters")
+            );
+        }
         loopback("syslog.udp", "--syslog-udp", self.syslog.udp.0)?;
         loopback("syslog.tcp", "--syslog-tcp", self.syslog.tcp.0)?;
         index("syslog.index", &self.syslog.index)?;
         for (at, input) in self.input.iter().enumerate() {
             let setting = format!("input[{at}]");
-            if let Some(address) = listens_at(input) {
-                loopback(&format!("{setting}.address"), "address =", Some(address))?;
+            // A listener that lets in nobody without a certificate may be reached from elsewhere.
+            if !input.checks_certificates() {
+                loopback(&format!("{setting}.address"), "address =", input.address())?;
             }
             input.build().map_err(|e| named(&setting, &e))?;
         }
@@ -403,15 +421,6 @@ impl Settings {
         let mut inputs = self.syslog.inputs();
         inputs.extend(self.input.iter().cloned());
         inputs
-    }
-}
-
-/// The address that an input listens at, if it does.
-fn listens_at(input: &InputSettings) -> Option<SocketAddr> {
-    match input {
-        InputSettings::SyslogUdp(settings) => Some(settings.address),
-        InputSettings::SyslogTcp(settings) => Some(settings.address),
-        InputSettings::File(_) | InputSettings::Journald(_) => None,
     }
 }
 

@@ -3,11 +3,11 @@
 //!
 //! One datagram is one event. A single LF or NUL at its end is framing, not content, and is left out.
 
-use super::tcp::listen_error;
-use super::{Chunk, Gatherer, QUEUE_CHUNKS};
 use crate::counters::InputCounters;
 use crate::decode::Envelope;
+use crate::gather::{Chunk, Content, Gathering};
 use crate::input::{Context, Input, Running, Stop, checked_index};
+use crate::stream::server::listen_error;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -17,22 +17,21 @@ use taffrail_base::Result;
 use taffrail_base::limits::SYSLOG_UDP_BUFFER_BYTES;
 use taffrail_event::Problems;
 use taffrail_format::Frame;
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 /// `[[input]] type = "syslog-udp"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct UdpSettings {
-    /// Address and port to listen on.
-    pub address: SocketAddr,
+    /// Address and port to listen on; the loopback address and the customary port of the protocol if not given.
+    pub address: Option<SocketAddr>,
     /// Index of the events; `main` if not given.
     pub index: Option<String>,
-    /// Sourcetype of the events; `syslog` if not given.
+    /// Sourcetype of the events; if not given that of the protocol.
     pub sourcetype: Option<String>,
     /// Host of every event, whatever its header says.
     pub host: Option<String>,
-    /// Source of the events; `udp:<port>` if not given.
+    /// Source of the events; protocol and port if not given.
     pub source: Option<String>,
     /// Bytes of the kernel's receive buffer that are asked for. A small datagram takes about 1.3 KB of it.
     pub buffer_bytes: usize,
@@ -40,71 +39,95 @@ pub struct UdpSettings {
 
 impl Default for UdpSettings {
     fn default() -> Self {
-        Self {
-            address: SocketAddr::from(([127, 0, 0, 1], 5514)),
-            index: None,
-            sourcetype: None,
-            host: None,
-            source: None,
-            buffer_bytes: SYSLOG_UDP_BUFFER_BYTES,
-        }
+        Self { address: None, index: None, sourcetype: None, host: None, source: None, buffer_bytes: SYSLOG_UDP_BUFFER_BYTES }
     }
 }
 
+/// What arrives in datagrams.
+#[derive(Clone, Copy)]
+pub(crate) struct Datagrams {
+    /// The type as in the settings.
+    pub kind: &'static str,
+    /// For errors: what cannot listen.
+    pub title: &'static str,
+    /// What comes before the port in the source of its events.
+    pub source: &'static str,
+    /// The customary port.
+    pub port: u16,
+    /// How its events arrive.
+    pub transport: &'static str,
+    /// Their sourcetype where none is set; `None`: as the content is.
+    pub sourcetype: Option<&'static str>,
+    /// What a datagram is.
+    pub content: fn() -> Content,
+}
+
+pub(crate) const SYSLOG: Datagrams = Datagrams {
+    kind: "syslog-udp",
+    title: "syslog over UDP",
+    source: "udp",
+    port: 5514,
+    transport: "syslog+udp",
+    sourcetype: Some("syslog"),
+    content: || Content::Lines,
+};
+
+/// The address that a listener has without settings.
+pub(crate) fn address_of(datagrams: &Datagrams, settings: &UdpSettings) -> SocketAddr {
+    settings.address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], datagrams.port)))
+}
+
 /// The listener, not yet started.
-pub struct UdpInput {
+pub(crate) struct UdpInput {
+    datagrams: Datagrams,
     settings: UdpSettings,
     index: Arc<str>,
 }
 
 impl UdpInput {
     /// Checks the settings.
-    pub fn new(settings: UdpSettings) -> Result<Self> {
+    pub fn new(datagrams: Datagrams, settings: UdpSettings) -> Result<Self> {
         let index = checked_index(settings.index.as_deref())?;
-        Ok(Self { settings, index })
+        Ok(Self { datagrams, settings, index })
     }
 }
 
 impl Input for UdpInput {
     fn kind(&self) -> &'static str {
-        "syslog-udp"
+        self.datagrams.kind
     }
 
     fn name(&self) -> String {
-        format!("syslog-udp {}", self.settings.address)
+        format!("{} {}", self.datagrams.kind, address_of(&self.datagrams, &self.settings))
     }
 
     fn start(&self, context: Context) -> Result<Running> {
-        let wanted = self.settings.address;
-        let fail = |error| listen_error("syslog over UDP", wanted, error);
-        let socket = bind(wanted, self.settings.buffer_bytes).map_err(fail)?;
+        let (datagrams, settings) = (&self.datagrams, &self.settings);
+        let wanted = address_of(datagrams, settings);
+        let fail = |error| listen_error(datagrams.title, wanted, error);
+        let socket = bind(wanted, settings.buffer_bytes).map_err(fail)?;
         let address = socket.local_addr().map_err(fail)?;
-        let counters = Arc::new(InputCounters::new(format!("syslog-udp {address}"), self.kind()));
         let got = socket2::SockRef::from(&socket).recv_buffer_size().unwrap_or(0);
-        if got < self.settings.buffer_bytes {
-            tracing::info!(input = %self.name(), wanted = self.settings.buffer_bytes, got, "smaller receive buffer (net.core.rmem_max limits it)");
+        if got < settings.buffer_bytes {
+            tracing::info!(input = %self.name(), wanted = settings.buffer_bytes, got, "smaller receive buffer (net.core.rmem_max limits it)");
         }
         let envelope = Envelope {
             index: Arc::clone(&self.index),
-            host: self.settings.host.as_deref().map(Arc::from),
-            source: self.settings.source.as_deref().map_or_else(|| Arc::from(format!("udp:{}", address.port())), Arc::from),
-            sourcetype: Some(self.settings.sourcetype.as_deref().unwrap_or("syslog").into()),
+            host: settings.host.as_deref().map(Arc::from),
+            source: settings.source.as_deref().map_or_else(|| Arc::from(format!("{}:{}", datagrams.source, address.port())), Arc::from),
+            sourcetype: settings.sourcetype.as_deref().or(datagrams.sourcetype).map(Arc::from),
             default_host: Arc::clone(&context.host),
-            transport: "syslog+udp".into(),
+            transport: datagrams.transport.into(),
             peer: "".into(),
         };
-        let (stopper, stop) = Stop::channel();
-        let (sender, chunks) = mpsc::channel(QUEUE_CHUNKS);
-        let gatherer = Gatherer::new(context, envelope, Arc::clone(&counters), stop.clone());
-        let runtime = Handle::current();
-        let gathering = tokio::task::spawn_blocking(move || gatherer.run(&runtime, chunks));
-        let reader = Reader { counters: Arc::clone(&counters), chunks: sender, stop, drops: 0 };
+        let counters = InputCounters::new(format!("{} {address}", datagrams.kind), datagrams.kind);
+        let gathering = Gathering::start(context, envelope, counters, (datagrams.content)());
+        let reader =
+            Reader { counters: Arc::clone(&gathering.counters), chunks: gathering.chunks.clone(), stop: gathering.stop.clone(), drops: 0 };
         let reading = tokio::task::spawn_blocking(move || reader.run(&socket));
-        let task = tokio::spawn(async move {
+        Ok(gathering.running(address, async move {
             let _ = reading.await;
-            let _ = gathering.await;
-        });
-        Ok(Running::new(counters, Some(address), stopper, task))
+        }))
     }
 }
 
@@ -161,7 +184,7 @@ impl Reader {
                 }
             }
             self.count_drops(socket);
-            if !chunk.messages.is_empty() && self.chunks.blocking_send(chunk).is_err() {
+            if !chunk.is_empty() && self.chunks.blocking_send(chunk).is_err() {
                 break;
             }
         }

@@ -8,6 +8,8 @@ mod import;
 mod inputs;
 mod journald;
 mod multiline;
+mod push;
 mod rotation;
 mod sink;
+mod streams;
 mod syslog;

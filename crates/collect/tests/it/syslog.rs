@@ -33,11 +33,11 @@ impl Listener {
     }
 
     fn tcp() -> Self {
-        Self::start(InputSettings::SyslogTcp(TcpSettings { address: local(), ..TcpSettings::default() }))
+        Self::start(InputSettings::SyslogTcp(TcpSettings { address: Some(local()), ..TcpSettings::default() }))
     }
 
     fn udp() -> Self {
-        Self::start(InputSettings::SyslogUdp(UdpSettings { address: local(), ..UdpSettings::default() }))
+        Self::start(InputSettings::SyslogUdp(UdpSettings { address: Some(local()), ..UdpSettings::default() }))
     }
 
     fn stop(self) -> (Vec<Stored>, InputSnapshot) {
@@ -94,7 +94,7 @@ fn a_hundred_thousand_lines_arrive_in_order_and_whole() {
 
 #[test]
 fn long_messages_are_split_and_marked() {
-    let settings = TcpSettings { address: local(), message_bytes_max: 1 << 20, ..TcpSettings::default() };
+    let settings = TcpSettings { address: Some(local()), message_bytes_max: 1 << 20, ..TcpSettings::default() };
     let listener = Listener::start(InputSettings::SyslogTcp(settings));
     let long = vec![b'x'; 10_000_000];
     let mut socket = TcpStream::connect(listener.address).unwrap();
@@ -110,7 +110,7 @@ fn long_messages_are_split_and_marked() {
 
 #[test]
 fn stopping_keeps_what_came_and_too_many_connections_are_counted() {
-    let settings = TcpSettings { address: local(), connections_max: 2, ..TcpSettings::default() };
+    let settings = TcpSettings { address: Some(local()), connections_max: 2, ..TcpSettings::default() };
     let listener = Listener::start(InputSettings::SyslogTcp(settings));
     let mut sockets: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(listener.address).unwrap()).collect();
     until("both are open", || listener.running.counters.snapshot().open_connections == 2);
@@ -181,7 +181,7 @@ fn listener_port(events: &[Stored]) -> &str {
 #[test]
 fn sent_is_stored_plus_dropped_to_the_last_datagram() {
     // A small buffer and a slow sink, so that the kernel must drop.
-    let settings = UdpSettings { address: local(), buffer_bytes: 64 * 1024, ..UdpSettings::default() };
+    let settings = UdpSettings { address: Some(local()), buffer_bytes: 64 * 1024, ..UdpSettings::default() };
     let listener = Listener::start(InputSettings::SyslogUdp(settings));
     *listener.sink.delay.lock() = Duration::from_millis(20);
     let socket = UdpSocket::bind(local()).unwrap();
@@ -217,7 +217,7 @@ fn an_address_that_is_taken_is_said_at_once() {
     let listener = Listener::tcp();
     let runtime = Runtime::new().unwrap();
     let _inside = runtime.enter();
-    let settings = InputSettings::SyslogTcp(TcpSettings { address: listener.address, ..TcpSettings::default() });
+    let settings = InputSettings::SyslogTcp(TcpSettings { address: Some(listener.address), ..TcpSettings::default() });
     let error = settings.build().unwrap().start(listener.sink.context()).err().expect("it is taken");
     assert_eq!(error.kind(), taffrail_base::ErrorKind::Busy);
     assert!(error.to_string().contains(&listener.address.to_string()) && error.hint().is_some());

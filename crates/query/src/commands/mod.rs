@@ -7,6 +7,8 @@ pub(crate) mod accum;
 pub(crate) mod addcoltotals;
 pub(crate) mod addinfo;
 pub(crate) mod addtotals;
+pub(crate) mod anomalies;
+pub(crate) mod anomalousvalue;
 pub(crate) mod anomalydetection;
 pub(crate) mod append;
 pub(crate) mod appendcols;
@@ -18,7 +20,9 @@ pub(crate) mod cluster;
 pub(crate) mod collect;
 pub(crate) mod columns_set;
 pub(crate) mod concurrency;
+pub(crate) mod contingency;
 pub(crate) mod convert;
+pub(crate) mod correlate;
 pub(crate) mod dbinspect;
 pub(crate) mod dedup;
 pub(crate) mod delta;
@@ -29,6 +33,7 @@ pub(crate) mod eventcount;
 pub(crate) mod eventstats;
 pub(crate) mod extract;
 pub(crate) mod fdiff;
+pub(crate) mod fieldformat;
 pub(crate) mod fields;
 pub(crate) mod fieldsummary;
 pub(crate) mod filldown;
@@ -36,12 +41,15 @@ pub(crate) mod fillnull;
 pub(crate) mod foreach;
 pub(crate) mod format;
 pub(crate) mod found_fields;
+pub(crate) mod from;
 pub(crate) mod fromjson;
 pub(crate) mod gentimes;
 pub(crate) mod head;
+pub mod history;
 pub(crate) mod inputlookup;
 pub(crate) mod iplocation;
 pub(crate) mod join;
+pub(crate) mod loadjob;
 pub(crate) mod lookup;
 pub(crate) mod makecontinuous;
 pub(crate) mod makemv;
@@ -49,6 +57,7 @@ pub(crate) mod makeresults;
 pub(crate) mod map;
 pub(crate) mod mdiff;
 pub(crate) mod metadata;
+pub(crate) mod metasearch;
 pub(crate) mod multikv;
 pub(crate) mod multisearch;
 pub(crate) mod mvcombine;
@@ -71,11 +80,13 @@ pub(crate) mod r#return;
 pub(crate) mod reverse;
 pub(crate) mod rex;
 pub(crate) mod savedsearch;
+pub(crate) mod scrub;
 pub(crate) mod search;
 pub(crate) mod series;
 pub(crate) mod set;
 pub(crate) mod sort;
 pub(crate) mod spath;
+pub(crate) mod stands_for;
 pub(crate) mod stats;
 pub(crate) mod strcat;
 pub(crate) mod streamstats;
@@ -91,10 +102,12 @@ pub(crate) mod transaction;
 pub(crate) mod transpose;
 pub(crate) mod trendline;
 pub(crate) mod tstats;
+pub(crate) mod typeahead;
 pub(crate) mod typer;
 pub(crate) mod union;
 pub(crate) mod uniq;
 pub(crate) mod untable;
+pub(crate) mod walklex;
 pub(crate) mod r#where;
 pub mod words;
 pub(crate) mod xml;
@@ -145,6 +158,8 @@ pub static COMMANDS: &[CommandInfo] = &[
     addcoltotals::INFO,
     addinfo::INFO,
     addtotals::INFO,
+    anomalies::INFO,
+    anomalousvalue::INFO,
     anomalydetection::INFO,
     append::INFO,
     appendcols::INFO,
@@ -155,7 +170,9 @@ pub static COMMANDS: &[CommandInfo] = &[
     cluster::INFO,
     collect::INFO,
     concurrency::INFO,
+    contingency::INFO,
     convert::INFO,
+    correlate::INFO,
     dbinspect::INFO,
     dedup::INFO,
     delta::INFO,
@@ -165,18 +182,22 @@ pub static COMMANDS: &[CommandInfo] = &[
     eventstats::INFO,
     extract::INFO,
     fdiff::INFO,
+    fieldformat::INFO,
     fields::INFO,
     fieldsummary::INFO,
     filldown::INFO,
     fillnull::INFO,
     foreach::INFO,
     format::INFO,
+    from::INFO,
     fromjson::INFO,
     gentimes::INFO,
     head::INFO,
+    history::INFO,
     inputlookup::INFO,
     iplocation::INFO,
     join::INFO,
+    loadjob::INFO,
     lookup::INFO,
     makecontinuous::INFO,
     makemv::INFO,
@@ -184,6 +205,7 @@ pub static COMMANDS: &[CommandInfo] = &[
     map::INFO,
     mdiff::INFO,
     metadata::INFO,
+    metasearch::INFO,
     multikv::INFO,
     multisearch::INFO,
     mvcombine::INFO,
@@ -203,6 +225,7 @@ pub static COMMANDS: &[CommandInfo] = &[
     reverse::INFO,
     rex::INFO,
     savedsearch::INFO,
+    scrub::INFO,
     search::INFO,
     set::INFO,
     sort::INFO,
@@ -221,10 +244,12 @@ pub static COMMANDS: &[CommandInfo] = &[
     transpose::INFO,
     tstats::INFO,
     trendline::INFO,
+    typeahead::INFO,
     typer::INFO,
     union::INFO,
     uniq::INFO,
     untable::INFO,
+    walklex::INFO,
     r#where::INFO,
     xmlkv::INFO,
     xpath::INFO,
@@ -246,15 +271,21 @@ pub fn find(name: &str) -> Option<&'static CommandInfo> {
 pub(crate) const GENERATING: &[&str] = &[
     "dbinspect",
     "eventcount",
+    "from",
     "gentimes",
+    "history",
     "inputlookup",
+    "loadjob",
     "makeresults",
     "metadata",
+    "metasearch",
     "multisearch",
     "savedsearch",
     "set",
     "tstats",
+    "typeahead",
     "union",
+    "walklex",
 ];
 
 /// Those whose brackets hold searches or commands; the brackets of all others stand for text.
@@ -499,6 +530,8 @@ pub struct Planner {
     pub sink: Option<Arc<dyn EventSink>>,
     /// Runs searches within the search; absent until there is something to run them over.
     pub searches: Option<Searches>,
+    /// How fields are shown in the end.
+    pub shown: Arc<fieldformat::Shown>,
     /// Quick answers; only while the first command is planned, as they are about what it gets.
     pub direct: Option<Arc<dyn Direct>>,
     /// Where a command that learns it only while it is planned puts quick answers about its output.

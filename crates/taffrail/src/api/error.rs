@@ -52,6 +52,11 @@ impl ApiError {
         std::io::Error::other(self.detail.message)
     }
 
+    /// The status that it is answered with.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// What is wrong.
     pub fn detail(&self) -> &ErrorDetail {
         &self.detail

@@ -40,7 +40,11 @@ pub async fn name_caller(request: Request, next: Next) -> Response {
 /// Whether the request may be served.
 fn caller(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
     let mut hosts = headers.get_all(header::HOST).iter();
-    let host = hosts.next().and_then(|h| h.to_str().ok());
+    // HTTP/2 has it in its address.
+    let host = match hosts.next() {
+        Some(host) => host.to_str().ok(),
+        None => uri.authority().map(|authority| authority.as_str()),
+    };
     let (Some(host), None) = (host, hosts.next()) else {
         return Err(ApiError::invalid("the request has no Host header, or more than one"));
     };

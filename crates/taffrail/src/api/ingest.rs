@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, limits};
 use taffrail_collect::http::{self, Body, IngestOrigin};
-use taffrail_event::Timestamp;
+use taffrail_event::{EventBatch, Timestamp};
 
 /// What is said of the events; all of it may be left out.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -104,6 +104,11 @@ async fn take(app: Arc<App>, kind: Body, params: IngestParams, peer: SocketAddr,
     })
     .await;
     let batches = batches.map_err(|e| if e.kind() == ErrorKind::Limit { ApiError::too_large(e.message()) } else { e.into() })?;
+    append(&app, batches).await.map(Json)
+}
+
+/// Makes batches durable, one after the other.
+pub(super) async fn append(app: &App, batches: Vec<EventBatch>) -> ApiResult<IngestAnswer> {
     let mut answer = IngestAnswer { accepted: 0, bytes: 0, sequence: 0 };
     for batch in batches {
         answer.bytes += batch.raw_bytes() as u64;
@@ -111,12 +116,12 @@ async fn take(app: Arc<App>, kind: Body, params: IngestParams, peer: SocketAddr,
         answer.accepted += receipt.events;
         answer.sequence = receipt.sequence;
     }
-    Ok(Json(answer))
+    Ok(answer)
 }
 
 /// How a body is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Encoding {
+pub(super) enum Encoding {
     Identity,
     Gzip,
     Deflate,
@@ -124,7 +129,7 @@ enum Encoding {
 }
 
 impl Encoding {
-    fn of(headers: &HeaderMap) -> ApiResult<Self> {
+    pub(super) fn of(headers: &HeaderMap) -> ApiResult<Self> {
         let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
         let value = values.next().map_or(Ok("identity"), |v| v.to_str()).unwrap_or("?").trim().to_ascii_lowercase();
         match (value.as_str(), values.next()) {
@@ -143,7 +148,7 @@ impl Encoding {
 }
 
 /// The body unpacked, at most `most` bytes.
-fn expand(encoding: Encoding, body: &[u8], most: u64) -> Result<Vec<u8>, Error> {
+pub(super) fn expand(encoding: Encoding, body: &[u8], most: u64) -> Result<Vec<u8>, Error> {
     let damaged = |e: std::io::Error| Error::new(ErrorKind::Invalid, format!("the {encoding:?} body is damaged: {e}"));
     let reader: Box<dyn Read + '_> = match encoding {
         Encoding::Identity => Box::new(body),

@@ -13,6 +13,7 @@ pub mod jobs;
 pub mod language;
 pub mod lifecycle;
 pub mod metrics;
+pub mod push;
 pub mod routes;
 pub mod saved;
 pub mod schema;
@@ -55,7 +56,7 @@ struct Document;
 
 /// Every route.
 fn all() -> Routes {
-    Routes::new(Document::openapi())
+    push::routes(Routes::new(Document::openapi()))
         .add(Permission::Read, routes!(search::search))
         .add(Permission::Read, routes!(export::export))
         .add(Permission::Read, routes!(export::export_events))

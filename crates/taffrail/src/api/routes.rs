@@ -1,11 +1,12 @@
 //! Registration of routes. Every route names its permission here: [`Routes::add`] is the only way to a route,
-//! and it does not compile without one. The permission also stands in the OpenAPI document
+//! and it does not compile without one; [`Routes::foreign`] is the same for protocols of others. The permission also stands in the OpenAPI document
 //! (`x-taffrail-permission`), where a test finds routes that lost it.
 
 use crate::app::App;
 use axum::Router;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
 use std::sync::Arc;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::extensions::ExtensionsBuilder;
@@ -95,6 +96,16 @@ impl Routes {
         let guarded =
             methods.layer(middleware::from_fn(move |request: axum::extract::Request, next: Next| allow(permission, request, next)));
         self.router = self.router.routes((schemas, paths, guarded));
+        self
+    }
+
+    /// Adds a route of somebody else's protocol, open to who has `permission`. It is described where that protocol is, and
+    /// in the manual; not in our document.
+    #[must_use]
+    pub fn foreign(mut self, permission: Permission, path: &str, methods: MethodRouter<Arc<App>>) -> Self {
+        let guarded =
+            methods.layer(middleware::from_fn(move |request: axum::extract::Request, next: Next| allow(permission, request, next)));
+        self.router = self.router.route(path, guarded);
         self
     }
 

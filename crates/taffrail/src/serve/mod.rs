@@ -6,7 +6,7 @@ mod live;
 use crate::api;
 use crate::app::{App, World};
 use crate::sealing::Sealing;
-use crate::server_file::ServerFile;
+use crate::server_file::{Listening, ServerFile};
 use crate::settings::Settings;
 use serde_json::json;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_base::{Error, ErrorKind, Result, limits};
-use taffrail_collect::{Context, InputSettings, Inputs};
+use taffrail_collect::{Context, Inputs};
 use tokio::net::TcpListener;
 
 /// How the server shows what arrives.
@@ -148,7 +148,7 @@ async fn start_inputs(world: &World, app: &Arc<App>) -> Result<(Inputs, Vec<(&'s
     let mut listeners = Vec::new();
     for settings in app.settings.inputs() {
         match inputs.add(&settings, &context) {
-            Ok(Some(address)) => listeners.push((kind(&settings), address)),
+            Ok(Some(address)) => listeners.push((settings.kind(), address)),
             Ok(None) => {}
             Err(error) => {
                 inputs.stop().await;
@@ -160,15 +160,6 @@ async fn start_inputs(world: &World, app: &Arc<App>) -> Result<(Inputs, Vec<(&'s
     Ok((inputs, listeners))
 }
 
-fn kind(settings: &InputSettings) -> &'static str {
-    match settings {
-        InputSettings::File(_) => "file",
-        InputSettings::SyslogUdp(_) => "syslog-udp",
-        InputSettings::SyslogTcp(_) => "syslog-tcp",
-        InputSettings::Journald(_) => "journald",
-    }
-}
-
 fn server_file(app: &App, address: SocketAddr, listeners: &[(&'static str, SocketAddr)]) -> ServerFile {
     let first = |kind: &str| listeners.iter().find(|(name, _)| *name == kind).map(|(_, address)| address.to_string());
     ServerFile {
@@ -177,6 +168,7 @@ fn server_file(app: &App, address: SocketAddr, listeners: &[(&'static str, Socke
         url: format!("http://{address}"),
         syslog_udp: first("syslog-udp"),
         syslog_tcp: first("syslog-tcp"),
+        listeners: listeners.iter().map(|(kind, address)| Listening { input: (*kind).into(), address: address.to_string() }).collect(),
         version: env!("CARGO_PKG_VERSION").into(),
     }
 }

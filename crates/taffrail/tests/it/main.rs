@@ -15,6 +15,7 @@ mod jobs;
 mod lifecycle;
 mod live;
 mod old_folders;
+mod push;
 mod roundtrip;
 mod security;
 mod sql;

@@ -1,0 +1,210 @@
+//! What every listener shares: readers cut bytes into messages, and one thread per listener decodes them, fills
+//! batches and hands them over, so that a slow disk never stops a socket from being read while there is room in the
+//! queue between the two. A chunk of messages may ask to be told when all of it is durable: what is acknowledged to a
+//! sender is acknowledged from there, and nowhere else.
+
+use crate::counters::InputCounters;
+use crate::decode::{Decoding, Envelope};
+use crate::delivery::{Delivery, OnFailure};
+use crate::input::{Context, Running, Stop};
+use crate::outgoing::Outgoing;
+use crate::records::{Record, Writer};
+use rustc_hash::FxHashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use taffrail_base::limits::SYSLOG_PEERS_MAX;
+use taffrail_event::{Problems, Timestamp};
+use taffrail_format::Frame;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// A message that nobody waits for waits at most this long for others to share its batch.
+const HAND_OVER_EVERY: Duration = Duration::from_millis(50);
+
+/// Chunks that may wait between the readers and the decoding thread.
+const QUEUE_CHUNKS: usize = 64;
+
+/// Some messages as they were cut out, copied into one buffer.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    bytes: Vec<u8>,
+    messages: Vec<Message>,
+    /// Told when all of these messages are durable; dropped untold when they were given up.
+    pub receipt: Option<oneshot::Sender<()>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Message {
+    end: usize,
+    peer: IpAddr,
+    problems: Problems,
+}
+
+impl Chunk {
+    pub fn push(&mut self, peer: IpAddr, frame: Frame<'_>) {
+        self.bytes.extend_from_slice(frame.raw);
+        self.messages.push(Message { end: self.bytes.len(), peer, problems: frame.problems });
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+}
+
+/// What the messages of a listener are.
+pub(crate) enum Content {
+    /// Events as they stand, in the format that the listener is set to.
+    Lines,
+    /// Something that holds events.
+    Wrapped(Box<dyn Unwrap>),
+}
+
+/// Takes events out of messages.
+pub(crate) trait Unwrap: Send {
+    /// Gives the events of one message, none while more messages belong to it. An error is the reason for which
+    /// something was refused, to be counted. `now` is monotonic, in nanoseconds.
+    fn unwrap(&mut self, raw: &[u8], now: u64, emit: &mut dyn FnMut(Record<'_>)) -> Result<(), &'static str>;
+}
+
+/// A listener's decoding thread, and the ways to it.
+pub(crate) struct Gathering {
+    pub counters: Arc<InputCounters>,
+    pub chunks: mpsc::Sender<Chunk>,
+    pub stop: Stop,
+    stopper: tokio::sync::watch::Sender<bool>,
+    thread: JoinHandle<()>,
+}
+
+impl Gathering {
+    /// Starts the thread; must be called within a tokio runtime.
+    pub fn start(context: Context, envelope: Envelope, counters: InputCounters, content: Content) -> Self {
+        let counters = Arc::new(counters);
+        let (stopper, stop) = Stop::channel();
+        let (chunks, receiver) = mpsc::channel(QUEUE_CHUNKS);
+        let gatherer = Gatherer {
+            context,
+            envelope,
+            counters: Arc::clone(&counters),
+            stop: stop.clone(),
+            content,
+            decodings: FxHashMap::default(),
+            writers: FxHashMap::default(),
+        };
+        let runtime = Handle::current();
+        let thread = tokio::task::spawn_blocking(move || gatherer.run(&runtime, receiver));
+        Self { counters, chunks, stop, stopper, thread }
+    }
+
+    /// The input at work, given what reads: it must have let go of `chunks` when it ends.
+    pub fn running(self, address: SocketAddr, reading: impl Future<Output = ()> + Send + 'static) -> Running {
+        let Self { counters, chunks, stopper, thread, .. } = self;
+        drop(chunks);
+        let task = tokio::spawn(async move {
+            reading.await;
+            // The last sender of chunks is gone here: the thread comes to its end.
+            let _ = thread.await;
+        });
+        Running::new(counters, Some(address), stopper, task)
+    }
+}
+
+/// The decoding side of a listener.
+struct Gatherer {
+    context: Context,
+    envelope: Envelope,
+    counters: Arc<InputCounters>,
+    stop: Stop,
+    content: Content,
+    decodings: FxHashMap<IpAddr, Decoding>,
+    writers: FxHashMap<IpAddr, Writer>,
+}
+
+impl Gatherer {
+    /// Works until every sender of `chunks` is gone and all is handed over. Blocks; has a thread of its own.
+    fn run(mut self, runtime: &Handle, mut chunks: mpsc::Receiver<Chunk>) {
+        let sink = Arc::clone(&self.context.sink);
+        let mut delivery = Delivery::new(sink, runtime.clone(), self.stop.clone(), OnFailure::Drop);
+        while let Some(chunk) = chunks.blocking_recv() {
+            let started = self.context.clock.monotonic_nanos();
+            let mut out = Outgoing::new(self.now());
+            self.decode(chunk, &mut out, &mut delivery);
+            loop {
+                let spent = Duration::from_nanos(self.context.clock.monotonic_nanos().saturating_sub(started));
+                let Some(rest) = HAND_OVER_EVERY.checked_sub(spent).filter(|_| !out.is_full()) else { break };
+                // Somebody waits for what is durable: only what is there already shares the batch.
+                let next = if out.is_awaited() {
+                    chunks.try_recv().ok()
+                } else {
+                    runtime.block_on(async { tokio::time::timeout(rest, chunks.recv()).await }).ok().flatten()
+                };
+                match next {
+                    Some(chunk) => self.decode(chunk, &mut out, &mut delivery),
+                    None => break,
+                }
+            }
+            self.send(out, &mut delivery);
+        }
+        if let Err(error) = delivery.settle() {
+            self.counters.problem(format!("events were dropped: {error}"));
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.context.clock.now_nanos())
+    }
+
+    fn decode(&mut self, mut chunk: Chunk, out: &mut Outgoing, delivery: &mut Delivery) {
+        let source = self.counters.source(&self.envelope.source);
+        let mut start = 0;
+        for message in &chunk.messages {
+            // A chunk that is waited for stays together: it is durable as a whole or not at all.
+            if out.is_full() && chunk.receipt.is_none() {
+                let full = std::mem::replace(out, Outgoing::new(self.now()));
+                self.send(full, delivery);
+            }
+            let frame = Frame { raw: &chunk.bytes[start..message.end], problems: message.problems };
+            start = message.end;
+            out.add(&source, |batch| self.take(message.peer, frame, batch));
+        }
+        if let Some(receipt) = chunk.receipt.take() {
+            out.receipts.push(receipt);
+        }
+    }
+
+    fn take(&mut self, peer: IpAddr, frame: Frame<'_>, batch: &mut taffrail_event::EventBatch) {
+        let envelope = || self.envelope.with_peer(&Arc::from(peer.to_canonical().to_string()));
+        match &mut self.content {
+            Content::Lines => {
+                forget_many(&mut self.decodings, &peer);
+                self.decodings.entry(peer).or_insert_with(|| envelope().decoding()).push(frame, batch);
+            }
+            Content::Wrapped(unwrap) => {
+                forget_many(&mut self.writers, &peer);
+                let writer = self.writers.entry(peer).or_insert_with(|| Writer::new(envelope()));
+                let now = self.context.clock.monotonic_nanos();
+                let taken = unwrap.unwrap(frame.raw, now, &mut |mut record| {
+                    record.problems = record.problems.with(frame.problems);
+                    writer.push(&record, batch);
+                });
+                if let Err(reason) = taken {
+                    self.counters.skip(reason);
+                }
+            }
+        }
+    }
+
+    fn send(&self, out: Outgoing, delivery: &mut Delivery) {
+        if let Err(error) = delivery.send(out) {
+            self.counters.problem(format!("events were dropped: {error}"));
+        }
+    }
+}
+
+/// Makes room for one more sender. Only what was learnt about their times is lost.
+fn forget_many<T>(known: &mut FxHashMap<IpAddr, T>, next: &IpAddr) {
+    if known.len() >= SYSLOG_PEERS_MAX && !known.contains_key(next) {
+        known.clear();
+    }
+}

@@ -1,0 +1,74 @@
+//! Elasticsearch's `_bulk`, at the root and below `/elastic`, where clients find who answers too.
+
+use super::{Push, Refused, trouble};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+use taffrail_collect::push::bulk;
+
+fn failed((status, message): (StatusCode, String)) -> Response {
+    let kind = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "security_exception",
+        StatusCode::SERVICE_UNAVAILABLE => "es_rejected_execution_exception",
+        _ => "illegal_argument_exception",
+    };
+    let cause = json!({"type": kind, "reason": message});
+    (status, Json(json!({"error": {"root_cause": [cause.clone()], "type": kind, "reason": message}, "status": status.as_u16()})))
+        .into_response()
+}
+
+/// Documents as events.
+pub async fn bulk(Path(path): Path<HashMap<String, String>>, uri: Uri, push: Result<Push, Refused>) -> Response {
+    let mut push = match push {
+        Ok(push) => push,
+        Err(refused) => return failed(refused.plain()),
+    };
+    // `?index=` would be ours; `{index}` of the path is the shipper's.
+    let index = path.get("index").filter(|_| uri.path().ends_with("/_bulk")).cloned();
+    push.query.retain(|key, _| ["index", "host", "sourcetype"].contains(&key.as_str()));
+    let started = push.app.clock.monotonic_nanos();
+    let app = Arc::clone(&push.app);
+    match push.take("bulk", move |body, intake| bulk::documents(body, index.as_deref(), intake)).await {
+        Err(error) => failed(trouble(&error)),
+        Ok(items) => {
+            let took = app.clock.monotonic_nanos().saturating_sub(started) / 1_000_000;
+            let errors = items.iter().any(|item| item.refused.is_some());
+            let items: Vec<Value> = items.into_iter().map(answer).collect();
+            Json(json!({"took": took, "errors": errors, "items": items})).into_response()
+        }
+    }
+}
+
+fn answer(item: bulk::Item) -> Value {
+    let mut detail = json!({"_index": item.index});
+    if let Some(id) = item.id {
+        detail["_id"] = id.into();
+    }
+    match item.refused {
+        None => {
+            detail["status"] = 201.into();
+            detail["result"] = "created".into();
+        }
+        Some(why) => {
+            detail["status"] = 400.into();
+            detail["error"] = json!({"type": "document_parsing_exception", "reason": why});
+        }
+    }
+    json!({item.action: detail})
+}
+
+/// Who answers here.
+pub async fn about(State(app): State<Arc<crate::app::App>>) -> Response {
+    Json(json!({
+        "name": &*app.host,
+        "cluster_name": "taffrail",
+        "cluster_uuid": app.instance,
+        "version": {"number": "8.19.0", "build_flavor": "default", "taffrail": env!("CARGO_PKG_VERSION")},
+        "tagline": "Taffrail takes _bulk here"
+    }))
+    .into_response()
+}

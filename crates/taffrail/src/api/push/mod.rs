@@ -1,0 +1,232 @@
+//! What other products' senders push: one file per protocol, each a thin route over its decoder in `collect::push`.
+//! An answer of success is given when the events are durable, whatever the protocol.
+
+mod elastic;
+mod grpc;
+mod hec;
+mod loki;
+mod others;
+mod otlp;
+
+use super::body::whole;
+use super::error::{ApiError, ApiResult};
+use super::ingest::{Encoding, append, expand};
+use super::routes::{Permission, Routes};
+use crate::app::App;
+use crate::serve::blocking;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Query, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use base64::Engine;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use taffrail_base::{Error, ErrorKind, Result, limits};
+use taffrail_collect::http::IngestOrigin;
+use taffrail_collect::push::Intake;
+use taffrail_event::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Adds the routes of all protocols.
+pub fn routes(routes: Routes) -> Routes {
+    let ingest = |routes: Routes, path, methods| routes.foreign(Permission::Ingest, path, methods);
+    let mut routes = routes;
+    for path in ["/services/collector", "/services/collector/event", "/services/collector/event/1.0"] {
+        routes = ingest(routes, path, post(hec::events));
+    }
+    for path in ["/services/collector/raw", "/services/collector/raw/1.0"] {
+        routes = ingest(routes, path, post(hec::raw));
+    }
+    for path in ["/services/collector/health", "/services/collector/health/1.0"] {
+        routes = routes.foreign(Permission::Health, path, get(hec::health));
+    }
+    for path in ["/_bulk", "/elastic/_bulk", "/{index}/_bulk", "/elastic/{index}/_bulk"] {
+        routes = ingest(routes, path, post(elastic::bulk).put(elastic::bulk));
+    }
+    for path in ["/loki/api/v1/push", "/api/prom/push"] {
+        routes = ingest(routes, path, post(loki::push));
+    }
+    for path in ["/v1/logs", "/otlp/v1/logs"] {
+        routes = ingest(routes, path, post(otlp::logs));
+    }
+    for path in ["/api/v2/logs", "/v1/input", "/v1/input/{token}"] {
+        routes = ingest(routes, path, post(others::datadog));
+    }
+    routes = ingest(routes, "/services/collector/ack", post(hec::acknowledged));
+    routes = ingest(routes, grpc::EXPORT, post(grpc::export));
+    routes = ingest(routes, "/gelf", post(others::gelf));
+    routes.foreign(Permission::Describe, "/elastic/", get(elastic::about))
+}
+
+/// A request that pushes events, with its body unpacked.
+struct Push {
+    app: Arc<App>,
+    headers: HeaderMap,
+    query: HashMap<String, String>,
+    peer: SocketAddr,
+    body: Vec<u8>,
+    /// Held until the events are durable: bounds the memory of all bodies together.
+    permit: OwnedSemaphorePermit,
+}
+
+/// Why somebody may not push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Denied {
+    /// No token is named.
+    Missing,
+    /// The token is none of ours.
+    Wrong,
+}
+
+/// A request that was not taken, before its protocol says so in its own way.
+enum Refused {
+    Denied(Denied),
+    Other(ApiError),
+}
+
+impl From<ApiError> for Refused {
+    fn from(error: ApiError) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl Refused {
+    /// What is answered where the protocol has no form of its own.
+    fn plain(self) -> (StatusCode, String) {
+        match self {
+            Self::Denied(Denied::Missing) => (StatusCode::UNAUTHORIZED, "a token is needed".to_owned()),
+            Self::Denied(Denied::Wrong) => (StatusCode::FORBIDDEN, "the token is not known here".to_owned()),
+            Self::Other(error) => trouble(&error),
+        }
+    }
+}
+
+/// The status and the words of an error. What may pass by itself is `503` to every protocol: send again.
+fn trouble(error: &ApiError) -> (StatusCode, String) {
+    let status = match error.status() {
+        StatusCode::INSUFFICIENT_STORAGE | StatusCode::INTERNAL_SERVER_ERROR => StatusCode::SERVICE_UNAVAILABLE,
+        status => status,
+    };
+    (status, error.detail().message.clone())
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        in_words(self.plain())
+    }
+}
+
+/// Answers in words.
+fn in_words((status, message): (StatusCode, String)) -> Response {
+    let mut response = (status, message + "\n").into_response();
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+    }
+    response
+}
+
+/// The tokens that the request names, in whichever way.
+fn named(headers: &HeaderMap, path_token: Option<&str>) -> Vec<String> {
+    let mut all: Vec<String> = path_token.map(str::to_owned).into_iter().collect();
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    all.extend(text("dd-api-key").map(str::to_owned));
+    let Some((scheme, value)) = text("authorization").and_then(|value| value.trim().split_once(' ')) else { return all };
+    let value = value.trim();
+    match scheme.to_ascii_lowercase().as_str() {
+        "splunk" | "bearer" => all.push(value.to_owned()),
+        // A name and, behind the colon, the token. Elasticsearch's keys look alike, or are given as they are.
+        "basic" | "apikey" => {
+            let decoded = base64::engine::general_purpose::STANDARD.decode(value).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            all.extend(decoded.as_deref().and_then(|text| text.split_once(':')).map(|(_, token)| token.to_owned()));
+            all.push(value.to_owned());
+        }
+        _ => {}
+    }
+    all
+}
+
+/// Whether whoever names these tokens may push.
+fn check(app: &App, peer: SocketAddr, named: &[String]) -> Result<(), Denied> {
+    let tokens = &app.settings.ingest.tokens;
+    if tokens.is_empty() && peer.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    if named.is_empty() {
+        return Err(Denied::Missing);
+    }
+    // Hashes are compared, in a time that tells nothing of the token.
+    let known = |token: &String| tokens.iter().any(|ours| blake3::hash(ours.reveal().as_bytes()) == blake3::hash(token.as_bytes()));
+    if named.iter().any(known) { Ok(()) } else { Err(Denied::Wrong) }
+}
+
+impl FromRequest<Arc<App>> for Push {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Refused> {
+        let (mut parts, body) = request.into_parts();
+        let ConnectInfo(peer) = ConnectInfo::<SocketAddr>::from_request_parts(&mut parts, app)
+            .await
+            .map_err(|e| ApiError::invalid(format!("the sender is not known: {e}")))?;
+        let Query(query) = Query::<HashMap<String, String>>::from_request_parts(&mut parts, app)
+            .await
+            .map_err(|e| ApiError::invalid(format!("the parameters cannot be read: {}", e.body_text())))?;
+        let in_path = parts.uri.path().strip_prefix("/v1/input/");
+        check(app, peer, &named(&parts.headers, in_path)).map_err(Refused::Denied)?;
+        let headers = parts.headers.clone();
+        let encoding = Encoding::of(&headers)?;
+        let stopping = |_| ApiError::from(Error::new(ErrorKind::Cancelled, "the server is stopping"));
+        let permit = Arc::clone(&app.bodies).acquire_owned().await.map_err(stopping)?;
+        let bytes = whole(Request::from_parts(parts, body), limits::INGEST_BODY_BYTES_MAX).await?;
+        let body = unpacked(encoding, bytes).await?;
+        Ok(Self { app: Arc::clone(app), headers, query, peer, body, permit })
+    }
+}
+
+async fn unpacked(encoding: Encoding, bytes: Bytes) -> ApiResult<Vec<u8>> {
+    if encoding == Encoding::Identity {
+        return Ok(bytes.into());
+    }
+    let expanded = blocking(move || expand(encoding, &bytes, limits::INGEST_EXPANDED_BYTES_MAX)).await;
+    expanded.map_err(|e| if e.kind() == ErrorKind::Limit { ApiError::too_large(e.message()) } else { e.into() })
+}
+
+impl Push {
+    /// Whether the body is said to be of a type that ends or begins so.
+    fn is_of(&self, media: &str) -> bool {
+        let said = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        said.split(';').next().is_some_and(|said| said.trim().eq_ignore_ascii_case(media))
+    }
+
+    /// What the request says of its events.
+    fn origin(&self) -> IngestOrigin {
+        let said = |name: &str| self.query.get(name).cloned();
+        IngestOrigin {
+            index: said("index"),
+            host: said("host"),
+            source: said("source"),
+            sourcetype: said("sourcetype"),
+            peer: self.peer.ip().to_canonical().to_string(),
+        }
+    }
+
+    /// Decodes the body and makes its events durable. `source` is that of events that name none.
+    async fn take<T: Send + 'static>(
+        self,
+        source: &'static str,
+        decode: impl FnOnce(&[u8], &mut Intake) -> Result<T> + Send + 'static,
+    ) -> ApiResult<T> {
+        let (origin, received) = (self.origin(), Timestamp(self.app.clock.now_nanos()));
+        let Self { app, body, permit, .. } = self;
+        let (batches, said) = blocking(move || {
+            let mut intake = Intake::new(&origin, source, received)?;
+            let said = decode(&body, &mut intake)?;
+            Ok((intake.finish(), said))
+        })
+        .await?;
+        append(&app, batches).await?;
+        drop(permit);
+        Ok(said)
+    }
+}

@@ -1,0 +1,236 @@
+//! What others push, end to end: the answers that real senders look at, tokens, and kill -9 under load of every protocol
+//! that acknowledges.
+
+use crate::harness::{Answer, PATIENCE, Scratch, Server, request};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+fn post(server: &Server, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    server.request("POST", path, headers, body.as_bytes())
+}
+
+const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
+
+#[test]
+fn answers_are_those_of_the_protocols() {
+    let scratch = Scratch::new();
+    let server = scratch.serve();
+    let hec =
+        post(&server, "/services/collector/event", &[("authorization", "Splunk any")], r#"{"event":"hec one"}{"event":{"a":"hec two"}}"#);
+    assert_eq!((hec.status, hec.json()), (200, json!({"text": "Success", "code": 0})));
+    let channel = &[("x-splunk-request-channel", "c")];
+    let first = post(&server, "/services/collector", channel, r#"{"event":"hec three"}"#).json()["ackId"].as_u64().expect("has a number");
+    let raw = post(&server, "/services/collector/raw?channel=c&sourcetype=app", &[], "hec four\nhec five\n").json();
+    assert_eq!(raw["ackId"].as_u64(), Some(first + 1));
+    let asked = json!({"acks": [first, first + 1, first + 1000]}).to_string();
+    let acks = post(&server, "/services/collector/ack?channel=c", &[], &asked).json();
+    assert_eq!(acks, json!({"acks": {first.to_string(): true, (first + 1).to_string(): true, (first + 1000).to_string(): false}}));
+    let wrong = post(&server, "/services/collector", &[], r#"{"event":"hec six"}{"event":""}"#);
+    assert_eq!((wrong.status, wrong.json()), (400, json!({"text": "Event field cannot be blank", "code": 13, "invalid-event-number": 1})));
+    assert_eq!(post(&server, "/services/collector/raw", &[], "").json()["code"], 5);
+    assert_eq!(server.get("/services/collector/health").json()["code"], 17);
+
+    let bulk = "{\"create\":{\"_index\":\"logs-x\"}}\n{\"message\":\"bulk one\"}\n{\"delete\":{\"_id\":\"1\"}}\n";
+    for (method, path) in [("POST", "/_bulk"), ("PUT", "/elastic/_bulk"), ("POST", "/logs-y/_bulk?refresh=true&pipeline=p")] {
+        let answer = server.request(method, path, &[("content-type", "application/x-ndjson")], bulk.as_bytes());
+        let said = answer.json();
+        assert_eq!((answer.status, &said["errors"], &said["items"][0]["create"]["status"]), (200, &json!(true), &json!(201)), "{path}");
+        assert_eq!(said["items"][1]["delete"]["status"], 400);
+    }
+    assert_eq!(post(&server, "/_bulk", &[], "nonsense").json()["error"]["type"], "illegal_argument_exception");
+    assert_eq!(server.get("/elastic/").json()["version"]["number"], "8.19.0");
+
+    let loki = r#"{"streams":[{"stream":{"app":"x"},"values":[["1433188255500000000","loki one"]]}]}"#;
+    let answer = post(&server, "/loki/api/v1/push", JSON, loki);
+    assert_eq!((answer.status, answer.body.len()), (204, 0));
+    assert_eq!(post(&server, "/loki/api/v1/push", &[("content-type", "application/x-protobuf")], "nonsense").status, 400);
+    let otlp = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"otlp one"}}]}]}]}"#;
+    assert_eq!(post(&server, "/v1/logs", JSON, otlp).json(), json!({"partialSuccess": {}}));
+    let protobuf = b"\x0a\x0e\x12\x0c\x12\x0a\x2a\x08\x0a\x06otlp 2";
+    let answer = server.request("POST", "/v1/logs", &[("content-type", "application/x-protobuf")], protobuf);
+    assert_eq!((answer.status, answer.header("content-type"), answer.body.len()), (200, Some("application/x-protobuf"), 0));
+    assert_eq!(post(&server, "/gelf", &[], r#"{"host":"h","short_message":"gelf one"}"#).status, 202);
+    assert_eq!(post(&server, "/gelf", &[], "gelf").status, 400);
+    assert_eq!(post(&server, "/api/v2/logs", JSON, r#"[{"message":"dd one"},{"message":"dd two"}]"#).status, 202);
+    // Another site's page may not push, whatever the protocol.
+    assert_eq!(post(&server, "/gelf", &[("origin", "http://evil.example")], "{}").status, 403);
+
+    server.stop();
+    for (word, count) in [("hec", 6), ("bulk", 3), ("loki", 1), ("otlp", 2), ("gelf", 1), ("dd", 2)] {
+        assert_eq!(scratch.count(&format!("index=main {word}")), count, "{word}");
+    }
+    assert_eq!(scratch.count("index=main source=\"logs-x\""), 3);
+}
+
+#[test]
+fn tokens_are_asked_for_where_there_are_some() {
+    let scratch = Scratch::new();
+    let config = scratch.file("t.toml", b"[ingest]\ntokens = [\"right\", \"other\"]\n");
+    let server = scratch.serve_with(&["--config", config.to_str().expect("is text")]);
+    let event = r#"{"event":"x"}"#;
+    let hec = |authorization: Option<&str>| {
+        let headers: Vec<_> = authorization.map(|value| ("authorization", value)).into_iter().collect();
+        let answer = post(&server, "/services/collector", &headers, event);
+        (answer.status, answer.json()["code"].as_u64().expect("has a code"))
+    };
+    assert_eq!(hec(None), (401, 2));
+    assert_eq!(hec(Some("Splunk wrong")), (403, 4));
+    assert_eq!(hec(Some("Splunk right")), (200, 0));
+    assert_eq!(hec(Some("bearer other")), (200, 0));
+    assert_eq!(hec(Some("Basic eDpyaWdodA==")), (200, 0), "x:right");
+    let asked = post(&server, "/services/collector?token=right", &[], event);
+    assert_eq!((asked.status, asked.json()["code"].as_u64()), (400, Some(16)));
+    for (path, headers, status) in [
+        ("/gelf", &[][..], 401),
+        ("/gelf", &[("authorization", "Bearer right")], 202),
+        ("/api/v2/logs", &[("dd-api-key", "wrong")], 403),
+        ("/api/v2/logs", &[("dd-api-key", "right")], 202),
+        ("/v1/input/right", &[], 202),
+        ("/_bulk", &[("authorization", "ApiKey eDp3cm9uZw==")], 403),
+    ] {
+        assert_eq!(post(&server, path, headers, "{}").status, status, "{path} {headers:?}");
+    }
+    assert!(!server.get("/api/v1/stat").text().contains("right"), "tokens are shown");
+    server.stop();
+}
+
+#[test]
+fn otlp_over_grpc() {
+    let scratch = Scratch::new();
+    let server = scratch.serve();
+    let call = |message: &[u8]| {
+        let url = format!("{}/opentelemetry.proto.collector.logs.v1.LogsService/Export", server.url());
+        let mut child = std::process::Command::new("curl")
+            .args(["-sS", "--http2-prior-knowledge", "-D", "-", "-H", "content-type: application/grpc", "-H", "te: trailers"])
+            .args(["--data-binary", "@-", "-o", "/dev/null", &url])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .ok()?;
+        let body = [&[0][..], &(message.len() as u32).to_be_bytes(), message].concat();
+        child.stdin.take().expect("is piped").write_all(&body).expect("takes it");
+        Some(String::from_utf8(child.wait_with_output().expect("ends").stdout).expect("is text"))
+    };
+    let Some(good) = call(b"\x0a\x0e\x12\x0c\x12\x0a\x2a\x08\x0a\x06grpc 1") else { return println!("skipped: no curl") };
+    assert!(good.contains("grpc-status: 0"), "{good}");
+    let bad = call(b"nonsense").expect("curl is there");
+    assert!(bad.contains("grpc-status: 3") && bad.contains("grpc-message: "), "{bad}");
+    server.stop();
+    assert_eq!(scratch.count("index=main grpc"), 1);
+}
+
+/// The protocols that acknowledge: where to, and a body with one event.
+const PUSHED: [(&str, &str, &str); 6] = [
+    ("hec", "/services/collector", r#"{"event":"ID"}"#),
+    ("bulk", "/_bulk", "{\"create\":{}}\n{\"message\":\"ID\"}\n"),
+    ("loki", "/loki/api/v1/push", r#"{"streams":[{"stream":{},"values":[["1433188255500000000","ID"]]}]}"#),
+    ("otlp", "/v1/logs", r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"ID"}}]}]}]}"#),
+    ("gelf", "/gelf", r#"{"short_message":"ID"}"#),
+    ("datadog", "/api/v2/logs", r#"{"message":"ID"}"#),
+];
+
+/// Pushes until the server is gone; gives the ids that it acknowledged.
+fn push_until_killed(address: &str, round: usize, (name, path, body): (&str, &str, &str)) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    for number in 0.. {
+        let id = format!("id={name}-{round}-{number};");
+        match request(address, "POST", path, JSON, body.replace("ID", &id).as_bytes()) {
+            Ok(answer) if answer.status < 300 => acknowledged.push(id),
+            Ok(answer) => panic!("{name} is refused: {}", answer.text()),
+            Err(_) => break,
+        }
+    }
+    acknowledged
+}
+
+/// One after the other, each in its frame; what the answer must be tells that it is acknowledged.
+fn speak_until_killed(
+    address: &str,
+    open: &[u8],
+    frame: impl Fn(u32, &str) -> (Vec<u8>, Vec<u8>),
+    name: &str,
+    round: usize,
+) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    let mut stream = TcpStream::connect(address).expect("connects");
+    stream.set_read_timeout(Some(PATIENCE)).expect("can be set");
+    stream.write_all(open).expect("takes it");
+    if !open.is_empty() {
+        let mut byte = [0];
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"commands=syslog\n") && stream.read_exact(&mut byte).is_ok() {
+            answer.push(byte[0]);
+        }
+    }
+    for number in 2.. {
+        let id = format!("id={name}-{round}-{number};");
+        let (bytes, wanted) = frame(number, &id);
+        let mut answer = vec![0; wanted.len()];
+        if stream.write_all(&bytes).is_err() || stream.read_exact(&mut answer).is_err() {
+            break;
+        }
+        assert_eq!(answer, wanted, "{name}");
+        acknowledged.push(id);
+    }
+    acknowledged
+}
+
+fn relp(number: u32, id: &str) -> (Vec<u8>, Vec<u8>) {
+    (format!("{number} syslog {} <13>{id}\n", id.len() + 4).into_bytes(), format!("{number} rsp 6 200 OK\n").into_bytes())
+}
+
+fn lumberjack(number: u32, id: &str) -> (Vec<u8>, Vec<u8>) {
+    let event = json!({"message": id}).to_string();
+    let head = |kind: &[u8], number: u32| [kind, &number.to_be_bytes()].concat();
+    let frame = [head(b"2W", 1), head(b"2J", number), (event.len() as u32).to_be_bytes().to_vec(), event.into_bytes()].concat();
+    (frame, head(b"2A", number))
+}
+
+fn listener(server: &Server, kind: &str) -> String {
+    let listeners = server.file["listeners"].as_array().expect("has listeners");
+    let found = listeners.iter().find(|listener| listener["input"] == kind).unwrap_or_else(|| panic!("no {kind}"));
+    found["address"].as_str().expect("has an address").to_owned()
+}
+
+#[test]
+fn killed_under_load_of_every_protocol_nothing_acknowledged_is_lost() {
+    let scratch = Scratch::new();
+    let inputs = b"[[input]]\ntype = \"relp\"\naddress = \"127.0.0.1:0\"\n[[input]]\ntype = \"lumberjack\"\naddress = \"127.0.0.1:0\"\n";
+    let config = scratch.file("t.toml", inputs);
+    let config = ["--config", config.to_str().expect("is text")];
+    let mut acknowledged: Vec<String> = Vec::new();
+    for round in 0..4 {
+        let server = scratch.serve_with(&config);
+        let address = server.address().to_owned();
+        let mut senders: Vec<_> = PUSHED
+            .into_iter()
+            .map(|protocol| {
+                let address = address.clone();
+                std::thread::spawn(move || push_until_killed(&address, round, protocol))
+            })
+            .collect();
+        let (to_relp, to_beats) = (listener(&server, "relp"), listener(&server, "lumberjack"));
+        senders.push(std::thread::spawn(move || speak_until_killed(&to_relp, b"1 open 14 relp_version=0\n", relp, "relp", round)));
+        senders.push(std::thread::spawn(move || speak_until_killed(&to_beats, b"", lumberjack, "lumberjack", round)));
+        std::thread::sleep(Duration::from_millis(400 + 370 * round as u64 % 900));
+        server.kill();
+        for sender in senders {
+            let lines = sender.join().expect("ends");
+            assert!(!lines.is_empty() || round > 0, "a protocol got nothing through: the test shows nothing");
+            acknowledged.extend(lines);
+        }
+    }
+    let mut there: HashMap<String, usize> = HashMap::new();
+    for line in String::from_utf8(scratch.export()).expect("is text").lines() {
+        let (_, id) = line.split_once("id=").unwrap_or_else(|| panic!("whose is {line}?"));
+        *there.entry(format!("id={};", id.split(';').next().unwrap_or_default())).or_default() += 1;
+    }
+    for id in &acknowledged {
+        assert_eq!(there.get(id), Some(&1), "{id}");
+    }
+    println!("{} acknowledged, {} there", acknowledged.len(), there.len());
+    let _: Value = scratch.stat();
+}
