@@ -156,6 +156,12 @@ pub const SUBSEARCH_SECONDS_MAX: u64 = 60;
 /// Bytes of text that a search in brackets may become: it is parsed again, and held in memory several times over.
 pub const SUBSEARCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Searches in brackets whose text is kept within a search, so that the same one is not run again, as under `map`.
+pub const SUBSEARCH_TEXTS_MAX: usize = 64;
+
+/// Bytes of such a text: with [`SUBSEARCH_TEXTS_MAX`] of them 16 MiB at most.
+pub const SUBSEARCH_TEXT_BYTES_MAX: usize = 256 * 1024;
+
 /// Macros within macros; what Splunk allows.
 pub const MACRO_DEPTH_MAX: usize = 100;
 
@@ -397,6 +403,15 @@ pub const TRANSACTION_EVENTS_DEFAULT: usize = 1_000;
 
 /// Groups that `cluster` makes: each new text is compared with all of them. What Splunk makes too, but we say so.
 pub const CLUSTERS_MAX: usize = 10_000;
+
+/// Values that `anomalies` compares each value with: all of them are gone through for each row.
+pub const ANOMALIES_VALUES_MAX: usize = 10_000;
+
+/// Columns, and rows, of a table of `contingency`: more cannot be looked at.
+pub const CONTINGENCY_MAX: usize = 1_000;
+
+/// Fields that `correlate` compares, each with each. What Splunk takes too.
+pub const CORRELATE_FIELDS_MAX: usize = 1_000;
 
 /// Points of a season of `predict`, which costs the square of it for each row: a year of days.
 pub const PREDICT_PERIOD_MAX: usize = 400;

@@ -329,7 +329,9 @@ pub(crate) fn prepare(
         knowledge,
         sink: None,
         searches: None,
+        shown: Arc::default(),
         direct: None,
+        offered: Arc::default(),
         needed: commands::Required::all(),
     };
     Ok(Prepared { query, wanted, planner, earliest: range.earliest, latest: range.latest, asked, sql: None })
@@ -337,7 +339,8 @@ pub(crate) fn prepare(
 
 /// What a query wants from its source, and its time range: bounds in the text go before those `asked` for.
 pub(crate) fn wanted(query: &Query, asked: TimeRange, eval: &EvalContext) -> Result<(Wanted, TimeRange), QueryError> {
-    let (now, tz, bounds) = (eval.now, &eval.tz, &query.bounds);
+    let (tz, bounds) = (&eval.tz, &query.bounds);
+    let now = bounds.now.as_ref().map_or(Ok(eval.now), |text| text.resolve(eval.now, tz))?;
     let in_text = bounds.earliest.is_some() || bounds.latest.is_some();
     let mut range = if in_text { TimeRange::default() } else { asked };
     if let Some(text) = &bounds.earliest {
@@ -516,12 +519,19 @@ impl Prepared {
         self.planner.knowledge.fields().concerns(&self.query.search)
     }
 
-    /// The whole plan over an opened source.
+    /// The whole plan over an opened source, its fields as they are shown.
     pub async fn plan(&self, opened: &crate::source::Opened) -> Result<crate::exec::Flow, QueryError> {
+        let planner = Planner { shown: Arc::default(), ..self.planner.clone() };
+        let flow = self.plan_values(opened, &planner).await?;
+        planner.shown.apply(flow, &planner).await
+    }
+
+    /// The whole plan, its fields as they are.
+    pub async fn plan_values(&self, opened: &crate::source::Opened, planner: &Planner) -> Result<crate::exec::Flow, QueryError> {
         if self.sql.is_some() {
             return Ok(opened.flow.clone());
         }
-        let plan = crate::pipeline::plan(opened.flow.clone(), self.query.rest(), &self.planner).await;
+        let plan = crate::pipeline::plan(opened.flow.clone(), self.query.rest(), planner).await;
         plan.map_err(|error| self.query.place(error))
     }
 }

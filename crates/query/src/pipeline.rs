@@ -143,7 +143,16 @@ impl Query {
         if !self.subsearches.is_empty() {
             let mut parts = Vec::new();
             for (span, nested) in &self.subsearches {
-                let text = commands::format::text_of(nested, planner).await.map_err(|error| error.or_at(*span))?;
+                let search = nested.to_string();
+                let known = planner.remembered(&search).filter(|_| !nested.writes());
+                let text = match known {
+                    Some(text) => text,
+                    None => {
+                        let text = commands::format::text_of(nested, planner).await.map_err(|error| error.or_at(*span))?;
+                        planner.remember(search, &text);
+                        text
+                    }
+                };
                 parts.push((*span, text));
             }
             let spliced = Spliced::new(&self.text, parts);
@@ -366,13 +375,15 @@ pub async fn plan(mut input: Flow, commands: &[(Arc<dyn Command>, Span)], planne
     }
     for (command, span) in commands {
         planner.needed = needed.pop().unwrap_or_else(Required::all);
+        planner.offered = Arc::default();
         let planned = command.plan(input, &planner).map_err(|error| error.or_at(*span))?;
         input = match planned {
             Planned::Flow(flow) => flow,
             Planned::Later(work) => work.await.map_err(|error| error.or_at(*span))?,
         };
         // What the store can count is what the first command gets; seldom also what it gives.
-        planner.direct = planner.direct.as_ref().and_then(|direct| command.direct(direct));
+        let offered = planner.offered.lock().take();
+        planner.direct = offered.or_else(|| planner.direct.as_ref().and_then(|direct| command.direct(direct)));
     }
     Ok(input)
 }

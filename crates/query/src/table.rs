@@ -75,7 +75,7 @@ fn read(scan: &Scan, partition: usize, schema: SchemaRef) -> SendableRecordBatch
 }
 
 /// The columns in the types of a pipeline, all of them nullable.
-fn shaped(flow: Flow) -> Flow {
+pub fn shaped(flow: Flow) -> Flow {
     let given = flow.schema();
     let fields = given.fields().iter().map(|field| {
         let kind = if *field.data_type() == DataType::UInt64 { DataType::Int64 } else { field.data_type().clone() };

@@ -10,7 +10,7 @@ use super::words::quote_field;
 use super::{Command, CommandInfo, Planned, Planner, Required};
 use crate::eval::format_number;
 use crate::exec::Flow;
-use crate::language::{Args, QueryError};
+use crate::language::{Args, QueryError, Word};
 use std::fmt;
 
 /// What `anomalydetection` is.
@@ -25,7 +25,7 @@ pub const INFO: CommandInfo = CommandInfo {
 
 /// How rows are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Method {
+pub(super) enum Method {
     /// By the product of how frequent each value is.
     Histogram,
     /// By each value on its own: its distance from the mean, or how rare it is.
@@ -36,7 +36,7 @@ enum Method {
 
 /// What is done with what is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Action {
+pub(super) enum Action {
     Filter,
     Annotate,
     Summary,
@@ -47,18 +47,43 @@ enum Action {
 const METHODS: [&str; 3] = ["histogram", "zscore", "iqr"];
 const ACTIONS: [&str; 5] = ["filter", "annotate", "summary", "transform", "remove"];
 
+/// Which fields are judged on their own, by how much is known of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Support {
+    /// In how many rows it has to be.
+    pub rows: i64,
+    /// In what part of all rows.
+    pub share: f64,
+    /// Of what part of its values no more may be anomalies: else it says nothing.
+    pub anomalous: f64,
+    /// What part of its values have to be none.
+    pub normal: f64,
+}
+
+impl Default for Support {
+    fn default() -> Self {
+        Self { rows: 100, share: 0.05, anomalous: 0.05, normal: 0.01 }
+    }
+}
+
+/// The probability below which a value on its own is an anomaly.
+pub(super) const SCORE_THRESHOLD: f64 = 0.01;
+
 /// `anomalydetection` with its arguments.
 #[derive(Clone, Debug)]
-struct Detection {
+pub(super) struct Detection {
+    /// The command that it is, for what is told.
+    name: &'static str,
     method: Method,
     action: Action,
     threshold: Option<f64>,
     cutoff: bool,
+    support: Support,
     fields: Vec<String>,
 }
 
 fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
-    let mut this = Detection { method: Method::Histogram, action: Action::Filter, threshold: None, cutoff: true, fields: Vec::new() };
+    let mut this = Detection::new(INFO.name, Method::Histogram);
     let mut action = None;
     while !args.at_end() {
         if let Some(option) = args.option(&["method", "action", "pthresh", "cutoff"])? {
@@ -73,12 +98,7 @@ fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
                 }
                 "action" => action = Some((value.one_of("action", &ACTIONS)?, value.span)),
                 "pthresh" => {
-                    let threshold = value.number("pthresh")?;
-                    if threshold <= 0.0 || threshold > 1.0 {
-                        let error = QueryError::at(value.span, "pthresh is a probability above 0 and at most 1");
-                        return Err(error.with_hint("the lower, the fewer rows: 0.01 is usual"));
-                    }
-                    this.threshold = Some(threshold);
+                    this.threshold = Some(probability(&value)?);
                 }
                 _ => this.cutoff = value.boolean("cutoff")?,
             }
@@ -109,7 +129,26 @@ fn parse(args: &mut Args) -> Result<Box<dyn Command>, QueryError> {
     }
 }
 
+/// A threshold of probabilities.
+pub(super) fn probability(value: &Word) -> Result<f64, QueryError> {
+    let threshold = value.number("pthresh")?;
+    if threshold <= 0.0 || threshold > 1.0 {
+        let error = QueryError::at(value.span, "pthresh is a probability above 0 and at most 1");
+        return Err(error.with_hint("the lower, the fewer rows: 0.01 is usual"));
+    }
+    Ok(threshold)
+}
+
 impl Detection {
+    fn new(name: &'static str, method: Method) -> Self {
+        Self { name, method, action: Action::Filter, threshold: None, cutoff: true, support: Support::default(), fields: Vec::new() }
+    }
+
+    /// Values judged one by one.
+    pub(super) fn of_values(name: &'static str, action: Action, threshold: f64, support: Support, fields: Vec<String>) -> Self {
+        Self { action, threshold: Some(threshold), support, fields, ..Self::new(name, Method::Score) }
+    }
+
     fn outlier(&self) -> Outlier {
         Outlier::of_fields(self.action == Action::Remove, self.fields.clone())
     }
@@ -147,7 +186,7 @@ impl fmt::Display for Detection {
 
 impl Command for Detection {
     fn name(&self) -> &'static str {
-        INFO.name
+        self.name
     }
 
     fn required(&self, needed: Required) -> Required {

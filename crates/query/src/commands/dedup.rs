@@ -2,7 +2,7 @@
 
 use super::sort::{parse_keys, write_keys};
 use super::words::quote_field;
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Planned, Planner, Required, Wish, blocking, column_index};
 use crate::columns::{Cell, Values, missing};
 use crate::exec::order::{Key, sort};
 use crate::exec::{Flow, Make, Step, Transform};
@@ -93,7 +93,25 @@ impl Command for Dedup {
         needed.with(self.fields.iter().cloned()).with(self.sort.iter().map(|key| key.field.clone()))
     }
 
-    fn plan(&self, input: Flow, _: &Planner) -> Result<Planned, QueryError> {
+    fn plan(&self, input: Flow, planner: &Planner) -> Result<Planned, QueryError> {
+        let plain = self.count == 1 && !self.keep_events && !self.keep_empty && !self.consecutive && self.sort.is_empty();
+        if let (true, true, Some(direct)) = (plain, input.ordered, planner.direct.clone()) {
+            let this = self.clone();
+            return Ok(Planned::Later(Box::pin(async move {
+                let wish = Wish::Newest(this.fields.clone());
+                match blocking(move || direct.picked(&wish)).await? {
+                    Some((flow, _)) if flow.schema() == input.schema() => Ok(flow),
+                    _ => this.over_rows(input),
+                }
+            })));
+        }
+        Ok(self.over_rows(input)?.into())
+    }
+}
+
+impl Dedup {
+    /// Looks at row after row.
+    fn over_rows(&self, input: Flow) -> Result<Flow, QueryError> {
         let input = if self.sort.is_empty() { input.single() } else { sort(input, &self.sort, None)? };
         let schema = input.schema();
         let places: Vec<Option<usize>> = self.fields.iter().map(|field| column_index(&schema, field)).collect();
@@ -102,7 +120,7 @@ impl Command for Dedup {
             let memory = MemoryConsumer::new("dedup").register(context.memory_pool());
             Ok(Box::new(Seen { settings: settings.clone(), places: places.clone(), counts: FxHashMap::default(), before: None, memory }))
         });
-        Ok(input.map("dedup", schema, make).into())
+        Ok(input.map("dedup", schema, make))
     }
 }
 

@@ -1,15 +1,19 @@
 //! `join`: rows of another search beside those with the same values.
 
+mod answers;
+
 use super::append::expect_search;
 use super::words::quote_field;
-use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
+use super::{Command, CommandInfo, Direct, Planned, Planner, Required, column_index};
 use crate::columns::time_type;
 use crate::exec::Flow;
 use crate::exec::combine::Prefer;
 use crate::exec::join::{Join, join};
 use crate::language::{Args, QueryError};
 use crate::pipeline::Subsearch;
+use answers::Joined;
 use std::fmt;
+use std::sync::Arc;
 
 /// What `join` is.
 pub const INFO: CommandInfo = CommandInfo {
@@ -153,6 +157,7 @@ impl Command for JoinCommand {
             prefixes: self.aliases.clone(),
         };
         let (search, context) = (self.search.span, planner.context.clone());
+        let (direct, offered) = (planner.direct.clone(), planner.offered.clone());
         Ok(Planned::Later(Box::pin(async move {
             let right = right.await?;
             let names = right.names();
@@ -169,7 +174,13 @@ impl Command for JoinCommand {
                 return Err(QueryError::at(search, "usetime needs _time on both sides").with_hint("keep _time in the search in brackets"));
             }
             let table = input.table || right.table;
-            Ok(Flow { table, ..join(input, right, &spec, &context).await? })
+            let plain = !spec.outer && spec.earlier.is_none() && spec.prefixes.is_none() && spec.prefer == Prefer::Right;
+            let (flow, found) = join(input, right, &spec, &context).await?;
+            if let (true, Some(left), Some(right), Some(most)) = (plain, direct, found, spec.most) {
+                let answers: Arc<dyn Direct> = Arc::new(Joined { left, right, keys: spec.keys, most });
+                *offered.lock() = Some(answers);
+            }
+            Ok(Flow { table, ..flow })
         })))
     }
 }

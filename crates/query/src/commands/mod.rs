@@ -7,6 +7,8 @@ pub(crate) mod accum;
 pub(crate) mod addcoltotals;
 pub(crate) mod addinfo;
 pub(crate) mod addtotals;
+pub(crate) mod anomalies;
+pub(crate) mod anomalousvalue;
 pub(crate) mod anomalydetection;
 pub(crate) mod append;
 pub(crate) mod appendcols;
@@ -18,7 +20,9 @@ pub(crate) mod cluster;
 pub(crate) mod collect;
 pub(crate) mod columns_set;
 pub(crate) mod concurrency;
+pub(crate) mod contingency;
 pub(crate) mod convert;
+pub(crate) mod correlate;
 pub(crate) mod dbinspect;
 pub(crate) mod dedup;
 pub(crate) mod delta;
@@ -29,6 +33,7 @@ pub(crate) mod eventcount;
 pub(crate) mod eventstats;
 pub(crate) mod extract;
 pub(crate) mod fdiff;
+pub(crate) mod fieldformat;
 pub(crate) mod fields;
 pub(crate) mod fieldsummary;
 pub(crate) mod filldown;
@@ -36,12 +41,15 @@ pub(crate) mod fillnull;
 pub(crate) mod foreach;
 pub(crate) mod format;
 pub(crate) mod found_fields;
+pub(crate) mod from;
 pub(crate) mod fromjson;
 pub(crate) mod gentimes;
 pub(crate) mod head;
+pub mod history;
 pub(crate) mod inputlookup;
 pub(crate) mod iplocation;
 pub(crate) mod join;
+pub(crate) mod loadjob;
 pub(crate) mod lookup;
 pub(crate) mod makecontinuous;
 pub(crate) mod makemv;
@@ -49,6 +57,7 @@ pub(crate) mod makeresults;
 pub(crate) mod map;
 pub(crate) mod mdiff;
 pub(crate) mod metadata;
+pub(crate) mod metasearch;
 pub(crate) mod multikv;
 pub(crate) mod multisearch;
 pub(crate) mod mvcombine;
@@ -71,11 +80,13 @@ pub(crate) mod r#return;
 pub(crate) mod reverse;
 pub(crate) mod rex;
 pub(crate) mod savedsearch;
+pub(crate) mod scrub;
 pub(crate) mod search;
 pub(crate) mod series;
 pub(crate) mod set;
 pub(crate) mod sort;
 pub(crate) mod spath;
+pub(crate) mod stands_for;
 pub(crate) mod stats;
 pub(crate) mod strcat;
 pub(crate) mod streamstats;
@@ -91,10 +102,12 @@ pub(crate) mod transaction;
 pub(crate) mod transpose;
 pub(crate) mod trendline;
 pub(crate) mod tstats;
+pub(crate) mod typeahead;
 pub(crate) mod typer;
 pub(crate) mod union;
 pub(crate) mod uniq;
 pub(crate) mod untable;
+pub(crate) mod walklex;
 pub(crate) mod r#where;
 pub mod words;
 pub(crate) mod xml;
@@ -121,7 +134,7 @@ use futures::future::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
 use taffrail_event::{EventSink, Timestamp};
-use taffrail_store::scan::Summed;
+use taffrail_store::scan::{Collector, Summed};
 
 /// What a command is, for the parser, the editor and the manual.
 pub struct CommandInfo {
@@ -145,6 +158,8 @@ pub static COMMANDS: &[CommandInfo] = &[
     addcoltotals::INFO,
     addinfo::INFO,
     addtotals::INFO,
+    anomalies::INFO,
+    anomalousvalue::INFO,
     anomalydetection::INFO,
     append::INFO,
     appendcols::INFO,
@@ -155,7 +170,9 @@ pub static COMMANDS: &[CommandInfo] = &[
     cluster::INFO,
     collect::INFO,
     concurrency::INFO,
+    contingency::INFO,
     convert::INFO,
+    correlate::INFO,
     dbinspect::INFO,
     dedup::INFO,
     delta::INFO,
@@ -165,18 +182,22 @@ pub static COMMANDS: &[CommandInfo] = &[
     eventstats::INFO,
     extract::INFO,
     fdiff::INFO,
+    fieldformat::INFO,
     fields::INFO,
     fieldsummary::INFO,
     filldown::INFO,
     fillnull::INFO,
     foreach::INFO,
     format::INFO,
+    from::INFO,
     fromjson::INFO,
     gentimes::INFO,
     head::INFO,
+    history::INFO,
     inputlookup::INFO,
     iplocation::INFO,
     join::INFO,
+    loadjob::INFO,
     lookup::INFO,
     makecontinuous::INFO,
     makemv::INFO,
@@ -184,6 +205,7 @@ pub static COMMANDS: &[CommandInfo] = &[
     map::INFO,
     mdiff::INFO,
     metadata::INFO,
+    metasearch::INFO,
     multikv::INFO,
     multisearch::INFO,
     mvcombine::INFO,
@@ -203,6 +225,7 @@ pub static COMMANDS: &[CommandInfo] = &[
     reverse::INFO,
     rex::INFO,
     savedsearch::INFO,
+    scrub::INFO,
     search::INFO,
     set::INFO,
     sort::INFO,
@@ -221,10 +244,12 @@ pub static COMMANDS: &[CommandInfo] = &[
     transpose::INFO,
     tstats::INFO,
     trendline::INFO,
+    typeahead::INFO,
     typer::INFO,
     union::INFO,
     uniq::INFO,
     untable::INFO,
+    walklex::INFO,
     r#where::INFO,
     xmlkv::INFO,
     xpath::INFO,
@@ -246,15 +271,21 @@ pub fn find(name: &str) -> Option<&'static CommandInfo> {
 pub(crate) const GENERATING: &[&str] = &[
     "dbinspect",
     "eventcount",
+    "from",
     "gentimes",
+    "history",
     "inputlookup",
+    "loadjob",
     "makeresults",
     "metadata",
+    "metasearch",
     "multisearch",
     "savedsearch",
     "set",
     "tstats",
+    "typeahead",
     "union",
+    "walklex",
 ];
 
 /// Those whose brackets hold searches or commands; the brackets of all others stand for text.
@@ -392,10 +423,30 @@ pub struct TextFilter {
 /// The earliest and latest time of the events that a search reads; may read to find out.
 pub type DataRange = Arc<dyn Fn() -> taffrail_base::Result<Option<(Timestamp, Timestamp)>> + Send + Sync>;
 
+/// Which rows are wanted; of two that are equal in this, the newer comes first.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    /// The newest of each combination of values of these fields, without rows that lack one; newest first.
+    Newest(Vec<String>),
+    /// So many rows with the greatest or least numbers in a field.
+    Extreme {
+        /// The field.
+        field: String,
+        /// Whether the greatest are wanted, and first.
+        greatest: bool,
+        /// How many.
+        rows: usize,
+    },
+}
+
 /// Answers about the events of the base search that need no rows. Exact; both may read, so they block.
 pub trait Direct: Send + Sync {
-    /// How many there are.
-    fn count(&self) -> taffrail_base::Result<u64>;
+    /// How many there are; `None` where only rows can tell.
+    fn count(&self) -> taffrail_base::Result<Option<u64>>;
+    /// Whether [`Direct::spans`] has answers.
+    fn has_times(&self) -> bool {
+        true
+    }
     /// How many in each span of this width that has any, by the number of the span from the epoch on; `None` when more
     /// than `most` have.
     fn spans(&self, span_nanos: i64, most: usize) -> taffrail_base::Result<Option<taffrail_store::scan::Spans>>;
@@ -405,9 +456,20 @@ pub trait Direct: Send + Sync {
         Ok(None)
     }
     /// The events added up by the values of fields, and by the number of a span of this width where one is given, which
-    /// then is the first value; in no order, without those that lack a field. Of each of `numbers`, a sum. `None` where
-    /// only rows can tell.
-    fn sums_by(&self, _span_nanos: Option<i64>, _fields: &[String], _numbers: &[String]) -> taffrail_base::Result<Option<Summed>> {
+    /// then is the first value; in no order, without those that lack a field. Of each of `numbers` a sum, of each of
+    /// `collected` what has its numbers. `None` where only rows can tell.
+    fn sums_by(
+        &self,
+        _span_nanos: Option<i64>,
+        _fields: &[String],
+        _numbers: &[String],
+        _collected: &[(String, Collector)],
+    ) -> taffrail_base::Result<Option<Summed>> {
+        Ok(None)
+    }
+    /// Rows picked by the values of some fields, with all columns, in order; and how many there were to pick from. `None`
+    /// where all rows have to be looked at.
+    fn picked(&self, _wish: &Wish) -> taffrail_base::Result<Option<(Flow, u64)>> {
         Ok(None)
     }
     /// The same for the events with the named groups of an expression (of its first match in `_raw`) as fields.
@@ -468,8 +530,12 @@ pub struct Planner {
     pub sink: Option<Arc<dyn EventSink>>,
     /// Runs searches within the search; absent until there is something to run them over.
     pub searches: Option<Searches>,
+    /// How fields are shown in the end.
+    pub shown: Arc<fieldformat::Shown>,
     /// Quick answers; only while the first command is planned, as they are about what it gets.
     pub direct: Option<Arc<dyn Direct>>,
+    /// Where a command that learns it only while it is planned puts quick answers about its output.
+    pub offered: Arc<parking_lot::Mutex<Option<Arc<dyn Direct>>>>,
     /// The fields that what follows needs of the command's output.
     pub needed: Required,
 }

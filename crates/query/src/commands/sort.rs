@@ -1,7 +1,7 @@
 //! `sort`: puts the rows in order.
 
 use super::words::quote_field;
-use super::{Command, CommandInfo, Planned, Planner, Required};
+use super::{Command, CommandInfo, Planned, Planner, Required, Wish, blocking};
 use crate::exec::order::{Key, KeyKind, sort};
 use crate::exec::{Flow, Make, Step, Transform};
 use crate::language::{Args, QueryError};
@@ -22,7 +22,7 @@ pub const INFO: CommandInfo = CommandInfo {
     parse,
 };
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Sort {
     limit: Option<usize>,
     keys: Vec<Key>,
@@ -143,12 +143,39 @@ impl Command for Sort {
             Some(0) => return Ok(sort(input, &self.keys, None)?.into()),
             Some(limit) => (limit, false),
         };
-        let input = input.single();
-        let schema = input.schema();
-        let messages = planner.messages.clone();
-        let make: Make = Arc::new(move |_| Ok(Box::new(Count { rows: 0, limit, tell: default, messages: messages.clone() })));
-        Ok(sort(input.map("count rows", schema, make), &self.keys, Some(limit))?.into())
+        if let ([key], true, Some(direct)) = (&self.keys[..], input.ordered, planner.direct.clone())
+            && matches!(key.kind, KeyKind::Auto | KeyKind::Number)
+        {
+            let (key, keys, messages) = (key.clone(), self.keys.clone(), planner.messages.clone());
+            return Ok(Planned::Later(Box::pin(async move {
+                let wish = Wish::Extreme { field: key.field, greatest: key.descending, rows: limit };
+                match blocking(move || direct.picked(&wish)).await? {
+                    Some((flow, events)) if flow.schema() == input.schema() => {
+                        tell(&messages, default, limit, events as usize);
+                        Ok(flow)
+                    }
+                    _ => over_rows(input, &keys, limit, default, &messages),
+                }
+            })));
+        }
+        Ok(over_rows(input, &self.keys, limit, default, &planner.messages)?.into())
     }
+}
+
+/// Says that the default limit has cut rows off, where it has.
+fn tell(messages: &Messages, default: bool, limit: usize, rows: usize) {
+    if default && rows > limit {
+        messages.truncated(format!("sort kept the first {limit} of {rows} rows; write `sort 0` to keep all"));
+    }
+}
+
+/// Sorts row after row.
+fn over_rows(input: Flow, keys: &[Key], limit: usize, default: bool, messages: &Messages) -> Result<Flow, QueryError> {
+    let input = input.single();
+    let schema = input.schema();
+    let messages = messages.clone();
+    let make: Make = Arc::new(move |_| Ok(Box::new(Count { rows: 0, limit, tell: default, messages: messages.clone() })));
+    Ok(sort(input.map("count rows", schema, make), keys, Some(limit))?)
 }
 
 /// Counts the rows that come in, and says when the default limit cuts some off.
@@ -166,10 +193,7 @@ impl Transform for Count {
     }
 
     fn finish(&mut self) -> ExecResult<Option<RecordBatch>> {
-        if self.tell && self.rows > self.limit {
-            let (limit, rows) = (self.limit, self.rows);
-            self.messages.truncated(format!("sort kept the first {limit} of {rows} rows; write `sort 0` to keep all"));
-        }
+        tell(&self.messages, self.tell, self.limit, self.rows);
         Ok(None)
     }
 }

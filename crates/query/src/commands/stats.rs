@@ -1,15 +1,19 @@
 //! `stats`: one row of aggregates for each group.
 
 use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
+use crate::columns::Cell;
 use crate::exec::Flow;
 use crate::exec::aggregate::{How, aggregate_how, sort_groups};
-use crate::functions::{Argument, Call, parse_calls, parse_groups, sparkline, write_calls};
+use crate::functions::{Accumulate, Answer, Argument, Call, Method, parse_calls, parse_groups, sparkline, write_calls};
 use crate::language::{Args, QueryError};
+use crate::messages::Messages;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use taffrail_store::scan::{Summed, Sums};
+use taffrail_store::scan::{Collect, Collector, Summed, Sums};
 
 /// What `stats` is.
 pub const INFO: CommandInfo = CommandInfo {
@@ -119,9 +123,9 @@ impl Command for Stats {
             && only.argument == Argument::Rows
         {
             // Counting events needs no rows: the store sums over patterns.
-            let (direct, name) = (direct.clone(), only.name.clone());
+            let (this, direct, planner, name) = (self.clone(), direct.clone(), planner.clone(), only.name.clone());
             return Ok(Planned::Later(Box::pin(async move {
-                let count = super::blocking(move || direct.count()).await?;
+                let Some(count) = super::blocking(move || direct.count()).await? else { return this.aggregated(input, &planner) };
                 let schema = Arc::new(Schema::new(vec![Field::new(name, DataType::Int64, true)]));
                 let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(Int64Array::from(vec![count as i64]))])?;
                 Ok(Flow::of_batches(schema, vec![batch], true))
@@ -145,9 +149,9 @@ impl Command for Stats {
         {
             let (this, planner) = (self.clone(), planner.clone());
             return Ok(Planned::Later(Box::pin(async move {
-                let asked = (this.groups.clone(), adding.numbers.clone());
-                match super::blocking(move || direct.sums_by(None, &asked.0, &asked.1)).await? {
-                    Some(summed) => sort_groups(adding.table(&this, &summed)?, &this.groups),
+                let asked = (this.groups.clone(), adding.numbers.clone(), adding.collected(&planner));
+                match super::blocking(move || direct.sums_by(None, &asked.0, &asked.1, &asked.2)).await? {
+                    Some(summed) => sort_groups(adding.table(&this, summed, &planner.messages)?, &this.groups),
                     None => this.aggregated(input, &planner),
                 }
             })));
@@ -163,50 +167,114 @@ impl Command for Stats {
     }
 }
 
-/// Sums and averages of fields, which the store adds up without rows.
+/// Functions of the numbers of fields, which the store adds up or collects without rows.
 struct Adding {
+    /// The fields whose numbers are added up.
     numbers: Vec<String>,
-    /// For each call: of which number, and whether divided by how many there are; none counts rows.
-    calls: Vec<Option<(usize, bool)>>,
+    calls: Vec<What>,
+}
+
+/// What a call is of.
+enum What {
+    /// The rows.
+    Rows,
+    /// The sum of a number.
+    Sum(usize),
+    /// The sum of a number by how many there are.
+    Mean(usize),
+    /// All numbers of a field; the how manieth that is collected.
+    Collected(usize, String, fn(f64) -> Box<dyn Accumulate>, f64),
+}
+
+/// Functions that look at numbers only, whatever their order.
+const COLLECTED: [&str; 5] = ["median", "perc<N>", "upperperc<N>", "exactperc<N>", "range"];
+
+/// Takes the numbers of a group as the function does that takes them from rows.
+struct Taken {
+    inner: Box<dyn Accumulate>,
+    memory: Arc<MemoryReservation>,
+}
+
+impl Collect for Taken {
+    fn take(&mut self, numbers: &[f64]) -> bool {
+        let before = self.inner.size();
+        numbers.iter().for_each(|number| self.inner.add(Cell::Number(*number), None));
+        let grown = self.inner.size().saturating_sub(before);
+        self.memory.try_grow(grown).is_ok()
+    }
 }
 
 impl Adding {
     /// Where the calls ask for nothing else.
     fn of(calls: &[Call], groups: &[String], how: How) -> Option<Self> {
         let mut this = Self { numbers: Vec::new(), calls: Vec::new() };
+        let mut collected = 0;
         for call in calls {
-            this.calls.push(match (call.function.name, &call.argument) {
-                ("count", Argument::Rows) => None,
-                ("sum" | "avg", Argument::Field(field)) if !field.contains('*') && !groups.contains(field) && !how.all_numbers => {
-                    let known = this.numbers.iter().position(|known| known == field);
-                    let at = known.unwrap_or_else(|| {
-                        this.numbers.push(field.clone());
-                        this.numbers.len() - 1
-                    });
-                    Some((at, call.function.name == "avg"))
+            let what = match (call.function.name, &call.argument) {
+                ("count", Argument::Rows) => What::Rows,
+                (name, Argument::Field(field)) if !field.contains('*') && !groups.contains(field) && !how.all_numbers => {
+                    match (name, call.function.method) {
+                        ("sum", _) => What::Sum(this.number(field)),
+                        ("avg", _) => What::Mean(this.number(field)),
+                        (name, Method::Own(make)) if COLLECTED.contains(&name) => {
+                            collected += 1;
+                            What::Collected(collected - 1, field.clone(), make, call.parameter)
+                        }
+                        _ => return None,
+                    }
                 }
                 _ => return None,
-            });
+            };
+            this.calls.push(what);
         }
         Some(this)
     }
 
-    fn table(&self, stats: &Stats, summed: &Summed) -> Result<Flow, QueryError> {
+    fn number(&mut self, field: &str) -> usize {
+        self.numbers.iter().position(|known| known == field).unwrap_or_else(|| {
+            self.numbers.push(field.to_owned());
+            self.numbers.len() - 1
+        })
+    }
+
+    /// The fields whose numbers are collected, and what takes them.
+    fn collected(&self, planner: &Planner) -> Vec<(String, Collector)> {
+        let memory = Arc::new(MemoryConsumer::new("stats").register(planner.context.memory_pool()));
+        let one = |what: &What| {
+            let What::Collected(_, field, make, parameter) = what else { return None };
+            let (make, parameter, memory) = (*make, *parameter, memory.clone());
+            let collector: Collector = Arc::new(move || Box::new(Taken { inner: make(parameter), memory: memory.clone() }));
+            Some((field.clone(), collector))
+        };
+        self.calls.iter().filter_map(one).collect()
+    }
+
+    fn table(&self, stats: &Stats, mut summed: Summed, messages: &Messages) -> Result<Flow, QueryError> {
         let mut columns: Vec<(Field, ArrayRef)> = Vec::new();
         for (at, name) in stats.groups.iter().enumerate() {
             let values = StringArray::from_iter_values(summed.iter().map(|(values, _)| &values[at]));
             columns.push((Field::new(name, DataType::Utf8, true), Arc::new(values)));
         }
-        // Of no rows at all there is one group where nothing is grouped by.
-        let nothing = Sums { rows: 0, sums: vec![(0, 0.0); self.numbers.len()] };
-        let none = summed.is_empty() && stats.groups.is_empty();
-        let rows = || summed.iter().map(|(_, sums)| sums).chain(none.then_some(&nothing));
+        if summed.is_empty() && stats.groups.is_empty() {
+            // Of no rows at all there is one group where nothing is grouped by.
+            summed.push((Vec::new(), Sums { sums: vec![(0, 0.0); self.numbers.len()], ..Sums::default() }));
+        }
         for (call, what) in stats.calls.iter().zip(&self.calls) {
-            let (kind, column): (_, ArrayRef) = match what {
-                None => (DataType::Int64, Arc::new(Int64Array::from_iter_values(rows().map(|sums| sums.rows as i64)))),
-                Some((at, mean)) => {
-                    let number = |(count, sum): (u64, f64)| (count > 0).then(|| if *mean { sum / count as f64 } else { sum });
-                    (DataType::Float64, Arc::new(rows().map(|sums| number(sums.sums[*at])).collect::<Float64Array>()))
+            let numbers = |number: &dyn Fn(&Sums) -> Option<f64>| -> (DataType, ArrayRef) {
+                (DataType::Float64, Arc::new(summed.iter().map(|(_, sums)| number(sums)).collect::<Float64Array>()))
+            };
+            let (kind, column) = match what {
+                What::Rows => {
+                    let rows = summed.iter().map(|(_, sums)| sums.rows as i64);
+                    (DataType::Int64, Arc::new(Int64Array::from_iter_values(rows)) as ArrayRef)
+                }
+                What::Sum(at) => numbers(&|sums| Some(sums.sums[*at]).filter(|(count, _)| *count > 0).map(|(_, sum)| sum)),
+                What::Mean(at) => {
+                    numbers(&|sums| Some(sums.sums[*at]).filter(|(count, _)| *count > 0).map(|(count, sum)| sum / count as f64))
+                }
+                What::Collected(at, ..) => {
+                    let answers = summed.iter_mut().map(|(_, sums)| answer(sums.collected.get_mut(*at), messages));
+                    (DataType::Float64, Arc::new(answers.collect::<Float64Array>()) as ArrayRef)
                 }
             };
             columns.push((Field::new(&call.name, kind, true), column));
@@ -215,6 +283,22 @@ impl Adding {
         let schema = Arc::new(Schema::new(fields));
         let batch = RecordBatch::try_new(schema.clone(), arrays)?;
         Ok(Flow { ordered: false, ..Flow::of_batches(schema, vec![batch], true) })
+    }
+}
+
+/// What the numbers that were collected come to.
+fn answer(collected: Option<&mut Box<dyn Collect>>, messages: &Messages) -> Option<f64> {
+    let any: &mut dyn Any = &mut **collected?;
+    let taken = any.downcast_mut::<Taken>()?;
+    let answer = taken.inner.answer();
+    match taken.inner.remark() {
+        Some((text, true)) => messages.inexact(text),
+        Some((text, false)) => messages.truncated(text),
+        None => {}
+    }
+    match answer {
+        Answer::Number(number) => Some(number),
+        _ => None,
     }
 }
 

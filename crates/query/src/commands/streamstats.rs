@@ -9,7 +9,7 @@ use crate::columns::{Values, missing};
 use crate::eval::{Compiled, Expr};
 use crate::exec::aggregate::group_key;
 use crate::exec::running::{Input, Running, State};
-use crate::exec::{Flow, Make, Step, Transform, external};
+use crate::exec::{Flow, Make, Step, Transform, external, stop_of};
 use crate::functions::{Answer, Call, moment, parse_calls, parse_groups, write_calls};
 use crate::language::{Args, BinSpan, QueryError, TimeSpan};
 use crate::messages::Messages;
@@ -22,6 +22,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use taffrail_base::limits::WINDOW_ROWS_MAX;
+use taffrail_base::stop::Ticks;
 
 /// What `streamstats` is.
 pub const INFO: CommandInfo = CommandInfo {
@@ -210,11 +211,15 @@ impl Command for Streamstats {
                 time: Times::default(),
                 bytes: 0,
                 memory,
+                ticks: stop_of(context).every(ROWS_BETWEEN_STOPS),
             }))
         });
         Ok(input.map("streamstats", shape, make).into())
     }
 }
+
+/// Rows after which it is asked whether to stop: each may look at a whole window.
+const ROWS_BETWEEN_STOPS: u32 = 1_024;
 
 struct Settings {
     stream: Streamstats,
@@ -252,6 +257,7 @@ struct Progress {
     time: Times,
     bytes: usize,
     memory: MemoryReservation,
+    ticks: Ticks,
 }
 
 impl Times {
@@ -379,6 +385,7 @@ impl Transform for Progress {
         let before: Option<BooleanArray> = settings.reset_before.as_ref().map(|before| before.evaluate_predicate(&batch));
         let mut answers: Vec<Vec<Answer>> = settings.running.iter().map(|_| Vec::with_capacity(rows)).collect();
         for row in 0..rows {
+            self.ticks.tick().map_err(external)?;
             let time = times.as_ref().and_then(|times| moment(times, row));
             // Without a time a row is in no window of time.
             let key = group_key(&groups, row).filter(|_| settings.nanos.is_none() || time.is_some());

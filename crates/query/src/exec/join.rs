@@ -41,6 +41,9 @@ pub struct Join {
     pub prefixes: Option<(String, String)>,
 }
 
+/// What ends each value in the text of a key.
+const KEY_END: &str = "\u{1f}";
+
 const KEY: &str = "key";
 const ROW: &str = "row";
 
@@ -50,8 +53,8 @@ fn hidden(side: &str, name: &str) -> String {
 
 const ASCENDING: SortOptions = SortOptions { descending: false, nulls_first: false };
 
-/// Joins.
-pub async fn join(left: Flow, right: Flow, spec: &Join, context: &Arc<TaskContext>) -> Result<Flow> {
+/// Joins; and the right rows by their keys, where these are in memory.
+pub async fn join(left: Flow, right: Flow, spec: &Join, context: &Arc<TaskContext>) -> Result<(Flow, Option<Arc<Lookup>>)> {
     // Each left batch becomes one batch, which many matches would make too large.
     if spec.most.is_some_and(|most| most <= MATCHES_MAX)
         && let Some(kept) = Kept::of(&right, context, table_bytes(context)).await?
@@ -59,10 +62,10 @@ pub async fn join(left: Flow, right: Flow, spec: &Join, context: &Arc<TaskContex
         match found(left.clone(), &right.schema(), kept, spec, context) {
             // The rows fit, their keys do not.
             Err(error) if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) => {}
-            joined => return joined,
+            joined => return joined.map(|(flow, table)| (flow, Some(table))),
         }
     }
-    merged(left, right, spec)
+    Ok((merged(left, right, spec)?, None))
 }
 
 /// Bytes of right rows up to which they are found by a table: what is left has to do for all else.
@@ -77,7 +80,7 @@ fn table_bytes(context: &TaskContext) -> usize {
 const MATCHES_MAX: usize = 16;
 
 /// The right rows by their keys.
-struct Lookup {
+pub struct Lookup {
     rows: RecordBatch,
     keys: FxHashMap<String, Vec<u32>>,
     times: Option<Values>,
@@ -85,8 +88,21 @@ struct Lookup {
     _memory: (Kept, MemoryReservation),
 }
 
+impl Lookup {
+    /// All right rows.
+    pub fn rows(&self) -> &RecordBatch {
+        &self.rows
+    }
+
+    /// The numbers of the rows with these values in the fields of the key.
+    pub fn rows_of(&self, values: &[String]) -> &[u32] {
+        let key: String = values.iter().flat_map(|value| [value.as_str(), KEY_END]).collect();
+        self.keys.get(&key).map_or(&[], Vec::as_slice)
+    }
+}
+
 /// Joins with right rows that are in memory.
-fn found(left: Flow, right: &SchemaRef, kept: Kept, spec: &Join, context: &Arc<TaskContext>) -> Result<Flow> {
+fn found(left: Flow, right: &SchemaRef, kept: Kept, spec: &Join, context: &Arc<TaskContext>) -> Result<(Flow, Arc<Lookup>)> {
     let memory = MemoryConsumer::new("join").register(context.memory_pool());
     let rows = one_batch(right, kept.batches())?;
     let places: Vec<Option<usize>> = spec.keys.iter().map(|(_, key)| column_index(right, key)).collect();
@@ -112,8 +128,8 @@ fn found(left: Flow, right: &SchemaRef, kept: Kept, spec: &Join, context: &Arc<T
     let plain = left.schema();
     let left_places: Vec<Option<usize>> = spec.keys.iter().map(|(key, _)| column_index(&plain, key)).collect();
     let (schema, names) = names(&plain, right, spec);
-    let (spec, made) = (spec.clone(), schema.clone());
-    Ok(left.map(
+    let (spec, made, given) = (spec.clone(), schema.clone(), table.clone());
+    let flow = left.map(
         "join",
         schema,
         transform(move |batch: RecordBatch| {
@@ -153,7 +169,8 @@ fn found(left: Flow, right: &SchemaRef, kept: Kept, spec: &Join, context: &Arc<T
             };
             Ok(names.put_together(columns(&batch, &left)?, columns(&table.rows, &right)?, left.len(), &made, spec.prefer)?)
         }),
-    ))
+    );
+    Ok((flow, given))
 }
 
 /// Calls `each` with every row and the text of its key; none where a part of it is missing.
@@ -173,7 +190,7 @@ fn each_key(batch: &RecordBatch, places: &[Option<usize>], mut each: impl FnMut(
                     None => whole = false,
                 },
             }
-            key.push('\u{1f}');
+            key.push_str(KEY_END);
         }
         each(row, whole.then_some(&*key))?;
     }

@@ -151,8 +151,8 @@ enum Between {
     Interpolated,
 }
 
-/// Values that are put in order together: so many that sorting them costs little more than keeping them.
-const FRESH_MAX: usize = 4_096;
+/// Values that are put in order together. Of no more of them, a rank is found without putting them in order.
+const FRESH_MAX: usize = 16_384;
 
 /// Distinct values with their counts; beyond a bound, the lightest neighbours are merged.
 #[derive(Debug)]
@@ -232,8 +232,13 @@ impl Quantile {
         self.counts = merged;
     }
 
-    /// The value of a rank; all are in order.
-    fn at(&self, rank: u64) -> f64 {
+    /// The value of a rank, of one value at least; all are in order, or none are.
+    fn at(&mut self, rank: u64) -> f64 {
+        if self.counts.is_empty() {
+            let last = self.fresh.len().saturating_sub(1);
+            let rank = usize::try_from(rank).map_or(last, |rank| rank.min(last));
+            return *self.fresh.select_nth_unstable_by(rank, f64::total_cmp).1;
+        }
         let mut seen = 0;
         for (number, count) in &self.counts {
             seen += count;
@@ -296,7 +301,9 @@ impl Accumulate for Quantile {
         if self.total == 0 {
             return Answer::Missing;
         }
-        self.settle();
+        if !self.counts.is_empty() {
+            self.settle();
+        }
         let last = self.total - 1;
         let place = self.percent / 100.0 * last as f64;
         let (low, high) = (place.floor() as u64, (place.ceil() as u64).min(last));

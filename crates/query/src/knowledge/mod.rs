@@ -6,12 +6,14 @@
 
 mod definitions;
 mod fields;
+mod kept;
 mod lookup;
 mod matcher;
 mod places;
 
 pub use definitions::{EventType, Macro, SavedSearch, TypeSearch, substitute};
 pub use fields::{AddedFields, FieldKnowledge, read_format};
+pub use kept::{KeptResults, KeptRows, ReadRows};
 pub use lookup::{LookupOptions, MatchType, Table};
 pub use matcher::Matcher;
 pub use places::{Located, Places};
@@ -28,9 +30,9 @@ use std::sync::Arc;
 use taffrail_base::limits::{KNOWLEDGE_FILE_BYTES_MAX, LOOKUP_BYTES_MAX};
 use taffrail_base::{Vfs, VfsFile};
 
-/// The definitions in a folder; cheap to clone.
+/// The definitions in a folder, and the rows of jobs; cheap to clone.
 #[derive(Clone, Default)]
-pub struct Knowledge(Option<Arc<Folder>>);
+pub struct Knowledge(Option<Arc<Folder>>, Option<Arc<dyn KeptResults>>);
 
 struct Folder {
     vfs: Arc<dyn Vfs>,
@@ -66,12 +68,13 @@ const LOOKUP_OPTIONS: Kind = Kind { folder: "lookups", what: "lookup", extension
 impl Knowledge {
     /// No definitions.
     pub fn none() -> Self {
-        Self(None)
+        Self(None, None)
     }
 
     /// Those in a folder; it need not exist.
     pub fn folder(vfs: Arc<dyn Vfs>, path: PathBuf) -> Self {
-        Self(Some(Arc::new(Folder { vfs, path, fields: Mutex::default(), places: Mutex::default(), tables: Mutex::default() })))
+        let folder = Folder { vfs, path, fields: Mutex::default(), places: Mutex::default(), tables: Mutex::default() };
+        Self(Some(Arc::new(folder)), None)
     }
 
     /// The macro of a name with so many arguments.

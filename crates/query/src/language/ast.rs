@@ -37,12 +37,15 @@ pub struct TimeBounds {
     pub index_earliest: Option<TimeText>,
     /// `_index_latest=`: received before it.
     pub index_latest: Option<TimeText>,
+    /// `now=`: what the others count from.
+    pub now: Option<TimeText>,
 }
 
 impl TimeBounds {
     /// Each with its name.
-    pub fn named(&self) -> [(&'static str, &Option<TimeText>); 4] {
+    pub fn named(&self) -> [(&'static str, &Option<TimeText>); 5] {
         [
+            ("now", &self.now),
             ("earliest", &self.earliest),
             ("latest", &self.latest),
             ("_index_earliest", &self.index_earliest),

@@ -11,6 +11,10 @@
 //! as errors nor get a prediction.
 
 use super::{Expected, UNKNOWN, best_ratio, scale};
+use taffrail_base::Stop;
+
+/// Numbers that are computed between two questions whether to stop: some milliseconds' worth.
+const STEPS: usize = 4_000_000;
 
 /// What the state is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +77,8 @@ pub struct Filtered {
 }
 
 impl Model {
-    /// The model of this shape under which the series is most likely.
-    pub fn fit(shape: Shape, values: &[Option<f64>]) -> Self {
+    /// The model of this shape under which the series is most likely; any once it has to stop.
+    pub fn fit(shape: Shape, values: &[Option<f64>], stop: &Stop) -> Self {
         let mut model = Self { shape, ratios: [0.1, 0.0] };
         let rounds = if shape == Shape::Level { 1 } else { 2 };
         for _ in 0..rounds {
@@ -82,15 +86,16 @@ impl Model {
                 model.ratios[which] = best_ratio(|ratio| {
                     let mut tried = model;
                     tried.ratios[which] = ratio;
-                    tried.filter(values, 0).map_or(f64::NEG_INFINITY, |filtered| filtered.likelihood)
+                    tried.filter(values, 0, stop).map_or(f64::NEG_INFINITY, |filtered| filtered.likelihood)
                 });
             }
         }
         model
     }
 
-    /// Predicts each value from those before it, and `ahead` more; `None` where there are too few values.
-    pub fn filter(&self, values: &[Option<f64>], ahead: usize) -> Option<Filtered> {
+    /// Predicts each value from those before it, and `ahead` more; `None` where there are too few values, or where it has
+    /// to stop.
+    pub fn filter(&self, values: &[Option<f64>], ahead: usize, stop: &Stop) -> Option<Filtered> {
         let parts = self.shape.parts();
         let known = || values.iter().flatten().copied();
         if known().count() <= parts {
@@ -104,7 +109,10 @@ impl Model {
         (0..parts).for_each(|at| covariance[at * parts + at] = UNKNOWN);
         let (mut seen, mut squares, mut logs) = (0usize, 0.0, 0.0);
         let mut raw: Vec<Option<(f64, f64)>> = Vec::with_capacity(values.len() + ahead);
+        // A step costs the square of the parts.
+        let mut ticks = stop.every((STEPS / (parts * parts)).clamp(1, 100_000) as u32);
         for value in values.iter().copied().chain(std::iter::repeat_n(None, ahead)) {
+            ticks.tick().ok()?;
             let gain = self.observed(&covariance);
             let variance = self.shape.seen(&gain) + 1.0;
             let mean = self.shape.seen(&state);
@@ -198,7 +206,7 @@ mod tests {
     }
 
     fn ahead(shape: Shape, values: &[Option<f64>], count: usize) -> Vec<f64> {
-        let filtered = Model::fit(shape, values).filter(values, count).expect("enough values");
+        let filtered = Model::fit(shape, values, &Stop::never()).filter(values, count, &Stop::never()).expect("enough values");
         filtered.expected[values.len()..].iter().map(|step| step.expect("known").mean).collect()
     }
 
@@ -210,7 +218,8 @@ mod tests {
     #[test]
     fn what_is_the_same_for_ever_stays_so() {
         near(&ahead(Shape::Level, &series([5.0; 10]), 2), &[5.0, 5.0], 1e-9);
-        let filtered = Model::fit(Shape::Level, &series([5.0; 10])).filter(&series([5.0; 10]), 1).expect("enough");
+        let filtered =
+            Model::fit(Shape::Level, &series([5.0; 10]), &Stop::never()).filter(&series([5.0; 10]), 1, &Stop::never()).expect("enough");
         assert_eq!(filtered.expected[0], None);
         assert!(filtered.expected[10].expect("known").variance < 1e-9);
     }
@@ -227,7 +236,7 @@ mod tests {
         let mut days = series((0..35).map(|day| week[day % 7]));
         days[20] = None;
         near(&ahead(Shape::Season(7), &days, 7), &week, 1e-3);
-        let filtered = Model::fit(Shape::Season(7), &days).filter(&days, 0).expect("enough");
+        let filtered = Model::fit(Shape::Season(7), &days, &Stop::never()).filter(&days, 0, &Stop::never()).expect("enough");
         assert!((filtered.expected[20].expect("known").mean - week[6]).abs() < 1e-3);
         assert_eq!(period(&days, 400), Some(7));
     }
@@ -238,7 +247,7 @@ mod tests {
         let q = 0.5f64;
         let model = Model { shape: Shape::Level, ratios: [q, 0.0] };
         let noisy = series((0..200).map(|x| f64::from(x * 7919 % 101)));
-        let filtered = model.filter(&noisy, 1).expect("enough");
+        let filtered = model.filter(&noisy, 1, &Stop::never()).expect("enough");
         let settled = (q + (q * q + 4.0 * q).sqrt()) / 2.0;
         let last = filtered.expected[200].expect("known");
         assert!((last.variance / filtered.error - (settled + 1.0)).abs() < 1e-9);
@@ -258,8 +267,8 @@ mod tests {
 
     #[test]
     fn too_few_values_and_no_period() {
-        assert!(Model::fit(Shape::Trend, &series([1.0, 2.0])).filter(&series([1.0, 2.0]), 1).is_none());
-        assert!(Model::fit(Shape::Level, &[None, None]).filter(&[None, None], 1).is_none());
+        assert!(Model::fit(Shape::Trend, &series([1.0, 2.0]), &Stop::never()).filter(&series([1.0, 2.0]), 1, &Stop::never()).is_none());
+        assert!(Model::fit(Shape::Level, &[None, None], &Stop::never()).filter(&[None, None], 1, &Stop::never()).is_none());
         assert_eq!(period(&series([1.0; 20]), 400), None);
         assert_eq!(period(&series((0..40).map(f64::from)), 400), None);
         assert_eq!(period(&[], 400), None);

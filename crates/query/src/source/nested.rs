@@ -8,9 +8,11 @@ use crate::exec::combine::first_of;
 use crate::language::QueryError;
 use crate::pipeline::Query;
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use taffrail_base::limits::SUBSEARCH_DEPTH_MAX;
+use taffrail_base::limits::{SUBSEARCH_DEPTH_MAX, SUBSEARCH_TEXT_BYTES_MAX, SUBSEARCH_TEXTS_MAX};
 
 /// Runs searches within a search. Cheap to clone.
 #[derive(Clone)]
@@ -18,12 +20,14 @@ pub struct Searches {
     source: Arc<dyn Source>,
     range: TimeRange,
     depth: usize,
+    /// What searches in brackets stood for, by their text: within a search the same text is run once.
+    texts: Arc<Mutex<FxHashMap<String, String>>>,
 }
 
 impl Searches {
     /// Searches over `source`; `range` is that of the request, whatever the text of the outer search says.
     pub fn new(source: Arc<dyn Source>, range: TimeRange) -> Self {
-        Self { source, range, depth: 0 }
+        Self { source, range, depth: 0, texts: Arc::default() }
     }
 
     /// The plan of a query; its places are those of the query around it.
@@ -38,6 +42,8 @@ impl Searches {
                 .with_hint("a saved search may use itself"));
         }
         planner.direct = None;
+        // How its fields are shown is nothing to the search around it.
+        planner.shown = Arc::default();
         planner.searches = Some(Self { depth: self.depth + 1, ..self.clone() });
         let query = query.resolved(&planner).await?;
         let (mut wanted, range) = wanted(&query, self.range, &planner.eval).map_err(|error| query.place(error))?;
@@ -49,7 +55,7 @@ impl Searches {
         let mut prepared =
             Prepared { query, wanted, planner, earliest: range.earliest, latest: range.latest, asked: self.range, sql: None };
         let opened = prepared.open_resolved(&*self.source, needed, None).await?;
-        prepared.plan(&opened).await
+        prepared.plan_values(&opened, &prepared.planner).await
     }
 }
 
@@ -59,6 +65,20 @@ impl Planner {
     pub fn parts(&self) -> Result<Vec<Part>, QueryError> {
         let searches = self.searches.as_ref().ok_or_else(|| QueryError::new("there is nothing here whose parts could be told"))?;
         Ok(searches.source.parts())
+    }
+
+    /// What a search in brackets stood for when it was run before.
+    pub fn remembered(&self, search: &str) -> Option<String> {
+        self.searches.as_ref()?.texts.lock().get(search).cloned()
+    }
+
+    /// Remembers what a search in brackets stands for, as long as there is room.
+    pub fn remember(&self, search: String, text: &str) {
+        let Some(searches) = &self.searches else { return };
+        let mut texts = searches.texts.lock();
+        if texts.len() < SUBSEARCH_TEXTS_MAX && text.len() <= SUBSEARCH_TEXT_BYTES_MAX {
+            texts.insert(search, text.to_owned());
+        }
     }
 
     /// The plan of a search within this one.

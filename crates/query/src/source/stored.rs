@@ -2,13 +2,13 @@
 
 use super::{Opened, Part, Source, Wanted};
 use crate::commands::fields::select;
-use crate::commands::{Direct, Required, blocking};
+use crate::commands::{Direct, Required, Wish, blocking};
 
 use crate::exec::{Flow, transform};
 use crate::language::QueryError;
 use crate::language::search::{to_filter, with_store_fields};
 use crate::messages::Messages;
-use crate::table::scan_flow;
+use crate::table::{scan_flow, shaped};
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, TimestampNanosecondType};
@@ -17,10 +17,10 @@ use regex::Regex;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use taffrail_base::limits::SEARCH_COLUMNS_MAX;
-use taffrail_base::{Result, Stop};
+use taffrail_base::{Error, ErrorKind, Result, Stop};
 use taffrail_event::Timestamp;
 use taffrail_pattern::FieldResolver;
-use taffrail_store::scan::{Missing, ScanProgress, Spans, Summed};
+use taffrail_store::scan::{Collector, Missing, Pick, ScanProgress, Spans, Summed, Summing};
 use taffrail_store::{Column, CountField, Filter, Scan, ScanRequest, SegmentRef, Snapshot};
 
 /// Rows up to which the fields of each event are read from it, instead of asking first which there are.
@@ -205,7 +205,8 @@ impl Source for StoredSource {
             let direct: Option<Arc<dyn Direct>> = if by_receipt || wanted.limit.is_some() {
                 None
             } else {
-                Some(Arc::new(ScanAnswers { side: side.clone(), groups: Vec::new() }))
+                let rows = (!discover).then(|| (columns.clone(), shown.clone()));
+                Some(Arc::new(ScanAnswers { side: side.clone(), groups: Vec::new(), rows }))
             };
             Ok(Opened { flow, data_range: Arc::new(move || side.scan().time_range()), direct })
         })
@@ -336,6 +337,8 @@ struct ScanAnswers {
     side: Aside,
     /// Expressions whose named groups are fields; of two with one name the later one goes first.
     groups: Vec<Regex>,
+    /// The columns of the rows: those that are read, and the names of those that are shown.
+    rows: Option<(Vec<Column>, Vec<String>)>,
 }
 
 impl ScanAnswers {
@@ -357,8 +360,8 @@ impl ScanAnswers {
 }
 
 impl Direct for ScanAnswers {
-    fn count(&self) -> Result<u64> {
-        Ok(self.side.ask(|scan| scan.count().map(Some))?.unwrap_or_default())
+    fn count(&self) -> Result<Option<u64>> {
+        self.side.ask(|scan| scan.count().map(Some))
     }
 
     fn spans(&self, span_nanos: i64, most: usize) -> Result<Option<Spans>> {
@@ -370,19 +373,45 @@ impl Direct for ScanAnswers {
         self.side.ask(|scan| scan.count_by(&fields))
     }
 
-    fn sums_by(&self, span_nanos: Option<i64>, fields: &[String], numbers: &[String]) -> Result<Option<Summed>> {
-        let Some(fields) = fields.iter().map(|name| self.field(name)).collect::<Option<Vec<_>>>() else { return Ok(None) };
-        // Numbers are those of extracted fields, whatever an expression may have made of the name.
-        let extracted = |name: &String| matches!(self.field(name), Some(CountField::Column(Column::Field(_))));
-        if !numbers.iter().all(extracted) {
+    fn sums_by(
+        &self,
+        span_nanos: Option<i64>,
+        fields: &[String],
+        numbers: &[String],
+        collected: &[(String, Collector)],
+    ) -> Result<Option<Summed>> {
+        let field = |name: &String| self.field(name);
+        let Some(fields) = fields.iter().map(field).collect::<Option<Vec<_>>>() else { return Ok(None) };
+        let Some(numbers) = numbers.iter().map(field).collect::<Option<Vec<_>>>() else { return Ok(None) };
+        let collected = collected.iter().map(|(name, make)| Some((self.field(name)?, make.clone())));
+        let Some(collected) = collected.collect::<Option<Vec<_>>>() else { return Ok(None) };
+        let fields = span_nanos.map(CountField::Span).into_iter().chain(fields).collect();
+        let summing = Summing { fields, numbers, collected };
+        self.side.ask(|scan| scan.sums_by(&summing, crate::columns::parse_number))
+    }
+
+    fn picked(&self, wish: &Wish) -> Result<Option<(Flow, u64)>> {
+        let Some((columns, shown)) = self.rows.as_ref().filter(|_| self.groups.is_empty()) else { return Ok(None) };
+        let pick = match wish {
+            Wish::Newest(names) => names.iter().map(|name| self.field(name)).collect::<Option<Vec<_>>>().map(Pick::Newest),
+            Wish::Extreme { field, greatest, rows } => {
+                self.field(field).map(|field| Pick::Extreme { field, greatest: *greatest, rows: *rows })
+            }
+        };
+        let Some(pick) = pick else { return Ok(None) };
+        let scan = self.side.source.scan(&self.side.wanted, columns.clone(), None);
+        self.side.wanted.watched.set(scan.progress());
+        let Some(picked) = scan.pick(&pick, crate::columns::parse_number)? else {
+            self.side.wanted.watched.set(self.side.rows.clone());
             return Ok(None);
-        }
-        let fields: Vec<CountField> = span_nanos.map(CountField::Span).into_iter().chain(fields).collect();
-        self.side.ask(|scan| scan.sums_by(&fields, numbers, crate::columns::parse_number))
+        };
+        let flow = shaped(Flow::of_batches(scan.schema(), picked.batches, false));
+        let flow = select("columns", flow, shown).map_err(|error| Error::new(ErrorKind::Bug, error.to_string()))?;
+        Ok(Some((flow, picked.events)))
     }
 
     fn with_groups(&self, regex: &Regex) -> Option<Arc<dyn Direct>> {
         let groups = self.groups.iter().chain([regex]).cloned().collect();
-        Some(Arc::new(Self { side: self.side.clone(), groups }))
+        Some(Arc::new(Self { side: self.side.clone(), groups, rows: None }))
     }
 }

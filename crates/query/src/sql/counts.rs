@@ -126,7 +126,7 @@ type Counted = Vec<(Vec<Option<String>>, u64)>;
 /// The counts of all combinations, missing values included: of the fields, all but one are in every event.
 fn counted(direct: &dyn Direct, fields: &[String]) -> taffrail_base::Result<Option<Counted>> {
     if fields.is_empty() {
-        return Ok(Some(vec![(Vec::new(), direct.count()?)]));
+        return Ok(direct.count()?.map(|count| vec![(Vec::new(), count)]));
     }
     let Some(found) = direct.count_by(fields)? else { return Ok(None) };
     let mut all: Counted = found.into_iter().map(|(values, count)| (values.into_iter().map(Some).collect(), count)).collect();

@@ -16,8 +16,9 @@ use taffrail_event::Timestamp;
 use taffrail_pattern::FieldResolver;
 use taffrail_query::engine::{Outcome, over};
 use taffrail_query::eval::EvalContext;
+use taffrail_query::knowledge::{KeptResults, KeptRows};
 use taffrail_query::pipeline::Query;
-use taffrail_query::source::{GivenSource, Source};
+use taffrail_query::source::{GivenSource, Source, batch_of_json};
 use taffrail_query::{Knowledge, QueryError, SearchRequest};
 
 /// 2026-11-21T12:00:00Z, the moment at which all cases run.
@@ -113,6 +114,7 @@ fn source(head: &Case, case: &Case) -> GivenSource {
 pub fn knowledge(head: &Case, case: &Case) -> Knowledge {
     let Some(lines) = case.section("knowledge").or(head.section("knowledge")) else { return Knowledge::none() };
     let disk = SimVfs::new(1);
+    let mut jobs = GivenJobs::default();
     let mut files: Vec<(PathBuf, String)> = Vec::new();
     for line in lines {
         match (line.strip_prefix("@ "), files.last_mut()) {
@@ -122,13 +124,45 @@ pub fn knowledge(head: &Case, case: &Case) -> Knowledge {
         }
     }
     for (path, text) in files {
+        // The rows of a job; the file's name says what became of it.
+        if let Ok(id) = path.strip_prefix("/knowledge/jobs") {
+            jobs.0.push((id.to_str().expect("a name").to_owned(), text));
+            continue;
+        }
         disk.create_dir_all(path.parent().expect("it is in a folder")).expect("a folder");
         // A database of places is written as its networks and records.
         let is_database = path.extension().is_some_and(|extension| extension == "mmdb");
         let bytes = if is_database { super::mmdb::database(&text.lines().collect::<Vec<_>>()) } else { text.into_bytes() };
         disk.create_new(&path).and_then(|file| file.write_all_at(&bytes, 0)).expect("a file");
     }
-    Knowledge::folder(Arc::new(disk), "/knowledge".into())
+    Knowledge::folder(Arc::new(disk), "/knowledge".into()).keeping(Arc::new(jobs))
+}
+
+/// Jobs given as text: `@ jobs/ID`, with `.running`, `.short` or `.events` behind the id, then a row a line.
+#[derive(Default)]
+struct GivenJobs(Vec<(String, String)>);
+
+impl KeptResults for GivenJobs {
+    fn rows(&self, id: &str) -> taffrail_base::Result<KeptRows> {
+        let found = self.0.iter().find(|(name, _)| name.split('.').next() == Some(id));
+        let Some((name, text)) = found else {
+            return Err(taffrail_base::Error::new(taffrail_base::ErrorKind::NotFound, format!("there is no job {id:?}")));
+        };
+        let rows: Vec<Map<String, Value>> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let batch = batch_of_json(&rows, &EvalContext::new(NOW, jiff::tz::TimeZone::UTC)).expect("columns");
+        let is = |what: &str| name.split('.').any(|part| part == what);
+        Ok(KeptRows {
+            columns: vec!["a".to_owned()],
+            table: !is("events"),
+            running: is("running"),
+            warning: is("short").then(|| "not all rows are there".to_owned()),
+            // Two rows at a time, so that there are several parts.
+            read: Arc::new(move |from| {
+                let (from, all) = (from as usize, batch.num_rows());
+                Ok((from < all).then(|| batch.slice(from, 2.min(all - from))))
+            }),
+        })
+    }
 }
 
 async fn search(source: &GivenSource, knowledge: Knowledge, query: &str) -> Result<Outcome, QueryError> {

@@ -306,10 +306,50 @@ fn table() -> impl Strategy<Value = String> {
     ]
 }
 
+fn bounds() -> impl Strategy<Value = &'static str> {
+    one(&["", "", "", "", "earliest=1795000100 ", "latest=1795000300 ", "earliest=1795000050 latest=1795000400 "])
+}
+
+/// Pipelines whose first commands the store answers from columns alone.
+fn from_columns() -> impl Strategy<Value = String> {
+    let commands = one(&[
+        "dedup user",
+        "dedup user, host | stats count, sum(bytes) AS s",
+        "dedup status | table _time user status bytes _raw",
+        "dedup sourcetype host",
+        "sort 5 -bytes",
+        "sort 7 bytes | table bytes user _time",
+        "sort 3 -took | fields took, user",
+        "sort 4 num(status)",
+        "sort took",
+        "stats p90(bytes) AS p, median(took) AS m, range(took) AS r, count BY user",
+        "stats exactperc25(took) AS e, upperperc50(bytes) AS u, avg(bytes) AS a, p50(nope) AS n",
+        "stats perc99(status) AS p BY host, sourcetype",
+        "rex \"user=(?<who>\\w+) status=(?<code>\\d+)\" | stats count, avg(code) AS a, sum(code) AS s BY who",
+        "rex \"status=(?<code>\\S+) bytes=(?<size>\\d+)\" | stats p50(size) AS p, sum(size) AS s BY code",
+        "rex \"user=(?<user>\\w+) \\w+=(?<what>[^ ]+)\" | stats count BY user, what",
+        "rex \"for (?<who>\\S+) from (?<ip>[0-9.]+) port\" | top who, ip",
+        "rex \"bytes=(?<bytes>\\d)\" | stats sum(bytes) AS s BY host",
+        "join user [ search * | stats count AS seen, sum(bytes) AS weight BY user ] | stats count, sum(seen) AS s, sum(weight) AS w, avg(bytes) AS b",
+        "join user [ search * | stats count AS seen BY user ] | stats count, sum(seen) AS s BY host",
+        "join user [ search bytes>700 | table user, status ] | stats count, sum(bytes) AS b BY status",
+        "join max=3 user [ search * | table user, took ] | stats count, sum(took) AS t, sum(bytes) AS b BY user",
+        "join max=2 user, host [ search * | table user, host, ip ] | stats count BY ip",
+        "join user [ search * | stats count AS seen BY user ] | stats count",
+        "join user [ search * | stats count AS seen BY user ] | timechart span=2m count",
+        "join user [ search * | stats count AS seen BY user ] | top user",
+    ]);
+    let search = prop_oneof![1 => Just("*".to_owned()), 1 => search()];
+    (bounds(), search, commands).prop_map(|(bounds, search, commands)| format!("{bounds}{search} | {commands}"))
+}
+
 fn query() -> impl Strategy<Value = String> {
-    let bounds = one(&["", "", "", "", "earliest=1795000100 ", "latest=1795000300 ", "earliest=1795000050 latest=1795000400 "]);
+    prop_oneof![3 => pipeline(), 1 => from_columns()]
+}
+
+fn pipeline() -> impl Strategy<Value = String> {
     (
-        bounds,
+        bounds(),
         search(),
         proptest::collection::vec(step(), 0..4),
         proptest::option::weighted(0.6, table()),

@@ -1,11 +1,13 @@
 //! Searches within searches over a real store: what is read, what is refused, and what does not fit into memory.
 
 use super::stored::Place;
+use futures::future::BoxFuture;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use taffrail_query::engine::over;
 use taffrail_query::eval::EvalContext;
-use taffrail_query::source::{GivenSource, Source};
-use taffrail_query::{Knowledge, SearchMessage, SearchRequest, Update};
+use taffrail_query::source::{GivenSource, Opened, Part, Source, Wanted};
+use taffrail_query::{Knowledge, Messages, QueryError, SearchMessage, SearchRequest, Update};
 
 fn place() -> Place {
     let place = Place::new();
@@ -21,6 +23,44 @@ async fn brackets_become_conditions_of_the_scan() {
     assert_eq!(rows, ["{\"_raw\":\"transfer user=ann\"}"]);
     // The scan looks for them itself: what it matched is what came out.
     assert_eq!(place.matched("transfer [ search failed | fields user ] | table _raw").await, 1);
+}
+
+/// A source that counts how often it is opened.
+struct Counted(GivenSource, AtomicUsize);
+
+impl Source for Counted {
+    fn parts(&self) -> Vec<Part> {
+        Vec::new()
+    }
+
+    fn open(&self, wanted: Wanted, messages: Messages) -> BoxFuture<'_, Result<Opened, QueryError>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.open(wanted, messages)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_text_in_brackets_is_run_once() {
+    let row = serde_json::json!({"_time": 1_795_000_000, "user": "ann", "k": "1"});
+    let rows = [row.as_object().expect("an object").clone()];
+    let now = taffrail_event::Timestamp(1_795_000_100_000_000_000);
+    let opened = async |query: &str| {
+        let given = GivenSource::of_json(&rows, EvalContext::new(now, jiff::tz::TimeZone::UTC)).expect("columns");
+        let counted = Arc::new(Counted(given, AtomicUsize::new(0)));
+        let source: Arc<dyn Source> = counted.clone();
+        let request = SearchRequest { query: query.to_owned(), ..SearchRequest::default() };
+        let outcome = over(&source, &request, now, Arc::default(), Knowledge::none()).await.expect("it runs");
+        assert_eq!(serde_json::to_string(&outcome.rows).expect("JSON"), "[{\"count\":1}]", "{query}");
+        counted.1.load(Ordering::Relaxed)
+    };
+    // One for the search itself, one for each text in brackets.
+    let same = "[ search user=ann | fields k ] OR [ search user=ann | fields k ] | stats count";
+    assert_eq!(opened(same).await, 2);
+    let others = "[ search user=ann | fields k ] OR [ search user=ann* | fields k ] | stats count";
+    assert_eq!(opened(others).await, 3);
+    // Also where one is within another search.
+    let within = "[ search user=ann | fields k ] | append [ search [ search user=ann | fields k ] | head 0 ] | stats count";
+    assert_eq!(opened(within).await, 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

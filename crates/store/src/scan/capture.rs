@@ -5,13 +5,13 @@
 //! many characters of the class as there are, then nothing or a text. Others, and patterns where more than one
 //! outcome is possible, are left to the expression itself.
 
+use super::shape::{Finder, ascii_masks, class};
 use crate::segment::meta::PatternMeta;
 use crate::segment::stamp;
 use regex::Regex;
 use regex_syntax::ParserBuilder;
-use regex_syntax::hir::{Class, Hir, HirKind};
-use taffrail_pattern::automaton::Automaton;
-use taffrail_pattern::automaton::symbolic::{Hole, Part, Verdict};
+use regex_syntax::hir::{Hir, HirKind};
+use taffrail_pattern::automaton::symbolic::Verdict;
 use taffrail_pattern::{Piece, PlanPiece, SlotKind};
 
 /// A group of an expression, made ready.
@@ -22,8 +22,7 @@ pub struct Capture {
     class: [bool; 128],
     after: Vec<u8>,
     /// Finds the first text alone.
-    finder: Automaton,
-    marks: [Vec<u64>; 4],
+    finder: Finder,
 }
 
 /// What is known of a group on a pattern.
@@ -59,29 +58,16 @@ impl Capture {
         }
         let (before, after) = (literal(before)?, after.map_or(Some(Vec::new()), literal)?);
         let class = class(&repetition.sub)?;
-        let finder = Automaton::of_regex(&regex::escape(std::str::from_utf8(&before).ok()?))?;
-        let marks = [SlotKind::Word, SlotKind::Quoted, SlotKind::Time, SlotKind::Raw];
-        let marks = marks.map(|kind| finder.class_marks(kind, |byte| stamp::mask(&[byte])));
-        Some(Self { before, class, after, finder, marks })
+        let finder = Finder::new(&before)?;
+        Some(Self { before, class, after, finder })
     }
 
     /// Where the group is in the rows of a pattern.
     pub fn place(&self, meta: &PatternMeta) -> Place {
-        let masks: Vec<(u64, u32)> = meta
-            .columns
-            .iter()
-            .map(|column| {
-                let pages = column.pages.iter();
-                pages.fold((0, 0), |(mask, longest), page| (mask | page.mask, longest.max(page.max_len)))
-            })
-            .collect();
         // Of text beyond ASCII, whether characters are in the class and where they begin is not looked into.
+        let Some(masks) = ascii_masks(meta) else { return Place::Unknown };
         let pieces = meta.pattern.pieces();
-        let ascii = |piece: &Piece| !matches!(piece, Piece::Text(text) if !text.is_ascii());
-        if masks.iter().any(|(mask, _)| mask & stamp::NOT_ASCII != 0) || !pieces.iter().all(ascii) {
-            return Place::Unknown;
-        }
-        match self.finder.decide(self.parts(pieces, &masks, None)) {
+        match self.finder.decide(pieces, &masks, None) {
             Verdict::None => return Place::Absent,
             Verdict::All => {}
             Verdict::Some => return Place::Unknown,
@@ -94,7 +80,7 @@ impl Capture {
         });
         let Some((at, start)) = at else { return Place::Unknown };
         let end = start + self.before.len();
-        if self.finder.decide(self.parts(&pieces[..=at], &masks, Some(end - 1))) != Verdict::None {
+        if self.finder.decide(&pieces[..=at], &masks, Some(end - 1)) != Verdict::None {
             return Place::Unknown;
         }
         self.follow(pieces, &masks, at, end)
@@ -151,20 +137,6 @@ impl Capture {
         }
         if self.after.is_empty() && !found.is_empty() { Place::Pieces(found) } else { Place::Unknown }
     }
-
-    /// The pieces as an automaton sees them; of the last, a text, only the bytes before `cut`.
-    fn parts<'p>(&'p self, pieces: &'p [Piece], masks: &'p [(u64, u32)], cut: Option<usize>) -> impl Iterator<Item = Part<'p>> {
-        let mut slot = 0;
-        pieces.iter().enumerate().map(move |(at, piece)| match (piece, cut) {
-            (Piece::Text(text), Some(cut)) if at + 1 == pieces.len() => Part::Text(&text[..cut]),
-            (Piece::Text(text), _) => Part::Text(text),
-            (Piece::Slot(kind), _) => {
-                let (mask, longest) = masks[slot];
-                slot += 1;
-                Part::Slot(Hole::new(&self.marks[kind.code() as usize - 1], mask, *kind != SlotKind::Word, longest as usize))
-            }
-        })
-    }
 }
 
 /// Whether a byte may stand in a slot whose values have a mask.
@@ -177,22 +149,4 @@ fn literal(hir: &Hir) -> Option<Vec<u8>> {
         HirKind::Literal(literal) if literal.0.is_ascii() => Some(literal.0.to_vec()),
         _ => None,
     }
-}
-
-fn class(hir: &Hir) -> Option<[bool; 128]> {
-    let mut class = [false; 128];
-    match hir.kind() {
-        HirKind::Class(Class::Unicode(ranges)) => {
-            for range in ranges.ranges() {
-                (range.start() as u32..=range.end() as u32).take_while(|c| *c < 128).for_each(|c| class[c as usize] = true);
-            }
-        }
-        HirKind::Class(Class::Bytes(ranges)) => {
-            for range in ranges.ranges() {
-                (range.start()..=range.end()).take_while(|c| *c < 128).for_each(|c| class[usize::from(c)] = true);
-            }
-        }
-        _ => return None,
-    }
-    Some(class)
 }

@@ -4,20 +4,25 @@
 
 use super::CountField;
 use super::capture::Capture;
-use super::counts::{Plan, Wanted, number_kind, plan, spelling};
+use super::counts::{Group, Plan, Wanted, number_kind, plan, spelling};
 use super::filter::SegmentScan;
+use super::picks::text;
 use super::plan::Scan;
 use super::rows::origin_of;
 use super::select::Selection;
+use super::shape::Outcome;
 use crate::segment::decode::{Spelling, Values};
 use crate::segment::meta::Run;
 use rustc_hash::FxHashMap;
+use std::any::Any;
+use std::ops::Range;
+use std::sync::Arc;
 use taffrail_base::Result;
 use taffrail_base::limits::COUNTED_VALUES_MAX;
-use taffrail_pattern::{FieldPlan, PlanPiece};
+use taffrail_pattern::{FieldPlan, Piece, PlanPiece};
 
 /// The code of a row without a value.
-const MISSING: u32 = u32::MAX;
+pub(super) const MISSING: u32 = u32::MAX;
 
 /// Combinations of values up to which a table has a place for each.
 const TABLE_MAX: usize = 1 << 18;
@@ -29,26 +34,24 @@ const SPARSE: usize = 16;
 const EXACT: u64 = 1 << 53;
 
 /// The rows of one combination of values.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Default)]
 pub struct Sums {
     /// How many.
     pub rows: u64,
     /// For each field that is added up: how many rows have a number in it, and the sum of these.
     pub sums: Vec<(u64, f64)>,
+    /// For each field whose numbers are collected: what has them.
+    pub collected: Vec<Box<dyn Collect>>,
 }
 
-impl Sums {
-    fn of(fields: usize) -> Self {
-        Self { rows: 0, sums: vec![(0, 0.0); fields] }
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.rows += other.rows;
-        for (own, other) in self.sums.iter_mut().zip(&other.sums) {
-            *own = (own.0 + other.0, own.1 + other.1);
-        }
-    }
+/// Takes the numbers that a field has in the rows of one combination of values.
+pub trait Collect: Any + Send {
+    /// Takes some more; `false` where there is no room for them.
+    fn take(&mut self, numbers: &[f64]) -> bool;
 }
+
+/// Makes what takes numbers.
+pub type Collector = Arc<dyn Fn() -> Box<dyn Collect> + Send + Sync>;
 
 /// Combinations of values with what their rows come to.
 pub type Summed = Vec<(Vec<String>, Sums)>;
@@ -56,67 +59,133 @@ pub type Summed = Vec<(Vec<String>, Sums)>;
 /// Reads a text as a number, where it is one.
 pub type ReadNumber = fn(&str) -> Option<f64>;
 
+/// What is added up, by what.
+#[derive(Clone, Default)]
+pub struct Summing {
+    /// The fields whose values are told apart; events that lack one are left out.
+    pub fields: Vec<CountField>,
+    /// Fields whose numbers are added up.
+    pub numbers: Vec<CountField>,
+    /// Fields whose numbers are collected.
+    pub collected: Vec<(CountField, Collector)>,
+}
+
+/// The same, ready to be found in patterns.
+struct Prepared<'s> {
+    fields: Vec<Wanted>,
+    numbers: Vec<Wanted>,
+    collected: Vec<(Wanted, &'s Collector)>,
+    read: ReadNumber,
+}
+
+impl Prepared<'_> {
+    fn sums(&self) -> Sums {
+        let collected = self.collected.iter().map(|(_, make)| make()).collect();
+        Sums { rows: 0, sums: vec![(0, 0.0); self.numbers.len()], collected }
+    }
+}
+
+type Found = FxHashMap<Vec<Box<[u8]>>, Sums>;
+
 impl Scan {
-    /// The matching events added up by the values of fields, in no order; events that lack one of `fields` are left out.
-    /// `None` where only rows can tell, and where there are too many values for memory.
-    pub fn sums_by(&self, fields: &[CountField], numbers: &[String], read: ReadNumber) -> Result<Option<Summed>> {
-        let wanted: Vec<Wanted> = fields.iter().map(Wanted::of).collect();
-        let mut found: FxHashMap<Vec<Box<[u8]>>, Sums> = FxHashMap::default();
-        let told = self.shared.each_pattern_once(|scan, pattern, selection| {
-            let told = sum_pattern(scan, pattern, selection, &wanted, numbers, read, &mut found)?;
+    /// The matching events added up by the values of fields, in no order. `None` where only rows can tell, and where
+    /// there are too many values for memory.
+    pub fn sums_by(&self, summing: &Summing, read: ReadNumber) -> Result<Option<Summed>> {
+        let prepared = Prepared {
+            fields: summing.fields.iter().map(Wanted::of).collect(),
+            numbers: summing.numbers.iter().map(Wanted::of).collect(),
+            collected: summing.collected.iter().map(|(field, make)| (Wanted::of(field), make)).collect(),
+            read,
+        };
+        let mut found = Found::default();
+        let told = self.shared.each_pattern_once(|_, scan, pattern, selection| {
+            let told = sum_pattern(scan, pattern, selection, &prepared, &mut found)?;
             // Who groups rows can put them on the disk.
             Ok(told && found.len() <= COUNTED_VALUES_MAX)
         })?;
-        if !told {
-            return Ok(None);
-        }
-        // Bytes that differ may be the same text.
-        let mut texts: FxHashMap<Vec<String>, Sums> = FxHashMap::default();
-        for (values, sums) in found {
-            let values = values.iter().map(|value| String::from_utf8_lossy(value).into_owned()).collect();
-            texts.entry(values).or_insert_with(|| Sums::of(numbers.len())).add(&sums);
-        }
-        Ok(Some(texts.into_iter().collect()))
+        let text = |value: &Box<[u8]>| String::from_utf8_lossy(value).into_owned();
+        Ok(told.then(|| found.into_iter().map(|(values, sums)| (values.iter().map(text).collect(), sums)).collect()))
     }
 }
 
 /// Adds the rows of a pattern; `false` where only rows can tell.
-fn sum_pattern(
-    scan: &SegmentScan<'_>,
-    pattern: usize,
-    selection: &Selection,
-    wanted: &[Wanted],
-    numbers: &[String],
-    read: ReadNumber,
-    found: &mut FxHashMap<Vec<Box<[u8]>>, Sums>,
-) -> Result<bool> {
-    let plans: Vec<Plan<'_>> = wanted.iter().map(|one| plan(scan, pattern, one)).collect::<Result<_>>()?;
+fn sum_pattern(scan: &SegmentScan<'_>, pattern: usize, selection: &Selection, prepared: &Prepared<'_>, found: &mut Found) -> Result<bool> {
+    let plans: Vec<Plan<'_>> = prepared.fields.iter().map(|one| plan(scan, pattern, one)).collect::<Result<_>>()?;
     if plans.iter().any(|plan| matches!(plan, Plan::Field(FieldPlan::Absent))) {
         return Ok(true);
     }
     let rows = Rows::new(scan, pattern, selection);
     let Some(groups) = Groups::of(&rows, &plans)? else { return Ok(false) };
-    let columns = numbers.iter().map(|name| rows.numbers(&scan.plan(pattern, name), read)).collect::<Result<Vec<_>>>()?;
-    let mut sums = vec![Sums::of(numbers.len()); groups.known.len()];
-    for (at, group) in groups.rows.iter().enumerate().filter(|(_, group)| **group != MISSING) {
-        let sums = &mut sums[*group as usize];
-        sums.rows += 1;
-        for (column, (count, sum)) in columns.iter().zip(&mut sums.sums) {
-            let number = match column {
-                Numbers::None => continue,
-                Numbers::All(number) => *number,
-                Numbers::Each(numbers) => numbers[at],
-            };
-            if !number.is_nan() {
-                *count += 1;
-                *sum += number;
+    let count = groups.known.len();
+    let mut columns = Vec::with_capacity(prepared.numbers.len());
+    for wanted in &prepared.numbers {
+        let Some(numbers) = rows.numbers_of(&plan(scan, pattern, wanted)?, prepared.read)? else { return Ok(false) };
+        columns.push(added(&groups.rows, count, &numbers));
+    }
+    let mut counts = vec![0u64; count];
+    groups.rows.iter().filter(|group| **group != MISSING).for_each(|group| counts[*group as usize] += 1);
+    let mut collected = Vec::with_capacity(prepared.collected.len());
+    for (wanted, _) in &prepared.collected {
+        let Some(numbers) = rows.numbers_of(&plan(scan, pattern, wanted)?, prepared.read)? else { return Ok(false) };
+        collected.push(dealt(&groups.rows, &counts, &numbers));
+    }
+    for (group, count) in counts.into_iter().enumerate() {
+        let values = groups.values(group).into_iter().map(text).collect();
+        let sums = found.entry(values).or_insert_with(|| prepared.sums());
+        sums.rows += count;
+        for (own, column) in sums.sums.iter_mut().zip(&columns) {
+            *own = (own.0 + column[group].0, own.1 + column[group].1);
+        }
+        for (own, (places, numbers)) in sums.collected.iter_mut().zip(&collected) {
+            let place = places[group].clone();
+            if !place.is_empty() && !own.take(&numbers[place]) {
+                return Ok(false);
             }
         }
     }
-    for (group, sums) in sums.iter().enumerate() {
-        found.entry(groups.values(group)).or_insert_with(|| Sums::of(numbers.len())).add(sums);
-    }
     Ok(true)
+}
+
+/// How many rows of each group have a number, and the sum of these.
+fn added(groups: &[u32], count: usize, numbers: &Numbers) -> Vec<(u64, f64)> {
+    let mut sums = vec![(0, 0.0); count];
+    let mut add = |group: u32, number: f64| {
+        if group != MISSING && !number.is_nan() {
+            let sum = &mut sums[group as usize];
+            *sum = (sum.0 + 1, sum.1 + number);
+        }
+    };
+    match numbers {
+        Numbers::None => {}
+        Numbers::All(number) => groups.iter().for_each(|group| add(*group, *number)),
+        Numbers::Each(numbers) => groups.iter().zip(numbers).for_each(|(group, number)| add(*group, *number)),
+    }
+    sums
+}
+
+/// The numbers of the rows, those of one group after those of another: where each group has its own, and the numbers.
+fn dealt(groups: &[u32], counts: &[u64], numbers: &Numbers) -> (Vec<Range<usize>>, Vec<f64>) {
+    let mut all = 0;
+    let place = |count: &u64| {
+        let start = all;
+        all += *count as usize;
+        start..start
+    };
+    let mut places: Vec<Range<usize>> = counts.iter().map(place).collect();
+    let mut out = vec![0.0; if matches!(numbers, Numbers::None) { 0 } else { all }];
+    let mut put = |group: u32, number: f64| {
+        if group != MISSING && !number.is_nan() {
+            let place = &mut places[group as usize];
+            out[place.end] = number;
+            place.end += 1;
+        }
+    };
+    match numbers {
+        Numbers::None => {}
+        Numbers::All(number) => groups.iter().for_each(|group| put(*group, *number)),
+        Numbers::Each(numbers) => groups.iter().zip(numbers).for_each(|(group, number)| put(*group, *number)),
+    }
+    (places, out)
 }
 
 /// Combinations of values, and how many rows have each.
@@ -137,16 +206,16 @@ pub(super) fn combinations(
 }
 
 /// The wanted rows of a pattern.
-struct Rows<'a, 'b> {
+pub(super) struct Rows<'a, 'b> {
     scan: &'a SegmentScan<'b>,
     pattern: usize,
-    chosen: Vec<u32>,
+    pub(super) chosen: Vec<u32>,
     /// Whether there are so few that pages are not gone through.
     sparse: bool,
 }
 
 impl<'a, 'b> Rows<'a, 'b> {
-    fn new(scan: &'a SegmentScan<'b>, pattern: usize, selection: &Selection) -> Self {
+    pub(super) fn new(scan: &'a SegmentScan<'b>, pattern: usize, selection: &Selection) -> Self {
         let rows = scan.segment().footer().events.patterns[pattern].rows as usize;
         let chosen: Vec<u32> = selection.iter(rows).map(|row| row as u32).collect();
         let sparse = chosen.len() * SPARSE < rows;
@@ -164,12 +233,84 @@ impl<'a, 'b> Rows<'a, 'b> {
                 [PlanPiece::Slot(slot)] if !self.sparse => self.slot(slot, &mut coder)?,
                 _ => self.texts(field, &mut coder)?,
             },
-            Plan::Slot(slot, capture) if !self.sparse => {
-                let codes = self.slot(*slot, &mut coder)?;
-                return Ok(captured(codes, &coder, capture));
+            Plan::Slot(slot, capture, group) => {
+                if !self.sparse {
+                    let codes = self.slot(*slot, &mut coder)?;
+                    if let Some(coded) = captured(codes, &coder, capture) {
+                        return Ok(Some(coded));
+                    }
+                }
+                return self.grouped(group, &self.scan.plan(self.pattern, &group.name));
             }
-            _ => return Ok(None),
+            Plan::Event(group, field) => return self.grouped(group, field),
+            Plan::Field(_) => return Ok(None),
         };
+        Ok(Some(Coded { codes, texts: coder.texts }))
+    }
+
+    /// A group of an expression that can match in one way only, decided for each combination of the values that it is
+    /// matched against; what these do not decide is asked of the event.
+    fn grouped(&self, group: &Group, field: &FieldPlan) -> Result<Option<Coded>> {
+        let Some(shape) = &group.shape else { return Ok(None) };
+        let (Some(number), Some(first)) = (shape.group(&group.name), self.chosen.first()) else { return Ok(None) };
+        let cursor = self.scan.cursor(self.pattern);
+        let Some((at, start)) = shape.start(cursor.meta()) else { return Ok(None) };
+        let pieces = &cursor.meta().pattern.pieces()[at..];
+        let before = cursor.meta().pattern.pieces()[..at].iter().filter(|piece| matches!(piece, Piece::Slot(_))).count();
+        // One event says how much of it is looked at.
+        let (mut line, mut ends, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        let mut slot = before;
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => line.extend_from_slice(if ends.is_empty() { &text[start..] } else { text }),
+                Piece::Slot(_) => {
+                    cursor.write(slot, *first as usize, &mut line)?;
+                    slot += 1;
+                }
+            }
+            ends.push(line.len());
+        }
+        if shape.run(&line, true, &mut places) != Outcome::Yes {
+            return Ok(None);
+        }
+        let last = ends.partition_point(|end| places.last().is_some_and(|place| end <= place)).min(pieces.len() - 1);
+        let whole = last + 1 == pieces.len();
+        let slots = pieces[..=last].iter().filter(|piece| matches!(piece, Piece::Slot(_))).count();
+        let plans: Vec<Plan<'_>> =
+            (before..before + slots).map(|slot| Plan::Field(FieldPlan::Pieces([PlanPiece::Slot(slot)].into()))).collect();
+        let Some(groups) = Groups::of(self, &plans)? else { return Ok(None) };
+        let mut coder = Coder::default();
+        let mut told = Vec::with_capacity(groups.known.len());
+        for known in 0..groups.known.len() {
+            line.clear();
+            let mut values = groups.values(known).into_iter();
+            for (at, piece) in pieces[..=last].iter().enumerate() {
+                match piece {
+                    Piece::Text(text) => line.extend_from_slice(if at == 0 { &text[start..] } else { text }),
+                    Piece::Slot(_) => line.extend_from_slice(&values.next().unwrap_or_default()),
+                }
+            }
+            let found = shape.run(&line, whole, &mut places) == Outcome::Yes;
+            told.push(found.then(|| coder.text(&line[shape.range(number, &places)])));
+        }
+        let (mut codes, mut scratch) = (Vec::with_capacity(self.chosen.len()), Vec::new());
+        for (row, known) in self.chosen.iter().zip(&groups.rows) {
+            let code = match told.get(*known as usize) {
+                Some(Some(code)) => *code,
+                _ => {
+                    line.clear();
+                    cursor.render(*row as usize, &mut line)?;
+                    match group.regex.group(&line, &group.name) {
+                        Some(text) => coder.text(text.as_bytes()),
+                        None => match self.scan.field(self.pattern, *row as usize, field, &mut scratch)? {
+                            Some(text) => coder.text(text.as_bytes()),
+                            None => MISSING,
+                        },
+                    }
+                }
+            };
+            codes.push(code);
+        }
         Ok(Some(Coded { codes, texts: coder.texts }))
     }
 
@@ -225,15 +366,16 @@ impl<'a, 'b> Rows<'a, 'b> {
     }
 
     /// Calls `each` with the parts of a slot's pages that the pattern has: the page, the rows wanted, counted in it.
-    fn pages(&self, slot: usize, mut each: impl FnMut(&Values, &mut dyn Iterator<Item = usize>)) -> Result<()> {
+    fn pages(&self, slot: usize, mut each: impl FnMut(&Values, Here<'_>)) -> Result<()> {
         let cursor = self.scan.cursor(self.pattern);
         let mut from = 0;
         for (number, run) in cursor.runs(slot).iter().enumerate() {
             let Run { skip, rows, start, .. } = *run;
             let to = from + self.chosen[from..].partition_point(|row| (*row as usize) < start + rows);
-            if to > from {
-                let mut here = self.chosen[from..to].iter().map(|row| *row as usize - start + skip);
-                each(cursor.page(slot, number)?, &mut here);
+            if to - from == rows {
+                each(cursor.page(slot, number)?, Here::All(skip..skip + rows));
+            } else if to > from {
+                each(cursor.page(slot, number)?, Here::Some { rows: &self.chosen[from..to], start, skip });
             }
             from = to;
         }
@@ -242,35 +384,61 @@ impl<'a, 'b> Rows<'a, 'b> {
 
     fn slot(&self, slot: usize, coder: &mut Coder) -> Result<Vec<u32>> {
         let mut codes = Vec::with_capacity(self.chosen.len());
-        self.pages(slot, |values, rows| match values {
+        self.pages(slot, |values, here| match values {
             Values::Constant(value, _) => {
                 let code = coder.text(value);
-                codes.extend(rows.map(|_| code));
+                here.each(|_| codes.push(code));
             }
             Values::Dictionary(entries, numbers) if entries.len() <= numbers.len() * 4 => {
                 let mut known = vec![MISSING; entries.len()];
-                codes.extend(rows.map(|at| {
+                here.each(|at| {
                     let entry = numbers[at] as usize;
                     if known[entry] == MISSING {
                         known[entry] = coder.text(entries.get(entry));
                     }
-                    known[entry]
-                }));
+                    codes.push(known[entry]);
+                });
             }
             Values::Numbers(spelling, numbers) if number_kind(*spelling).is_some() => {
                 let (kind, digits) = number_kind(*spelling).expect("just asked");
-                codes.extend(rows.map(|at| coder.number(kind, digits, numbers[at])));
+                let range = numbers.iter().min().zip(numbers.iter().max());
+                let (least, span) = range.map_or((0, u64::MAX), |(least, greatest)| (*least, greatest.abs_diff(*least)));
+                if span < numbers.len() as u64 * 4 {
+                    // Numbers near to each other have a place each.
+                    let mut known = vec![MISSING; span as usize + 1];
+                    here.each(|at| {
+                        let place = numbers[at].abs_diff(least) as usize;
+                        if known[place] == MISSING {
+                            known[place] = coder.number(kind, digits, numbers[at]);
+                        }
+                        codes.push(known[place]);
+                    });
+                } else {
+                    here.each(|at| codes.push(coder.number(kind, digits, numbers[at])));
+                }
             }
             values => {
                 let mut scratch = Vec::new();
-                codes.extend(rows.map(|at| coder.text(values.read(at, &mut scratch))));
+                here.each(|at| codes.push(coder.text(values.read(at, &mut scratch))));
             }
         })?;
         Ok(codes)
     }
 
+    /// The numbers of a field or a group; `None` where only the event can tell them.
+    fn numbers_of(&self, plan: &Plan<'_>, read: ReadNumber) -> Result<Option<Numbers>> {
+        if let Plan::Field(field) = plan {
+            return self.numbers(field, read).map(Some);
+        }
+        let Some(coded) = self.codes(plan)? else { return Ok(None) };
+        let number = |text: &Box<[u8]>| read(&String::from_utf8_lossy(text)).unwrap_or(f64::NAN);
+        let known: Vec<f64> = coded.texts.iter().map(number).collect();
+        let each = coded.codes.iter().map(|code| known.get(*code as usize).copied().unwrap_or(f64::NAN));
+        Ok(Some(Numbers::Each(each.collect())))
+    }
+
     /// The numbers of a field.
-    fn numbers(&self, plan: &FieldPlan, read: ReadNumber) -> Result<Numbers> {
+    pub(super) fn numbers(&self, plan: &FieldPlan, read: ReadNumber) -> Result<Numbers> {
         let number = |text: &[u8]| read(&String::from_utf8_lossy(text)).unwrap_or(f64::NAN);
         Ok(match plan {
             FieldPlan::Absent => Numbers::None,
@@ -278,7 +446,7 @@ impl<'a, 'b> Rows<'a, 'b> {
             FieldPlan::Pieces(pieces) if matches!(pieces[..], [PlanPiece::Slot(_)]) && !self.sparse => {
                 let [PlanPiece::Slot(slot)] = pieces[..] else { unreachable!("just matched") };
                 let mut out = Vec::with_capacity(self.chosen.len());
-                self.pages(slot, |values, rows| numbers_of(values, rows, &number, &mut out))?;
+                self.pages(slot, |values, here| numbers_of(values, here, &number, &mut out))?;
                 Numbers::Each(out)
             }
             plan => {
@@ -294,7 +462,7 @@ impl<'a, 'b> Rows<'a, 'b> {
 }
 
 /// A field as numbers; where it is none, not a number.
-enum Numbers {
+pub(super) enum Numbers {
     None,
     All(f64),
     Each(Vec<f64>),
@@ -306,27 +474,43 @@ impl From<f64> for Numbers {
     }
 }
 
-fn numbers_of(values: &Values, rows: &mut dyn Iterator<Item = usize>, number: &dyn Fn(&[u8]) -> f64, out: &mut Vec<f64>) {
+fn numbers_of(values: &Values, here: Here<'_>, number: &dyn Fn(&[u8]) -> f64, out: &mut Vec<f64>) {
     match values {
         Values::Constant(value, _) => {
             let number = number(value);
-            out.extend(rows.map(|_| number));
+            here.each(|_| out.push(number));
         }
         Values::Dictionary(entries, numbers) if entries.len() <= numbers.len() * 4 => {
             let mut known: Vec<Option<f64>> = vec![None; entries.len()];
-            out.extend(rows.map(|at| *known[numbers[at] as usize].get_or_insert_with(|| number(entries.get(numbers[at] as usize)))));
+            here.each(|at| out.push(*known[numbers[at] as usize].get_or_insert_with(|| number(entries.get(numbers[at] as usize)))));
         }
         // What is spelled as a number is one; divided by a power of ten it is the double nearest to the text.
-        Values::Numbers(Spelling::Integer(_), numbers) => out.extend(rows.map(|at| numbers[at] as f64)),
+        Values::Numbers(Spelling::Integer(_), numbers) => here.each(|at| out.push(numbers[at] as f64)),
         Values::Numbers(Spelling::Decimal(scale), numbers)
             if *scale <= 22 && numbers.iter().all(|number| number.unsigned_abs() < EXACT) =>
         {
             let unit = 10f64.powi(i32::from(*scale));
-            out.extend(rows.map(|at| numbers[at] as f64 / unit));
+            here.each(|at| out.push(numbers[at] as f64 / unit));
         }
         values => {
             let mut scratch = Vec::new();
-            out.extend(rows.map(|at| number(values.read(at, &mut scratch))));
+            here.each(|at| out.push(number(values.read(at, &mut scratch))));
+        }
+    }
+}
+
+/// The rows wanted of a page, counted in it.
+enum Here<'r> {
+    All(Range<usize>),
+    Some { rows: &'r [u32], start: usize, skip: usize },
+}
+
+impl Here<'_> {
+    #[inline]
+    fn each(self, mut each: impl FnMut(usize)) {
+        match self {
+            Self::All(rows) => rows.for_each(each),
+            Self::Some { rows, start, skip } => rows.iter().for_each(|row| each(*row as usize - start + skip)),
         }
     }
 }
@@ -342,7 +526,8 @@ struct Coded {
 struct Coder {
     texts: Vec<Box<[u8]>>,
     by_text: FxHashMap<Box<[u8]>, u32>,
-    by_number: FxHashMap<(u8, u8, i64), u32>,
+    /// By how numbers are spelled: the codes of those met.
+    by_number: Vec<((u8, u8), FxHashMap<i64, u32>)>,
 }
 
 impl Coder {
@@ -357,13 +542,17 @@ impl Coder {
     }
 
     fn number(&mut self, kind: u8, digits: u8, number: i64) -> u32 {
-        if let Some(code) = self.by_number.get(&(kind, digits, number)) {
+        let at = self.by_number.iter().position(|(spelled, _)| *spelled == (kind, digits)).unwrap_or_else(|| {
+            self.by_number.push(((kind, digits), FxHashMap::default()));
+            self.by_number.len() - 1
+        });
+        if let Some(code) = self.by_number[at].1.get(&number) {
             return *code;
         }
         let mut text = Vec::new();
         spelling(kind, digits).spell(number, &mut text);
         let code = self.text(&text);
-        self.by_number.insert((kind, digits, number), code);
+        self.by_number[at].1.insert(number, code);
         code
     }
 }
@@ -378,20 +567,25 @@ fn captured(codes: Vec<u32>, coder: &Coder, capture: &Capture) -> Option<Coded> 
 }
 
 /// The combinations of values that there are.
-struct Groups {
+pub(super) struct Groups {
     columns: Vec<Coded>,
     /// The combination of each wanted row.
-    rows: Vec<u32>,
-    /// The codes of each combination as one number.
-    known: Vec<u64>,
+    pub(super) rows: Vec<u32>,
+    /// The codes of each combination as one number; each has a row.
+    pub(super) known: Vec<u64>,
 }
 
 impl Groups {
-    fn of(rows: &Rows<'_, '_>, plans: &[Plan<'_>]) -> Result<Option<Self>> {
+    pub(super) fn of(rows: &Rows<'_, '_>, plans: &[Plan<'_>]) -> Result<Option<Self>> {
         let mut columns = Vec::with_capacity(plans.len());
         for plan in plans {
             let Some(coded) = rows.codes(plan)? else { return Ok(None) };
             columns.push(coded);
+        }
+        if let [only] = &mut columns[..] {
+            // Every code has a row: codes are combinations.
+            let (rows, codes) = (std::mem::take(&mut only.codes), only.texts.len() as u64);
+            return Ok(Some(Self { columns, rows, known: (0..codes).collect() }));
         }
         let mut size: usize = 1;
         for column in &columns {
@@ -425,7 +619,7 @@ impl Groups {
     }
 
     /// The values of a combination.
-    fn values(&self, group: usize) -> Vec<Box<[u8]>> {
+    pub(super) fn values(&self, group: usize) -> Vec<Box<[u8]>> {
         let mut number = self.known[group];
         let mut values: Vec<Box<[u8]>> = Vec::with_capacity(self.columns.len());
         for column in self.columns.iter().rev() {

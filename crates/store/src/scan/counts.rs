@@ -7,6 +7,7 @@ use super::filter::SegmentScan;
 use super::plan::Scan;
 use super::rows::origin_of;
 use super::select::Selection;
+use super::shape::Shape;
 use super::term::PreparedRegex;
 use crate::segment::decode::{Spelling, Values};
 use crate::segment::meta::Run;
@@ -31,19 +32,28 @@ pub enum CountField {
 /// A field, ready to be found in patterns.
 pub(super) enum Wanted {
     Column(Column),
-    Group { capture: Option<Box<Capture>>, regex: Box<PreparedRegex>, name: String },
+    Group(Box<Group>),
     Span(i64),
+}
+
+/// A named group of an expression.
+pub(super) struct Group {
+    pub capture: Option<Capture>,
+    pub shape: Option<Shape>,
+    pub regex: PreparedRegex,
+    pub name: String,
 }
 
 impl Wanted {
     pub(super) fn of(field: &CountField) -> Self {
         match field {
             CountField::Column(column) => Self::Column(column.clone()),
-            CountField::Group(regex, name) => Self::Group {
-                capture: Capture::new(regex, name).map(Box::new),
-                regex: Box::new(PreparedRegex::new(regex)),
+            CountField::Group(regex, name) => Self::Group(Box::new(Group {
+                capture: Capture::new(regex, name),
+                shape: Shape::new(regex),
+                regex: PreparedRegex::new(regex),
                 name: name.clone(),
-            },
+            })),
             CountField::Span(width) => Self::Span((*width).max(1)),
         }
     }
@@ -58,9 +68,9 @@ pub(super) enum Plan<'w> {
     /// An extracted field.
     Field(FieldPlan),
     /// A group that each value of a slot tells.
-    Slot(usize, &'w Capture),
+    Slot(usize, &'w Capture, &'w Group),
     /// A group for which the event is asked, and the field that it is where the event has none.
-    Event(&'w PreparedRegex, &'w str, FieldPlan),
+    Event(&'w Group, FieldPlan),
 }
 
 /// Counts of values: numbers are counted as numbers as long as they can be.
@@ -168,7 +178,7 @@ impl Scan {
     pub fn count_by(&self, fields: &[CountField]) -> Result<Option<Counted>> {
         let wanted: Vec<Wanted> = fields.iter().map(Wanted::of).collect();
         let mut counts = Counts::default();
-        let told = self.shared.each_pattern_once(|scan, pattern, selection| {
+        let told = self.shared.each_pattern_once(|_, scan, pattern, selection| {
             count_pattern(scan, pattern, selection, &wanted, &mut counts)?;
             // Who groups rows can put them on the disk.
             Ok(counts.len() <= COUNTED_VALUES_MAX)
@@ -194,7 +204,7 @@ fn count_pattern(scan: &SegmentScan<'_>, pattern: usize, selection: &Selection, 
                 return count_slot(scan, pattern, slot, selection, counts);
             }
         }
-        [Plan::Slot(slot, capture)] => {
+        [Plan::Slot(slot, capture, _)] => {
             if are_told(scan, pattern, *slot, capture)? {
                 let mut told = |value: &[u8], count| counts.text(capture.within(value).unwrap_or_default(), count);
                 return count_slot(scan, pattern, *slot, selection, &mut told);
@@ -218,8 +228,8 @@ fn count_pattern(scan: &SegmentScan<'_>, pattern: usize, selection: &Selection, 
     }
     // What is not told by columns alone is told by the event.
     for (plan, one) in plans.iter_mut().zip(wanted) {
-        if let (Plan::Slot(..), Wanted::Group { regex, name, .. }) = (&*plan, one) {
-            *plan = Plan::Event(regex, name, scan.plan(pattern, name));
+        if let (Plan::Slot(..), Wanted::Group(group)) = (&*plan, one) {
+            *plan = Plan::Event(group, scan.plan(pattern, &group.name));
         }
     }
     count_rows(scan, pattern, selection.clone(), &plans, counts)
@@ -230,10 +240,10 @@ fn count_rows(scan: &SegmentScan<'_>, pattern: usize, mut selection: Selection, 
     // An expression is asked about the rows that match it at all.
     let mut matching = Vec::with_capacity(plans.len());
     for plan in plans {
-        let rows = if let Plan::Event(regex, ..) = plan { scan.select_regex(regex, pattern)? } else { Selection::All };
+        let rows = if let Plan::Event(group, _) = plan { scan.select_regex(&group.regex, pattern)? } else { Selection::All };
         selection = match plan {
-            Plan::Event(_, _, FieldPlan::Absent) => selection.and(rows.clone()),
-            Plan::Event(_, _, field) => selection.and(rows.clone().or(scan.may_have(pattern, field)?)),
+            Plan::Event(_, FieldPlan::Absent) => selection.and(rows.clone()),
+            Plan::Event(_, field) => selection.and(rows.clone().or(scan.may_have(pattern, field)?)),
             Plan::Field(field) => selection.and(scan.may_have(pattern, field)?),
             Plan::Origin(_) | Plan::Slot(..) | Plan::Span(_) => selection,
         };
@@ -254,16 +264,16 @@ fn count_rows(scan: &SegmentScan<'_>, pattern: usize, mut selection: Selection, 
                     values.push(time.div_euclid(*width).to_string().into_bytes().into());
                     continue;
                 }
-                Plan::Event(regex, name, field) if matching.holds(row) => {
+                Plan::Event(group, field) if matching.holds(row) => {
                     line.clear();
                     scan.cursor(pattern).render(row, &mut line)?;
-                    if let Some(group) = regex.group(&line, name) {
-                        values.push(group.into_bytes().into());
+                    if let Some(found) = group.regex.group(&line, &group.name) {
+                        values.push(found.into_bytes().into());
                         continue;
                     }
                     Some(field)
                 }
-                Plan::Field(field) | Plan::Event(_, _, field) => Some(field),
+                Plan::Field(field) | Plan::Event(_, field) => Some(field),
                 Plan::Slot(..) => None,
             };
             if let Some(field) = field {
@@ -287,25 +297,26 @@ fn count_rows(scan: &SegmentScan<'_>, pattern: usize, mut selection: Selection, 
 }
 
 pub(super) fn plan<'w>(scan: &SegmentScan<'_>, pattern: usize, wanted: &'w Wanted) -> Result<Plan<'w>> {
-    let (capture, regex, name) = match wanted {
+    let group = match wanted {
         Wanted::Column(Column::Field(name)) => return Ok(Plan::Field(scan.plan(pattern, name))),
         Wanted::Column(column) => return Ok(Plan::Origin(column)),
         Wanted::Span(width) => return Ok(Plan::Span(*width)),
-        Wanted::Group { capture, regex, name } => (capture, regex, name),
+        Wanted::Group(group) => group,
     };
     let meta = &scan.segment().footer().events.patterns[pattern];
-    if !regex.is_possible(meta, scan.blocks)? {
-        return Ok(Plan::Field(scan.plan(pattern, name)));
+    let field = || scan.plan(pattern, &group.name);
+    if !group.regex.is_possible(meta, scan.blocks)? {
+        return Ok(Plan::Field(field()));
     }
-    let Some(capture) = capture else { return Ok(Plan::Event(regex, name, scan.plan(pattern, name))) };
+    let Some(capture) = &group.capture else { return Ok(Plan::Event(group, field())) };
     Ok(match capture.place(meta) {
-        Place::Absent => Plan::Field(scan.plan(pattern, name)),
+        Place::Absent => Plan::Field(field()),
         Place::Pieces(pieces) => Plan::Field(match &pieces[..] {
             [PlanPiece::Text(text)] => FieldPlan::Constant(text.as_str().into()),
             _ => FieldPlan::Pieces(pieces),
         }),
-        Place::Slot(slot) => Plan::Slot(slot, capture),
-        Place::Unknown => Plan::Event(regex, name, scan.plan(pattern, name)),
+        Place::Slot(slot) => Plan::Slot(slot, capture, group),
+        Place::Unknown => Plan::Event(group, field()),
     })
 }
 

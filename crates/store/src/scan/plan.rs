@@ -258,38 +258,7 @@ impl ScanStream {
             best.truncate(limit);
         }
         let best: Vec<(Hit, usize)> = best.into_iter().map(|(hit, number, _)| (hit, number)).collect();
-        self.materialise(&best)
-    }
-
-    /// Builds rows of several segments in the given order.
-    fn materialise(&self, best: &[(Hit, usize)]) -> Result<Vec<RecordBatch>> {
-        let mut numbers: Vec<usize> = best.iter().map(|(_, number)| *number).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let mut parts = Vec::new();
-        let mut places = vec![(0usize, 0usize); best.len()];
-        for (part, number) in numbers.iter().enumerate() {
-            let mut mine = Vec::new();
-            for (at, (hit, _)) in best.iter().enumerate().filter(|(_, (_, n))| n == number) {
-                places[at] = (part, mine.len());
-                mine.push(*hit);
-            }
-            let segment = self.shared.segments[*number].open()?;
-            parts.push(self.shared.with_scan(&segment, |scan| {
-                let built = RowBuilder::new(scan, &self.shared.request.columns, self.shared.schema.clone()).build(&mine);
-                self.shared.progress.bytes_read.fetch_add(scan.blocks.bytes_read(), Ordering::Relaxed);
-                built
-            })?);
-        }
-        let parts: Vec<&RecordBatch> = parts.iter().collect();
-        let mut batches = Vec::new();
-        for places in places.chunks(SCAN_BATCH_ROWS).filter(|places| !places.is_empty()) {
-            let batch = arrow::compute::interleave_record_batch(&parts, places)
-                .map_err(|e| taffrail_base::Error::new(taffrail_base::ErrorKind::Bug, format!("rows of one scan differ: {e}")));
-            // Without columns there is nothing to interleave, only rows to count.
-            batches.push(if self.shared.request.columns.is_empty() { empty_rows(&self.shared.schema, places.len()) } else { batch? });
-        }
-        Ok(batches)
+        self.shared.materialise(&best)
     }
 }
 
@@ -304,6 +273,37 @@ impl Shared {
         let blocks = Blocks::new(segment);
         let scan = SegmentScan::new(&blocks, &*self.request.resolver, &self.plans);
         work(&scan)
+    }
+
+    /// Builds rows of several segments in the given order.
+    pub fn materialise(&self, best: &[(Hit, usize)]) -> Result<Vec<RecordBatch>> {
+        let mut numbers: Vec<usize> = best.iter().map(|(_, number)| *number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let mut parts = Vec::new();
+        let mut places = vec![(0usize, 0usize); best.len()];
+        for (part, number) in numbers.iter().enumerate() {
+            let mut mine = Vec::new();
+            for (at, (hit, _)) in best.iter().enumerate().filter(|(_, (_, n))| n == number) {
+                places[at] = (part, mine.len());
+                mine.push(*hit);
+            }
+            let segment = self.segments[*number].open()?;
+            parts.push(self.with_scan(&segment, |scan| {
+                let built = RowBuilder::new(scan, &self.request.columns, self.schema.clone()).build(&mine);
+                self.progress.bytes_read.fetch_add(scan.blocks.bytes_read(), Ordering::Relaxed);
+                built
+            })?);
+        }
+        let parts: Vec<&RecordBatch> = parts.iter().collect();
+        let mut batches = Vec::new();
+        for places in places.chunks(SCAN_BATCH_ROWS).filter(|places| !places.is_empty()) {
+            let batch = arrow::compute::interleave_record_batch(&parts, places)
+                .map_err(|e| taffrail_base::Error::new(taffrail_base::ErrorKind::Bug, format!("rows of one scan differ: {e}")));
+            // Without columns there is nothing to interleave, only rows to count.
+            batches.push(if self.request.columns.is_empty() { empty_rows(&self.schema, places.len()) } else { batch? });
+        }
+        Ok(batches)
     }
 
     /// Counts a segment as read.
@@ -374,18 +374,18 @@ impl Shared {
         }
     }
 
-    /// Runs `work` over what matches of every pattern, until it says `false`. Whether it was run over all of it: not so
+    /// Runs `work` over what matches of every pattern of every segment, whose number it gets, until it says `false`. Whether it was run over all of it: not so
     /// where damage was met, as rows tell what they are without.
-    pub fn each_pattern_once(&self, mut work: impl FnMut(&SegmentScan<'_>, usize, &Selection) -> Result<bool>) -> Result<bool> {
-        let mut all = |scan: &SegmentScan<'_>, selections: &[Selection]| {
-            for (pattern, selection) in selections.iter().enumerate().filter(|(_, selection)| **selection != Selection::None) {
-                if !work(scan, pattern, selection)? {
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        };
+    pub fn each_pattern_once(&self, mut work: impl FnMut(usize, &SegmentScan<'_>, usize, &Selection) -> Result<bool>) -> Result<bool> {
         for number in 0..self.segments.len() {
+            let mut all = |scan: &SegmentScan<'_>, selections: &[Selection]| {
+                for (pattern, selection) in selections.iter().enumerate().filter(|(_, selection)| **selection != Selection::None) {
+                    if !work(number, scan, pattern, selection)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            };
             match self.attempt(number, None, &mut all) {
                 Err(error) if self.tolerant && error.kind() == ErrorKind::Corrupt => return Ok(false),
                 Err(error) => return Err(error),

@@ -194,7 +194,7 @@ fn brute(filter: &Filter, raw: &[u8], host: &str) -> bool {
 }
 
 /// Expressions with a group: some that are found on patterns, some that are not.
-const GROUPS: [&str; 12] = [
+const GROUPS: [&str; 16] = [
     r"for user (?<x>\S+) by",
     r"user=(?<x>[^ ]+)",
     r"user=(?<x>[a-z0-9-]+)",
@@ -207,6 +207,10 @@ const GROUPS: [&str; 12] = [
     r"GET (?<x>[^ ]+) HTTP",
     r"sshd\[(?<x>[0-9]+)\]: session",
     r"from (?<x>[0-9.]+)",
+    r"took (?<y>\d+) us from (?<x>[0-9.]+)",
+    r"GET /p/(?<y>\w+)\?q=(?<x>[^ ]+) HTTP",
+    r"user=(?<y>\S+) msg=\S(?<x>\w+) \d",
+    r"level=(?<x>\w{4}) user=",
 ];
 
 /// The same counts by a plain look at each event.
@@ -274,6 +278,7 @@ fn check(lines: &[Vec<u8>], terms: &[(usize, usize, usize, u8)], shape: u8) -> R
         let range = expected.last().zip(expected.first()).map(|(first, last)| (Timestamp(first.0), Timestamp(last.0)));
         prop_assert_eq!(Scan::plan(&snapshot, request(filter.clone())).time_range().unwrap(), range);
         check_counts(&batch, &snapshot, filter, shape)?;
+        check_picks(&batch, &snapshot, filter, shape)?;
         let limited = ScanRequest { limit: Some(5), ..request(filter.clone()) };
         prop_assert_eq!(found(&snapshot, limited), &numbers[..numbers.len().min(5)]);
         let (earliest, latest) = (Timestamp(10_000_000_000), Timestamp(30_000_000_000));
@@ -294,7 +299,8 @@ fn check_counts(batch: &EventBatch, snapshot: &Snapshot, filter: &Filter, shape:
     counted.sort_unstable();
     let plainly = counts_of(batch, filter, fields);
     prop_assert_eq!(&counted, &plainly, "{} {:?}", expression, filter);
-    if let Some(mut summed) = Scan::plan(snapshot, request(filter.clone())).sums_by(fields, &[], |_| None).unwrap() {
+    let summing = Summing { fields: fields.to_vec(), ..Summing::default() };
+    if let Some(mut summed) = Scan::plan(snapshot, request(filter.clone())).sums_by(&summing, |_| None).unwrap() {
         summed.sort_unstable_by(|one, two| one.0.cmp(&two.0));
         let summed: Vec<(Vec<String>, u64)> = summed.into_iter().map(|(values, sums)| (values, sums.rows)).collect();
         prop_assert_eq!(summed, plainly, "sums by {} {:?}", expression, filter);
@@ -303,6 +309,32 @@ fn check_counts(batch: &EventBatch, snapshot: &Snapshot, filter: &Filter, shape:
     let mut counted = Scan::plan(snapshot, request(filter.clone())).count_by(&fields).unwrap().unwrap();
     counted.sort_unstable();
     prop_assert_eq!(counted, counts_of(batch, filter, &fields), "by spans {:?}", filter);
+    Ok(())
+}
+
+/// The newest event of each combination of a group and a host.
+fn check_picks(batch: &EventBatch, snapshot: &Snapshot, filter: &Filter, shape: u8) -> Result<(), TestCaseError> {
+    let (expression, host) = (GROUPS[shape as usize % GROUPS.len()], Column::Host);
+    let regex = regex::Regex::new(expression).unwrap();
+    let fields = vec![CountField::Group(regex.clone(), "x".into()), CountField::Column(host)];
+    let Some(picked) = Scan::plan(snapshot, request(filter.clone())).pick(&Pick::Newest(fields), |_| None).unwrap() else { return Ok(()) };
+    let mut newest: BTreeMap<(String, String), (i64, u64)> = BTreeMap::new();
+    let mut events = 0;
+    for (at, event) in batch.iter().enumerate().filter(|(_, event)| brute(filter, event.raw, &event.origin.host)) {
+        events += 1;
+        let text = String::from_utf8_lossy(event.raw);
+        if let Some(found) = regex.captures(&text).and_then(|captures| captures.name("x")) {
+            let known = newest.entry((found.as_str().to_owned(), event.origin.host.to_string())).or_default();
+            *known = (*known).max((event.time.nanos(), at as u64));
+        }
+    }
+    let mut newest: Vec<(i64, u64)> = newest.into_values().collect();
+    newest.sort_unstable_by(|a, b| b.cmp(a));
+    let newest: Vec<u64> = newest.into_iter().map(|(_, at)| at).collect();
+    let numbers: Vec<u64> =
+        picked.batches.iter().flat_map(|batch| batch.column(1).as_primitive::<arrow::datatypes::UInt64Type>().values().to_vec()).collect();
+    prop_assert_eq!(numbers, newest, "newest by {} {:?}", expression, filter);
+    prop_assert_eq!(picked.events, events);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Rows judged by what is known of their fields: by all of a row's values together, or by each on its own.
 
 use super::profile::{Field as Known, Profile};
-use super::{Action, Detection, INFO, Method};
+use super::{Action, Detection, Method, SCORE_THRESHOLD, Support};
 use crate::commands::eval::{with_column, with_field};
 use crate::commands::words::expand;
 use crate::commands::{Planner, column_index};
@@ -20,23 +20,13 @@ use std::sync::Arc;
 const OUTSIDE: f64 = 1.5;
 const FAR_OUT: f64 = 3.0;
 
-/// The probability below which a value on its own is an anomaly.
-const SCORE_THRESHOLD: f64 = 0.01;
-
-/// In how many rows, and in what part of all, a field has to be for its values to be judged on their own.
-const SUPPORT_ROWS: u64 = 100;
-const SUPPORT_SHARE: f64 = 0.05;
-
-/// A field of whose values a larger part is anomalous says nothing.
-const ANOMALOUS_SHARE_MAX: f64 = 0.05;
-
 /// Reads the rows as often as it takes, then gives those that are wanted.
 pub async fn run(settings: Detection, input: Flow, planner: Planner) -> Result<Flow, QueryError> {
     let names = match settings.fields.as_slice() {
         [] => input.names().into_iter().filter(|name| !name.starts_with('_')).collect(),
         fields => expand(fields, &input.names()),
     };
-    let memory = MemoryConsumer::new(INFO.name).register(planner.context.memory_pool());
+    let memory = MemoryConsumer::new(settings.name).register(planner.context.memory_pool());
     let profile = Arc::new(Profile::of(&names, &input, &planner, &memory).await?);
     let judge = match settings.method {
         Method::Histogram => {
@@ -48,10 +38,10 @@ pub async fn run(settings: Detection, input: Flow, planner: Planner) -> Result<F
         }
         _ => {
             let threshold = settings.threshold.unwrap_or(SCORE_THRESHOLD);
-            Judge::Each { threshold, judged: judged(&profile, threshold, &input, &planner).await? }
+            Judge::Each { threshold, judged: judged(&profile, threshold, &settings, &input, &planner).await? }
         }
     };
-    let work = Work { profile, judge, memory: Arc::new(memory) };
+    let work = Work { name: settings.name, profile, judge, memory: Arc::new(memory) };
     if settings.action == Action::Summary { work.summary(input, &planner).await } else { Ok(work.rows(input, settings.action)) }
 }
 
@@ -66,6 +56,7 @@ enum Judge {
 
 #[derive(Clone)]
 struct Work {
+    name: &'static str,
     profile: Arc<Profile>,
     judge: Judge,
     /// For what the profile holds, as long as it is held.
@@ -122,7 +113,7 @@ async fn quartile_threshold(
 }
 
 /// Which fields say something on their own: they are in enough rows, and most of their values are no anomaly.
-async fn judged(profile: &Profile, threshold: f64, input: &Flow, planner: &Planner) -> Result<Vec<bool>, QueryError> {
+async fn judged(profile: &Profile, threshold: f64, settings: &Detection, input: &Flow, planner: &Planner) -> Result<Vec<bool>, QueryError> {
     let mut anomalous = vec![0u64; profile.fields.len()];
     let mut batches = input.clone().stream(planner.context.clone())?;
     while let Some(batch) = batches.try_next().await? {
@@ -131,21 +122,31 @@ async fn judged(profile: &Profile, threshold: f64, input: &Flow, planner: &Plann
             *count += (0..batch.num_rows()).filter(|row| field.score(&values, *row).is_some_and(|score| score < threshold)).count() as u64;
         }
     }
+    let Support { rows, share: least, anomalous: most, normal } = settings.support;
     let says = |(field, count): (&Known, u64)| {
         let share = field.present as f64 / profile.rows.max(1) as f64;
-        field.present >= SUPPORT_ROWS && share >= SUPPORT_SHARE && count as f64 <= ANOMALOUS_SHARE_MAX * field.present as f64
+        let (present, count) = (field.present as f64, count as f64);
+        present >= rows as f64 && share >= least && count <= most * present && present - count >= normal * present
     };
     let judged: Vec<bool> = profile.fields.iter().zip(anomalous).map(says).collect();
     let silent: Vec<&str> =
         profile.fields.iter().zip(&judged).filter(|(_, judged)| !**judged).map(|(field, _)| field.name.as_str()).collect();
     if !silent.is_empty() && profile.rows > 0 {
         let text = format!(
-            "anomalydetection: not judged are {}: a field has to be in {SUPPORT_ROWS} rows and in 5 percent of all, with no more than 5 percent anomalies",
-            silent.join(", ")
+            "{}: not judged are {}: a field has to be in {rows} rows and in {} percent of all, with no more than {} percent anomalies",
+            settings.name,
+            silent.join(", "),
+            percent(least),
+            percent(most),
         );
         planner.messages.add(Severity::Info, text);
     }
     Ok(judged)
+}
+
+/// A share for people.
+fn percent(share: f64) -> String {
+    crate::eval::format_number((share * 1e8).round() / 1e6)
 }
 
 impl Work {
@@ -155,6 +156,7 @@ impl Work {
         for (name, kind) in self.columns() {
             schema = with_field(&schema, Field::new(name, kind, true));
         }
+        let name = self.name;
         let work = transform(move |batch: RecordBatch| {
             let (anomalies, made) = self.judged(&batch).map_err(crate::exec::external)?;
             let mut out = batch;
@@ -164,7 +166,7 @@ impl Work {
             }
             Ok(if action == Action::Filter { filter_record_batch(&out, &anomalies)? } else { out })
         });
-        input.map(INFO.name, schema, work)
+        input.map(name, schema, work)
     }
 
     /// The columns that are added.

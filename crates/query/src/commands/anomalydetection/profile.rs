@@ -3,7 +3,7 @@
 
 use crate::columns::{Values, missing};
 use crate::commands::{Planner, column_index};
-use crate::exec::Flow;
+use crate::exec::{Flow, stop_of};
 use crate::language::QueryError;
 use crate::series::normal;
 use arrow::array::RecordBatch;
@@ -55,11 +55,14 @@ impl Profile {
             bins: FxHashMap::default(),
             counts: FxHashMap::default(),
         };
+        // With many fields a batch takes long.
+        let stop = stop_of(&planner.context);
         let mut this = Self { rows: 0, fields: names.iter().map(field).collect() };
         let mut batches = input.clone().stream(planner.context.clone())?;
         while let Some(batch) = batches.try_next().await? {
             this.rows += batch.num_rows() as u64;
             for field in &mut this.fields {
+                stop.check().map_err(|error| QueryError::from(&error))?;
                 let values = field.values(&batch)?;
                 (0..batch.num_rows()).for_each(|row| field.see(&values, row));
             }
@@ -75,6 +78,7 @@ impl Profile {
         let mut batches = input.clone().stream(planner.context.clone())?;
         while let Some(batch) = batches.try_next().await? {
             for field in &mut this.fields {
+                stop.check().map_err(|error| QueryError::from(&error))?;
                 let values = field.values(&batch)?;
                 for row in 0..batch.num_rows() {
                     field.count(&values, row, memory)?;

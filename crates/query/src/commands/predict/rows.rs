@@ -4,7 +4,7 @@ use super::{Algorithm, INFO, Predict};
 use crate::columns::{Cell, Values, nanos_of_seconds, time_type, to_numbers};
 use crate::commands::eval::{with_column, with_field};
 use crate::commands::{Planner, blocking, column_index};
-use crate::exec::Flow;
+use crate::exec::{Flow, stop_of};
 use crate::language::QueryError;
 use crate::messages::Severity;
 use crate::series::kalman::{Filtered, Model, Shape, period};
@@ -14,6 +14,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use futures::TryStreamExt;
+use jiff::tz::TimeZone;
 use std::sync::Arc;
 use taffrail_base::limits::PREDICT_PERIOD_MAX;
 
@@ -43,7 +44,7 @@ fn predicted(settings: &Predict, batch: &RecordBatch, planner: &Planner) -> Resu
     let times = times(batch)?;
     // How many rows come after the last.
     let more = if rows == 0 { 0 } else { settings.future.saturating_sub(rows - used) };
-    let mut out = longer(batch, &times, more)?;
+    let mut out = longer(batch, &times, more, &planner.eval.tz)?;
     let series = |name: &str| -> Result<Vec<Option<f64>>, QueryError> {
         match column_index(&batch.schema(), name) {
             Some(at) => Ok(to_numbers(batch.column(at))?.iter().map(|value| value.filter(|value| value.is_finite())).collect()),
@@ -71,6 +72,8 @@ fn predicted(settings: &Predict, batch: &RecordBatch, planner: &Planner) -> Resu
             for (field, _) in &settings.fields {
                 let values = series(field)?;
                 found.push(single(settings, field, &values[..used], planner));
+                // What was stopped has predicted nothing.
+                stop_of(&planner.context).check().map_err(|error| QueryError::from(&error))?;
             }
         }
     }
@@ -93,7 +96,8 @@ fn predicted(settings: &Predict, batch: &RecordBatch, planner: &Planner) -> Resu
 
 /// The predictions of one series by one of the models for it.
 fn single(settings: &Predict, field: &str, values: &[Option<f64>], planner: &Planner) -> Vec<Option<Expected>> {
-    let filter = |shape: Shape| Model::fit(shape, values).filter(values, settings.future);
+    let stop = stop_of(&planner.context);
+    let filter = |shape: Shape| Model::fit(shape, values, &stop).filter(values, settings.future, &stop);
     let nothing = || vec![None; values.len() + settings.future];
     let plain = |shape: Shape| filter(shape).map_or_else(nothing, |filtered| filtered.expected);
     if matches!(settings.algorithm, Algorithm::Level | Algorithm::Trend) {
@@ -151,13 +155,46 @@ fn times(batch: &RecordBatch) -> Result<Vec<Option<i64>>, QueryError> {
     Ok(times)
 }
 
-/// The rows with `more` of them behind, which have only a time: each as far from the last as the last two are apart.
-fn longer(batch: &RecordBatch, times: &[Option<i64>], more: usize) -> Result<RecordBatch, QueryError> {
+/// How many months lie between one time and the next, where it is as many everywhere and the days and hours are the same.
+fn months_apart(times: &[Option<i64>], tz: &TimeZone) -> Option<i64> {
+    let mut before: Option<(i64, i8, jiff::civil::Time)> = None;
+    let mut step = None;
+    for time in times {
+        let local = jiff::Timestamp::from_nanosecond(i128::from((*time)?)).ok()?.to_zoned(tz.clone());
+        let now = (i64::from(local.year()) * 12 + i64::from(local.month()), local.day(), local.time());
+        if let Some(before) = before {
+            let months = now.0 - before.0;
+            if months < 1 || (now.1, now.2) != (before.1, before.2) || step.is_some_and(|step| step != months) {
+                return None;
+            }
+            step = Some(months);
+        }
+        before = Some(now);
+    }
+    step
+}
+
+/// The time so many months after another.
+fn months_after(time: i64, months: i64, tz: &TimeZone) -> Option<i64> {
+    let local = jiff::Timestamp::from_nanosecond(i128::from(time)).ok()?.to_zoned(tz.clone());
+    let later = local.checked_add(jiff::Span::new().try_months(months).ok()?).ok()?;
+    i64::try_from(later.timestamp().as_nanosecond()).ok()
+}
+
+/// The rows with `more` of them behind, which have only a time: as many months from the last as all are apart, or as far
+/// as the last two are.
+fn longer(batch: &RecordBatch, times: &[Option<i64>], more: usize, tz: &TimeZone) -> Result<RecordBatch, QueryError> {
     let step = match times {
         [.., Some(before), Some(last)] => last - before,
         _ => 0,
     };
-    let next = |number: i64| times.last().copied().flatten().map(|last| last.saturating_add(step.saturating_mul(number)));
+    let months = months_apart(times, tz);
+    let next = |number: i64| {
+        let last = times.last().copied().flatten()?;
+        months
+            .and_then(|months| months_after(last, months.saturating_mul(number), tz))
+            .or(Some(last.saturating_add(step.saturating_mul(number))))
+    };
     let all = times.iter().copied().chain((1..=more as i64).map(next));
     let time: ArrayRef = Arc::new(all.collect::<TimestampNanosecondArray>().with_timezone("UTC"));
     let schema = with_field(&batch.schema(), Field::new("_time", time_type(), true));

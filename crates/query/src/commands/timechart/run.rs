@@ -81,7 +81,7 @@ async fn direct(chart: &Timechart, span: TimeSpan, planner: &Planner) -> Result<
     let ([only], None, Some(direct)) = (&chart.calls[..], &chart.series.split, &planner.direct) else { return Ok(None) };
     let Some(span_nanos) = span.fixed_nanos(&planner.eval.tz) else { return Ok(None) };
     let plain = only.function.name == "count" && only.argument == Argument::Rows;
-    if !plain || !chart.continuous || !chart.fixed_range {
+    if !plain || !chart.continuous || !chart.fixed_range || !direct.has_times() {
         return Ok(None);
     }
     let direct = direct.clone();
@@ -98,12 +98,12 @@ const EVENTS: &str = "\u{1}events";
 async fn split_counts(chart: &Timechart, span: TimeSpan, planner: &Planner) -> Result<Option<Flow>, QueryError> {
     let ([only], Some(split), Some(direct)) = (&chart.calls[..], &chart.series.split, planner.direct.clone()) else { return Ok(None) };
     let Some(width) = span.fixed_nanos(&planner.eval.tz) else { return Ok(None) };
-    if only.function.name != "count" || only.argument != Argument::Rows {
+    if only.function.name != "count" || only.argument != Argument::Rows || !direct.has_times() {
         return Ok(None);
     }
     let asked = vec![split.clone()];
     let counted = blocking(move || {
-        let Some(summed) = direct.sums_by(Some(width), &asked, &[])? else { return Ok(None) };
+        let Some(summed) = direct.sums_by(Some(width), &asked, &[], &[])? else { return Ok(None) };
         Ok(direct.spans(width, TIME_BUCKETS_MAX)?.map(|all| (summed, all)))
     });
     let Some((summed, mut all)) = counted.await? else { return Ok(None) };

@@ -5,6 +5,7 @@ mod parse;
 mod print;
 #[cfg(test)]
 mod tests;
+mod times;
 mod value;
 
 pub use filter::{default_indexes, is_whole_token, to_filter, with_store_fields};

@@ -1,11 +1,13 @@
 //! From text to a [`SearchExpr`]. OR binds tighter than AND; AND may be left out.
 
 use super::filter::is_row_field;
+use super::times::{Length, by_format, set_length};
 use super::{CompareOp, SearchExpr, SearchValue};
 use crate::language::ast::{TimeBounds, TimeText};
 use crate::language::error::QueryError;
 use crate::language::lexer::{quote_end, run_end, skip_blanks, unescape};
 use crate::language::span::Span;
+use crate::language::time::TimeFormat;
 use jiff::tz::TimeZone;
 use taffrail_base::limits::QUERY_DEPTH_MAX;
 use taffrail_event::Timestamp;
@@ -13,8 +15,11 @@ use taffrail_event::Timestamp;
 /// Parses `text[start..end]`. With `bounds`, time bounds such as `earliest=` are put there; without, they are
 /// fields like any other (a row may have a field of that name).
 pub fn parse(text: &str, start: usize, end: usize, bounds: Option<&mut TimeBounds>) -> Result<SearchExpr, QueryError> {
-    let mut parser = Parser { text, at: start, end, depth: 0, bounds, bounds_seen: 0 };
+    let mut parser = Parser { text, at: start, end, depth: 0, bounds, bounds_seen: 0, time_format: None, length: None };
     let search = parser.all()?;
+    if let (Some(length), Some(bounds)) = (parser.length.take(), parser.bounds.as_deref_mut()) {
+        set_length(bounds, &length)?;
+    }
     match parser.peek() {
         None => Ok(search),
         Some(_) => Err(QueryError::at(Span::new(parser.at, parser.at + 1), "a `)` without its `(`")
@@ -29,6 +34,10 @@ struct Parser<'a> {
     depth: usize,
     bounds: Option<&'a mut TimeBounds>,
     bounds_seen: usize,
+    /// How the times that follow are written.
+    time_format: Option<TimeFormat>,
+    /// How long the range is.
+    length: Option<Length>,
 }
 
 /// A word or quoted text as it stands.
@@ -38,16 +47,25 @@ struct Piece {
     span: Span,
 }
 
-/// Words for times that there is a better way to write.
-const LEGACY_TIME: &[&str] =
-    &["timeformat", "searchtimespanhours", "searchtimespandays", "searchtimespanminutes", "searchtimespanmonths", "now"];
+/// The words for bounds of time, for what they count from and for how they are written.
+const BOUNDS: &[&str] =
+    &["earliest", "latest", "_index_earliest", "_index_latest", "starttime", "endtime", "starttimeu", "endtimeu", "now", "timeformat"];
 
-/// The words for bounds of time themselves.
-const BOUNDS: &[&str] = &["earliest", "latest", "_index_earliest", "_index_latest", "starttime", "endtime", "starttimeu", "endtimeu"];
+/// The unit of `searchtimespandays` and the like.
+fn length_unit(name: &str) -> Option<&'static str> {
+    let unit = name.strip_prefix("searchtimespan")?;
+    Some(match unit {
+        "days" => "d",
+        "hours" => "h",
+        "minutes" => "m",
+        "months" => "mon",
+        _ => return None,
+    })
+}
 
 /// Whether a name at the start of a search is a word about time, not a field.
 pub(super) fn is_time_word(name: &str) -> bool {
-    BOUNDS.contains(&name) || LEGACY_TIME.contains(&name) || ago(name).is_some()
+    BOUNDS.contains(&name) || length_unit(name).is_some() || ago(name).is_some()
 }
 
 /// The bound and the unit of `daysago`, `starthoursago`, `endmonthsago` and the like.
@@ -327,9 +345,6 @@ impl Parser<'_> {
         let sign = Span::new(piece.span.start, self.at);
         let name = piece.text.clone();
         if self.bounds.is_some() && !piece.quoted {
-            if LEGACY_TIME.contains(&name.as_str()) {
-                return Err(QueryError::at(piece.span, format!("`{name}` is not available")).with_hint("write earliest=-7d@d latest=now"));
-            }
             if is_time_word(&name) {
                 return self.bound(&name, op, sign);
             }
@@ -345,16 +360,37 @@ impl Parser<'_> {
         }
         let (mut value, mut span) = self.value(sign, is_value)?;
         let mut name = name;
-        if let Some((bound, unit)) = ago(name) {
-            if value.text.is_empty() || !value.text.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Err(QueryError::at(span, format!("`{name}` takes a whole number, not `{}`", value.text))
-                    .with_hint(format!("write {name}=7, or {bound}=-7{unit}")));
+        let whole = |value: &SearchValue, hint: String| {
+            let digits = !value.text.is_empty() && value.text.bytes().all(|byte| byte.is_ascii_digit());
+            let wrong = || QueryError::at(span, format!("`{name}` takes a whole number, not `{}`", value.text)).with_hint(hint);
+            digits.then_some(()).ok_or_else(wrong)
+        };
+        if name == "timeformat" || length_unit(name).is_some() {
+            self.bounds_seen += 1;
+            let bounds = self.bounds.as_deref().expect("only called with bounds");
+            if let Some(unit) = length_unit(name) {
+                whole(&value, format!("write {name}=7, or earliest=-7{unit}"))?;
+                self.length = Some(Length { text: format!("{}{unit}", value.text), span });
+            } else if bounds.is_empty() {
+                self.time_format = Some(TimeFormat::new(&value.text));
+            } else {
+                return Err(QueryError::at(span, "timeformat says how the times after it are written, and there is one before it")
+                    .with_hint("put timeformat= first"));
             }
+            return Ok(SearchExpr::All);
+        }
+        if let Some((bound, unit)) = ago(name) {
+            whole(&value, format!("write {name}=7, or {bound}=-7{unit}"))?;
             (name, value.text) = (bound, format!("-{}{unit}", value.text));
         }
         if value.text == "now" && self.rest().starts_with("()") {
             self.at += 2;
             span.end += 2;
+        }
+        if let Some(format) = &self.time_format
+            && let Some(text) = by_format(&value.text, format, span)?
+        {
+            value.text = text;
         }
         // Checked here so that the mistake is shown while typing; which `now` does not matter for that.
         crate::language::time::resolve(&value.text, Timestamp(0), &TimeZone::UTC)
@@ -365,6 +401,7 @@ impl Parser<'_> {
             "earliest" | "starttime" | "starttimeu" => bounds.earliest = time,
             "latest" | "endtime" | "endtimeu" => bounds.latest = time,
             "_index_earliest" => bounds.index_earliest = time,
+            "now" => bounds.now = time,
             _ => bounds.index_latest = time,
         }
         self.bounds_seen += 1;
