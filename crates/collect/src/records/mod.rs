@@ -3,7 +3,6 @@
 
 pub mod json;
 pub mod proto;
-pub mod snappy;
 
 use crate::decode::{Decoding, Envelope};
 use rustc_hash::FxHashMap;

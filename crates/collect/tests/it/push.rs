@@ -165,15 +165,8 @@ fn eight(number: u8, value: u64) -> Vec<u8> {
     [vec![number << 3 | 1], value.to_le_bytes().to_vec()].concat()
 }
 
-/// Snappy without any packing.
 fn snappy(plain: &[u8]) -> Vec<u8> {
-    let mut packed = bytes(0, plain)[1..].to_vec();
-    packed.truncate(packed.len() - plain.len());
-    for part in plain.chunks(60) {
-        packed.push((part.len() as u8 - 1) << 2);
-        packed.extend_from_slice(part);
-    }
-    packed
+    snap::raw::Encoder::new().compress_vec(plain).expect("it is short")
 }
 
 fn loki_protobuf() -> Vec<u8> {
@@ -196,8 +189,11 @@ fn loki_as_protocol_buffers() {
         let body = snappy(&bytes(1, &bytes(1, labels.as_bytes())));
         assert!(loki::from_protobuf(&body, &mut self::intake()).is_err(), "{labels}");
     }
-    let bomb = [0xff, 0xff, 0xff, 0xff, 0x7f, 0];
-    assert_eq!(loki::from_protobuf(&bomb, &mut self::intake()).unwrap_err().kind(), taffrail_base::ErrorKind::Limit);
+    // Four GiB, one MiB, and more than a number of 32 bits in six bytes; and bytes that are no block.
+    let bombs = [&[0xff, 0xff, 0xff, 0xff, 0x0f, 0][..], &[0x80, 0x80, 0x40, 0, 0, 0], &[0xff, 0xff, 0xff, 0xff, 0x7f, 0], b"\x05\x10hell"];
+    let kinds = bombs.map(|bomb| loki::from_protobuf(bomb, &mut self::intake()).unwrap_err().kind());
+    use taffrail_base::ErrorKind::{Invalid, Limit};
+    assert_eq!(kinds, [Limit, Invalid, Invalid, Invalid]);
 }
 
 fn pair(key: &str, value: &[u8]) -> Vec<u8> {
