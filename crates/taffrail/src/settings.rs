@@ -66,6 +66,9 @@ pub struct Ingest {
     /// Tokens: who pushes must name one of them. Without any, whoever reaches the address may push, with any token or none.
     /// None by default.
     pub tokens: Vec<Secret>,
+    /// Whether answers of `_bulk` say that they are Elasticsearch's: its own client libraries speak to nobody else. Default
+    /// `false`.
+    pub elastic_product: bool,
 }
 
 /// A listener's address, or `off`.
@@ -493,6 +496,16 @@ mod tests {
         for address in ["127.0.0.2:0", "[::1]:8514", "[::ffff:127.0.0.1]:8514"] {
             Settings::parse(&format!("http.address = \"{address}\""), "t").expect("is valid TOML").check().expect("is loopback");
         }
+    }
+
+    #[test]
+    fn who_shows_a_certificate_may_come_from_elsewhere() {
+        let text = |more: &str| {
+            let input = "[[input]]\ntype = \"syslog-tls\"\naddress = \"0.0.0.0:6514\"\n[input.tls]\ncertificate = \"/c\"\nkey = \"/k\"\n";
+            Settings::parse(&format!("{input}{more}"), "t").expect("is valid TOML")
+        };
+        assert!(text("").check().expect_err("is refused").message().contains("no access control"));
+        text("client_ca = \"/a\"").check().expect("is accepted");
     }
 
     #[test]

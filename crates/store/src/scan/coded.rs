@@ -103,8 +103,8 @@ impl Scan {
             // Who groups rows can put them on the disk.
             Ok(told && found.len() <= COUNTED_VALUES_MAX)
         })?;
-        let text = |value: &Box<[u8]>| String::from_utf8_lossy(value).into_owned();
-        Ok(told.then(|| found.into_iter().map(|(values, sums)| (values.iter().map(text).collect(), sums)).collect()))
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        Ok(told.then(|| found.into_iter().map(|(values, sums)| (values.iter().map(|value| text(value)).collect(), sums)).collect()))
     }
 }
 
@@ -431,8 +431,8 @@ impl<'a, 'b> Rows<'a, 'b> {
             return self.numbers(field, read).map(Some);
         }
         let Some(coded) = self.codes(plan)? else { return Ok(None) };
-        let number = |text: &Box<[u8]>| read(&String::from_utf8_lossy(text)).unwrap_or(f64::NAN);
-        let known: Vec<f64> = coded.texts.iter().map(number).collect();
+        let number = |text: &[u8]| read(&String::from_utf8_lossy(text)).unwrap_or(f64::NAN);
+        let known: Vec<f64> = coded.texts.iter().map(|text| number(text)).collect();
         let each = coded.codes.iter().map(|code| known.get(*code as usize).copied().unwrap_or(f64::NAN));
         Ok(Some(Numbers::Each(each.collect())))
     }

@@ -58,7 +58,7 @@ impl Joined {
         Ok(Some((0..column.len()).map(|row| values.number(row)).collect()))
     }
 
-    fn joined(&self, span: Option<i64>, fields: &[String], numbers: &[String]) -> Result<Option<Vec<(Vec<String>, Sums)>>> {
+    fn joined(&self, span: Option<i64>, fields: &[String], numbers: &[String]) -> Result<Option<Summed>> {
         let mut asked: Vec<String> = self.keys.iter().map(|(left, _)| left.clone()).collect();
         let (mut places, mut texts) = (Vec::new(), Vec::new());
         for name in fields {

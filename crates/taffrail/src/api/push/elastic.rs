@@ -1,9 +1,10 @@
 //! Elasticsearch's `_bulk`, at the root and below `/elastic`, where clients find who answers too.
 
 use super::{Push, Refused, trouble};
+use crate::app::App;
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -21,8 +22,25 @@ fn failed((status, message): (StatusCode, String)) -> Response {
         .into_response()
 }
 
+/// Says that it is Elasticsearch's answer, where the settings want that: its own client libraries go on with nobody else.
+fn product(app: &App, mut response: Response) -> Response {
+    if app.settings.ingest.elastic_product {
+        response.headers_mut().insert("x-elastic-product", HeaderValue::from_static("Elasticsearch"));
+    }
+    response
+}
+
 /// Documents as events.
-pub async fn bulk(Path(path): Path<HashMap<String, String>>, uri: Uri, push: Result<Push, Refused>) -> Response {
+pub async fn bulk(
+    State(app): State<Arc<App>>,
+    Path(path): Path<HashMap<String, String>>,
+    uri: Uri,
+    push: Result<Push, Refused>,
+) -> Response {
+    product(&app, taken(path, uri, push).await)
+}
+
+async fn taken(path: HashMap<String, String>, uri: Uri, push: Result<Push, Refused>) -> Response {
     let mut push = match push {
         Ok(push) => push,
         Err(refused) => return failed(refused.plain()),
@@ -62,13 +80,14 @@ fn answer(item: bulk::Item) -> Value {
 }
 
 /// Who answers here.
-pub async fn about(State(app): State<Arc<crate::app::App>>) -> Response {
-    Json(json!({
+pub async fn about(State(app): State<Arc<App>>) -> Response {
+    let about = Json(json!({
         "name": &*app.host,
         "cluster_name": "taffrail",
         "cluster_uuid": app.instance,
         "version": {"number": "8.19.0", "build_flavor": "default", "taffrail": env!("CARGO_PKG_VERSION")},
         "tagline": "Taffrail takes _bulk here"
     }))
-    .into_response()
+    .into_response();
+    product(&app, about)
 }
