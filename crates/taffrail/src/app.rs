@@ -174,7 +174,7 @@ impl App {
         let store = open_store_with(world, data, &settings, false, true)?;
         let search_threads = SearchThreads::start()?;
         let jobs = Jobs::open(world, &data_folder, &settings.jobs)?;
-        let Opened { store, formats, engine } = opened(world, store, knowledge.clone(), &settings)?;
+        let Opened { store, formats, engine } = opened(world, store, knowledge.clone().keeping(Arc::clone(&jobs) as _), &settings)?;
         let engine = engine.on(search_threads.handle());
         let meters = Arc::new(Meters::default());
         let host: Arc<str> = Arc::from(host_name(&*world.vfs));

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use taffrail_query::{Engine, QueryError, SearchMessage, SearchRequest};
 use utoipa::ToSchema;
 
-/// The action of the audit event.
-pub const ACTION: &str = "search_end";
+/// The action of the audit event; the search language looks for it too.
+pub use taffrail_query::commands::history::ACTION;
 
 /// A search that has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -1,6 +1,7 @@
 //! Jobs: searches that run by themselves. Their rows are kept on the disk below `jobs/` of the data folder, can be looked
 //! at page by page while the search still runs, and outlive whoever asked for them, but not the server.
 
+mod kept;
 mod run;
 mod spool;
 

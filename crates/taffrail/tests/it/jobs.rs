@@ -36,6 +36,36 @@ fn results(server: &Server, id: &str, parameters: &str) -> Answer {
 const ENDLESS: &str = "| makeresults count=200000 | eval k=1 | streamstats count as n | join type=inner max=0 k [| makeresults count=200000 | eval k=1 | streamstats count as m] | where n>m | stats count";
 
 #[test]
+fn a_search_goes_on_with_the_rows_of_a_job() {
+    let scratch = Scratch::new();
+    let server = filled(&scratch, 300);
+    let id = start(&server, &json!({"query": "* | stats count BY host"}));
+    assert_eq!(ended(&server, &id)["state"], "done");
+    let search = |query: &str| {
+        let job = start(&server, &json!({"query": query}));
+        ended(&server, &job);
+        server.get(&format!("/api/v1/jobs/{job}")).json()
+    };
+    let loaded = start(&server, &json!({"query": format!("| loadjob {id} | eval twice=count*2 | table host twice")}));
+    let state = ended(&server, &loaded);
+    assert_eq!((&state["state"], &state["rows"]), (&json!("done"), &json!(1)), "{state}");
+    assert_eq!(results(&server, &loaded, "").lines()[0]["twice"].as_f64(), Some(600.0));
+    // One without rows still has columns, and one that is not there says so.
+    let empty = start(&server, &json!({"query": "nowhere | stats count BY host"}));
+    assert_eq!(ended(&server, &empty)["rows"], 0);
+    assert_eq!(search(&format!("| loadjob {empty} | where isnull(host)"))["state"], "done");
+    let wrong = search("| loadjob 01J00000000000000000000000");
+    assert_eq!(wrong["state"], "failed");
+    assert!(wrong["error"]["message"].as_str().expect("a message").contains("there is no job"), "{wrong}");
+    // One that runs is not taken for complete.
+    let endless = start(&server, &json!({"query": ENDLESS}));
+    let early = search(&format!("| loadjob {endless}"));
+    assert!(early["error"]["message"].as_str().expect("a message").contains("still runs"), "{early}");
+    assert_eq!(server.request("DELETE", &format!("/api/v1/jobs/{endless}"), &[], b"").status, 200);
+    server.stop();
+}
+
+#[test]
 fn results_are_paged_in_every_form() {
     let scratch = Scratch::new();
     let server = filled(&scratch, 20_000);

@@ -2,13 +2,13 @@
 
 use super::Timechart;
 use super::span::{Floor, auto_span, bounds, buckets, known_range, search_range, too_many};
-use crate::columns::{time_type, to_numbers};
+use crate::columns::{Cell, Values, nanos_of_seconds, time_type, to_numbers};
 use crate::commands::bin::floor_times;
 use crate::commands::eval::with_field;
 use crate::commands::series::{Axis, Kept, Pivot, SERIES, Splitter};
 use crate::commands::{Planner, blocking, column_index};
 use crate::exec::aggregate::{MOMENT, aggregate_unsorted};
-use crate::exec::{Flow, HIDDEN, Make, Step, Transform, transform};
+use crate::exec::{Flow, HIDDEN, Make, Step, Transform, hold, transform};
 use crate::functions::{Argument, Call, Method};
 use crate::language::{QueryError, TimeSpan};
 use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray, UInt32Array};
@@ -37,7 +37,15 @@ pub async fn run(chart: Timechart, input: Flow, planner: Planner) -> Result<Flow
         (_, Some(known)) => Some(known),
         (_, None) => search_range(&planner).await?,
     };
-    let Some((start, end)) = range else { return Ok(empty(&chart)) };
+    let (input, (start, end)) = match range {
+        Some(range) => (input, range),
+        None if counted.is_some() => return Ok(empty(&chart)),
+        // The base search has no events, or there is none: what rows there are were made by commands.
+        None => match range_of_rows(input, &planner).await? {
+            Some(found) => found,
+            None => return Ok(empty(&chart)),
+        },
+    };
     let span = chart.span.unwrap_or_else(|| auto_span(start, end, chart.bins, chart.min_span));
     let align = match &chart.align {
         Some(align) => align.settle(&planner).await?,
@@ -74,6 +82,32 @@ pub async fn run(chart: Timechart, input: Flow, planner: Planner) -> Result<Flow
         }
     }
     shown.table(&chart, pivot.columns, Some(&pivot.filled))
+}
+
+/// The range of the rows themselves, as far as the search does not say it, and the rows again.
+async fn range_of_rows(input: Flow, planner: &Planner) -> Result<Option<(Flow, (Timestamp, Timestamp))>, QueryError> {
+    let Some(at) = column_index(&input.schema(), "_time") else { return Ok(None) };
+    let mut seen: Option<(i64, i64)> = None;
+    let input = hold(input, &planner.context, |batch| {
+        let values = Values::of(batch.column(at))?;
+        for row in 0..batch.num_rows() {
+            values.each(row, |cell| {
+                let time = match cell {
+                    Cell::Time(nanos) => Some(nanos),
+                    other => other.number().and_then(nanos_of_seconds),
+                };
+                if let Some(time) = time {
+                    seen = Some(seen.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
+                }
+            });
+        }
+        Ok(())
+    })
+    .await?;
+    let (start, end) = bounds(planner);
+    // The end is exclusive, the last row is not.
+    let range = |(first, last): (i64, i64)| (start.unwrap_or(Timestamp(first)), end.unwrap_or(Timestamp(last.saturating_add(1))));
+    Ok(seen.map(|seen| (input, range(seen))).filter(|(_, (start, end))| start < end))
 }
 
 /// Counts by the store itself, where nothing else is asked, and the width of the spans.

@@ -344,10 +344,8 @@ impl Parser<'_> {
     fn compare(&mut self, piece: Piece, op: CompareOp) -> Result<SearchExpr, QueryError> {
         let sign = Span::new(piece.span.start, self.at);
         let name = piece.text.clone();
-        if self.bounds.is_some() && !piece.quoted {
-            if is_time_word(&name) {
-                return self.bound(&name, op, sign);
-            }
+        if self.bounds.is_some() && !piece.quoted && is_time_word(&name) {
+            return self.bound(&name, op, sign);
         }
         let field = self.field_name(piece)?;
         let (value, _) = self.value(sign, is_value)?;
