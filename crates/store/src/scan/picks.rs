@@ -92,7 +92,7 @@ impl Scan {
                 *best = one.max(*best);
             }
             let newest: Vec<(i64, u32, u32)> = newest.into_iter().flatten().collect();
-            let arrived = arrived(scan, newest.iter().map(|(_, row, _)| *row))?;
+            let arrived = scan.blocks.arrival_at(&newest.iter().map(|(_, row, _)| *row).collect::<Vec<_>>())?;
             for (group, ((time, row, at), arrival)) in newest.into_iter().zip(arrived).enumerate() {
                 let hit = Hit { time, row, pattern: pattern as u32, at };
                 let one = Chosen { key: 0.0, hit, arrival, segment };
@@ -175,15 +175,9 @@ fn leading(
         }
     }
     shrink(&mut found);
-    let arrived = arrived(scan, found.iter().map(|one| one.hit.row))?;
+    let arrived = scan.blocks.arrival_at(&found.iter().map(|one| one.hit.row).collect::<Vec<_>>())?;
     found.iter_mut().zip(arrived).for_each(|(one, arrival)| one.arrival = arrival);
     Ok(found)
-}
-
-/// The arrival numbers of rows.
-fn arrived(scan: &SegmentScan<'_>, rows: impl Iterator<Item = u32>) -> Result<Vec<u64>> {
-    let arrival = scan.blocks.arrival()?;
-    Ok(rows.map(|row| arrival.of(row)).collect())
 }
 
 /// Bytes as the text that they are shown as: bytes that differ may be the same text.
