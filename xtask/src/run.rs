@@ -23,8 +23,18 @@ pub fn command(program: &str, arguments: &[&str], folder: &Path) -> Command {
 }
 
 /// Cargo in the root of the workspace.
+///
+/// What `cargo run` told us of our own package is kept from it: build scripts (that of `ring`) ask for these variables, and
+/// a build that has them and one that has not would each compile everything above that script again.
 pub fn cargo(arguments: &[&str]) -> Command {
-    command(&crate::workspace::cargo(), arguments, &crate::workspace::root())
+    let mut command = command(&crate::workspace::cargo(), arguments, &crate::workspace::root());
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command
 }
 
 /// The command as one would type it.
