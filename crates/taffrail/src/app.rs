@@ -5,6 +5,7 @@ use crate::audit::Audit;
 use crate::jobs::Jobs;
 use crate::meters::{CountingSink, Meters};
 use crate::queue::{Places, Queue};
+use crate::routes::Route;
 use crate::searches::SearchThreads;
 use crate::settings::Settings;
 use std::path::{Path, PathBuf};
@@ -56,6 +57,8 @@ pub struct App {
     pub meters: Arc<Meters>,
     /// The accounts of the inputs, filled once they run.
     pub inputs: parking_lot::RwLock<Vec<Arc<InputCounters>>>,
+    /// The routes, filled once they run.
+    pub routes: parking_lot::RwLock<Vec<Arc<Route>>>,
     /// The server's own events.
     pub audit: Audit,
     /// The settings in force.
@@ -191,6 +194,7 @@ impl App {
             knowledge,
             meters,
             inputs: parking_lot::RwLock::default(),
+            routes: parking_lot::RwLock::default(),
             audit,
             settings,
             host,

@@ -7,6 +7,7 @@
 //! - [`forwarding`]: batches from one Taffrail to another.
 //! - [`searches`]: where searches run, and what each may take; [`queue`]: which runs next; [`history`]: which ran.
 //! - [`jobs`]: searches that run by themselves.
+//! - [`routes`]: what a search finds is sent on.
 //! - [`sealing`]: segments to the evidence log.
 //! - [`export`]: events as files for other programs.
 //! - [`output`]: results in every form.
@@ -26,6 +27,7 @@ pub mod meters;
 pub mod output;
 pub mod page;
 pub mod queue;
+pub mod routes;
 pub mod sealing;
 pub mod searches;
 pub mod serve;

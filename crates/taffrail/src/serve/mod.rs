@@ -5,6 +5,7 @@ mod live;
 
 use crate::api;
 use crate::app::{App, World};
+use crate::routes::Routes;
 use crate::sealing::Sealing;
 use crate::server_file::{Listening, ServerFile};
 use crate::settings::Settings;
@@ -75,7 +76,16 @@ async fn with_app(
     say: &Say,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<()> {
-    let (inputs, listeners) = start_inputs(world, app).await?;
+    // Routes first: what the very first events are is for them as well.
+    let routes = Routes::start(app).await?;
+    let (inputs, listeners) = match start_inputs(world, app).await {
+        Ok(started) => started,
+        Err(error) => {
+            app.stopping.cancel();
+            routes.stop().await;
+            return Err(error);
+        }
+    };
     let file = server_file(app, address, &listeners);
     match file.write(&*world.vfs, data) {
         // Whoever looks for the server does not find it by itself; everything else works.
@@ -97,6 +107,8 @@ async fn with_app(
         live::end();
     }
     inputs.stop().await;
+    app.stopping.cancel();
+    routes.stop().await;
     file.remove(&*world.vfs, data);
     served
 }

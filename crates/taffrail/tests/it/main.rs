@@ -17,5 +17,6 @@ mod live;
 mod old_folders;
 mod push;
 mod roundtrip;
+mod routes;
 mod security;
 mod sql;
