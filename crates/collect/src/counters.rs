@@ -285,6 +285,11 @@ impl InputCounters {
         }
     }
 
+    /// The input's name, unique within the program.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The account of a source, opened if new.
     pub fn source(&self, source: &str) -> Arc<SourceCounters> {
         let mut sources = self.sources.lock();

@@ -3,6 +3,7 @@
 //! - [`cli`]: one file per subcommand.
 //! - [`settings`]: the settings file. - [`app`]: the parts of a running server.
 //! - [`serve`]: starting, running and stopping the server.
+//! - [`accounts`]: the watch over what inputs count.
 //! - [`api`]: the HTTP API, one file per group of routes; [`page`]: the embedded page.
 //! - [`forwarding`]: batches from one Taffrail to another.
 //! - [`searches`]: where searches run, and what each may take; [`queue`]: which runs next; [`history`]: which ran.
@@ -14,6 +15,7 @@
 //!
 //! Only this crate prints, reads settings and the environment. Logic belongs to the crates below it.
 
+pub mod accounts;
 pub mod api;
 pub mod app;
 mod archives;

@@ -17,6 +17,7 @@ mod import;
 mod jobs;
 mod search;
 mod serve;
+mod sources;
 mod sql;
 mod stat;
 mod tail;
@@ -59,6 +60,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Show what a data folder holds.
     Stat(stat::Arguments),
+    /// Show what each source sent, what became of it, and what was sent on.
+    Sources(sources::Arguments),
     /// Print events as they arrive.
     Tail(tail::Arguments),
     /// Searches that run by themselves: start, look at, end.
@@ -113,6 +116,7 @@ fn dispatch(command: Command) -> Outcome {
             Command::Sql(arguments) => sql::run(arguments).await,
             Command::Explain(arguments) => explain::run(arguments).await,
             Command::Stat(arguments) => stat::run(arguments).await,
+            Command::Sources(arguments) => sources::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
             Command::Jobs(arguments) => jobs::run(arguments).await,
             Command::History(arguments) => history::run(arguments).await,

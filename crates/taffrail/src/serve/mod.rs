@@ -3,6 +3,7 @@
 
 mod live;
 
+use crate::accounts;
 use crate::api;
 use crate::app::{App, World};
 use crate::routes::Routes;
@@ -101,7 +102,9 @@ async fn with_app(
         say(&format!("  listening: {name} {address}"));
     }
     let ticker = (live == Live::Line).then(|| tokio::spawn(live::run(Arc::clone(app))));
+    let watch = tokio::spawn(accounts::watch(Arc::clone(app)));
     let served = serve_http(app, listener, stop).await;
+    watch.abort();
     if let Some(ticker) = ticker {
         ticker.abort();
         live::end();
@@ -168,7 +171,7 @@ async fn start_inputs(world: &World, app: &Arc<App>) -> Result<(Inputs, Vec<(&'s
             }
         }
     }
-    *app.inputs.write() = inputs.counters();
+    app.inputs.write().extend(inputs.counters());
     Ok((inputs, listeners))
 }
 

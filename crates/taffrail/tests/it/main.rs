@@ -19,4 +19,5 @@ mod push;
 mod roundtrip;
 mod routes;
 mod security;
+mod sources;
 mod sql;
