@@ -8,7 +8,7 @@
 //!   [`gelf`] and `lumberjack` are what may be spoken there.
 //! - [`push`] and [`http`] turn bodies of HTTP requests into batches: one decoder per protocol.
 //! - [`records`] is how events that a protocol has taken apart get into a batch.
-//! - [`outputs`] send events on: syslog, RELP, files.
+//! - [`outputs`] send events on: syslog, RELP, files, HTTP; [`forwarding`] is a batch as another Taffrail takes it.
 //! - [`counters`] keeps the account of each source: received = stored + dropped, always.
 //!
 //! Inputs write to `event::EventSink` and never to a store; what lines mean is the business of `format`. It
@@ -18,6 +18,7 @@ pub mod counters;
 pub mod decode;
 pub mod delivery;
 pub mod files;
+pub mod forwarding;
 mod gather;
 pub mod gelf;
 pub mod http;

@@ -5,7 +5,6 @@
 //! - [`serve`]: starting, running and stopping the server.
 //! - [`accounts`]: the watch over what inputs count.
 //! - [`api`]: the HTTP API, one file per group of routes; [`page`]: the embedded page.
-//! - [`forwarding`]: batches from one Taffrail to another.
 //! - [`searches`]: where searches run, and what each may take; [`queue`]: which runs next; [`history`]: which ran.
 //! - [`jobs`]: searches that run by themselves.
 //! - [`routes`]: what a search finds is sent on.
@@ -22,7 +21,6 @@ mod archives;
 pub mod audit;
 pub mod cli;
 pub mod export;
-pub mod forwarding;
 pub mod history;
 pub mod jobs;
 pub mod meters;

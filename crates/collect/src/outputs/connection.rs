@@ -79,7 +79,18 @@ pub(super) fn checked(address: &str) -> Result<&str> {
 }
 
 fn connector(tls: &OutputTls, host: &str, vfs: &dyn Vfs) -> Result<(TlsConnector, ServerName<'static>)> {
-    let wrong = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Invalid, format!("tls: {e}"));
+    let config = client_config(tls, vfs)?;
+    let name = tls.server_name.as_deref().unwrap_or(host).to_owned();
+    let name = ServerName::try_from(name).map_err(|e| wrong(&e).with_hint("server_name is the name in the receiver's certificate"))?;
+    Ok((TlsConnector::from(Arc::new(config)), name))
+}
+
+fn wrong(error: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Invalid, format!("tls: {error}"))
+}
+
+/// Whom to trust and who we are.
+pub(super) fn client_config(tls: &OutputTls, vfs: &dyn Vfs) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&tls.ca, vfs)? {
         roots.add(certificate).map_err(|e| wrong(&e))?;
@@ -87,16 +98,13 @@ fn connector(tls: &OutputTls, host: &str, vfs: &dyn Vfs) -> Result<(TlsConnector
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(|e| wrong(&e))?;
     let builder = builder.with_root_certificates(roots);
-    let config = match (&tls.certificate, &tls.key) {
+    match (&tls.certificate, &tls.key) {
         (Some(certificate), Some(key)) => {
-            builder.with_client_auth_cert(certificates(certificate, vfs)?, private_key(key, vfs)?).map_err(|e| wrong(&e))?
+            builder.with_client_auth_cert(certificates(certificate, vfs)?, private_key(key, vfs)?).map_err(|e| wrong(&e))
         }
-        (None, None) => builder.with_no_client_auth(),
-        _ => return Err(wrong(&"only one of certificate and key is set").with_hint("set both, or neither")),
-    };
-    let name = tls.server_name.as_deref().unwrap_or(host).to_owned();
-    let name = ServerName::try_from(name).map_err(|e| wrong(&e).with_hint("server_name is the name in the receiver's certificate"))?;
-    Ok((TlsConnector::from(Arc::new(config)), name))
+        (None, None) => Ok(builder.with_no_client_auth()),
+        _ => Err(wrong(&"only one of certificate and key is set").with_hint("set both, or neither")),
+    }
 }
 
 enum Stream {

@@ -5,7 +5,9 @@
 //! routes remembers the place in the store and offers again what was not confirmed. It decides nothing about which events.
 
 mod connection;
+mod encode;
 mod file;
+mod http;
 mod relp;
 mod rewrite;
 mod syslog;
@@ -13,14 +15,16 @@ mod udp;
 
 pub use connection::OutputTls;
 pub use file::FileOutput;
+pub use http::{HttpOutput, Token};
 pub use rewrite::Layout;
 pub use syslog::{Framing, SyslogOutput};
 pub use udp::UdpOutput;
 
 use futures::future::BoxFuture;
+use http::Protocol;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use taffrail_base::{Clock, Result, Vfs};
+use taffrail_base::{Clock, Error, ErrorKind, Result, Vfs};
 use taffrail_event::EventBatch;
 
 /// What an output is given to work with.
@@ -52,7 +56,7 @@ impl Delivered {
     }
 
     /// Nothing is confirmed.
-    pub fn failed(attempted: usize, error: taffrail_base::Error) -> Self {
+    pub fn failed(attempted: usize, error: Error) -> Self {
         Self { confirmed: 0, attempted, refused: None, outcome: Err(error) }
     }
 }
@@ -83,6 +87,20 @@ pub enum OutputSettings {
     Relp(SyslogOutput),
     /// A file of lines.
     File(FileOutput),
+    /// Splunk's HTTP Event Collector.
+    Hec(HttpOutput),
+    /// OTLP over HTTP, as JSON.
+    Otlp(HttpOutput),
+    /// Elasticsearch's `_bulk`.
+    Elastic(HttpOutput),
+    /// Loki's push, as JSON.
+    Loki(HttpOutput),
+    /// The bytes of each event and a line feed.
+    Lines(HttpOutput),
+    /// An event as one JSON object, a line each.
+    JsonLines(HttpOutput),
+    /// Another Taffrail: events with their times and origins.
+    Taffrail(HttpOutput),
 }
 
 impl OutputSettings {
@@ -93,6 +111,13 @@ impl OutputSettings {
             Self::SyslogTcp(_) => "syslog-tcp",
             Self::Relp(_) => "relp",
             Self::File(_) => "file",
+            Self::Hec(_) => "hec",
+            Self::Otlp(_) => "otlp",
+            Self::Elastic(_) => "elastic",
+            Self::Loki(_) => "loki",
+            Self::Lines(_) => "lines",
+            Self::JsonLines(_) => "json-lines",
+            Self::Taffrail(_) => "taffrail",
         }
     }
 
@@ -102,16 +127,34 @@ impl OutputSettings {
             Self::SyslogUdp(settings) => settings.address.clone(),
             Self::SyslogTcp(settings) | Self::Relp(settings) => settings.address.clone(),
             Self::File(settings) => settings.path.display().to_string(),
+            _ => self.http().map(|(_, settings)| settings.url.clone()).unwrap_or_default(),
         }
+    }
+
+    fn http(&self) -> Option<(Protocol, &HttpOutput)> {
+        Some(match self {
+            Self::Hec(settings) => (Protocol::Hec, settings),
+            Self::Otlp(settings) => (Protocol::Otlp, settings),
+            Self::Elastic(settings) => (Protocol::Elastic, settings),
+            Self::Loki(settings) => (Protocol::Loki, settings),
+            Self::Lines(settings) => (Protocol::Lines, settings),
+            Self::JsonLines(settings) => (Protocol::JsonLines, settings),
+            Self::Taffrail(settings) => (Protocol::Taffrail, settings),
+            Self::SyslogUdp(_) | Self::SyslogTcp(_) | Self::Relp(_) | Self::File(_) => return None,
+        })
     }
 
     /// The output that these settings describe, or what is wrong with them. Nothing is connected yet.
     pub fn build(&self, around: &Surroundings) -> Result<Box<dyn Output>> {
+        if let Some((protocol, settings)) = self.http() {
+            return Ok(Box::new(http::Http::new(protocol, settings, around)?));
+        }
         Ok(match self {
             Self::SyslogUdp(settings) => Box::new(udp::Udp::new(settings)?),
             Self::SyslogTcp(settings) => Box::new(syslog::Syslog::new(settings, around)?),
             Self::Relp(settings) => Box::new(relp::Relp::new(settings, around)?),
             Self::File(settings) => Box::new(file::File::new(settings, around)),
+            _ => return Err(Error::new(ErrorKind::Bug, "an output without anything that builds it")),
         })
     }
 }

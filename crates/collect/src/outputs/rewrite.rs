@@ -1,5 +1,6 @@
 //! What an event looks like when it leaves: its very bytes, or a message of RFC 5424 made of it. Pure.
 
+use super::encode;
 use serde::{Deserialize, Serialize};
 use taffrail_event::EventRef;
 use taffrail_format::syslog::{self, Kind};
@@ -14,6 +15,10 @@ pub enum Layout {
     /// As RFC 5424: priority and program of the event's own header where it has one, else `user.notice`; time and host of the
     /// event.
     Rfc5424,
+    /// As one JSON object: `time`, `host`, `source`, `sourcetype`, `index`, `message`.
+    Json,
+    /// As GELF 1.1.
+    Gelf,
 }
 
 /// `user.notice`: the priority of what has none.
@@ -29,6 +34,8 @@ impl Layout {
         match self {
             Self::Original => out.extend_from_slice(event.raw),
             Self::Rfc5424 => rfc5424(event, out),
+            Self::Json => out.extend_from_slice(encode::object(event).to_string().as_bytes()),
+            Self::Gelf => out.extend_from_slice(encode::gelf(event).to_string().as_bytes()),
         }
     }
 }

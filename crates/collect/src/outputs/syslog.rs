@@ -18,6 +18,8 @@ pub enum Framing {
     /// The number of bytes before each: any bytes arrive as they are.
     #[default]
     OctetCount,
+    /// A NUL behind each; for GELF.
+    Nul,
     /// A line feed behind each; line feeds within a message are written `#012`.
     Lf,
 }
@@ -74,6 +76,10 @@ pub(super) fn frame(framing: Framing, message: &[u8], out: &mut Vec<u8>) {
         Framing::OctetCount => {
             out.extend_from_slice(format!("{} ", message.len()).as_bytes());
             out.extend_from_slice(message);
+        }
+        Framing::Nul => {
+            out.extend_from_slice(message);
+            out.push(0);
         }
         Framing::Lf => {
             for (at, line) in message.split(|b| *b == b'\n').enumerate() {

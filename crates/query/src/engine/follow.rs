@@ -89,9 +89,9 @@ pub async fn step(engine: &Engine, text: &str, from: &Place, most: usize) -> Res
         while followed.events.is_empty()
             && let Some((window, end)) = window(segments, at)
         {
-            let first = window.iter().map(|segment| segment.meta().first_sequence).min().unwrap_or(at);
-            followed.gone += first.saturating_sub(at);
-            at = look(engine, text, index, window, (at.max(first), end), most, &mut followed).await?;
+            let next = look(engine, text, index, &window, (at, end), most, &mut followed).await?;
+            followed.gone += gone(&window, at, next);
+            at = next;
             followed.next.insert(index.clone(), at);
         }
     }
@@ -115,6 +115,16 @@ fn window(segments: &[SegmentRef], from: u64) -> Option<(Vec<SegmentRef>, u64)> 
     (!window.is_empty()).then_some((window, end))
 }
 
+/// Arrivals between two places that no segment has: they were removed. At least so many; of a segment that begins before the
+/// first place it is not known which it holds.
+fn gone(segments: &[SegmentRef], from: u64, until: u64) -> u64 {
+    let held = |segment: &SegmentRef| {
+        let meta = segment.meta();
+        meta.events.min(meta.end_sequence.min(until).saturating_sub(meta.first_sequence.max(from)))
+    };
+    until.saturating_sub(from).saturating_sub(segments.iter().map(held).sum())
+}
+
 /// Events of the segments from a place on, about: of segments with gaps among their arrivals at most as many as they hold.
 fn behind(segments: &[SegmentRef], next: u64) -> u64 {
     segments.iter().map(|segment| segment.meta().events.min(segment.meta().end_sequence.saturating_sub(next))).sum()
@@ -125,13 +135,13 @@ async fn look(
     engine: &Engine,
     text: &str,
     index: &str,
-    segments: Vec<SegmentRef>,
+    segments: &[SegmentRef],
     (from, end): (u64, u64),
     most: usize,
     followed: &mut Followed,
 ) -> Result<u64, QueryError> {
     let mut prepared = engine.prepare(&format!("{text} | sort {most} _sequence"), None, None)?;
-    let source = engine.source_of(Snapshot { segments }).tolerating_damage().since(Arc::new(move |_| from));
+    let source = engine.source_of(Snapshot { segments: segments.to_vec() }).tolerating_damage().since(Arc::new(move |_| from));
     let source: Arc<dyn Source> = Arc::new(source);
     let opened = prepared.open(&source, Required::of(COLUMNS.map(str::to_owned)), None).await?;
     let watched = prepared.wanted.watched.clone();

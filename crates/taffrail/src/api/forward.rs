@@ -5,13 +5,13 @@ use super::error::{ApiError, ApiResult};
 use super::ingest::append;
 use super::schema::{ErrorAnswer, IngestAnswer, PositionAnswer};
 use crate::app::App;
-use crate::forwarding;
 use axum::Json;
 use axum::extract::{ConnectInfo, Request, State};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use taffrail_base::limits;
+use taffrail_collect::forwarding;
 
 /// Take a batch from another Taffrail.
 ///

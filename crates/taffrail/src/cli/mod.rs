@@ -10,6 +10,7 @@ mod export;
 mod formats;
 mod forward;
 mod fsck;
+mod generate;
 mod held;
 mod history;
 mod hold;
@@ -70,6 +71,8 @@ enum Command {
     History(history::Arguments),
     /// Write events to a file for other programs: raw bytes, JSON lines or Parquet.
     Export(export::Arguments),
+    /// Make up logs, send them by any protocol, and print what was sent.
+    Generate(generate::Arguments),
     /// Check format files, or list those that searches use.
     Formats(formats::Arguments),
     /// Keep events from being removed.
@@ -122,6 +125,7 @@ fn dispatch(command: Command) -> Outcome {
             Command::History(arguments) => history::run(arguments).await,
             Command::Export(arguments) => export::run(arguments).await,
             Command::Formats(arguments) => formats::run(arguments).await,
+            Command::Generate(arguments) => generate::run(arguments).await,
             Command::Hold(arguments) => hold::run(arguments).await,
             Command::Delete(arguments) => delete::run(arguments).await,
             Command::Fsck(arguments) => fsck::run(arguments).await,

@@ -8,6 +8,7 @@ mod crash;
 mod errors;
 mod export;
 mod fsck;
+mod generate;
 mod harness;
 mod hostile;
 mod import;
