@@ -8,6 +8,7 @@ mod import;
 mod inputs;
 mod journald;
 mod multiline;
+mod outputs;
 mod push;
 mod rotation;
 mod sink;

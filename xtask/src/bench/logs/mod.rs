@@ -2,16 +2,13 @@
 //! real ones where `TAFFRAIL_CORPUS` says that there are any.
 
 pub mod access;
-pub mod estate;
 pub mod noise;
-mod place;
-mod random;
-pub mod syslog;
 
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use taffrail_synth::{estate, syslog};
 
 /// Writes the log of the estate in `benches/estate/` to a file.
 pub fn generate(file: &Path, megabytes: u64) -> Result<syslog::Written> {

@@ -1,8 +1,8 @@
 //! What no store can make small: random words, base64 and bytes. A store must not make them larger either.
 
-use super::random::Random;
 use anyhow::Result;
 use std::io::Write;
+use taffrail_synth::random::Random;
 
 /// A kind of noise.
 #[derive(Clone, Copy, PartialEq, Eq)]

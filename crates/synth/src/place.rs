@@ -1,7 +1,7 @@
 //! Templates: constant text with places in braces, and what is written in the places.
 
-use super::estate::{Estate, Scope};
-use super::random::Random;
+use crate::estate::{Estate, Scope};
+use crate::random::Random;
 use anyhow::{Context, Result, bail};
 
 /// A part of a template.

@@ -1,8 +1,8 @@
 //! The estate that the generated log is of, read from `benches/estate/`: machines, words and stories. What the files
 //! may say stands at their heads. Nothing is made up here, and no line is written here.
 
-use super::place::{self, Piece, Place};
-use super::random::{Choice, Random, mix};
+use crate::place::{self, Piece, Place};
+use crate::random::{Choice, Random, mix};
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::HashMap;
 use std::path::Path;
@@ -76,6 +76,13 @@ impl Estate {
             std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))
         };
         Self::parse(&file("hosts.txt")?, &file("words.txt")?, &file("stories.txt")?)
+    }
+
+    /// Leaves only stories whose first host is of this role; says whether there are any.
+    pub fn keep_role(&mut self, role: &str) -> bool {
+        let hosts = self.roles.get(role).cloned().unwrap_or_default();
+        self.stories.retain(|story| story.cast[0].1 == hosts);
+        !self.stories.is_empty()
     }
 
     /// The same from text.
