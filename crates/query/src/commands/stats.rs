@@ -202,6 +202,15 @@ impl Collect for Taken {
         let grown = self.inner.size().saturating_sub(before);
         self.memory.try_grow(grown).is_ok()
     }
+
+    fn join(&mut self, other: Box<dyn Collect>) -> bool {
+        let other: Box<dyn Any> = other;
+        let Ok(other) = other.downcast::<Self>() else { return false };
+        let (before, theirs) = (self.inner.size(), other.inner.size());
+        self.inner.join(other.inner);
+        self.memory.shrink(theirs);
+        self.memory.try_grow(self.inner.size().saturating_sub(before)).is_ok()
+    }
 }
 
 impl Adding {
