@@ -109,6 +109,8 @@ pub enum InputSettings {
     Lumberjack(StreamSettings),
     /// Follows the systemd journal.
     Journald(crate::journald::JournaldSettings),
+    /// Runs a command on a schedule.
+    Command(crate::command::CommandSettings),
 }
 
 /// A type of input: what it is called and what it is for.
@@ -121,7 +123,7 @@ pub struct Kind {
 }
 
 /// All types of inputs.
-pub const KINDS: [Kind; 9] = [
+pub const KINDS: [Kind; 10] = [
     Kind { name: "file", summary: "follows files and folders through rotation" },
     Kind { name: "syslog-udp", summary: "receives syslog datagrams (RFC 3164, 5424, 5426)" },
     Kind { name: "syslog-tcp", summary: "receives syslog over TCP (RFC 6587: octet count, LF or NUL)" },
@@ -131,6 +133,7 @@ pub const KINDS: [Kind; 9] = [
     Kind { name: "gelf-tcp", summary: "receives GELF over TCP" },
     Kind { name: "lumberjack", summary: "receives from Beats and Logstash, acknowledged when durable" },
     Kind { name: "journald", summary: "follows the systemd journal" },
+    Kind { name: "command", summary: "runs a command on a schedule and keeps its output" },
 ];
 
 /// What listens, and with which settings.
@@ -149,7 +152,7 @@ impl InputSettings {
             Self::Relp(settings) => Listener::Stream(crate::relp::RELP, settings),
             Self::GelfTcp(settings) => Listener::Stream(gelf::TCP, settings),
             Self::Lumberjack(settings) => Listener::Stream(crate::lumberjack::LUMBERJACK, settings),
-            Self::File(_) | Self::Journald(_) => return None,
+            Self::File(_) | Self::Journald(_) | Self::Command(_) => return None,
         })
     }
 
@@ -173,6 +176,7 @@ impl InputSettings {
             (_, Some(Listener::Stream(protocol, _))) => protocol.kind,
             (_, Some(Listener::Datagrams(datagrams, _))) => datagrams.kind,
             (Self::Journald(_), None) => "journald",
+            (Self::Command(_), None) => "command",
             (_, None) => "file",
         }
     }
@@ -184,6 +188,7 @@ impl InputSettings {
             (_, Some(Listener::Datagrams(datagrams, settings))) => Box::new(udp::UdpInput::new(datagrams, settings.clone())?),
             (Self::File(settings), None) => Box::new(crate::files::FileInput::new(settings.clone())?),
             (Self::Journald(settings), None) => Box::new(crate::journald::JournaldInput::new(settings.clone())?),
+            (Self::Command(settings), None) => Box::new(crate::command::CommandInput::new(settings.clone())?),
             (_, None) => return Err(Error::new(ErrorKind::Bug, "an input without anything that builds it")),
         })
     }

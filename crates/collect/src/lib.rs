@@ -3,7 +3,7 @@
 //! - [`input`] is the contract: an [`Input`] is started with a [`Context`], runs until it is stopped, and hands
 //!   what it read to an `EventSink` together with its position, in one batch.
 //! - [`files`] follows growing files through every kind of rotation, [`journald`] follows the systemd journal,
-//!   [`import`] reads files once.
+//!   [`import`] reads files once; [`evtx`] and [`event_xml`] make Windows events lines on the way; [`command`] runs commands.
 //! - [`stream`] is all that listens for connections (limits, TLS, PROXY protocol, acknowledgements); [`syslog`], `relp`,
 //!   [`gelf`] and `lumberjack` are what may be spoken there.
 //! - [`push`] and [`http`] turn bodies of HTTP requests into batches: one decoder per protocol.
@@ -14,9 +14,12 @@
 //! Inputs write to `event::EventSink` and never to a store; what lines mean is the business of `format`. It
 //! prints nothing and reads no settings by itself.
 
+pub mod command;
 pub mod counters;
 pub mod decode;
 pub mod delivery;
+pub mod event_xml;
+pub mod evtx;
 pub mod files;
 pub mod forwarding;
 mod gather;

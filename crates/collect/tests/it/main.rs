@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods)] // tests make the files that inputs read
 #![allow(clippy::print_stdout)] // and say what they skip or measure
 
+mod command;
 mod files;
 mod http;
 mod import;
@@ -14,3 +15,4 @@ mod rotation;
 mod sink;
 mod streams;
 mod syslog;
+mod windows;
