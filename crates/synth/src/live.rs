@@ -39,7 +39,7 @@ pub struct Live<'a> {
     waiting: VecDeque<Vec<u8>>,
     chance: Random,
     now: u64,
-    message: String,
+    line: String,
     index: std::collections::HashMap<&'a str, usize>,
 }
 
@@ -59,13 +59,13 @@ impl<'a> Live<'a> {
             waiting: VecDeque::new(),
             chance: Random::new(mix(seed ^ 0x5eed)),
             now: 0,
-            message: String::new(),
+            line: String::new(),
             index: estate.hosts.iter().enumerate().map(|(at, host)| (host.name.as_str(), at)).collect(),
         }
     }
 
     /// The next message.
-    pub fn next(&mut self) -> Message<'_> {
+    pub fn message(&mut self) -> Message<'_> {
         while self.waiting.is_empty() {
             let story = self.stories.pick(&mut self.log.random);
             self.now += 10;
@@ -73,14 +73,14 @@ impl<'a> Live<'a> {
             self.waiting.extend(self.log.lines.drain(..).map(|(_, line)| line));
         }
         let line = self.waiting.pop_front().unwrap_or_default();
-        self.message.clear();
-        self.message.push_str(String::from_utf8_lossy(&line).get(TIME_BYTES..).unwrap_or_default().trim_end_matches('\n'));
+        self.line.clear();
+        self.line.push_str(String::from_utf8_lossy(&line).get(TIME_BYTES..).unwrap_or_default().trim_end_matches('\n'));
         self.log.spare.push({
             let mut line = line;
             line.clear();
             line
         });
-        let (host, text) = self.message.split_once(' ').unwrap_or(("", &self.message));
+        let (host, text) = self.line.split_once(' ').unwrap_or(("", &self.line));
         let index = self.index.get(host).copied().unwrap_or_default();
         // Cisco's devices name the severity in the message.
         let named = text.strip_prefix('%').and_then(|text| text.split('-').find_map(|part| part.parse::<u8>().ok().filter(|s| *s < 8)));
@@ -119,9 +119,9 @@ mod tests {
         let (mut bytes, mut shares, mut hosts, mut severities, mut same) = (0, BTreeMap::new(), BTreeSet::new(), BTreeMap::new(), 0);
         const EVENTS: usize = 40_000;
         for _ in 0..EVENTS {
-            let message = live.next();
-            assert_eq!(message, again.next());
-            same += usize::from(message == other.next());
+            let message = live.message();
+            assert_eq!(message, again.message());
+            same += usize::from(message == other.message());
             bytes += message.host.len() + message.text.len() + 22;
             *shares.entry(message.role.to_owned()).or_insert(0) += 1;
             *severities.entry(message.priority & 7).or_insert(0) += 1;
@@ -143,10 +143,10 @@ mod tests {
         let mut windows = jsa().expect("is right");
         assert!(windows.keep_role("win"));
         let mut live = Live::new(&windows, 1);
-        assert!((0..500).all(|_| live.next().role == "win"));
+        assert!((0..500).all(|_| live.message().role == "win"));
         assert!(!windows.keep_role("asa"));
         let estate = estate().expect("is right");
         let mut live = Live::new(&estate, 1);
-        assert!((0..2_000).all(|_| live.next().text.contains(": ")));
+        assert!((0..2_000).all(|_| live.message().text.contains(": ")));
     }
 }

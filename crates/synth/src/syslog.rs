@@ -16,7 +16,9 @@ const LONGEST: u64 = 2 * 3_600;
 
 /// What was written.
 pub struct Written {
+    /// Bytes, line feeds included.
     pub bytes: u64,
+    /// Lines.
     pub lines: u64,
 }
 
@@ -53,9 +55,9 @@ pub fn write(estate: &Estate, bytes: u64, out: &mut impl Write) -> Result<Writte
 /// Makes the lines of stories.
 pub(crate) struct Log<'a> {
     estate: &'a Estate,
-    pub random: Random,
+    pub(crate) random: Random,
     /// Lines that were made, with their milliseconds, story by story.
-    pub lines: Vec<(u64, Vec<u8>)>,
+    pub(crate) lines: Vec<(u64, Vec<u8>)>,
     /// Bytes of all lines made so far.
     made: u64,
     /// The last process number of each host.
@@ -63,11 +65,11 @@ pub(crate) struct Log<'a> {
     counters: [u64; COUNTERS.len()],
     kept: Vec<Vec<u8>>,
     /// Buffers to use again.
-    pub spare: Vec<Vec<u8>>,
+    pub(crate) spare: Vec<Vec<u8>>,
 }
 
 impl<'a> Log<'a> {
-    pub fn new(estate: &'a Estate, seed: u64) -> Self {
+    pub(crate) fn new(estate: &'a Estate, seed: u64) -> Self {
         Self {
             estate,
             random: Random::new(seed),
@@ -81,7 +83,7 @@ impl<'a> Log<'a> {
     }
 
     /// Makes the lines of a story that begins at this millisecond.
-    pub fn story(&mut self, story: &Story, start: u64) {
+    pub(crate) fn story(&mut self, story: &Story, start: u64) {
         let cast: Vec<usize> = story.cast.iter().map(|(_, hosts)| hosts[self.random.below(hosts.len() as u64) as usize]).collect();
         let process = &mut self.processes[cast[0]];
         *process += 1 + self.random.below(30);

@@ -36,11 +36,14 @@ fn built(settings: &OutputSettings) -> Box<dyn Output> {
     settings.build(&around()).expect("is right")
 }
 
+/// Heads and bodies of requests.
+type Seen = Arc<Mutex<Vec<(String, String)>>>;
+
 /// A server that answers requests with what `answer` makes of their bodies.
-fn http(answer: impl Fn(&str) -> String + Send + 'static) -> (String, Arc<Mutex<Vec<(String, String)>>>) {
+fn http(answer: impl Fn(&str) -> String + Send + 'static) -> (String, Seen) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("listens");
     let url = format!("http://{}", listener.local_addr().expect("has an address"));
-    let seen: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
+    let seen = Seen::default();
     let kept = Arc::clone(&seen);
     std::thread::spawn(move || {
         for stream in listener.incoming() {

@@ -13,6 +13,7 @@ use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 use futures::TryStreamExt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use taffrail_base::limits::BATCH_BYTES_MAX;
 use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
 use taffrail_store::{SegmentRef, Snapshot};
 
@@ -150,14 +151,13 @@ async fn look(
     let batches: Vec<RecordBatch> = flow.stream(prepared.planner.context.clone())?.try_collect().await.map_err(QueryError::from)?;
     followed.unread.extend(watched.unread());
     let rows = concat_batches(&schema, &batches).map_err(QueryError::from)?;
-    let full = rows.num_rows() >= most;
-    let mut last = None;
-    if rows.num_rows() > 0 {
-        let rows = Rows::of(&rows)?;
-        last = rows.take(index, end, followed);
+    if rows.num_rows() == 0 {
+        return Ok(end);
     }
-    // More rows than were asked for: behind the last of them there may be others.
-    Ok(if full { last.map_or(end, |last| last + 1) } else { end })
+    let whole = Rows::of(&rows)?.take(index, end, followed);
+    // As many rows as were asked for, or bytes as are held: behind the last of them there may be others.
+    let last = followed.numbers.1.last().copied().filter(|_| !whole || rows.num_rows() >= most);
+    Ok(last.map_or(end, |last| last + 1))
 }
 
 /// The columns of what was found.
@@ -186,8 +186,9 @@ impl Rows {
         })
     }
 
-    /// Adds the events that arrived before `end`, each once, and gives the arrival of the last.
-    fn take(&self, index: &str, end: u64, followed: &mut Followed) -> Option<u64> {
+    /// Adds the events that arrived before `end`, each once, and gives whether these are all: there are not more bytes than a
+    /// batch may have.
+    fn take(&self, index: &str, end: u64, followed: &mut Followed) -> bool {
         let (sequence, raw) = (self.sequence.as_primitive::<UInt64Type>(), self.raw.as_binary::<i32>());
         let (time, received) = (self.time.as_primitive::<Int64Type>(), self.received.as_primitive::<Int64Type>());
         let texts = self.texts.each_ref().map(|column| column.as_string::<i32>());
@@ -201,10 +202,14 @@ impl Rows {
             transport: "route".into(),
             peer: "".into(),
         };
-        let mut numbers: Vec<u64> = Vec::new();
+        let (mut numbers, mut whole): (Vec<u64>, bool) = (Vec::new(), true);
         for row in 0..sequence.len() {
             let arrived = sequence.value(row);
             if arrived >= end {
+                break;
+            }
+            if batch.raw_bytes() >= BATCH_BYTES_MAX {
+                whole = false;
                 break;
             }
             // A command that makes several rows of an event does not make it several events.
@@ -220,9 +225,8 @@ impl Rows {
             batch.push(number, Timestamp(time.value(row)), Problems::NONE, raw.value(row));
             numbers.push(arrived);
         }
-        let last = numbers.last().copied();
         followed.events = batch;
         followed.numbers = (index.to_owned(), numbers);
-        last
+        whole
     }
 }

@@ -240,7 +240,7 @@ async fn produce(arguments: &Arguments, estate: &Estate, clock: &dyn Clock, to: 
         let time = header_time(now);
         for _ in 0..size.min(most - made) {
             made += 1;
-            let message = live.next();
+            let message = live.message();
             let line = format!("<{}>{time} {} {} seq={made}", message.priority, message.host, message.text);
             let of = sent.entry(message.role.to_owned()).or_default();
             of.events += 1;

@@ -61,6 +61,9 @@ impl RouteSettings {
         if !taffrail_event::Origin::check_index(&self.name) {
             return Err(wrong("this cannot be the name of a route".into()).with_hint("1 to 64 of a-z, 0-9, _ and -, not starting with -"));
         }
+        if self.search.trim().is_empty() {
+            return Err(wrong("there is no search".into()).with_hint("* sends everything"));
+        }
         for (name, seconds) in [("retry_seconds", self.retry_seconds), ("retry_max_seconds", self.retry_max_seconds)] {
             if !(0.001..=86_400.0).contains(&seconds) {
                 return Err(wrong(format!("{name}: {seconds} is not within 0.001 to 86400")));

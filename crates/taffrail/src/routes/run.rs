@@ -24,6 +24,8 @@ pub(super) struct Follower {
     account: Account,
     remembered: (Account, u64),
     wait: Duration,
+    /// Events that are looked for at once: fewer when that many could not be had, as they are too large.
+    most: usize,
 }
 
 impl Follower {
@@ -43,7 +45,7 @@ impl Follower {
         }
         let wait = route.settings.waits().0;
         let now = app.clock.monotonic_nanos();
-        let mut follower = Self { app, route, output, remembered: (account.clone(), now), account, wait };
+        let mut follower = Self { app, route, output, remembered: (account.clone(), now), account, wait, most: limits::ROUTE_BATCH_EVENTS };
         if known.is_none() {
             // What arrives while nothing was sent yet is not to be missed by a restart.
             follower.remember().await;
@@ -93,12 +95,16 @@ impl Follower {
     /// The next events, looked for where searches run.
     async fn look(&mut self) -> Result<Followed> {
         let (engine, search, from) = (self.app.engine.clone(), self.route.settings.search.clone(), self.account.next.clone());
-        let look = async move { engine.follow(&search, &from, limits::ROUTE_BATCH_EVENTS).await };
+        let most = self.most;
+        self.most = (most / 8).max(1);
+        let look = async move { engine.follow(&search, &from, most).await };
         let found = self.app.search_threads.handle().spawn(look).await;
-        found.map_err(|e| Error::new(ErrorKind::Bug, format!("looking for events ended abnormally: {e}")))?.map_err(|e| {
+        let found = found.map_err(|e| Error::new(ErrorKind::Bug, format!("looking for events ended abnormally: {e}")))?.map_err(|e| {
             let error = Error::new(ErrorKind::Invalid, format!("search: {}", e.message));
             if let Some(hint) = e.hint { error.with_hint(hint) } else { error }
-        })
+        })?;
+        self.most = limits::ROUTE_BATCH_EVENTS;
+        Ok(found)
     }
 
     /// Sends until all is confirmed or the server stops.

@@ -57,7 +57,7 @@ fn serve(stream: TcpStream, seen: &parking_lot::Mutex<Vec<Vec<u8>>>, down: &Atom
         if words[1] == "syslog" {
             seen.lock().push(data);
         }
-        write!(writer, "{} rsp 6 200 OK\n", words[0])?;
+        writeln!(writer, "{} rsp 6 200 OK", words[0])?;
     }
     Ok(())
 }
@@ -139,6 +139,8 @@ fn urgent_messages_reach_the_second_machine_through_an_outage_and_a_kill() {
     // What the receiver counts lies between what is confirmed and what was sent again besides.
     let extra = seen.len() as u64 - 1_125;
     assert!(extra <= count(&report, "sent_again_events"), "{extra} more, but {report}");
+    let table = scratch.text(&["sources", "--data", "@", "--routes"]);
+    assert!(table.contains("soc") && table.contains("1125") && table.contains("waiting"), "{table}");
     server.stop();
     assert_eq!(scratch.count("index=main"), 3_000, "all is kept");
     assert_eq!(scratch.count(&format!("index=main {SEARCH}")), 1_125);
@@ -189,6 +191,30 @@ fn a_second_taffrail_and_a_file_get_the_same_bytes_through_kills() {
     let mut known = std::collections::HashSet::new();
     got.retain(|message| known.insert(message.clone()));
     assert!(got == wanted, "{} of {}", got.len(), wanted.len());
+}
+
+#[test]
+fn what_is_there_already_goes_to_another_taffrail_as_it_is() {
+    let (first, second) = (Scratch::new(), Scratch::new());
+    let server = first.serve();
+    server.ingest("host=a&source=b&sourcetype=c&index=other", b"one \xff\ntwo\n");
+    server.ingest("host=d", b"three\n");
+    server.stop();
+    let other = second.serve();
+    let config = format!(
+        "[[routes]]\nname = \"copy\"\nsearch = \"index=*\"\nsince = \"beginning\"\n[routes.output]\ntype = \"taffrail\"\nurl = \"{}\"\n",
+        other.url()
+    );
+    let config = first.file("taffrail.toml", config.as_bytes());
+    let server = first.serve_with(&["--config", config.to_str().expect("is text")]);
+    eventually("all is confirmed", || count(&route(&server, 0), "confirmed_events") == 3);
+    server.stop();
+    let accounts = other.get("/api/v1/inputs").json();
+    assert!(accounts[0]["sources"][0]["source"] == "taffrail 127.0.0.1" && accounts[0]["total"]["stored_events"] == 3, "{accounts}");
+    other.stop();
+    assert_eq!(second.count("index=other host=a source=b sourcetype=c"), 2);
+    assert_eq!(second.count("index=main host=d three"), 1);
+    assert_eq!(second.ok(&["search", "--data", "@", "--output", "raw", "index=other one"]), b"one \xff\n");
 }
 
 #[test]
