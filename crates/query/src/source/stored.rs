@@ -21,7 +21,7 @@ use taffrail_base::limits::SEARCH_COLUMNS_MAX;
 use taffrail_base::{Error, ErrorKind, Result, Stop};
 use taffrail_event::Timestamp;
 use taffrail_pattern::FieldResolver;
-use taffrail_store::scan::{Collector, Missing, Pick, ScanProgress, Spans, Summed, Summing};
+use taffrail_store::scan::{Collector, Missing, Pick, RunRules, Runs, ScanProgress, Spans, Summed, Summing};
 use taffrail_store::{Column, CountField, Filter, Scan, ScanRequest, SegmentRef, Snapshot};
 
 /// Rows up to which the fields of each event are read from it, instead of asking first which there are.
@@ -430,6 +430,11 @@ impl Direct for ScanAnswers {
         let flow = shaped(Flow::of_batches(scan.schema(), picked.batches, false));
         let flow = select("columns", flow, shown).map_err(|error| Error::new(ErrorKind::Bug, error.to_string()))?;
         Ok(Some((flow, picked.events)))
+    }
+
+    fn runs(&self, field: &str, rules: RunRules) -> Result<Option<Runs>> {
+        let Some(field) = self.field(field) else { return Ok(None) };
+        self.side.ask(|scan| scan.runs(&field, rules))
     }
 
     fn with_groups(&self, regex: &Regex) -> Option<Arc<dyn Direct>> {

@@ -12,10 +12,11 @@ use taffrail_base::limits::SCAN_BATCH_ROWS;
 use taffrail_base::{Error, ErrorKind, Result, thread};
 
 /// Events from which on several readers gather from their columns: with fewer, starting one takes longer than reading.
-const SHARED_EVENTS: u64 = if cfg!(test) { 4 } else { 100_000 };
+/// Tests share whatever there is.
+const SHARED_EVENTS: u64 = if cfg!(debug_assertions) { 4 } else { 100_000 };
 
 /// Picked rows from which on several readers build them.
-const SHARED_ROWS: usize = if cfg!(test) { 4 } else { 2_000 };
+const SHARED_ROWS: usize = if cfg!(debug_assertions) { 4 } else { 2_000 };
 
 /// Asks for so many bytes more than before; `false` where there are none.
 pub type Room = Arc<dyn Fn(usize) -> bool + Send + Sync>;

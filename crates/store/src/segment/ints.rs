@@ -191,11 +191,11 @@ pub fn each_chunk(
         return Err(reader.damaged("integers beyond the last"));
     }
     let mut chunk = [0; CHUNK];
-    let starts = (from..to).step_by(CHUNK).map(|start| (start, CHUNK.min(to - start)));
+    let mut starts = (from..to).step_by(CHUNK).map(|start| (start, CHUNK.min(to - start)));
     match reader.byte()? {
         CONSTANT => {
             chunk.fill(reader.signed()?);
-            starts.map(|(_, len)| each(&chunk[..len])).collect()
+            starts.try_for_each(|(_, len)| each(&chunk[..len]))
         }
         OFFSETS => {
             let planes = Planes::read(reader, count)?;
