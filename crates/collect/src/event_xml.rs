@@ -146,6 +146,8 @@ pub struct EventXmlReader<R> {
     utf16: Utf16,
     begun: bool,
     ended: bool,
+    /// Why it could not be read to its end; given when all before it is.
+    failure: Option<io::Error>,
     /// UTF-8 that is not in `lines` yet; nothing before `searched` ends an event.
     held: Vec<u8>,
     searched: usize,
@@ -163,17 +165,20 @@ impl<R: Read> EventXmlReader<R> {
             utf16: Utf16::default(),
             begun: false,
             ended: false,
+            failure: None,
             held: Vec::new(),
             searched: 0,
             lines: Vec::new(),
             at: 0,
-            buffer: vec![0; READ_BYTES],
+            buffer: Vec::new(),
         }
     }
 
-    fn fill(&mut self) -> io::Result<()> {
-        let n = crate::unpack::read_full(&mut self.inner, &mut self.buffer)?;
-        let mut bytes = &self.buffer[..n];
+    fn fill(&mut self) {
+        self.buffer.clear();
+        let (n, failure) = crate::unpack::read_up_to(&mut self.inner, READ_BYTES, &mut self.buffer);
+        self.failure = failure;
+        let mut bytes = &self.buffer[..];
         if !std::mem::replace(&mut self.begun, true) {
             self.wide = Wide::of(bytes);
             bytes = if self.wide.is_some() { &bytes[2..] } else { bytes.strip_prefix(BOM).unwrap_or(bytes) };
@@ -182,11 +187,10 @@ impl<R: Read> EventXmlReader<R> {
             Some(wide) => self.utf16.push(bytes, wide, &mut self.held),
             None => self.held.extend_from_slice(bytes),
         }
-        if n < self.buffer.len() {
+        if n < READ_BYTES {
             self.ended = true;
             self.utf16.finish(&mut self.held);
         }
-        Ok(())
     }
 
     /// Moves what is complete from `held` to `lines`.
@@ -237,11 +241,11 @@ impl<R: Read> Read for EventXmlReader<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         while self.at == self.lines.len() {
             if self.ended {
-                return Ok(0);
+                return self.failure.take().map_or(Ok(0), Err);
             }
             self.lines.clear();
             self.at = 0;
-            self.fill()?;
+            self.fill();
             self.cut();
         }
         let n = out.len().min(self.lines.len() - self.at);

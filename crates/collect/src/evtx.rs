@@ -9,7 +9,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use crate::unpack::read_full;
+use crate::unpack::read_up_to;
 use evtx::{EvtxChunkData, ParserSettings};
 
 /// What an event log begins with.
@@ -40,6 +40,8 @@ pub struct EvtxReader<R> {
     lines: Vec<u8>,
     at: usize,
     damage: Damage,
+    /// Why the file could not be read to its end; given when all before it is.
+    failure: Option<io::Error>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,34 +71,31 @@ impl<R: Read> EvtxReader<R> {
             lines: Vec::new(),
             at: 0,
             damage: Damage::default(),
+            failure: None,
         }
     }
 
     /// Makes the lines of the next chunk.
-    fn advance(&mut self) -> io::Result<()> {
-        (self.at, self.state) = match self.state {
-            State::Header => {
-                let mut header = [0; HEADER_BYTES];
-                let got = read_full(&mut self.inner, &mut header)?;
-                self.dirty = header[FLAGS_AT] & DIRTY != 0;
-                if got < HEADER_BYTES {
-                    self.damaged(&format!("header of {got} bytes"));
-                }
-                (0, State::Chunks)
+    fn advance(&mut self) {
+        self.at = 0;
+        let len = if self.state == State::Header { HEADER_BYTES } else { CHUNK_BYTES };
+        let mut bytes = std::mem::take(&mut self.chunk);
+        bytes.clear();
+        let (got, failure) = read_up_to(&mut self.inner, len, &mut bytes);
+        self.failure = failure;
+        if self.state == State::Header {
+            self.dirty = bytes.get(FLAGS_AT).is_some_and(|flags| flags & DIRTY != 0);
+            if got < len && self.failure.is_none() {
+                self.damaged(&format!("header of {got} bytes"));
             }
-            State::Chunks => {
-                self.chunk.resize(CHUNK_BYTES, 0);
-                let mut chunk = std::mem::take(&mut self.chunk);
-                let got = read_full(&mut self.inner, &mut chunk)?;
-                // What is missing of the last chunk is as good as zeros: the records before are whole.
-                chunk[got..].fill(0);
-                self.chunk = self.convert(chunk, got);
-                self.number += 1;
-                (0, if got < CHUNK_BYTES { State::End } else { State::Chunks })
-            }
-            State::End => (0, State::End),
-        };
-        Ok(())
+        } else {
+            // What is missing of the last chunk is as good as zeros: the records before are whole.
+            bytes.resize(CHUNK_BYTES, 0);
+            bytes = self.convert(bytes, got);
+            self.number += 1;
+        }
+        self.chunk = bytes;
+        self.state = if got < len { State::End } else { State::Chunks };
     }
 
     /// Turns a chunk into lines, and gives its memory back.
@@ -141,6 +140,20 @@ impl<R: Read> EvtxReader<R> {
         data.data
     }
 
+    /// The end of the text: an error if anything could not be read.
+    fn end(&mut self) -> io::Result<usize> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        let Damage { places, first } = &self.damage;
+        let text = match places {
+            0 => return Ok(0),
+            1 => format!("1 damaged place ({first})"),
+            _ => format!("{places} damaged places (the first: {first})"),
+        };
+        Err(io::Error::new(io::ErrorKind::InvalidData, text))
+    }
+
     fn damaged(&mut self, what: &str) {
         damaged(&mut self.damage, &mut self.lines, what);
     }
@@ -177,15 +190,10 @@ impl<R: Read> Read for EvtxReader<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         while self.at == self.lines.len() {
             if self.state == State::End {
-                let Damage { places, first } = &self.damage;
-                return match places {
-                    0 => Ok(0),
-                    1 => Err(io::Error::new(io::ErrorKind::InvalidData, format!("1 damaged place ({first})"))),
-                    _ => Err(io::Error::new(io::ErrorKind::InvalidData, format!("{places} damaged places (the first: {first})"))),
-                };
+                return self.end();
             }
             self.lines.clear();
-            self.advance()?;
+            self.advance();
         }
         let n = out.len().min(self.lines.len() - self.at);
         out[..n].copy_from_slice(&self.lines[self.at..self.at + n]);

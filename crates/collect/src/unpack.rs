@@ -1,6 +1,7 @@
 //! Reads compressed files, Windows event logs and containers of events as if they were plain: the kind is told from
 //! the first bytes, never from the name. Streams only; nothing here holds a whole file.
 
+use crate::cloudtrail::{self, RecordsReader};
 use crate::event_xml::{self, EventXmlReader};
 use crate::evtx::{self, EvtxReader};
 use std::io::{self, Cursor, Read};
@@ -26,13 +27,15 @@ pub enum Packing {
     Evtx,
     /// Windows events within a document of XML.
     EventXml,
+    /// Records of CloudTrail within one JSON object.
+    Records,
 }
 
 /// Bytes that [`Packing::of`] wants to see.
 const MAGIC_BYTES: usize = 10;
 
 impl Packing {
-    /// Tells the kind from the first [`MAGIC_BYTES`] bytes; whether it is `EventXml` takes more of them.
+    /// Tells the kind from the first [`MAGIC_BYTES`] bytes; whether it is a container of text takes more of them.
     fn of(head: &[u8]) -> Self {
         match head {
             [0x1f, 0x8b, 8, ..] => Self::Gzip,
@@ -43,6 +46,7 @@ impl Packing {
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..] => Self::Bzip2,
             _ if head.starts_with(evtx::MAGIC) => Self::Evtx,
             _ if event_xml::may_be(head) => Self::EventXml,
+            _ if cloudtrail::may_be(head) => Self::Records,
             _ => Self::Plain,
         }
     }
@@ -52,11 +56,17 @@ impl Packing {
         let mut head = Vec::new();
         let mut error = reader.take(MAGIC_BYTES as u64).read_to_end(&mut head).err();
         let mut packing = Self::of(&head);
-        if packing == Self::EventXml {
-            if error.is_none() {
-                error = reader.take((event_xml::HEAD_BYTES - head.len()) as u64).read_to_end(&mut head).err();
-            }
-            packing = if event_xml::is_container(&head) { packing } else { Self::Plain };
+        let wanted = match packing {
+            Self::EventXml => event_xml::HEAD_BYTES,
+            Self::Records => cloudtrail::HEAD_BYTES,
+            _ => return (packing, head, error),
+        };
+        if error.is_none() {
+            error = reader.take((wanted - head.len()) as u64).read_to_end(&mut head).err();
+        }
+        let is_container = if packing == Self::Records { cloudtrail::is_container(&head) } else { event_xml::is_container(&head) };
+        if !is_container {
+            packing = Self::Plain;
         }
         (packing, head, error)
     }
@@ -93,7 +103,7 @@ pub fn unpack(mut reader: impl Read + Send + 'static) -> io::Result<(Packing, Bo
         return Err(error);
     }
     let whole = Cursor::new(head).chain(reader);
-    if matches!(packing, Packing::Plain | Packing::Evtx | Packing::EventXml) {
+    if matches!(packing, Packing::Plain | Packing::Evtx | Packing::EventXml | Packing::Records) {
         return Ok((packing, open_container(packing, whole)));
     }
     let mut stream = decompress(packing, io::BufReader::with_capacity(IO_BYTES, whole))?;
@@ -110,6 +120,7 @@ fn open_container(packing: Packing, whole: impl Read + Send + 'static) -> Box<dy
     match packing {
         Packing::Evtx => Box::new(EvtxReader::new(whole)),
         Packing::EventXml => Box::new(EventXmlReader::new(whole)),
+        Packing::Records => Box::new(RecordsReader::new(whole)),
         // Nothing is unpacked twice.
         _ => Box::new(whole),
     }
@@ -186,4 +197,11 @@ pub fn read_full(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize>
         }
     }
     Ok(done)
+}
+
+/// Takes up to `len` bytes after those in `buffer`. With an error come the bytes that were there before it.
+pub fn read_up_to(reader: &mut impl Read, len: usize, buffer: &mut Vec<u8>) -> (usize, Option<io::Error>) {
+    let before = buffer.len();
+    let error = reader.take(len as u64).read_to_end(buffer).err();
+    (buffer.len() - before, error)
 }
