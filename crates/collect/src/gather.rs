@@ -64,8 +64,8 @@ pub(crate) enum Content {
 /// Takes events out of messages.
 pub(crate) trait Unwrap: Send {
     /// Gives the events of one message, none while more messages belong to it. An error is the reason for which
-    /// something was refused, to be counted. `now` is monotonic, in nanoseconds.
-    fn unwrap(&mut self, raw: &[u8], now: u64, emit: &mut dyn FnMut(Record<'_>)) -> Result<(), &'static str>;
+    /// something was refused, to be counted. `peer` sent it; `now` is monotonic, in nanoseconds.
+    fn unwrap(&mut self, peer: IpAddr, raw: &[u8], now: u64, emit: &mut dyn FnMut(Record<'_>)) -> Result<(), &'static str>;
 }
 
 /// A listener's decoding thread, and the ways to it.
@@ -199,7 +199,7 @@ impl Gatherer {
                 forget_many(&mut self.writers, &peer);
                 let writer = self.writers.entry(peer).or_insert_with(|| Writer::new(envelope()));
                 let now = self.context.clock.monotonic_nanos();
-                let taken = unwrap.unwrap(frame.raw, now, &mut |mut record| {
+                let taken = unwrap.unwrap(peer, frame.raw, now, &mut |mut record| {
                     record.problems = record.problems.with(frame.problems);
                     writer.push(&record, batch);
                 });

@@ -5,7 +5,8 @@
 
 mod units;
 
-pub use units::{Age, DiskUsage, Secret, Size};
+pub use taffrail_base::Secret;
+pub use units::{Age, DiskUsage, Size};
 
 use crate::routes::RouteSettings;
 use serde::{Deserialize, Serialize};

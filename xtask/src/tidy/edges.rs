@@ -25,11 +25,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const HEAVY: &[(&str, &[&str])] = &[
     ("datafusion", &["query", "detect", "taffrail"]),
     ("arrow", &["store", "query", "detect", "taffrail"]),
-    ("sqlx", &["store", "taffrail"]),
+    ("sqlx", &["store", "collect", "taffrail"]),
     // In the tests of `archive` only.
     ("axum", &["taffrail", "archive"]),
     ("reqwest", &["taffrail", "collect"]),
-    ("object_store", &["archive"]),
+    ("object_store", &["archive", "collect"]),
     ("clap", &["taffrail"]),
 ];
 

@@ -4,6 +4,7 @@
 mod elastic;
 mod grpc;
 mod hec;
+mod journal;
 mod loki;
 mod others;
 mod otlp;
@@ -57,6 +58,7 @@ pub fn routes(routes: Routes) -> Routes {
     routes = ingest(routes, "/services/collector/ack", post(hec::acknowledged));
     routes = ingest(routes, grpc::EXPORT, post(grpc::export));
     routes = ingest(routes, "/gelf", post(others::gelf));
+    routes = ingest(routes, "/upload", post(journal::upload));
     routes.foreign(Permission::Describe, "/elastic/", get(elastic::about))
 }
 
