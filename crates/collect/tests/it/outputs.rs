@@ -215,6 +215,8 @@ fn a_connection_that_was_closed_meanwhile_costs_nothing() {
         let mut output = built(&if relp { OutputSettings::Relp(settings) } else { OutputSettings::SyslogTcp(settings) });
         let before = sink.count();
         assert_eq!(deliver(&runtime, &mut *output, &batch(&[&b"<13>one"[..]; 300])).confirmed, 300);
+        // Without answers, what a receiver has not read when it stops is gone.
+        until("they are stored", || sink.count() == before + 300);
         runtime.block_on(running.stop());
         let failed = deliver(&runtime, &mut *output, &batch(&[b"<13>two"]));
         assert!(failed.outcome.is_err() && failed.confirmed == 0 && failed.attempted == 0, "{failed:?}");
