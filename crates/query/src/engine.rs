@@ -334,6 +334,7 @@ pub(crate) fn prepare(
         direct: None,
         offered: Arc::default(),
         needed: commands::Required::all(),
+        ordered: true,
     };
     Ok(Prepared { query, wanted, planner, earliest: range.earliest, latest: range.latest, asked, sql: None })
 }
