@@ -1,4 +1,4 @@
-//! Inputs: what brings events in.
+//! Inputs and outputs: what brings events in, and what sends them on.
 //!
 //! - [`input`] is the contract: an [`Input`] is started with a [`Context`], runs until it is stopped, and hands
 //!   what it read to an `EventSink` together with its position, in one batch.
@@ -9,9 +9,10 @@
 //!   [`gelf`] and `lumberjack` are what may be spoken there. [`netflow`] and [`snmp`] listen for datagrams.
 //! - [`push`] and [`http`] turn bodies of HTTP requests into batches: one decoder per protocol.
 //! - [`records`] is how events that a protocol has taken apart get into a batch.
+//! - [`outputs`] send events on: syslog, RELP, files, HTTP; [`forwarding`] is a batch as another Taffrail takes it.
 //! - [`counters`] keeps the account of each source: received = stored + dropped, always.
 //!
-//! It writes to `event::EventSink` and never to a store; what lines mean is the business of `format`. It
+//! Inputs write to `event::EventSink` and never to a store; what lines mean is the business of `format`. It
 //! prints nothing and reads no settings by itself.
 
 pub mod cloudtrail;
@@ -22,6 +23,7 @@ pub mod delivery;
 pub mod event_xml;
 pub mod evtx;
 pub mod files;
+pub mod forwarding;
 mod gather;
 pub mod gelf;
 pub mod http;
@@ -31,10 +33,12 @@ pub mod journald;
 mod lumberjack;
 pub mod netflow;
 mod outgoing;
+pub mod outputs;
 pub mod preset;
 pub mod push;
 pub mod records;
 mod relp;
+pub mod rhythm;
 pub mod s3;
 pub mod snmp;
 pub mod sql;

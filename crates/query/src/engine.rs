@@ -2,6 +2,7 @@
 
 mod explain;
 mod export;
+mod follow;
 mod limits;
 mod memory;
 mod message;
@@ -13,6 +14,7 @@ mod tail;
 pub use explain::{ExplainedNode, ExplainedRun, ExplainedScan, ExplainedSegment, ExplainedStep, Explanation};
 pub use export::Batches;
 pub use export::{ExportOrder, RawExport};
+pub use follow::{Followed, Place};
 pub use limits::SearchLimits;
 pub use message::{ResultKind, SearchMessage, SearchRequest};
 pub use over::{Outcome, over};
@@ -217,6 +219,21 @@ impl Engine {
     /// Follows: rows as events arrive that match. Only for queries whose commands work row by row.
     pub async fn tail(&self, query: &str) -> Result<impl Stream<Item = Result<Row, QueryError>> + Send + 'static, QueryError> {
         tail::tail(self.clone(), query)
+    }
+
+    /// Whether [`Engine::follow`] can follow a search.
+    pub fn can_follow(&self, query: &str) -> Result<(), QueryError> {
+        follow::check(self, query)
+    }
+
+    /// The place behind all events that are there.
+    pub fn newest_place(&self) -> Place {
+        follow::newest(self)
+    }
+
+    /// The next events from a place on that a search finds, at most so many, in the order of arrival. None when all were looked at.
+    pub async fn follow(&self, query: &str, from: &Place, most: usize) -> Result<Followed, QueryError> {
+        follow::step(self, query, from, most).await
     }
 
     /// The commands and functions there are.

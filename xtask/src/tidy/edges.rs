@@ -16,8 +16,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("evidence", &["base"]),
     ("query", &["store", "format", "pattern", "event", "base"]),
     ("detect", &["query", "pattern", "event", "base"]),
-    ("taffrail", &["detect", "query", "archive", "store", "collect", "format", "evidence", "pattern", "event", "base"]),
-    ("xtask", &[]),
+    ("taffrail", &["detect", "query", "archive", "store", "collect", "format", "evidence", "synth", "pattern", "event", "base"]),
+    ("synth", &[]),
+    ("xtask", &["synth"]),
 ];
 
 /// Heavy crates from outside with the crates of ours that may name them.

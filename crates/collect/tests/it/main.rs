@@ -10,6 +10,7 @@ mod inputs;
 mod journald;
 mod multiline;
 mod netflow;
+mod outputs;
 mod push;
 mod rotation;
 mod s3;
