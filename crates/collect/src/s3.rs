@@ -294,21 +294,12 @@ impl Reader {
     fn read(&mut self, object: &ObjectMeta, known: Progress) -> Result<()> {
         let name = format!("s3://{}/{}", self.bucket, object.location);
         let cut = Arc::new(AtomicBool::new(false));
-        let fetching = self.fetch(object, Arc::clone(&cut));
         let source = self.counters.source(&name);
         let mut decoding = self.envelope.with_source(&name).decoding();
         decoding.set_modified(object.last_modified.timestamp_nanos_opt().unwrap_or(0));
-        let mut head = Vec::new();
-        let opened = unpack::unpack(fetching).and_then(|(_, mut stream)| {
-            // What fails behind the beginning fails again where it stands.
-            let _ = stream.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head);
-            let mut stream = Cursor::new(head.clone()).chain(stream);
-            let skipped = io::copy(&mut stream.by_ref().take(known.offset), &mut io::sink())?;
-            if skipped < known.offset { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(stream) }
-        });
         let mut progress = Progress { version: version(object), ..known };
-        let mut stream = match opened {
-            Ok(stream) => stream,
+        let (head, mut stream) = match self.open(object, progress.offset, &cut) {
+            Ok(opened) => opened,
             Err(error) => {
                 self.trouble(&name, &error, &cut, &mut progress);
                 self.set(object, &progress);
@@ -368,6 +359,17 @@ impl Reader {
         if self.out.is_full() { self.hand_over() } else { Ok(()) }
     }
 
+    /// What an object begins with, and its unpacked bytes from `offset` on.
+    fn open(&self, object: &ObjectMeta, offset: u64, cut: &Arc<AtomicBool>) -> io::Result<(Vec<u8>, impl Read + use<>)> {
+        let (_, mut stream) = unpack::unpack(self.fetch(object, Arc::clone(cut)))?;
+        let mut head = Vec::new();
+        // What fails behind the beginning fails again where it stands.
+        let failed = stream.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head).err();
+        let mut stream = Read::chain(Cursor::new(head.clone()), Failing(failed).chain(stream));
+        let skipped = io::copy(&mut stream.by_ref().take(offset), &mut io::sink())?;
+        if skipped < offset { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok((head, stream)) }
+    }
+
     /// Says what is wrong with an object. A connection that broke off is tried again; damage stays, and ends it.
     fn trouble(&self, name: &str, error: &io::Error, cut: &AtomicBool, progress: &mut Progress) {
         if cut.load(Ordering::Relaxed) {
@@ -417,6 +419,15 @@ impl Reader {
 /// What tells one version of an object from another.
 fn version(object: &ObjectMeta) -> String {
     object.e_tag.clone().unwrap_or_else(|| format!("{}/{}", object.size, object.last_modified.timestamp_micros()))
+}
+
+/// Gives an error that was met before, in its place; or nothing.
+struct Failing(Option<io::Error>);
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
 }
 
 /// An object as it arrives, for those who read without waiting for anything else.
