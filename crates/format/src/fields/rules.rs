@@ -14,7 +14,7 @@ use std::sync::Arc;
 use taffrail_pattern::SlotKind;
 
 /// The files that are built in, by name.
-const BUILT_IN: [(&str, &str); 9] = [
+const BUILT_IN: [(&str, &str); 10] = [
     ("sshd", include_str!("../../../../packs/core/formats/sshd.toml")),
     ("pam", include_str!("../../../../packs/core/formats/pam.toml")),
     ("sudo", include_str!("../../../../packs/core/formats/sudo.toml")),
@@ -23,6 +23,7 @@ const BUILT_IN: [(&str, &str); 9] = [
     ("java", include_str!("../../../../packs/core/formats/java.toml")),
     ("python", include_str!("../../../../packs/core/formats/python.toml")),
     ("postgresql", include_str!("../../../../packs/core/formats/postgresql.toml")),
+    ("windows_event_xml", include_str!("../../../../packs/core/formats/windows_event_xml.toml")),
     ("json", include_str!("../../../../packs/core/formats/json.toml")),
 ];
 
