@@ -6,6 +6,7 @@ use serde_json::Value;
 /// Each crate with the crates of ours that it may use.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("base", &[]),
+    ("synth", &[]),
     ("event", &["base"]),
     ("pattern", &["event", "base"]),
     ("format", &["pattern", "event", "base"]),
@@ -17,7 +18,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("query", &["store", "format", "pattern", "event", "base"]),
     ("detect", &["query", "pattern", "event", "base"]),
     ("taffrail", &["detect", "query", "archive", "store", "collect", "format", "evidence", "synth", "pattern", "event", "base"]),
-    ("synth", &[]),
     ("xtask", &["synth"]),
 ];
 
