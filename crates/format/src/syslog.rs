@@ -128,7 +128,9 @@ pub(crate) fn read<T: Tape>(tape: T) -> Header {
         }
     }
     header.message.start = at.min(len);
-    if header.priority.is_some() && tape.eq(at + 1, b' ') && tape.eq(at, b'1') {
+    // A time is no version.
+    let time = tape.unit(at) == Unit::Slot(SlotKind::Time);
+    if header.priority.is_some() && !time && tape.eq(at + 1, b' ') && tape.eq(at, b'1') {
         header.kind = Kind::Rfc5424;
         read_5424(tape, at + 2, len, &mut header);
     } else {
