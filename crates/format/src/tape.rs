@@ -13,7 +13,7 @@ use taffrail_pattern::{Pattern, Piece, SlotKind};
 
 mod hidden;
 
-pub(crate) use hidden::{MASK, masked};
+pub(crate) use hidden::{MASK, masked, quoted_end};
 
 /// A byte, a slot, or the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

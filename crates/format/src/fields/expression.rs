@@ -10,11 +10,11 @@
 mod literals;
 mod states;
 
-use crate::tape::{Laid, MASK, Span, Unit, begins_time, in_time, masked};
+use crate::tape::{Laid, MASK, Span, Unit, begins_time, in_time, masked, quoted_end};
 pub(crate) use literals::worth;
 use literals::{Runs, Ways as Texts};
 use states::Steps;
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::{Captures, Regex, RegexBuilder};
 use regex_automata::nfa::thompson::{self, NFA, State};
 use regex_automata::util::{primitives::StateID, syntax};
 use regex_syntax::ParserBuilder;
@@ -66,9 +66,20 @@ pub(crate) struct Expression {
     texts: Vec<Texts>,
     /// Whether a match begins at the beginning of the message.
     anchored: bool,
-    /// Whether what stands in double quotes is read as if nothing were known of it: what programs quote is not their own.
-    masked: bool,
+    /// What is seen of what stands in double quotes.
+    quotes: Quotes,
     compiled: OnceLock<Compiled>,
+}
+
+/// What an expression sees of what stands in double quotes: what programs quote is not their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quotes {
+    /// All of it.
+    Seen,
+    /// All of it, but no match begins there.
+    NoBeginning,
+    /// That it is there, and nothing else.
+    Masked,
 }
 
 /// An expression, made ready.
@@ -111,7 +122,7 @@ impl Expression {
         if this.groups.is_empty() {
             return Err("the expression has no named group, so it gives no field; write (?<name>...)".to_owned());
         }
-        Ok(Self { compiled: OnceLock::from(compiled), masked: false, ..this })
+        Ok(Self { compiled: OnceLock::from(compiled), quotes: Quotes::Seen, ..this })
     }
 
     /// An expression that is compiled when it is first asked: of those that are built in few are, in a search.
@@ -122,12 +133,12 @@ impl Expression {
         let sign = sign(&hir).filter(|sign| sign.len() > 1);
         let runs = Runs::of(&hir);
         let anchored = hir.properties().look_set_prefix().contains(WrittenLook::Start) && runs.at_start;
-        Ok(Self { text: text.to_owned(), groups, sign, texts: runs.texts, anchored, masked: is_masked(text), compiled: OnceLock::new() })
+        Ok(Self { text: text.to_owned(), groups, sign, texts: runs.texts, anchored, quotes: if is_masked(text) { Quotes::Masked } else { Quotes::NoBeginning }, compiled: OnceLock::new() })
     }
 
-    /// The same, but it also sees what stands in double quotes.
+    /// The same, but it also sees what stands in double quotes, if it does not begin there.
     pub(crate) fn seeing_quoted(self) -> Self {
-        Self { masked: false, ..self }
+        Self { quotes: Quotes::NoBeginning, ..self }
     }
 
     fn compiled(&self) -> &Compiled {
@@ -147,8 +158,8 @@ impl Expression {
 
     /// Whether it may match in some events of a pattern; no is certain.
     pub(crate) fn may_match(&self, laid: &Laid, span: Span) -> bool {
-        laid.may_hold_all(&self.texts, span, self.anchored, self.masked)
-            && states::may_match(&self.compiled().nfa, &self.compiled().steps, laid, span, self.masked)
+        laid.may_hold_all(&self.texts, span, self.anchored, self.quotes == Quotes::Masked)
+            && states::may_match(&self.compiled().nfa, &self.compiled().steps, laid, span, self.quotes)
     }
 
     /// The expression as written.
@@ -169,13 +180,27 @@ impl Expression {
 
     /// The groups in an event.
     pub(crate) fn of_event(&self, raw: &[u8], span: Span) -> Captured {
-        let whole = if self.masked { masked(raw) } else { Cow::Borrowed(raw) };
-        let found = whole.get(span.range()).and_then(|text| self.compiled().regex.captures(text));
+        let whole = if self.quotes == Quotes::Masked { masked(raw) } else { Cow::Borrowed(raw) };
+        let found = whole.get(span.range()).and_then(|text| self.find(raw, text, span.start));
         let place = |number: usize| match found.as_ref().and_then(|found| found.get(number)) {
             Some(group) => Place::At(Span::new(span.start + group.start(), span.start + group.end())),
             None => Place::Absent,
         };
         Captured { matched: Some(found.is_some()), groups: self.groups.iter().map(|(_, number)| place(*number)).collect() }
+    }
+
+    /// The first match in a part of an event that begins at `base`.
+    fn find<'t>(&self, raw: &[u8], text: &'t [u8], base: usize) -> Option<Captures<'t>> {
+        let mut from = 0;
+        loop {
+            let found = self.compiled().regex.captures_at(text, from)?;
+            let begin = found.get(0).filter(|_| self.quotes == Quotes::NoBeginning);
+            match begin.and_then(|begin| quoted_end(raw, base + begin.start())) {
+                Some(end) if end - base <= text.len() => from = end - base,
+                Some(_) => return None,
+                None => return Some(found),
+            }
+        }
     }
 
     /// The groups in all events of a pattern.
@@ -187,7 +212,7 @@ impl Expression {
         if !self.may_match(laid, span) {
             return Captured { matched: Some(false), groups: vec![Place::Absent; self.groups.len()] };
         }
-        let mut follow = Follow { expression: self.compiled(), groups: &self.groups, laid, masked: self.masked, moves: 0 };
+        let mut follow = Follow { expression: self.compiled(), groups: &self.groups, laid, quotes: self.quotes, moves: 0 };
         let Some(ends) = follow.run(span) else { return unknown() };
         let matched = match (ends.iter().any(Option::is_some), ends.iter().any(Option::is_none)) {
             (true, true) => None,
@@ -328,7 +353,7 @@ struct Follow<'a> {
     expression: &'a Compiled,
     groups: &'a [(String, usize)],
     laid: &'a Laid,
-    masked: bool,
+    quotes: Quotes,
     moves: usize,
 }
 
@@ -340,7 +365,7 @@ impl Follow<'_> {
             let position = 2 * at as Position;
             ways = match self.laid.at(at) {
                 Unit::End => break,
-                Unit::Byte(_) if self.masked && self.laid.is_quoted(at) => self.step_all(&ways, &[MASK], position)?,
+                Unit::Byte(_) if self.quotes == Quotes::Masked && self.laid.is_quoted(at) => self.step_all(&ways, &[MASK], position)?,
                 Unit::Byte(byte) => self.step_all(&ways, &[byte], position)?,
                 Unit::Slot(SlotKind::Word) => self.through(&ways, 0, false, position)?,
                 Unit::Slot(SlotKind::Time) => self.through(&ways, 1, false, position)?,
@@ -361,7 +386,7 @@ impl Follow<'_> {
     fn through(&mut self, ways: &[Way], kind: usize, may_be_empty: bool, position: Position) -> Option<Vec<Way>> {
         let bytes = &self.expression.kinds[kind];
         let mask = vec![MASK];
-        let bytes = if self.masked && kind == 2 && self.laid.is_quoted(position as usize / 2) { &mask } else { bytes };
+        let bytes = if self.quotes == Quotes::Masked && kind == 2 && self.laid.is_quoted(position as usize / 2) { &mask } else { bytes };
         let first: Vec<u8> = if kind == 1 { bytes.iter().copied().filter(|byte| self.begins_time(*byte)).collect() } else { bytes.clone() };
         let mut found = if may_be_empty { ways.to_vec() } else { Vec::new() };
         let mut seen: FxHashSet<Way> = found.iter().cloned().collect();
@@ -415,7 +440,9 @@ impl Follow<'_> {
         for (state, ends) in &way.threads {
             self.expand(*state, ends, (way.before, byte), position, &mut seen, &mut ready);
         }
-        if way.matched.is_none() {
+        // The position before the first byte of a slot is that of its unit.
+        let in_quotes = self.quotes == Quotes::NoBeginning && self.laid.is_quoted(position as usize / 2);
+        if way.matched.is_none() && !in_quotes {
             let nothing = vec![NOWHERE; 2 * self.groups.len()];
             self.expand(nfa.start_anchored(), &nothing, (way.before, byte), position, &mut seen, &mut ready);
         }

@@ -35,6 +35,22 @@ pub(crate) fn masked(raw: &[u8]) -> Cow<'_, [u8]> {
     out
 }
 
+/// Where the quoted string of the first line ends in which the byte at `at` is, as the splitter reads it.
+pub(crate) fn quoted_end(raw: &[u8], at: usize) -> Option<usize> {
+    let line = &raw[..memchr::memchr(b'\n', raw).unwrap_or(raw.len())];
+    let mut from = 0;
+    while let Some(open) = memchr::memchr(b'"', line.get(from..at)?).map(|open| from + open) {
+        from = open + 1;
+        let Some(len) = quoted_len(&line[from..]) else { continue };
+        let close = from + len;
+        if close > at {
+            return Some(close);
+        }
+        from = close + 1;
+    }
+    None
+}
+
 /// Which units are inside of quoted strings: a slot that is no quoted string is in none, or it would be one.
 pub(super) fn quoted(units: &[Unit]) -> Vec<bool> {
     let mut quoted = vec![false; units.len()];

@@ -1,7 +1,7 @@
 //! Whether an expression may match in some events of a pattern: all that slots may hold is followed at once, without regard to
 //! where groups are. Words and lines are taken to end wherever the expression asks for it, so that only no is certain.
 
-use super::moved;
+use super::{Quotes, moved};
 use crate::tape::{Laid, MASK, Span, Unit};
 use regex_automata::nfa::thompson::{NFA, State};
 use regex_automata::util::{look::Look, primitives::StateID};
@@ -59,8 +59,10 @@ impl States {
     }
 
     /// Adds the beginning of a match and all that can be reached without a byte; whether a match is.
-    fn begin(&mut self, nfa: &NFA, at_start: bool, at_end: bool) -> bool {
-        self.add(nfa.start_anchored());
+    fn begin(&mut self, nfa: &NFA, may_begin: bool, at_start: bool, at_end: bool) -> bool {
+        if may_begin {
+            self.add(nfa.start_anchored());
+        }
         let mut next = 0;
         while let Some(state) = self.all.get(next).copied() {
             next += 1;
@@ -81,17 +83,18 @@ impl States {
     }
 }
 
-/// Whether a match may be in some events of a pattern; `masked`: nothing is known of quoted strings.
-pub(super) fn may_match(nfa: &NFA, steps: &Steps, laid: &Laid, span: Span, masked: bool) -> bool {
+/// Whether a match may be in some events of a pattern; `quotes`: what is seen of quoted strings.
+pub(super) fn may_match(nfa: &NFA, steps: &Steps, laid: &Laid, span: Span, quotes: Quotes) -> bool {
     let (mut now, mut next, mut through) = (States::of(nfa), States::of(nfa), States::of(nfa));
     for at in span.range() {
-        if now.begin(nfa, at == span.start, false) {
+        let may_begin = quotes != Quotes::NoBeginning || !laid.is_quoted(at);
+        if now.begin(nfa, may_begin, at == span.start, false) {
             return true;
         }
         let (kind, may_be_empty) = match laid.at(at) {
             Unit::End => break,
             Unit::Byte(byte) => {
-                let byte = if masked && laid.is_quoted(at) { MASK } else { byte };
+                let byte = if quotes == Quotes::Masked && laid.is_quoted(at) { MASK } else { byte };
                 next.clear();
                 now.all.iter().filter_map(|state| moved(nfa.state(*state), byte)).for_each(|to| _ = next.add(to));
                 std::mem::swap(&mut now, &mut next);
@@ -107,7 +110,7 @@ pub(super) fn may_match(nfa: &NFA, steps: &Steps, laid: &Laid, span: Span, maske
         }
         loop {
             next.clear();
-            if masked && laid.is_quoted(at) {
+            if quotes == Quotes::Masked && laid.is_quoted(at) {
                 now.all.iter().filter_map(|state| moved(nfa.state(*state), MASK)).for_each(|to| _ = next.add(to));
             } else {
                 now.all.iter().flat_map(|state| &steps.0[kind][state.as_usize()]).for_each(|to| _ = next.add(*to));
@@ -116,11 +119,11 @@ pub(super) fn may_match(nfa: &NFA, steps: &Steps, laid: &Laid, span: Span, maske
             if !through.take_in(&now) {
                 break;
             }
-            if now.begin(nfa, false, false) {
+            if now.begin(nfa, may_begin, false, false) {
                 return true;
             }
         }
         std::mem::swap(&mut now, &mut through);
     }
-    now.begin(nfa, span.is_empty(), true)
+    now.begin(nfa, true, span.is_empty(), true)
 }
