@@ -9,3 +9,8 @@ pub fn yield_to_others() {
     // On Linux this is a property of the thread, not of the process.
     let _ = rustix::process::setpriority_process(None, NICE);
 }
+
+/// How many threads the machine runs side by side; at least one.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

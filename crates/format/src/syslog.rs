@@ -128,7 +128,7 @@ pub(crate) fn read<T: Tape>(tape: T) -> Header {
         }
     }
     header.message.start = at.min(len);
-    // A time is no version.
+    // A time is no version, so what stands behind a priority is decided for all events of a pattern.
     let time = tape.unit(at) == Unit::Slot(SlotKind::Time);
     if header.priority.is_some() && !time && tape.eq(at + 1, b' ') && tape.eq(at, b'1') {
         header.kind = Kind::Rfc5424;

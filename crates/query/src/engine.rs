@@ -259,7 +259,8 @@ impl Engine {
 
     /// The events of a snapshot.
     pub(crate) fn source_of(&self, snapshot: Snapshot) -> StoredSource {
-        StoredSource::new(snapshot, self.knowledge.fields().formats(&self.formats)).stopping(&self.stop)
+        let source = StoredSource::new(snapshot, self.knowledge.fields().formats(&self.formats));
+        source.stopping(&self.stop).within(self.context.memory_pool())
     }
 
     /// Parses a query and settles its time range: bounds in the text go before those of the request.

@@ -362,6 +362,16 @@ fn the_usual_patterns_are_decided_once() {
     }
     assert_eq!(kind("syslog", line, &words, "app"), "constant");
     assert_eq!(kind("syslog", line, &words, "nothing"), "absent");
+    // With a priority before the time, as it comes over the network.
+    let line = "<38>Nov 21 19:36:41 vm sshd[2998]: Accepted password for alice from 127.3.4.5 port 49051 ssh2";
+    let words = ["38", "vm", "sshd", "Accepted", "password", "for", "from", "port", "ssh2"];
+    for field in ["user", "src", "src_port", "pid", "message"] {
+        assert_eq!(kind("syslog", line, &words, field), "pieces", "{field}");
+    }
+    for field in ["priority", "facility", "severity", "app"] {
+        assert_eq!(kind("syslog", line, &words, field), "constant", "{field}");
+    }
+    assert_eq!(kind("syslog", line, &words, "nothing"), "absent");
     let line = r#"{"ts":"2026-11-21T21:14:03Z","level":"info","n":5,"o":{"p":"x"}}"#;
     let keys = ["ts", "level", "n", "o", "p"];
     assert_eq!(kind("json", line, &keys, "n"), "pieces");

@@ -134,7 +134,7 @@ use futures::future::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
 use taffrail_event::{EventSink, Timestamp};
-use taffrail_store::scan::{Collector, Summed};
+use taffrail_store::scan::{Collector, RunRules, Runs, Summed};
 
 /// What a command is, for the parser, the editor and the manual.
 pub struct CommandInfo {
@@ -470,6 +470,11 @@ pub trait Direct: Send + Sync {
     /// Rows picked by the values of some fields, with all columns, in order; and how many there were to pick from. `None`
     /// where all rows have to be looked at.
     fn picked(&self, _wish: &Wish) -> taffrail_base::Result<Option<(Flow, u64)>> {
+        Ok(None)
+    }
+    /// Runs of events that share the value of a field and follow each other closely; `None` where all rows have to be
+    /// looked at.
+    fn runs(&self, _field: &str, _rules: RunRules) -> taffrail_base::Result<Option<Runs>> {
         Ok(None)
     }
     /// The same for the events with the named groups of an expression (of its first match in `_raw`) as fields.

@@ -193,14 +193,32 @@ const COLLECTED: [&str; 5] = ["median", "perc<N>", "upperperc<N>", "exactperc<N>
 struct Taken {
     inner: Box<dyn Accumulate>,
     memory: Arc<MemoryReservation>,
+    /// Bytes that were asked for it.
+    held: usize,
+}
+
+impl Taken {
+    /// Asks for the memory that it has come to hold.
+    fn has_room(&mut self) -> bool {
+        let more = self.inner.size().saturating_sub(self.held);
+        let granted = self.memory.try_grow(more).is_ok();
+        self.held += if granted { more } else { 0 };
+        granted
+    }
 }
 
 impl Collect for Taken {
     fn take(&mut self, numbers: &[f64]) -> bool {
-        let before = self.inner.size();
         numbers.iter().for_each(|number| self.inner.add(Cell::Number(*number), None));
-        let grown = self.inner.size().saturating_sub(before);
-        self.memory.try_grow(grown).is_ok()
+        self.has_room()
+    }
+
+    fn join(&mut self, other: Box<dyn Collect>) -> bool {
+        let other: Box<dyn Any> = other;
+        let Ok(other) = other.downcast::<Self>() else { return false };
+        self.memory.shrink(other.held);
+        self.inner.join(other.inner);
+        self.has_room()
     }
 }
 
@@ -243,7 +261,7 @@ impl Adding {
         let one = |what: &What| {
             let What::Collected(_, field, make, parameter) = what else { return None };
             let (make, parameter, memory) = (*make, *parameter, memory.clone());
-            let collector: Collector = Arc::new(move || Box::new(Taken { inner: make(parameter), memory: memory.clone() }));
+            let collector: Collector = Arc::new(move || Box::new(Taken { inner: make(parameter), memory: memory.clone(), held: 0 }));
             Some((field.clone(), collector))
         };
         self.calls.iter().filter_map(one).collect()

@@ -2,12 +2,14 @@
 //!
 //! Three steps, each of any size: every event gets the number of its transaction (`assign`; it keeps of open
 //! transactions only what decides), rows are sorted by that number, which spills to disk, and the rows of one number
-//! are put together (`assemble`). Parsing is here; which event joins which transaction is decided in `open`.
+//! are put together (`assemble`). Parsing is here; which event joins which transaction is decided in `open`. Where only
+//! times and counts are wanted, the store may tell them without rows (`runs`).
 
 mod assemble;
 mod assign;
 mod condition;
 mod open;
+mod runs;
 
 use super::words::{quote, quote_field};
 use super::{Command, CommandInfo, Planned, Planner, Required, column_index};
@@ -246,11 +248,26 @@ impl Command for Transaction {
             let error = QueryError::new("transaction needs _time, which a command before it has removed");
             return Err(error.with_hint("keep _time: add it to `table` or `fields`"));
         }
+        if let (Some((field, rules)), Some(direct)) = (runs::asked(self, &input.schema()), planner.direct.clone()) {
+            let (this, planner) = (self.clone(), planner.clone());
+            return Ok(Planned::Later(Box::pin(async move {
+                match super::blocking(move || direct.runs(&field, rules)).await? {
+                    Some(found) => runs::flow(&this, &input.schema(), found, &planner.messages),
+                    None => this.of_rows(input, &planner),
+                }
+            })));
+        }
+        Ok(self.of_rows(input, planner)?.into())
+    }
+}
+
+impl Transaction {
+    fn of_rows(&self, input: Flow, planner: &Planner) -> Result<Flow, QueryError> {
         let numbered = assign::flow(self, input.single(), planner)?;
         let key = |field: &str, descending| Key { field: field.to_owned(), kind: KeyKind::Number, descending };
         let grouped = sort(numbered, &[key(assign::NUMBER, false), key(assign::STATUS, false)], None)?;
         let whole = assemble::flow(self, grouped);
         // Equal times stay in the order in which the transactions began to be seen: newest first.
-        Ok(sort(whole, &[key("_time", true)], None)?.into())
+        Ok(sort(whole, &[key("_time", true)], None)?)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::udaf::{Accumulate, Answer};
 use crate::columns::Cell;
+use std::any::Any;
 use taffrail_base::limits::PERCENTILE_VALUES_MAX;
 
 /// `sum` of fields with many values.
@@ -189,11 +190,11 @@ impl Quantile {
     fn settle(&mut self) {
         let mut fresh = std::mem::take(&mut self.fresh);
         fresh.sort_unstable_by(f64::total_cmp);
-        self.join(fresh.into_iter().map(|number| (number, 1)));
+        self.join_sorted(fresh.into_iter().map(|number| (number, 1)));
     }
 
     /// Adds values that come in order.
-    fn join(&mut self, other: impl Iterator<Item = (f64, u64)>) {
+    fn join_sorted(&mut self, other: impl Iterator<Item = (f64, u64)>) {
         let known = std::mem::take(&mut self.counts);
         let mut known = known.into_iter().peekable();
         let mut other = other.peekable();
@@ -293,8 +294,20 @@ impl Accumulate for Quantile {
         for text in texts {
             let pairs: Vec<(f64, u64)> = read_pairs(text).collect();
             self.total += pairs.iter().map(|(_, count)| count).sum::<u64>();
-            self.join(pairs.into_iter());
+            self.join_sorted(pairs.into_iter());
         }
+    }
+
+    fn join(&mut self, other: Box<dyn Accumulate>) {
+        // As text, all values would be spelled and read.
+        let other: Box<dyn Any> = other;
+        let Ok(other) = other.downcast::<Self>() else { return };
+        self.merged |= other.merged;
+        if !other.counts.is_empty() {
+            self.total += other.counts.iter().map(|(_, count)| count).sum::<u64>();
+            self.join_sorted(other.counts.into_iter());
+        }
+        other.fresh.into_iter().for_each(|number| self.put(number));
     }
 
     fn answer(&mut self) -> Answer {
@@ -336,6 +349,22 @@ mod tests {
         let mut accumulator = make(percent);
         values.into_iter().for_each(|value| accumulator.add(Cell::Number(value), None));
         accumulator.answer()
+    }
+
+    #[test]
+    fn what_is_joined_is_as_if_one_had_taken_all() {
+        let number = |at: u32| f64::from(at.wrapping_mul(2_654_435_761) % 30_000);
+        for (make, values) in [(median as fn(f64) -> _, 10), (percentile, 40_000), (exact_percentile, 200_000), (percentile, 200_000)] {
+            let whole = of(make, 90.0, (0..values).map(number));
+            for share in [0, values / 3, values - 1] {
+                let mut own = make(90.0);
+                let mut other = make(90.0);
+                (0..share).for_each(|at| own.add(Cell::Number(number(at)), None));
+                (share..values).for_each(|at| other.add(Cell::Number(number(at)), None));
+                own.join(other);
+                assert_eq!(own.answer(), whole, "{values} {share}");
+            }
+        }
     }
 
     #[test]

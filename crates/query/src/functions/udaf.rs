@@ -10,6 +10,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use std::any::Any;
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -28,13 +29,18 @@ pub enum Answer {
 }
 
 /// Takes values and comes to an answer.
-pub trait Accumulate: Debug + Send + Sync + 'static {
+pub trait Accumulate: Any + Debug + Send + Sync {
     /// Takes a value; `time` is the row's `_time` for functions that asked for it.
     fn add(&mut self, cell: Cell<'_>, time: Option<i64>);
     /// What it has, as text that `merge` of another takes.
     fn state(&self) -> Vec<String>;
     /// Takes what another had.
     fn merge(&mut self, state: &[&str]);
+    /// Takes another of its kind.
+    fn join(&mut self, other: Box<dyn Accumulate>) {
+        let state = other.state();
+        self.merge(&state.iter().map(String::as_str).collect::<Vec<_>>());
+    }
     /// The answer.
     fn answer(&mut self) -> Answer;
     /// Bytes that it holds.

@@ -12,6 +12,7 @@ use crate::table::{scan_flow, shaped};
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, TimestampNanosecondType};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool};
 use futures::future::BoxFuture;
 use regex::Regex;
 use rustc_hash::FxHashMap;
@@ -20,7 +21,7 @@ use taffrail_base::limits::SEARCH_COLUMNS_MAX;
 use taffrail_base::{Error, ErrorKind, Result, Stop};
 use taffrail_event::Timestamp;
 use taffrail_pattern::FieldResolver;
-use taffrail_store::scan::{Collector, Missing, Pick, ScanProgress, Spans, Summed, Summing};
+use taffrail_store::scan::{Collector, Missing, Pick, RunRules, Runs, ScanProgress, Spans, Summed, Summing};
 use taffrail_store::{Column, CountField, Filter, Scan, ScanRequest, SegmentRef, Snapshot};
 
 /// Rows up to which the fields of each event are read from it, instead of asking first which there are.
@@ -41,18 +42,34 @@ pub struct StoredSource {
     missing: Option<Arc<Missing>>,
     tolerant: bool,
     stop: Stop,
+    memory: Option<Arc<dyn MemoryPool>>,
 }
 
 impl StoredSource {
     /// All of the snapshot.
     pub fn new(snapshot: Snapshot, resolver: Arc<dyn FieldResolver>) -> Self {
-        Self { snapshot: Arc::new(snapshot), resolver, sequence_from: None, missing: None, tolerant: false, stop: Stop::never() }
+        Self {
+            snapshot: Arc::new(snapshot),
+            resolver,
+            sequence_from: None,
+            missing: None,
+            tolerant: false,
+            stop: Stop::never(),
+            memory: None,
+        }
     }
 
     /// Goes on where stored bytes are damaged; whoever asks has to tell what could not be read.
     #[must_use]
     pub fn tolerating_damage(mut self) -> Self {
         self.tolerant = true;
+        self
+    }
+
+    /// What is gathered from columns asks this pool for its memory.
+    #[must_use]
+    pub fn within(mut self, memory: &Arc<dyn MemoryPool>) -> Self {
+        self.memory = Some(memory.clone());
         self
     }
 
@@ -94,7 +111,12 @@ impl StoredSource {
             newest_first: wanted.ordered,
             limit,
         };
-        let scan = Scan::plan(&self.snapshot, request).stopping(&self.stop);
+        let mut scan = Scan::plan(&self.snapshot, request).stopping(&self.stop);
+        if let Some(memory) = &self.memory {
+            // Given back with the scan.
+            let reservation = MemoryConsumer::new("gathered").register(memory);
+            scan = scan.within(Arc::new(move |bytes| reservation.try_grow(bytes).is_ok()));
+        }
         let scan = match &self.missing {
             Some(missing) => scan.without_unreachable(missing.clone()),
             None => scan,
@@ -408,6 +430,11 @@ impl Direct for ScanAnswers {
         let flow = shaped(Flow::of_batches(scan.schema(), picked.batches, false));
         let flow = select("columns", flow, shown).map_err(|error| Error::new(ErrorKind::Bug, error.to_string()))?;
         Ok(Some((flow, picked.events)))
+    }
+
+    fn runs(&self, field: &str, rules: RunRules) -> Result<Option<Runs>> {
+        let Some(field) = self.field(field) else { return Ok(None) };
+        self.side.ask(|scan| scan.runs(&field, rules))
     }
 
     fn with_groups(&self, regex: &Regex) -> Option<Arc<dyn Direct>> {

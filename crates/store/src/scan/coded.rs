@@ -1,31 +1,22 @@
-//! The fields of a pattern's rows as codes of their distinct values, and as numbers, straight from the columns: what
-//! counts and sums by several fields are made of. A value is looked at once per page or once per distinct value; a row
-//! costs an addition. Knows neither filters nor what the numbers mean.
+//! The fields of a pattern's rows as codes of their values, and as numbers, straight from the columns. Pages are gone
+//! through in parts and not kept; a value is looked at once per page or once per distinct value. Knows neither filters
+//! nor what becomes of codes and numbers.
 
-use super::CountField;
+use super::Column;
 use super::capture::Capture;
-use super::counts::{Group, Plan, Wanted, number_kind, plan, spelling};
-use super::filter::SegmentScan;
-use super::picks::text;
-use super::plan::Scan;
-use super::rows::origin_of;
+use super::coder::{Coder, MISSING};
+use super::filter::{SegmentScan, origin_part};
+use super::groups::Groups;
 use super::select::Selection;
 use super::shape::Outcome;
-use crate::segment::decode::{Spelling, Values};
-use crate::segment::meta::Run;
-use rustc_hash::FxHashMap;
-use std::any::Any;
+use super::wanted::{Group, Plan};
+use crate::segment::decode::{Part, Spelling};
+use crate::segment::hosts;
+use crate::segment::ints::CHUNK;
+use crate::segment::meta::{Run, ZONE_ROWS};
 use std::ops::Range;
-use std::sync::Arc;
 use taffrail_base::Result;
-use taffrail_base::limits::COUNTED_VALUES_MAX;
 use taffrail_pattern::{FieldPlan, Piece, PlanPiece};
-
-/// The code of a row without a value.
-pub(super) const MISSING: u32 = u32::MAX;
-
-/// Combinations of values up to which a table has a place for each.
-const TABLE_MAX: usize = 1 << 18;
 
 /// Rows of a pattern of which one is wanted, from which on they are read one by one.
 const SPARSE: usize = 16;
@@ -33,230 +24,355 @@ const SPARSE: usize = 16;
 /// Numbers up to which a double holds each whole one.
 const EXACT: u64 = 1 << 53;
 
-/// The rows of one combination of values.
-#[derive(Default)]
-pub struct Sums {
-    /// How many.
-    pub rows: u64,
-    /// For each field that is added up: how many rows have a number in it, and the sum of these.
-    pub sums: Vec<(u64, f64)>,
-    /// For each field whose numbers are collected: what has them.
-    pub collected: Vec<Box<dyn Collect>>,
-}
-
-/// Takes the numbers that a field has in the rows of one combination of values.
-pub trait Collect: Any + Send {
-    /// Takes some more; `false` where there is no room for them.
-    fn take(&mut self, numbers: &[f64]) -> bool;
-}
-
-/// Makes what takes numbers.
-pub type Collector = Arc<dyn Fn() -> Box<dyn Collect> + Send + Sync>;
-
-/// Combinations of values with what their rows come to.
-pub type Summed = Vec<(Vec<String>, Sums)>;
-
 /// Reads a text as a number, where it is one.
 pub type ReadNumber = fn(&str) -> Option<f64>;
-
-/// What is added up, by what.
-#[derive(Clone, Default)]
-pub struct Summing {
-    /// The fields whose values are told apart; events that lack one are left out.
-    pub fields: Vec<CountField>,
-    /// Fields whose numbers are added up.
-    pub numbers: Vec<CountField>,
-    /// Fields whose numbers are collected.
-    pub collected: Vec<(CountField, Collector)>,
-}
-
-/// The same, ready to be found in patterns.
-struct Prepared<'s> {
-    fields: Vec<Wanted>,
-    numbers: Vec<Wanted>,
-    collected: Vec<(Wanted, &'s Collector)>,
-    read: ReadNumber,
-}
-
-impl Prepared<'_> {
-    fn sums(&self) -> Sums {
-        let collected = self.collected.iter().map(|(_, make)| make()).collect();
-        Sums { rows: 0, sums: vec![(0, 0.0); self.numbers.len()], collected }
-    }
-}
-
-type Found = FxHashMap<Vec<Box<[u8]>>, Sums>;
-
-impl Scan {
-    /// The matching events added up by the values of fields, in no order. `None` where only rows can tell, and where
-    /// there are too many values for memory.
-    pub fn sums_by(&self, summing: &Summing, read: ReadNumber) -> Result<Option<Summed>> {
-        let prepared = Prepared {
-            fields: summing.fields.iter().map(Wanted::of).collect(),
-            numbers: summing.numbers.iter().map(Wanted::of).collect(),
-            collected: summing.collected.iter().map(|(field, make)| (Wanted::of(field), make)).collect(),
-            read,
-        };
-        let mut found = Found::default();
-        let told = self.shared.each_pattern_once(|_, scan, pattern, selection| {
-            let told = sum_pattern(scan, pattern, selection, &prepared, &mut found)?;
-            // Who groups rows can put them on the disk.
-            Ok(told && found.len() <= COUNTED_VALUES_MAX)
-        })?;
-        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-        Ok(told.then(|| found.into_iter().map(|(values, sums)| (values.iter().map(|value| text(value)).collect(), sums)).collect()))
-    }
-}
-
-/// Adds the rows of a pattern; `false` where only rows can tell.
-fn sum_pattern(scan: &SegmentScan<'_>, pattern: usize, selection: &Selection, prepared: &Prepared<'_>, found: &mut Found) -> Result<bool> {
-    let plans: Vec<Plan<'_>> = prepared.fields.iter().map(|one| plan(scan, pattern, one)).collect::<Result<_>>()?;
-    if plans.iter().any(|plan| matches!(plan, Plan::Field(FieldPlan::Absent))) {
-        return Ok(true);
-    }
-    let rows = Rows::new(scan, pattern, selection);
-    let Some(groups) = Groups::of(&rows, &plans)? else { return Ok(false) };
-    let count = groups.known.len();
-    let mut columns = Vec::with_capacity(prepared.numbers.len());
-    for wanted in &prepared.numbers {
-        let Some(numbers) = rows.numbers_of(&plan(scan, pattern, wanted)?, prepared.read)? else { return Ok(false) };
-        columns.push(added(&groups.rows, count, &numbers));
-    }
-    let mut counts = vec![0u64; count];
-    groups.rows.iter().filter(|group| **group != MISSING).for_each(|group| counts[*group as usize] += 1);
-    let mut collected = Vec::with_capacity(prepared.collected.len());
-    for (wanted, _) in &prepared.collected {
-        let Some(numbers) = rows.numbers_of(&plan(scan, pattern, wanted)?, prepared.read)? else { return Ok(false) };
-        collected.push(dealt(&groups.rows, &counts, &numbers));
-    }
-    for (group, count) in counts.into_iter().enumerate() {
-        let values = groups.values(group).into_iter().map(text).collect();
-        let sums = found.entry(values).or_insert_with(|| prepared.sums());
-        sums.rows += count;
-        for (own, column) in sums.sums.iter_mut().zip(&columns) {
-            *own = (own.0 + column[group].0, own.1 + column[group].1);
-        }
-        for (own, (places, numbers)) in sums.collected.iter_mut().zip(&collected) {
-            let place = places[group].clone();
-            if !place.is_empty() && !own.take(&numbers[place]) {
-                return Ok(false);
-            }
-        }
-    }
-    Ok(true)
-}
-
-/// How many rows of each group have a number, and the sum of these.
-fn added(groups: &[u32], count: usize, numbers: &Numbers) -> Vec<(u64, f64)> {
-    let mut sums = vec![(0, 0.0); count];
-    let mut add = |group: u32, number: f64| {
-        if group != MISSING && !number.is_nan() {
-            let sum = &mut sums[group as usize];
-            *sum = (sum.0 + 1, sum.1 + number);
-        }
-    };
-    match numbers {
-        Numbers::None => {}
-        Numbers::All(number) => groups.iter().for_each(|group| add(*group, *number)),
-        Numbers::Each(numbers) => groups.iter().zip(numbers).for_each(|(group, number)| add(*group, *number)),
-    }
-    sums
-}
-
-/// The numbers of the rows, those of one group after those of another: where each group has its own, and the numbers.
-fn dealt(groups: &[u32], counts: &[u64], numbers: &Numbers) -> (Vec<Range<usize>>, Vec<f64>) {
-    let mut all = 0;
-    let place = |count: &u64| {
-        let start = all;
-        all += *count as usize;
-        start..start
-    };
-    let mut places: Vec<Range<usize>> = counts.iter().map(place).collect();
-    let mut out = vec![0.0; if matches!(numbers, Numbers::None) { 0 } else { all }];
-    let mut put = |group: u32, number: f64| {
-        if group != MISSING && !number.is_nan() {
-            let place = &mut places[group as usize];
-            out[place.end] = number;
-            place.end += 1;
-        }
-    };
-    match numbers {
-        Numbers::None => {}
-        Numbers::All(number) => groups.iter().for_each(|group| put(*group, *number)),
-        Numbers::Each(numbers) => groups.iter().zip(numbers).for_each(|(group, number)| put(*group, *number)),
-    }
-    (places, out)
-}
-
-/// Combinations of values, and how many rows have each.
-pub(super) type Combinations = Vec<(Vec<Box<[u8]>>, u64)>;
-
-/// The counts of each combination of values in the selected rows of a pattern; `None` where only rows can tell.
-pub(super) fn combinations(
-    scan: &SegmentScan<'_>,
-    pattern: usize,
-    selection: &Selection,
-    plans: &[Plan<'_>],
-) -> Result<Option<Combinations>> {
-    let rows = Rows::new(scan, pattern, selection);
-    let Some(groups) = Groups::of(&rows, plans)? else { return Ok(None) };
-    let mut counts = vec![0u64; groups.known.len()];
-    groups.rows.iter().filter(|group| **group != MISSING).for_each(|group| counts[*group as usize] += 1);
-    Ok(Some(counts.iter().enumerate().map(|(group, count)| (groups.values(group), *count)).collect()))
-}
 
 /// The wanted rows of a pattern.
 pub(super) struct Rows<'a, 'b> {
     scan: &'a SegmentScan<'b>,
     pattern: usize,
-    pub(super) chosen: Vec<u32>,
-    /// Whether there are so few that pages are not gone through.
-    sparse: bool,
+    all: usize,
+    /// Which; `None` for all.
+    chosen: Option<Vec<u32>>,
+}
+
+/// Some values of a slot, and which of them are wanted.
+struct Stretch<'p> {
+    part: Part<'p>,
+    /// Whether they are the first of their page.
+    fresh: bool,
+    /// How many values of the page there are in all.
+    rows: usize,
+    /// The least and the greatest number of the page.
+    range: Option<(i64, i64)>,
+    here: Here<'p>,
+}
+
+/// Which values of a part are wanted.
+#[derive(Clone, Copy)]
+enum Here<'r> {
+    All,
+    /// These rows; the part begins with row `start`.
+    Some {
+        rows: &'r [u32],
+        start: usize,
+    },
+}
+
+impl Here<'_> {
+    /// How many of so many.
+    fn count(&self, all: usize) -> usize {
+        match self {
+            Self::All => all,
+            Self::Some { rows, .. } => rows.len(),
+        }
+    }
+
+    /// Appends what is made of the wanted values.
+    #[inline]
+    fn extend<T: Copy, O>(&self, values: &[T], out: &mut Vec<O>, mut make: impl FnMut(T) -> O) {
+        match self {
+            Self::All => out.extend(values.iter().map(|value| make(*value))),
+            Self::Some { rows, start } => out.extend(rows.iter().map(|row| make(values[*row as usize - start]))),
+        }
+    }
+
+    /// The same of values that are found by their place.
+    fn extend_at<O>(&self, all: usize, out: &mut Vec<O>, mut make: impl FnMut(usize) -> O) {
+        match self {
+            Self::All => out.extend((0..all).map(make)),
+            Self::Some { rows, start } => out.extend(rows.iter().map(|row| make(*row as usize - start))),
+        }
+    }
 }
 
 impl<'a, 'b> Rows<'a, 'b> {
-    pub(super) fn new(scan: &'a SegmentScan<'b>, pattern: usize, selection: &Selection) -> Self {
-        let rows = scan.segment().footer().events.patterns[pattern].rows as usize;
-        let chosen: Vec<u32> = selection.iter(rows).map(|row| row as u32).collect();
-        let sparse = chosen.len() * SPARSE < rows;
-        Self { scan, pattern, chosen, sparse }
-    }
-
-    /// The codes of a field; `None` where only the event can tell it.
-    fn codes(&self, plan: &Plan<'_>) -> Result<Option<Coded>> {
-        let mut coder = Coder::default();
-        let codes = match plan {
-            Plan::Span(width) => self.spans(*width, &mut coder)?,
-            Plan::Origin(column) => return self.origins(column),
-            Plan::Field(FieldPlan::Constant(value)) => vec![coder.text(value.as_bytes()); self.chosen.len()],
-            Plan::Field(field @ FieldPlan::Pieces(pieces)) => match pieces[..] {
-                [PlanPiece::Slot(slot)] if !self.sparse => self.slot(slot, &mut coder)?,
-                _ => self.texts(field, &mut coder)?,
-            },
-            Plan::Slot(slot, capture, group) => {
-                if !self.sparse {
-                    let codes = self.slot(*slot, &mut coder)?;
-                    if let Some(coded) = captured(codes, &coder, capture) {
-                        return Ok(Some(coded));
-                    }
-                }
-                return self.grouped(group, &self.scan.plan(self.pattern, &group.name));
-            }
-            Plan::Event(group, field) => return self.grouped(group, field),
-            Plan::Field(_) => return Ok(None),
+    pub fn new(scan: &'a SegmentScan<'b>, pattern: usize, selection: &Selection) -> Self {
+        let all = scan.segment().footer().events.patterns[pattern].rows as usize;
+        let chosen = match selection {
+            Selection::All => None,
+            selection => Some(selection.iter(all).map(|row| row as u32).collect()),
         };
-        Ok(Some(Coded { codes, texts: coder.texts }))
+        Self { scan, pattern, all, chosen }
     }
 
-    /// A group of an expression that can match in one way only, decided for each combination of the values that it is
-    /// matched against; what these do not decide is asked of the event.
-    fn grouped(&self, group: &Group, field: &FieldPlan) -> Result<Option<Coded>> {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.chosen.as_ref().map_or(self.all, Vec::len)
+    }
+
+    /// The row of the pattern that is the `at`-th wanted one.
+    pub fn row(&self, at: usize) -> usize {
+        self.chosen.as_ref().map_or(at, |chosen| chosen[at] as usize)
+    }
+
+    fn each(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.len()).map(|at| self.row(at))
+    }
+
+    /// Whether there are so few that pages are not gone through.
+    fn is_sparse(&self) -> bool {
+        self.len() * SPARSE < self.all
+    }
+
+    /// Appends the codes of a field.
+    pub fn codes(&self, plan: &Plan<'_>, coder: &mut Coder, out: &mut Vec<u32>) -> Result<()> {
+        match plan {
+            Plan::Span(width) => self.spans(*width, coder, out),
+            Plan::Origin(column) => self.origins(column, coder, out),
+            Plan::Field(field) => self.field(field, coder, out),
+            Plan::Slot(slot, capture, group) => {
+                if !self.is_sparse() && self.captured(*slot, capture, coder, out)? {
+                    return Ok(());
+                }
+                self.grouped(group, &self.scan.plan(self.pattern, &group.name), coder, out)
+            }
+            Plan::Event(group, field) => self.grouped(group, field, coder, out),
+        }
+    }
+
+    fn field(&self, field: &FieldPlan, coder: &mut Coder, out: &mut Vec<u32>) -> Result<()> {
+        match field {
+            FieldPlan::Absent => out.resize(out.len() + self.len(), MISSING),
+            FieldPlan::Constant(value) => out.resize(out.len() + self.len(), coder.code(value.as_bytes())),
+            FieldPlan::Pieces(pieces) if matches!(pieces[..], [PlanPiece::Slot(_)]) && !self.is_sparse() => {
+                let [PlanPiece::Slot(slot)] = pieces[..] else { unreachable!("just matched") };
+                self.slot(slot, coder, out)?;
+            }
+            field => {
+                let able = self.scan.may_have(self.pattern, field)?;
+                let mut scratch = Vec::new();
+                for row in self.each() {
+                    let text = if able.holds(row) { self.scan.field(self.pattern, row, field, &mut scratch)? } else { None };
+                    out.push(text.map_or(MISSING, |text| coder.code(text.as_bytes())));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where all events of a stretch of rows are in one span, their times are not looked at.
+    fn spans(&self, width: i64, coder: &mut Coder, out: &mut Vec<u32>) -> Result<()> {
+        let (blocks, rows) = (self.scan.blocks, self.scan.blocks.rows()?);
+        let zones = blocks.zones()?;
+        let mut code = |number: i64| coder.code(number.to_string().as_bytes());
+        let of_zone = |(least, greatest): (&i64, &i64)| {
+            let (first, last) = (least.div_euclid(width), greatest.div_euclid(width));
+            if first == last { code(first) } else { MISSING }
+        };
+        let of_zones: Vec<u32> = zones.least.iter().zip(&zones.greatest).map(of_zone).collect();
+        // The last stretch whose times were looked at, its times, and the last span met in it.
+        let (mut zone, mut times, mut last) = (usize::MAX, Vec::new(), None);
+        let all = self.scan.segment().footer().events.rows as usize;
+        for row in self.each() {
+            let row = rows[self.pattern][row] as usize;
+            let number = row / ZONE_ROWS;
+            match of_zones.get(number) {
+                Some(known) if *known != MISSING => out.push(*known),
+                _ => {
+                    if zone != number {
+                        (zone, times) = (number, blocks.times_between(number * ZONE_ROWS, all.min((number + 1) * ZONE_ROWS))?);
+                    }
+                    let span = times[row - number * ZONE_ROWS].div_euclid(width);
+                    let known = match last {
+                        Some((known, code)) if known == span => code,
+                        _ => code(span),
+                    };
+                    last = Some((span, known));
+                    out.push(known);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn origins(&self, column: &Column, coder: &mut Coder, out: &mut Vec<u32>) -> Result<()> {
+        let segment = self.scan.segment();
+        let field = match column {
+            Column::Index => return self.alike(&segment.meta().index, coder, out),
+            Column::Sourcetype => {
+                let class = segment.footer().events.patterns[self.pattern].class;
+                return self.alike(segment.sourcetype(class), coder, out);
+            }
+            Column::Host => super::OriginField::Host,
+            _ => super::OriginField::Source,
+        };
+        if let [only] = segment.origins() {
+            return self.alike(origin_part(only, field), coder, out);
+        }
+        if let (super::OriginField::Host, Some(slot)) = (field, self.scan.host_slot(self.pattern)) {
+            return self.slot(slot, coder, out);
+        }
+        // The stream tells all of an origin but a host that a slot tells.
+        let (numbers, rows) = (self.scan.stream()?, self.scan.blocks.rows()?);
+        let (rows, mut known) = (&rows[self.pattern], vec![MISSING; segment.origins().len()]);
+        for row in self.each() {
+            let number = usize::try_from(numbers[rows[row] as usize]).unwrap_or(usize::MAX);
+            let code = known.get_mut(number).ok_or_else(|| hosts::none(self.scan.blocks))?;
+            if *code == MISSING {
+                *code = coder.code(origin_part(&segment.origins()[number], field).as_bytes());
+            }
+            out.push(*code);
+        }
+        Ok(())
+    }
+
+    fn alike(&self, value: &str, coder: &mut Coder, out: &mut Vec<u32>) -> Result<()> {
+        out.resize(out.len() + self.len(), coder.code(value.as_bytes()));
+        Ok(())
+    }
+
+    /// Calls `each` with the values of a slot, at most [`CHUNK`] at a time, of which some are wanted.
+    fn parts(&self, slot: usize, mut each: impl FnMut(&Stretch<'_>) -> Result<()>) -> Result<()> {
+        let cursor = self.scan.cursor(self.pattern);
+        let mut from = 0;
+        for (number, run) in cursor.runs(slot).iter().enumerate() {
+            let Run { rows, start, .. } = *run;
+            let wanted = |from: usize, end: usize| match &self.chosen {
+                None => end,
+                Some(chosen) => from + chosen[from..].partition_point(|row| (*row as usize) < end),
+            };
+            if self.chosen.is_some() && wanted(from, start + rows) == from {
+                continue;
+            }
+            let (mut at, mut fresh) = (start, true);
+            cursor.in_parts(slot, number, &mut |part| {
+                for part in pieces(part) {
+                    let (first, len) = (at, part.len());
+                    at += len;
+                    let to = wanted(from, at);
+                    let here = match &self.chosen {
+                        None => Here::All,
+                        Some(chosen) => Here::Some { rows: &chosen[from..to], start: first },
+                    };
+                    if here.count(len) > 0 {
+                        each(&Stretch { part, fresh, rows, range: cursor.range(slot, number), here })?;
+                        fresh = false;
+                    }
+                    from = to;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn slot(&self, slot: usize, coder: &mut Coder, out: &mut Vec<u32>) -> Result<()> {
+        out.reserve(self.len());
+        // By entry of a dictionary, or by number above the least of a page: the codes that are known.
+        let mut known: Vec<u32> = Vec::new();
+        let mut scratch = Vec::new();
+        self.parts(slot, |piece| {
+            let mut begin = |places: usize| {
+                if piece.fresh {
+                    known.clear();
+                    known.resize(places, MISSING);
+                }
+            };
+            match &piece.part {
+                Part::Constant(value, rows) => {
+                    let code = coder.code(value);
+                    out.resize(out.len() + piece.here.count(*rows), code);
+                }
+                // Few rows of a dictionary that many columns share.
+                Part::Entries(entries, numbers) if entries.len() > piece.rows * 4 => {
+                    piece.here.extend(numbers, out, |number| coder.code(entries.get(number as usize)));
+                }
+                Part::Entries(entries, numbers) => {
+                    begin(entries.len());
+                    piece.here.extend(numbers, out, |number| {
+                        let known = &mut known[number as usize];
+                        if *known == MISSING {
+                            *known = coder.code(entries.get(number as usize));
+                        }
+                        *known
+                    });
+                }
+                Part::Numbers(spelling, numbers) => {
+                    let near = piece.range.map(|(least, greatest)| (least, greatest.abs_diff(least)));
+                    let near = near.filter(|(_, span)| *span < piece.rows as u64 * 4);
+                    let Some(mut codes) = coder.numbers(*spelling) else {
+                        piece.here.extend(numbers, out, |number| {
+                            scratch.clear();
+                            spelling.spell(number, &mut scratch);
+                            coder.code(&scratch)
+                        });
+                        return Ok(());
+                    };
+                    let Some((least, span)) = near else {
+                        piece.here.extend(numbers, out, |number| codes.code(number));
+                        return Ok(());
+                    };
+                    begin(span as usize + 1);
+                    piece.here.extend(numbers, out, |number| match known.get_mut(number.abs_diff(least) as usize) {
+                        Some(known) if number >= least => {
+                            if *known == MISSING {
+                                *known = codes.code(number);
+                            }
+                            *known
+                        }
+                        // A range that is damaged.
+                        _ => codes.code(number),
+                    });
+                }
+                Part::Values(values, range) => {
+                    piece.here.extend_at(range.len(), out, |at| coder.code(values.read(range.start + at, &mut scratch)));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The group that each value of a slot tells; `false`, and nothing appended, where one does not.
+    fn captured(&self, slot: usize, capture: &Capture, coder: &mut Coder, out: &mut Vec<u32>) -> Result<bool> {
+        let (mut values, mut codes) = (Coder::default(), Vec::new());
+        self.slot(slot, &mut values, &mut codes)?;
+        let told = |code| capture.within(values.get(code).as_bytes()).map(|part| coder.code(part));
+        let Some(told) = (0..values.len() as u32).map(told).collect::<Option<Vec<u32>>>() else { return Ok(false) };
+        out.extend(codes.into_iter().map(|code| told[code as usize]));
+        Ok(true)
+    }
+
+    /// A group of an expression. One that can match in one way only is decided for each combination of the values that it
+    /// is matched against; what these do not decide is asked of the event.
+    fn grouped(&self, group: &Group, field: &FieldPlan, coder: &mut Coder, out: &mut Vec<u32>) -> Result<()> {
+        let combined = self.combined(group, coder)?;
+        let cursor = self.scan.cursor(self.pattern);
+        let (matching, able) = match combined {
+            Some(_) => (Selection::All, Selection::All),
+            None => (self.scan.select_regex(&group.regex, self.pattern)?, self.scan.may_have(self.pattern, field)?),
+        };
+        let (mut line, mut scratch) = (Vec::new(), Vec::new());
+        for (at, row) in self.each().enumerate() {
+            if let Some(code) = combined.as_ref().and_then(|(groups, told)| told.get(groups[at] as usize).copied().flatten()) {
+                out.push(code);
+                continue;
+            }
+            let mut found = None;
+            if matching.holds(row) {
+                line.clear();
+                cursor.render(row, &mut line)?;
+                found = group.regex.group(&line, &group.name);
+            }
+            if found.is_none() && able.holds(row) {
+                found = self.scan.field(self.pattern, row, field, &mut scratch)?;
+            }
+            out.push(found.map_or(MISSING, |text| coder.code(text.as_bytes())));
+        }
+        Ok(())
+    }
+
+    /// The combination of values of each row, and the code of the group that each combination tells. `None` where the
+    /// expression is not decided by values.
+    #[allow(clippy::type_complexity)] // Used in one place.
+    fn combined(&self, group: &Group, coder: &mut Coder) -> Result<Option<(Vec<u32>, Vec<Option<u32>>)>> {
         let Some(shape) = &group.shape else { return Ok(None) };
-        let (Some(number), Some(first)) = (shape.group(&group.name), self.chosen.first()) else { return Ok(None) };
+        let (Some(number), Some(first)) = (shape.group(&group.name), self.each().next()) else { return Ok(None) };
         let cursor = self.scan.cursor(self.pattern);
         let Some((at, start)) = shape.start(cursor.meta()) else { return Ok(None) };
         let pieces = &cursor.meta().pattern.pieces()[at..];
-        let before = cursor.meta().pattern.pieces()[..at].iter().filter(|piece| matches!(piece, Piece::Slot(_))).count();
+        let is_slot = |piece: &&Piece| matches!(piece, Piece::Slot(_));
+        let before = cursor.meta().pattern.pieces()[..at].iter().filter(is_slot).count();
         // One event says how much of it is looked at.
         let (mut line, mut ends, mut places) = (Vec::new(), Vec::new(), Vec::new());
         let mut slot = before;
@@ -264,7 +380,7 @@ impl<'a, 'b> Rows<'a, 'b> {
             match piece {
                 Piece::Text(text) => line.extend_from_slice(if ends.is_empty() { &text[start..] } else { text }),
                 Piece::Slot(_) => {
-                    cursor.write(slot, *first as usize, &mut line)?;
+                    cursor.write(slot, first, &mut line)?;
                     slot += 1;
                 }
             }
@@ -275,359 +391,104 @@ impl<'a, 'b> Rows<'a, 'b> {
         }
         let last = ends.partition_point(|end| places.last().is_some_and(|place| end <= place)).min(pieces.len() - 1);
         let whole = last + 1 == pieces.len();
-        let slots = pieces[..=last].iter().filter(|piece| matches!(piece, Piece::Slot(_))).count();
+        let slots = pieces[..=last].iter().filter(is_slot).count();
         let plans: Vec<Plan<'_>> =
             (before..before + slots).map(|slot| Plan::Field(FieldPlan::Pieces([PlanPiece::Slot(slot)].into()))).collect();
-        let Some(groups) = Groups::of(self, &plans)? else { return Ok(None) };
-        let mut coder = Coder::default();
-        let mut told = Vec::with_capacity(groups.known.len());
-        for known in 0..groups.known.len() {
+        let (mut groups, mut of_rows) = (Groups::new(plans.len()), Vec::new());
+        groups.of(self, &plans, &mut of_rows)?;
+        let told = (0..groups.len() as u32).map(|known| {
             line.clear();
             let mut values = groups.values(known).into_iter();
             for (at, piece) in pieces[..=last].iter().enumerate() {
                 match piece {
                     Piece::Text(text) => line.extend_from_slice(if at == 0 { &text[start..] } else { text }),
-                    Piece::Slot(_) => line.extend_from_slice(&values.next().unwrap_or_default()),
+                    Piece::Slot(_) => line.extend_from_slice(values.next().unwrap_or_default().as_bytes()),
                 }
             }
             let found = shape.run(&line, whole, &mut places) == Outcome::Yes;
-            told.push(found.then(|| coder.text(&line[shape.range(number, &places)])));
-        }
-        let (mut codes, mut scratch) = (Vec::with_capacity(self.chosen.len()), Vec::new());
-        for (row, known) in self.chosen.iter().zip(&groups.rows) {
-            let code = match told.get(*known as usize) {
-                Some(Some(code)) => *code,
-                _ => {
-                    line.clear();
-                    cursor.render(*row as usize, &mut line)?;
-                    match group.regex.group(&line, &group.name) {
-                        Some(text) => coder.text(text.as_bytes()),
-                        None => match self.scan.field(self.pattern, *row as usize, field, &mut scratch)? {
-                            Some(text) => coder.text(text.as_bytes()),
-                            None => MISSING,
-                        },
-                    }
-                }
-            };
-            codes.push(code);
-        }
-        Ok(Some(Coded { codes, texts: coder.texts }))
+            found.then(|| coder.code(&line[shape.range(number, &places)]))
+        });
+        let told = told.collect();
+        Ok(Some((of_rows, told)))
     }
 
-    fn texts(&self, field: &FieldPlan, coder: &mut Coder) -> Result<Vec<u32>> {
-        let mut scratch = Vec::new();
-        let text = |row: &u32| {
-            let text = self.scan.field(self.pattern, *row as usize, field, &mut scratch)?;
-            Ok(text.map_or(MISSING, |text| coder.text(text.as_bytes())))
-        };
-        self.chosen.iter().map(text).collect()
-    }
-
-    fn spans(&self, width: i64, coder: &mut Coder) -> Result<Vec<u32>> {
-        let (times, rows) = (self.scan.blocks.times()?, self.scan.blocks.rows()?);
-        let rows = &rows[self.pattern];
-        // Events of one span mostly follow each other.
-        let mut last: Option<(i64, u32)> = None;
-        let code = |row: &u32| {
-            let number = times[rows[*row as usize] as usize].div_euclid(width);
-            match last {
-                Some((known, code)) if known == number => code,
-                _ => {
-                    let code = coder.text(number.to_string().as_bytes());
-                    last = Some((number, code));
-                    code
-                }
+    /// Calls `each` with the numbers of a field or a group, some at a time: the place of the first among the wanted rows, and
+    /// the numbers; what is none is NaN. Not called where no row has one.
+    pub fn numbers(&self, plan: &Plan<'_>, read: ReadNumber, mut each: impl FnMut(usize, &[f64])) -> Result<()> {
+        let number = |text: &[u8]| read(&String::from_utf8_lossy(text)).unwrap_or(f64::NAN);
+        match plan {
+            Plan::Field(FieldPlan::Absent) => {}
+            Plan::Field(FieldPlan::Constant(value)) => {
+                let same = [number(value.as_bytes()); CHUNK];
+                (0..self.len()).step_by(CHUNK).for_each(|at| each(at, &same[..CHUNK.min(self.len() - at)]));
             }
-        };
-        Ok(self.chosen.iter().map(code).collect())
-    }
-
-    fn origins(&self, column: &super::Column) -> Result<Option<Coded>> {
-        let mut coder = Coder::default();
-        // Of events of one origin all have one value; else the number of the origin stands for the value.
-        let several = self.scan.segment().origins().len() > 1;
-        let (numbers, rows) = if several { (self.scan.event_origins()?, Some(self.scan.blocks.rows()?)) } else { (&[][..], None) };
-        let mut known: FxHashMap<i64, u32> = FxHashMap::default();
-        let mut codes = Vec::with_capacity(self.chosen.len());
-        for row in &self.chosen {
-            let number = rows.as_ref().map_or(0, |rows| numbers[rows[self.pattern][*row as usize] as usize]);
-            let code = match known.get(&number) {
-                Some(code) => *code,
-                None => {
-                    let Some(value) = origin_of(self.scan, self.pattern, *row as usize, column)? else { return Ok(None) };
-                    let code = coder.text(value.as_bytes());
-                    known.insert(number, code);
-                    code
-                }
-            };
-            codes.push(code);
-        }
-        Ok(Some(Coded { codes, texts: coder.texts }))
-    }
-
-    /// Calls `each` with the parts of a slot's pages that the pattern has: the page, the rows wanted, counted in it.
-    fn pages(&self, slot: usize, mut each: impl FnMut(&Values, Here<'_>)) -> Result<()> {
-        let cursor = self.scan.cursor(self.pattern);
-        let mut from = 0;
-        for (number, run) in cursor.runs(slot).iter().enumerate() {
-            let Run { skip, rows, start, .. } = *run;
-            let to = from + self.chosen[from..].partition_point(|row| (*row as usize) < start + rows);
-            if to - from == rows {
-                each(cursor.page(slot, number)?, Here::All(skip..skip + rows));
-            } else if to > from {
-                each(cursor.page(slot, number)?, Here::Some { rows: &self.chosen[from..to], start, skip });
+            Plan::Field(FieldPlan::Pieces(pieces)) if matches!(pieces[..], [PlanPiece::Slot(_)]) && !self.is_sparse() => {
+                let [PlanPiece::Slot(slot)] = pieces[..] else { unreachable!("just matched") };
+                let (mut at, mut out, mut known) = (0, Vec::with_capacity(CHUNK), Vec::new());
+                self.parts(slot, |piece| {
+                    out.clear();
+                    numbers_of(piece, &number, &mut known, &mut out);
+                    each(at, &out);
+                    at += out.len();
+                    Ok(())
+                })?;
             }
-            from = to;
+            plan => {
+                let (mut coder, mut codes) = (Coder::default(), Vec::with_capacity(self.len()));
+                self.codes(plan, &mut coder, &mut codes)?;
+                let known: Vec<f64> = (0..coder.len() as u32).map(|code| number(coder.get(code).as_bytes())).collect();
+                let numbers: Vec<f64> = codes.iter().map(|code| known.get(*code as usize).copied().unwrap_or(f64::NAN)).collect();
+                each(0, &numbers);
+            }
         }
         Ok(())
     }
+}
 
-    fn slot(&self, slot: usize, coder: &mut Coder) -> Result<Vec<u32>> {
-        let mut codes = Vec::with_capacity(self.chosen.len());
-        self.pages(slot, |values, here| match values {
-            Values::Constant(value, _) => {
-                let code = coder.text(value);
-                here.each(|_| codes.push(code));
-            }
-            Values::Dictionary(entries, numbers) if entries.len() <= numbers.len() * 4 => {
-                let mut known = vec![MISSING; entries.len()];
-                here.each(|at| {
-                    let entry = numbers[at] as usize;
-                    if known[entry] == MISSING {
-                        known[entry] = coder.text(entries.get(entry));
-                    }
-                    codes.push(known[entry]);
-                });
-            }
-            Values::Numbers(spelling, numbers) if number_kind(*spelling).is_some() => {
-                let (kind, digits) = number_kind(*spelling).expect("just asked");
-                let range = numbers.iter().min().zip(numbers.iter().max());
-                let (least, span) = range.map_or((0, u64::MAX), |(least, greatest)| (*least, greatest.abs_diff(*least)));
-                if span < numbers.len() as u64 * 4 {
-                    // Numbers near to each other have a place each.
-                    let mut known = vec![MISSING; span as usize + 1];
-                    here.each(|at| {
-                        let place = numbers[at].abs_diff(least) as usize;
-                        if known[place] == MISSING {
-                            known[place] = coder.number(kind, digits, numbers[at]);
-                        }
-                        codes.push(known[place]);
-                    });
-                } else {
-                    here.each(|at| codes.push(coder.number(kind, digits, numbers[at])));
-                }
-            }
-            values => {
-                let mut scratch = Vec::new();
-                here.each(|at| codes.push(coder.text(values.read(at, &mut scratch))));
-            }
-        })?;
-        Ok(codes)
-    }
+/// A part in parts of at most [`CHUNK`] values.
+fn pieces(part: Part<'_>) -> impl Iterator<Item = Part<'_>> {
+    let starts = (0..part.len()).step_by(CHUNK).map({
+        let len = part.len();
+        move |start| start..len.min(start + CHUNK)
+    });
+    starts.map(move |range: Range<usize>| match &part {
+        Part::Constant(value, _) => Part::Constant(value, range.len()),
+        Part::Entries(entries, numbers) => Part::Entries(entries, &numbers[range]),
+        Part::Numbers(spelling, numbers) => Part::Numbers(*spelling, &numbers[range]),
+        Part::Values(values, all) => Part::Values(values, all.start + range.start..all.start + range.end),
+    })
+}
 
-    /// The numbers of a field or a group; `None` where only the event can tell them.
-    fn numbers_of(&self, plan: &Plan<'_>, read: ReadNumber) -> Result<Option<Numbers>> {
-        if let Plan::Field(field) = plan {
-            return self.numbers(field, read).map(Some);
+fn numbers_of(piece: &Stretch<'_>, number: &dyn Fn(&[u8]) -> f64, known: &mut Vec<Option<f64>>, out: &mut Vec<f64>) {
+    let mut scratch = Vec::new();
+    match &piece.part {
+        Part::Constant(value, rows) => out.resize(piece.here.count(*rows), number(value)),
+        Part::Entries(entries, numbers) if entries.len() > piece.rows * 4 => {
+            piece.here.extend(numbers, out, |entry| number(entries.get(entry as usize)));
         }
-        let Some(coded) = self.codes(plan)? else { return Ok(None) };
-        let number = |text: &[u8]| read(&String::from_utf8_lossy(text)).unwrap_or(f64::NAN);
-        let known: Vec<f64> = coded.texts.iter().map(|text| number(text)).collect();
-        let each = coded.codes.iter().map(|code| known.get(*code as usize).copied().unwrap_or(f64::NAN));
-        Ok(Some(Numbers::Each(each.collect())))
-    }
-
-    /// The numbers of a field.
-    pub(super) fn numbers(&self, plan: &FieldPlan, read: ReadNumber) -> Result<Numbers> {
-        let number = |text: &[u8]| read(&String::from_utf8_lossy(text)).unwrap_or(f64::NAN);
-        Ok(match plan {
-            FieldPlan::Absent => Numbers::None,
-            FieldPlan::Constant(value) => number(value.as_bytes()).into(),
-            FieldPlan::Pieces(pieces) if matches!(pieces[..], [PlanPiece::Slot(_)]) && !self.sparse => {
-                let [PlanPiece::Slot(slot)] = pieces[..] else { unreachable!("just matched") };
-                let mut out = Vec::with_capacity(self.chosen.len());
-                self.pages(slot, |values, here| numbers_of(values, here, &number, &mut out))?;
-                Numbers::Each(out)
+        Part::Entries(entries, numbers) => {
+            if piece.fresh {
+                known.clear();
+                known.resize(entries.len(), None);
             }
-            plan => {
-                let mut scratch = Vec::new();
-                let one = |row: &u32| {
-                    let text = self.scan.field(self.pattern, *row as usize, plan, &mut scratch)?;
-                    Ok(text.map_or(f64::NAN, |text| number(text.as_bytes())))
-                };
-                Numbers::Each(self.chosen.iter().map(one).collect::<Result<_>>()?)
-            }
-        })
-    }
-}
-
-/// A field as numbers; where it is none, not a number.
-pub(super) enum Numbers {
-    None,
-    All(f64),
-    Each(Vec<f64>),
-}
-
-impl From<f64> for Numbers {
-    fn from(number: f64) -> Self {
-        if number.is_nan() { Self::None } else { Self::All(number) }
-    }
-}
-
-fn numbers_of(values: &Values, here: Here<'_>, number: &dyn Fn(&[u8]) -> f64, out: &mut Vec<f64>) {
-    match values {
-        Values::Constant(value, _) => {
-            let number = number(value);
-            here.each(|_| out.push(number));
-        }
-        Values::Dictionary(entries, numbers) if entries.len() <= numbers.len() * 4 => {
-            let mut known: Vec<Option<f64>> = vec![None; entries.len()];
-            here.each(|at| out.push(*known[numbers[at] as usize].get_or_insert_with(|| number(entries.get(numbers[at] as usize)))));
+            let of = |entry: u32| *known[entry as usize].get_or_insert_with(|| number(entries.get(entry as usize)));
+            piece.here.extend(numbers, out, of);
         }
         // What is spelled as a number is one; divided by a power of ten it is the double nearest to the text.
-        Values::Numbers(Spelling::Integer(_), numbers) => here.each(|at| out.push(numbers[at] as f64)),
-        Values::Numbers(Spelling::Decimal(scale), numbers)
-            if *scale <= 22 && numbers.iter().all(|number| number.unsigned_abs() < EXACT) =>
+        Part::Numbers(Spelling::Integer(_), numbers) => piece.here.extend(numbers, out, |number| number as f64),
+        Part::Numbers(Spelling::Decimal(scale), numbers)
+            if *scale <= 22 && numbers.iter().fold(0, |bits, number| bits | number.unsigned_abs()) < EXACT =>
         {
             let unit = 10f64.powi(i32::from(*scale));
-            here.each(|at| out.push(numbers[at] as f64 / unit));
+            piece.here.extend(numbers, out, |number| number as f64 / unit);
         }
-        values => {
-            let mut scratch = Vec::new();
-            here.each(|at| out.push(number(values.read(at, &mut scratch))));
+        Part::Numbers(spelling, numbers) => piece.here.extend(numbers, out, |value| {
+            scratch.clear();
+            spelling.spell(value, &mut scratch);
+            number(&scratch)
+        }),
+        Part::Values(values, range) => {
+            piece.here.extend_at(range.len(), out, |at| number(values.read(range.start + at, &mut scratch)));
         }
-    }
-}
-
-/// The rows wanted of a page, counted in it.
-enum Here<'r> {
-    All(Range<usize>),
-    Some { rows: &'r [u32], start: usize, skip: usize },
-}
-
-impl Here<'_> {
-    #[inline]
-    fn each(self, mut each: impl FnMut(usize)) {
-        match self {
-            Self::All(rows) => rows.for_each(each),
-            Self::Some { rows, start, skip } => rows.iter().for_each(|row| each(*row as usize - start + skip)),
-        }
-    }
-}
-
-/// The codes of a field in the wanted rows, and the texts that they stand for.
-struct Coded {
-    codes: Vec<u32>,
-    texts: Vec<Box<[u8]>>,
-}
-
-/// Gives each value a code.
-#[derive(Default)]
-struct Coder {
-    texts: Vec<Box<[u8]>>,
-    by_text: FxHashMap<Box<[u8]>, u32>,
-    /// By how numbers are spelled: the codes of those met.
-    by_number: Vec<((u8, u8), FxHashMap<i64, u32>)>,
-}
-
-impl Coder {
-    fn text(&mut self, value: &[u8]) -> u32 {
-        if let Some(code) = self.by_text.get(value) {
-            return *code;
-        }
-        let code = self.texts.len() as u32;
-        self.texts.push(value.into());
-        self.by_text.insert(value.into(), code);
-        code
-    }
-
-    fn number(&mut self, kind: u8, digits: u8, number: i64) -> u32 {
-        let at = self.by_number.iter().position(|(spelled, _)| *spelled == (kind, digits)).unwrap_or_else(|| {
-            self.by_number.push(((kind, digits), FxHashMap::default()));
-            self.by_number.len() - 1
-        });
-        if let Some(code) = self.by_number[at].1.get(&number) {
-            return *code;
-        }
-        let mut text = Vec::new();
-        spelling(kind, digits).spell(number, &mut text);
-        let code = self.text(&text);
-        self.by_number[at].1.insert(number, code);
-        code
-    }
-}
-
-/// The group of an expression in the values of a slot; `None` where one value does not tell it.
-fn captured(codes: Vec<u32>, coder: &Coder, capture: &Capture) -> Option<Coded> {
-    let mut parts = Coder::default();
-    let known: Option<Vec<u32>> = coder.texts.iter().map(|value| capture.within(value).map(|part| parts.text(part))).collect();
-    let known = known?;
-    let codes = codes.into_iter().map(|code| known[code as usize]).collect();
-    Some(Coded { codes, texts: parts.texts })
-}
-
-/// The combinations of values that there are.
-pub(super) struct Groups {
-    columns: Vec<Coded>,
-    /// The combination of each wanted row.
-    pub(super) rows: Vec<u32>,
-    /// The codes of each combination as one number; each has a row.
-    pub(super) known: Vec<u64>,
-}
-
-impl Groups {
-    pub(super) fn of(rows: &Rows<'_, '_>, plans: &[Plan<'_>]) -> Result<Option<Self>> {
-        let mut columns = Vec::with_capacity(plans.len());
-        for plan in plans {
-            let Some(coded) = rows.codes(plan)? else { return Ok(None) };
-            columns.push(coded);
-        }
-        if let [only] = &mut columns[..] {
-            // Every code has a row: codes are combinations.
-            let (rows, codes) = (std::mem::take(&mut only.codes), only.texts.len() as u64);
-            return Ok(Some(Self { columns, rows, known: (0..codes).collect() }));
-        }
-        let mut size: usize = 1;
-        for column in &columns {
-            let Some(larger) = size.checked_mul(column.texts.len().max(1)) else { return Ok(None) };
-            size = larger;
-        }
-        let (mut table, mut map) = (vec![MISSING; if size <= TABLE_MAX { size } else { 0 }], FxHashMap::<u64, u32>::default());
-        let (mut known, mut of_rows) = (Vec::new(), Vec::with_capacity(rows.chosen.len()));
-        for at in 0..rows.chosen.len() {
-            let mut number = 0;
-            let mut missing = false;
-            for column in &columns {
-                missing = column.codes[at] == MISSING;
-                if missing {
-                    break;
-                }
-                number = number * column.texts.len() as u64 + u64::from(column.codes[at]);
-            }
-            if missing {
-                of_rows.push(MISSING);
-                continue;
-            }
-            let place = if table.is_empty() { map.entry(number).or_insert(MISSING) } else { &mut table[number as usize] };
-            if *place == MISSING {
-                *place = known.len() as u32;
-                known.push(number);
-            }
-            of_rows.push(*place);
-        }
-        Ok(Some(Self { columns, rows: of_rows, known }))
-    }
-
-    /// The values of a combination.
-    pub(super) fn values(&self, group: usize) -> Vec<Box<[u8]>> {
-        let mut number = self.known[group];
-        let mut values: Vec<Box<[u8]>> = Vec::with_capacity(self.columns.len());
-        for column in self.columns.iter().rev() {
-            let codes = column.texts.len() as u64;
-            values.push(column.texts[(number % codes) as usize].clone());
-            number /= codes;
-        }
-        values.reverse();
-        values
     }
 }

@@ -176,7 +176,8 @@ impl<'b> SegmentScan<'b> {
         self.segment().footer().hosts.get(pattern).copied().flatten().map(|slot| slot as usize)
     }
 
-    fn stream(&self) -> Result<&Vec<i64>> {
+    /// The origin number of each event, in arrival order, without the hosts that slots tell.
+    pub fn stream(&self) -> Result<&Vec<i64>> {
         if let Some(known) = self.stream.get() {
             return Ok(known);
         }

@@ -5,9 +5,11 @@
 
 mod capture;
 mod coded;
-mod counts;
+mod coder;
 mod explain;
 mod filter;
+mod gather;
+mod groups;
 mod lines;
 mod missing;
 mod nibbles;
@@ -15,27 +17,33 @@ mod picks;
 mod plan;
 mod raw;
 mod rows;
+mod runs;
 mod salvage;
 mod select;
 mod shape;
 mod spans;
 mod summary;
+mod sums;
 mod term;
 #[cfg(test)]
 mod tests;
 mod times;
 mod values;
 mod walk;
+mod wanted;
 
-pub use coded::{Collect, Collector, ReadNumber, Summed, Summing, Sums};
-pub use counts::{CountField, Counted};
+pub use coded::ReadNumber;
 pub use explain::{LeftOut, ScanPlan, SegmentPlan};
+pub use gather::Room;
 pub use missing::Missing;
 pub use picks::{Pick, Picked};
 pub use plan::{Scan, ScanStream};
 pub use raw::TakeRaw;
 pub use rows::schema;
+pub use runs::{EventRun, RunRules, Runs};
 pub use spans::Spans;
+pub use sums::{Collect, Collector, Counted, Summed, Summing, Sums};
+pub use wanted::CountField;
 
 use std::fmt;
 use std::sync::Arc;

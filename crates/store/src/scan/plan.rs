@@ -2,6 +2,7 @@
 
 use super::explain::LeftOut;
 use super::filter::{Plans, Prepared, SegmentScan};
+use super::gather::Room;
 use super::rows::{Hit, RowBuilder, schema};
 use super::select::Selection;
 use super::times::newest;
@@ -18,7 +19,7 @@ use taffrail_base::{Error, ErrorKind, Result, Stop};
 use taffrail_event::Timestamp;
 
 /// Readers side by side at most when order does not matter.
-const READERS_MAX: usize = 4;
+pub(super) const READERS_MAX: usize = 4;
 
 /// Rows up to which a limited, ordered scan finds the newest hits first and builds only those.
 const TOP_ROWS_MAX: usize = 100_000;
@@ -32,9 +33,9 @@ pub struct Scan {
 pub(super) struct Shared {
     pub request: ScanRequest,
     pub filter: Prepared,
-    schema: SchemaRef,
+    pub schema: SchemaRef,
     pub segments: Vec<SegmentRef>,
-    metas: Vec<SegmentMeta>,
+    pub metas: Vec<SegmentMeta>,
     /// Numbers of segments, by partition, in the order they are read.
     partitions: Vec<Vec<usize>>,
     pub progress: Arc<ScanProgress>,
@@ -42,7 +43,8 @@ pub(super) struct Shared {
     pub plans: Plans,
     missing: Option<Arc<Missing>>,
     /// Whether damage is noted instead of ending the scan.
-    tolerant: bool,
+    pub tolerant: bool,
+    pub room: Option<Room>,
 }
 
 /// Whether the time range of a segment touches the request's.
@@ -79,7 +81,7 @@ impl Scan {
         let partitions = match (request.newest_first, top) {
             (_, true) => vec![(0..segments.len()).collect()],
             (true, false) => chains(&metas),
-            (false, false) => dealt(segments.len()),
+            (false, false) => dealt(segments.len(), READERS_MAX),
         };
         let progress = ScanProgress::default();
         progress.segments_total.store(segments.len() as u64, Ordering::Relaxed);
@@ -99,6 +101,7 @@ impl Scan {
                 plans: Plans::default(),
                 missing: None,
                 tolerant: false,
+                room: None,
             }),
         }
     }
@@ -118,6 +121,16 @@ impl Scan {
     pub fn tolerating_damage(mut self) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
             shared.tolerant = true;
+        }
+        self
+    }
+
+    /// Asks for the memory of what is gathered without rows; where there is none, rows have to be looked at. To be called
+    /// before anything is read.
+    #[must_use]
+    pub fn within(mut self, room: Room) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.room = Some(room);
         }
         self
     }
@@ -174,8 +187,9 @@ fn chains(metas: &[SegmentMeta]) -> Vec<Vec<usize>> {
     chains.into_iter().map(|(_, chain)| chain).collect()
 }
 
-fn dealt(segments: usize) -> Vec<Vec<usize>> {
-    let readers = segments.min(READERS_MAX);
+/// The numbers of segments, for each of so many readers its own.
+pub(super) fn dealt(segments: usize, readers: usize) -> Vec<Vec<usize>> {
+    let readers = segments.min(readers);
     (0..readers).map(|reader| (reader..segments).step_by(readers).collect()).collect()
 }
 
@@ -262,7 +276,7 @@ impl ScanStream {
     }
 }
 
-fn empty_rows(schema: &SchemaRef, rows: usize) -> RecordBatch {
+pub(super) fn empty_rows(schema: &SchemaRef, rows: usize) -> RecordBatch {
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(schema.clone(), Vec::new(), &options).expect("no columns fit no fields")
 }
@@ -273,37 +287,6 @@ impl Shared {
         let blocks = Blocks::new(segment);
         let scan = SegmentScan::new(&blocks, &*self.request.resolver, &self.plans);
         work(&scan)
-    }
-
-    /// Builds rows of several segments in the given order.
-    pub fn materialise(&self, best: &[(Hit, usize)]) -> Result<Vec<RecordBatch>> {
-        let mut numbers: Vec<usize> = best.iter().map(|(_, number)| *number).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let mut parts = Vec::new();
-        let mut places = vec![(0usize, 0usize); best.len()];
-        for (part, number) in numbers.iter().enumerate() {
-            let mut mine = Vec::new();
-            for (at, (hit, _)) in best.iter().enumerate().filter(|(_, (_, n))| n == number) {
-                places[at] = (part, mine.len());
-                mine.push(*hit);
-            }
-            let segment = self.segments[*number].open()?;
-            parts.push(self.with_scan(&segment, |scan| {
-                let built = RowBuilder::new(scan, &self.request.columns, self.schema.clone()).build(&mine);
-                self.progress.bytes_read.fetch_add(scan.blocks.bytes_read(), Ordering::Relaxed);
-                built
-            })?);
-        }
-        let parts: Vec<&RecordBatch> = parts.iter().collect();
-        let mut batches = Vec::new();
-        for places in places.chunks(SCAN_BATCH_ROWS).filter(|places| !places.is_empty()) {
-            let batch = arrow::compute::interleave_record_batch(&parts, places)
-                .map_err(|e| taffrail_base::Error::new(taffrail_base::ErrorKind::Bug, format!("rows of one scan differ: {e}")));
-            // Without columns there is nothing to interleave, only rows to count.
-            batches.push(if self.request.columns.is_empty() { empty_rows(&self.schema, places.len()) } else { batch? });
-        }
-        Ok(batches)
     }
 
     /// Counts a segment as read.
@@ -347,7 +330,7 @@ impl Shared {
 
     /// One pass over a segment, `careful` when damage is to be avoided; nothing where it is archived and cannot be
     /// reached, and somebody wants to know what is missing.
-    fn attempt<T>(
+    pub fn attempt<T>(
         &self,
         number: usize,
         careful: Option<bool>,
@@ -372,28 +355,6 @@ impl Shared {
             Some(missing) => missing.take(segment, worked),
             None => worked.map(Some),
         }
-    }
-
-    /// Runs `work` over what matches of every pattern of every segment, whose number it gets, until it says `false`. Whether it was run over all of it: not so
-    /// where damage was met, as rows tell what they are without.
-    pub fn each_pattern_once(&self, mut work: impl FnMut(usize, &SegmentScan<'_>, usize, &Selection) -> Result<bool>) -> Result<bool> {
-        for number in 0..self.segments.len() {
-            let mut all = |scan: &SegmentScan<'_>, selections: &[Selection]| {
-                for (pattern, selection) in selections.iter().enumerate().filter(|(_, selection)| **selection != Selection::None) {
-                    if !work(number, scan, pattern, selection)? {
-                        return Ok(false);
-                    }
-                }
-                Ok(true)
-            };
-            match self.attempt(number, None, &mut all) {
-                Err(error) if self.tolerant && error.kind() == ErrorKind::Corrupt => return Ok(false),
-                Err(error) => return Err(error),
-                Ok(Some(false)) => return Ok(false),
-                Ok(_) => {}
-            }
-        }
-        Ok(true)
     }
 
     fn one_segment(&self, number: usize, limit: Option<usize>) -> Result<Vec<RecordBatch>> {

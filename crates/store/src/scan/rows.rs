@@ -1,7 +1,7 @@
 //! Matching rows as record batches: only the named columns, each field's place decided once per pattern.
 
-use super::filter::{SegmentScan, origin_part};
-use super::{Column, OriginField};
+use super::Column;
+use super::filter::SegmentScan;
 use crate::segment::Arrival;
 use crate::segment::meta::Place;
 use crate::segment::render::{Frame, RENDERED_BYTES, Renderer};
@@ -217,23 +217,6 @@ fn of_stream(scan: &SegmentScan<'_>, place: Place, kept: &mut Option<Vec<i64>>, 
     }
     let all = kept.as_ref().expect("just read");
     Ok(hits.iter().map(|hit| all[hit.row as usize]).collect())
-}
-
-/// A part of the origin, the pattern or the index of a pattern's row, as text; `None` for columns that are none.
-pub fn origin_of<'s>(scan: &'s SegmentScan<'_>, pattern: usize, row: usize, column: &Column) -> Result<Option<&'s str>> {
-    let segment = scan.segment();
-    let field = match column {
-        Column::Index => return Ok(Some(&segment.meta().index)),
-        Column::Sourcetype => return Ok(Some(segment.sourcetype(segment.footer().events.patterns[pattern].class))),
-        Column::Host => OriginField::Host,
-        Column::Source => OriginField::Source,
-        _ => return Ok(None),
-    };
-    let number = match segment.origins() {
-        [_] => 0,
-        _ => scan.event_origins()?[scan.blocks.rows()?[pattern][row] as usize] as usize,
-    };
-    Ok(Some(origin_part(&segment.origins()[number], field)))
 }
 
 fn texts<'t>(hits: &[Hit], text: impl Fn(&Hit) -> Option<&'t str>) -> ArrayRef {

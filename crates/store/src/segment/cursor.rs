@@ -1,6 +1,6 @@
 //! Reads single values of a pattern's columns, decoding a page when its first value is asked for.
 
-use super::decode::{self, Values};
+use super::decode::{self, Part, Values};
 use super::meta::{PatternMeta, Run};
 use super::{Blocks, Segment};
 use std::cell::{Cell, OnceCell};
@@ -77,6 +77,24 @@ impl<'b> PatternCursor<'b> {
             self.blocks.page(meta)?
         };
         Ok(cell.get_or_init(|| values))
+    }
+
+    /// Calls back with the values of a slot's run, part by part. They are decoded for this, and not kept, unless they are
+    /// there already or are only to be had as a whole.
+    pub fn in_parts(&self, slot: usize, run: usize, each: &mut dyn FnMut(Part<'_>) -> Result<()>) -> Result<()> {
+        let column = self.column(slot);
+        let place = column.runs[run];
+        let meta = &self.meta.columns[slot].pages[place.page];
+        let range = place.skip..place.skip + place.rows;
+        if column.pages[run].get().is_none() && decode::in_parts(self.blocks, meta, range.clone(), each)? {
+            return Ok(());
+        }
+        each(self.page(slot, run)?.part(range))
+    }
+
+    /// The least and the greatest number of a slot's run, where its values are stored as numbers.
+    pub fn range(&self, slot: usize, run: usize) -> Option<(i64, i64)> {
+        self.meta.columns[slot].pages[self.column(slot).runs[run].page].range
     }
 
     /// A decoded page as [`PatternCursor::page`] gives it, to be kept.

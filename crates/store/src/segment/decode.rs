@@ -5,6 +5,7 @@ use super::meta::{Body, ColumnMeta, NodeMeta, PageMeta, PatternMeta, Place, Run}
 use super::strings::{HexValues, Strings, Text};
 use super::wire::Reader;
 use super::{Block, Blocks, ints};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use taffrail_base::limits::PAGE_VALUES_BYTES_MAX;
@@ -144,6 +145,78 @@ pub fn with_ints<T>(blocks: &Blocks<'_>, place: Place, count: usize, each: impl 
         return Err(reader.damaged("bytes after the last integer"));
     }
     Ok(each(coded))
+}
+
+/// Values of a page that follow each other.
+pub enum Part<'p> {
+    /// So many, all alike.
+    Constant(&'p [u8], usize),
+    /// Of each the number of its entry.
+    Entries(&'p Strings, &'p [u32]),
+    /// Numbers.
+    Numbers(Spelling, &'p [i64]),
+    /// Those of a decoded page that stand in this range.
+    Values(&'p Values, Range<usize>),
+}
+
+impl Part<'_> {
+    /// How many.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Constant(_, rows) => *rows,
+            Self::Entries(_, numbers) => numbers.len(),
+            Self::Numbers(_, numbers) => numbers.len(),
+            Self::Values(_, range) => range.len(),
+        }
+    }
+}
+
+impl Values {
+    /// The values in a range.
+    pub fn part(&self, range: Range<usize>) -> Part<'_> {
+        match self {
+            Self::Constant(value, _) => Part::Constant(value, range.len()),
+            Self::Dictionary(entries, numbers) => Part::Entries(entries, &numbers[range]),
+            Self::Numbers(spelling, numbers) => Part::Numbers(*spelling, &numbers[range]),
+            values => Part::Values(values, range),
+        }
+    }
+}
+
+/// Calls back with the values of a page in a range, part by part, of which none is kept. `false`, and nothing called, where
+/// the page has to be decoded as a whole.
+pub fn in_parts(blocks: &Blocks<'_>, page: &PageMeta, range: Range<usize>, each: &mut dyn FnMut(Part<'_>) -> Result<()>) -> Result<bool> {
+    let rows = page.rows as usize;
+    let mut numbers = |place: Place, spelling: Spelling| {
+        each_ints(blocks, place, rows, &range, |numbers| each(Part::Numbers(spelling, numbers)))?;
+        Ok(true)
+    };
+    let (entries, place) = match &page.body {
+        Body::Integer { width, ints } => return numbers(*ints, Spelling::Integer(*width)),
+        Body::Decimal { scale, ints } => return numbers(*ints, Spelling::Decimal(*scale)),
+        Body::Ipv4 { ints } => return numbers(*ints, Spelling::Ipv4),
+        Body::Dictionary { count, .. } if *count > page.rows => return Err(Error::corrupt(blocks.name(), MORE_ENTRIES)),
+        Body::Dictionary { count, lengths, bytes, numbers } => (Rc::new(plain(blocks, *lengths, *bytes, *count as usize)?), *numbers),
+        Body::Shared { dictionary, numbers } => (blocks.dictionary(*dictionary)?, *numbers),
+        _ => return Ok(false),
+    };
+    let mut codes = [0; ints::CHUNK];
+    each_ints(blocks, place, rows, &range, |numbers| {
+        // What is below zero is, without a sign, above all.
+        if numbers.iter().fold(0, |most, number| most.max(*number as u64)) >= entries.len() as u64 {
+            return Err(Error::corrupt(blocks.name(), BEYOND_DICTIONARY));
+        }
+        codes.iter_mut().zip(numbers).for_each(|(code, number)| *code = *number as u32);
+        each(Part::Entries(&entries, &codes[..numbers.len()]))
+    })?;
+    Ok(true)
+}
+
+fn each_ints(blocks: &Blocks<'_>, place: Place, count: usize, range: &Range<usize>, each: impl FnMut(&[i64]) -> Result<()>) -> Result<()> {
+    let block = blocks.get(place)?;
+    let mut reader = Reader::new(block.range(place)?, blocks.name());
+    ints::each_chunk(&mut reader, count, (range.start, range.end), each)?;
+    if reader.is_empty() { Ok(()) } else { Err(reader.damaged("bytes after the last integer")) }
 }
 
 /// A page's values; `times` are the event times of its rows, for pages that refer to them.

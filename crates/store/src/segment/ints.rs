@@ -177,6 +177,54 @@ pub fn decode_between(reader: &mut Reader<'_>, count: usize, from: usize, to: us
     }
 }
 
+/// Integers that are handed out together: so many, as they are used, stay in the processor's own memory.
+pub const CHUNK: usize = 1 << 11;
+
+/// Calls back with the integers `from` to `to` of `count`, at most [`CHUNK`] at a time; they are nowhere held all at once.
+pub fn each_chunk(
+    reader: &mut Reader<'_>,
+    count: usize,
+    (from, to): (usize, usize),
+    mut each: impl FnMut(&[i64]) -> Result<()>,
+) -> Result<()> {
+    if from > to || to > count {
+        return Err(reader.damaged("integers beyond the last"));
+    }
+    let mut chunk = [0; CHUNK];
+    let mut starts = (from..to).step_by(CHUNK).map(|start| (start, CHUNK.min(to - start)));
+    match reader.byte()? {
+        CONSTANT => {
+            chunk.fill(reader.signed()?);
+            starts.try_for_each(|(_, len)| each(&chunk[..len]))
+        }
+        OFFSETS => {
+            let planes = Planes::read(reader, count)?;
+            for (start, len) in starts {
+                planes.fill(start, &mut chunk[..len]);
+                each(&chunk[..len])?;
+            }
+            Ok(())
+        }
+        DIFFERENCES => {
+            let first = reader.signed()?;
+            let steps = Planes::read(reader, count.saturating_sub(1))?;
+            let mut value = first.wrapping_add(steps.sum(0, from.min(steps.count)));
+            for (start, len) in starts {
+                // No step leads on from the last integer.
+                let known = len.min(steps.count - start);
+                steps.fill(start, &mut chunk[..known]);
+                chunk[known..len].fill(0);
+                for step in &mut chunk[..len] {
+                    (*step, value) = (value, value.wrapping_add(*step));
+                }
+                each(&chunk[..len])?;
+            }
+            Ok(())
+        }
+        other => Err(reader.damaged(format_args!("integer mode {other}"))),
+    }
+}
+
 /// Reads the integers at `places`, which ascend, of `count`; the others are not decoded.
 pub fn decode_at(reader: &mut Reader<'_>, count: usize, places: &[usize], marks: &[i64]) -> Result<Vec<i64>> {
     if places.last().is_some_and(|last| *last >= count) {
@@ -286,12 +334,32 @@ impl<'a> Planes<'a> {
 
     /// The integers `from` to `to`.
     fn between(&self, from: usize, to: usize) -> Vec<i64> {
-        let mut values = vec![0u64; to - from];
-        for plane in 0..self.width {
-            let bytes = &self.bytes[plane * self.count..][from..to];
-            values.iter_mut().zip(bytes).for_each(|(value, byte)| *value |= u64::from(*byte) << (8 * plane));
+        let mut values = vec![0; to - from];
+        self.fill(from, &mut values);
+        values
+    }
+
+    /// Puts the integers from a place on.
+    fn fill(&self, from: usize, out: &mut [i64]) {
+        let to = from + out.len();
+        let plane = |number: usize| &self.bytes[number * self.count..][from..to];
+        match self.width {
+            0 => out.fill(0),
+            1 => out.iter_mut().zip(plane(0)).for_each(|(out, low)| *out = i64::from(*low)),
+            _ => {
+                let both = plane(0).iter().zip(plane(1));
+                out.iter_mut().zip(both).for_each(|(out, (low, high))| *out = i64::from(u16::from_le_bytes([*low, *high])));
+            }
         }
-        values.into_iter().map(|v| self.base.wrapping_add(v.wrapping_mul(self.unit) as i64)).collect()
+        for number in 2..self.width {
+            out.iter_mut().zip(plane(number)).for_each(|(out, byte)| *out |= i64::from(*byte) << (8 * number));
+        }
+        if self.unit != 1 {
+            out.iter_mut().for_each(|out| *out = out.wrapping_mul(self.unit as i64));
+        }
+        if self.base != 0 {
+            out.iter_mut().for_each(|out| *out = out.wrapping_add(self.base));
+        }
     }
 
     /// `first` and the sum of the integers before it, at every mark.
@@ -350,6 +418,15 @@ mod tests {
         assert_eq!(decode(&mut reader, values.len()).unwrap(), values);
         assert!(reader.is_empty());
         assert_eq!(coded(&mut Reader::new(&bytes, "test"), values.len()).unwrap().each(), values);
+        for (from, to) in [(0, values.len()), (values.len() / 3, values.len()), (values.len() / 2, values.len() - values.len() / 5)] {
+            let mut all = Vec::new();
+            let mut take = |chunk: &[i64]| {
+                all.extend_from_slice(chunk);
+                Ok(())
+            };
+            each_chunk(&mut Reader::new(&bytes, "test"), values.len(), (from, to), &mut take).unwrap();
+            assert_eq!(all, values[from..to]);
+        }
         let marks = marks(&mut Reader::new(&bytes, "test"), values.len()).unwrap();
         let sum_marks = sum_marks(&mut Reader::new(&bytes, "test"), values.len()).unwrap();
         let places: Vec<usize> = (0..values.len()).filter(|at| at % 3 != 1).flat_map(|at| [at, at]).collect();

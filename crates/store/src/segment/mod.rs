@@ -561,7 +561,10 @@ impl<'s> Blocks<'s> {
             return Ok(rows.clone());
         }
         let node = &self.segment.footer.events;
-        let rows = Arc::new(decode::rows_by_pattern(&decode::order(self, node)?, &node.patterns));
+        let rows = Arc::new(match &node.patterns[..] {
+            [only] if only.rows == node.rows => vec![(0..only.rows).collect()],
+            patterns => decode::rows_by_pattern(&decode::order(self, node)?, patterns),
+        });
         Ok(self.rows.get_or_init(|| rows).clone())
     }
 
@@ -606,6 +609,14 @@ impl<'s> Blocks<'s> {
         let mut values = vec![0; found.len()];
         order.into_iter().zip(found).for_each(|(at, value)| values[at] = value);
         Ok(values)
+    }
+
+    /// The event times of some rows, in the order of these.
+    pub fn times_at(&self, rows: &[u32]) -> Result<Vec<i64>> {
+        match self.event_times.get() {
+            Some(times) => Ok(rows.iter().map(|row| times[*row as usize]).collect()),
+            None => self.stream_at(self.segment.footer.time, rows),
+        }
     }
 
     /// The arrival numbers of some rows, in the order of these.

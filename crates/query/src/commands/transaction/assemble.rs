@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// What becomes of a column.
 #[derive(Clone, Debug)]
-enum Kind {
+pub enum Kind {
     /// The time of the first event.
     Time,
     /// The texts of the events.
@@ -26,9 +26,8 @@ enum Kind {
     All,
 }
 
-/// The transactions as rows.
-pub fn flow(settings: &Transaction, input: Flow) -> Flow {
-    let given = input.schema();
+/// The columns of the transactions, and of which columns of their events the first ones are made, and how.
+pub fn schema(settings: &Transaction, given: &SchemaRef) -> (SchemaRef, Vec<(usize, Kind)>) {
     let made = settings.made();
     let mut columns = Vec::new();
     let mut fields = Vec::new();
@@ -54,7 +53,13 @@ pub fn flow(settings: &Transaction, input: Flow) -> Flow {
     }
     fields.push(Field::new("duration", DataType::Float64, true));
     fields.extend(made[1..].iter().map(|name| Field::new(*name, DataType::Int64, true)));
-    let schema: SchemaRef = Arc::new(Schema::new(fields));
+    (Arc::new(Schema::new(fields)), columns)
+}
+
+/// The transactions as rows.
+pub fn flow(settings: &Transaction, input: Flow) -> Flow {
+    let given = input.schema();
+    let (schema, columns) = schema(settings, &given);
     let place = |name: &str| column_index(&given, name);
     let matched = settings.fields.iter().filter_map(|field| place(field)).collect();
     let work = Work {

@@ -162,6 +162,19 @@ pub fn time_of(times: &Values, row: usize) -> Option<i64> {
     found
 }
 
+/// Says how many events are in no transaction, and how many transactions had to end.
+pub fn tell_counts(settings: &Transaction, orphans: usize, full: usize, messages: &Messages) {
+    if orphans > 0 && !settings.keep_orphans {
+        let text = format!("transaction: {orphans} events have none of its fields and are left out; keeporphans=true keeps them");
+        messages.add(Severity::Info, text);
+    }
+    if full > 0 {
+        let most = settings.max_events.unwrap_or_default();
+        let text = format!("transaction: {full} transactions were closed at {most} events; maxevents=-1 lets them grow");
+        messages.add(Severity::Warn, text);
+    }
+}
+
 impl Assign {
     /// The number of the event's transaction; none where it is in none and such events are not wanted.
     fn number(&mut self, event: &Event) -> Option<u64> {
@@ -282,16 +295,7 @@ impl Assign {
                 format!("transaction: {} groups of events without start or end are left out; keepevicted=true keeps them", told.incomplete);
             self.messages.add(Severity::Info, text);
         }
-        if told.orphans > 0 && !self.settings.keep_orphans {
-            let text =
-                format!("transaction: {} events have none of its fields and are left out; keeporphans=true keeps them", told.orphans);
-            self.messages.add(Severity::Info, text);
-        }
-        if told.full > 0 {
-            let most = self.settings.max_events.unwrap_or_default();
-            let text = format!("transaction: {} transactions were closed at {most} events; maxevents=-1 lets them grow", told.full);
-            self.messages.add(Severity::Warn, text);
-        }
+        tell_counts(&self.settings, told.orphans, told.full, &self.messages);
         if told.out_of_order > 0 {
             let text = "transaction: the events do not come newest first, so they may be put together wrongly; `sort 0 -_time` before it puts them in order";
             self.messages.inexact(text);

@@ -1,0 +1,190 @@
+//! Runs of events that share the value of a field and follow each other closely, from columns: no rows are built. Segments
+//! are gone through from the newest on; only those that overlap in time are held together.
+
+use super::coded::Rows;
+use super::coder::{Coder, MISSING};
+use super::filter::SegmentScan;
+use super::plan::Scan;
+use super::select::Selection;
+use super::wanted::{CountField, Wanted, plan};
+use crate::segment::Arrival;
+use std::cmp::Reverse;
+use taffrail_base::{ErrorKind, Result};
+
+/// When a run ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunRules {
+    /// Where no event follows within so many nanoseconds.
+    pub pause: Option<i64>,
+    /// Where it would be longer than so many nanoseconds.
+    pub span: Option<i64>,
+    /// At so many events.
+    pub most: Option<usize>,
+}
+
+/// A run of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventRun {
+    /// Which of the values its events have.
+    pub value: u32,
+    /// The time of its last event.
+    pub newest: i64,
+    /// The time of its first event.
+    pub oldest: i64,
+    /// How many events it has.
+    pub events: u64,
+    /// Whether a rule ended it, and not the last of the events.
+    pub closed: bool,
+}
+
+/// The runs there are.
+#[derive(Debug)]
+pub struct Runs {
+    /// In the order of their last events, the newest first.
+    pub runs: Vec<EventRun>,
+    /// The values.
+    pub values: Vec<String>,
+    /// How many events lack the field.
+    pub without: u64,
+    /// How many runs ended because they had enough events.
+    pub full: u64,
+}
+
+/// An event: its time, its arrival number, and the code of its value.
+type Event = (i64, u64, u32);
+
+struct Gathered {
+    coder: Coder,
+    runs: Vec<EventRun>,
+    /// By value: the number of the run that may go on.
+    open: Vec<u32>,
+    rules: RunRules,
+    /// The time of the event looked at last: none is newer after it.
+    last: i64,
+    without: u64,
+    full: u64,
+}
+
+impl Scan {
+    /// The runs among the matching events; `None` where stored bytes are damaged (rows tell what they are without), and
+    /// where there is no memory for what has to be held at once.
+    pub fn runs(&self, field: &CountField, rules: RunRules) -> Result<Option<Runs>> {
+        let wanted = Wanted::of(field);
+        let mut gathered = Gathered::new(rules);
+        let mut waiting: Vec<Event> = Vec::new();
+        let (mut least, mut held) = (i64::MAX, 0);
+        for (number, meta) in self.shared.metas.iter().enumerate() {
+            if meta.max_time.nanos() < least {
+                gathered.take(&mut waiting);
+            }
+            least = least.min(meta.min_time.nanos());
+            let mut all = |scan: &SegmentScan<'_>, selections: &[Selection]| {
+                for (pattern, selection) in selections.iter().enumerate().filter(|(_, selection)| **selection != Selection::None) {
+                    gathered.events(scan, pattern, selection, &wanted, &mut waiting)?;
+                }
+                let before = held;
+                held = held.max(gathered.size() + waiting.capacity() * size_of::<Event>());
+                Ok(self.shared.room.as_ref().is_none_or(|room| room(held - before)))
+            };
+            match self.shared.attempt(number, None, &mut all) {
+                Err(error) if self.shared.tolerant && error.kind() == ErrorKind::Corrupt => return Ok(None),
+                Err(error) => return Err(error),
+                Ok(Some(false)) => return Ok(None),
+                Ok(_) => {}
+            }
+        }
+        gathered.take(&mut waiting);
+        Ok(Some(gathered.finish()))
+    }
+}
+
+impl Gathered {
+    fn new(rules: RunRules) -> Self {
+        Self { coder: Coder::default(), runs: Vec::new(), open: Vec::new(), rules, last: i64::MAX, without: 0, full: 0 }
+    }
+
+    fn size(&self) -> usize {
+        self.coder.size() + self.runs.capacity() * size_of::<EventRun>() + self.open.capacity() * 4
+    }
+
+    /// Appends the selected events of a pattern.
+    fn events(
+        &mut self,
+        scan: &SegmentScan<'_>,
+        pattern: usize,
+        selection: &Selection,
+        wanted: &Wanted,
+        out: &mut Vec<Event>,
+    ) -> Result<()> {
+        let rows = Rows::new(scan, pattern, selection);
+        let mut codes = Vec::with_capacity(rows.len());
+        rows.codes(&plan(scan, pattern, wanted)?, &mut self.coder, &mut codes)?;
+        let (times, numbers, arrival) = (scan.blocks.times()?, scan.blocks.rows()?, scan.blocks.arrival()?);
+        let numbers = &numbers[pattern];
+        out.extend(codes.into_iter().enumerate().map(|(at, code)| {
+            let row = numbers[rows.row(at)] as usize;
+            let arrived = match &arrival {
+                Arrival::From(first) => first + row as u64,
+                Arrival::Each(numbers) => numbers[row] as u64,
+            };
+            (times[row], arrived, code)
+        }));
+        Ok(())
+    }
+
+    /// Takes events that are all older than those before.
+    fn take(&mut self, events: &mut Vec<Event>) {
+        self.open.resize(self.coder.len(), MISSING);
+        // They mostly stand in their order, the oldest first.
+        let key = |event: &Event| (event.0, event.1);
+        if events.is_sorted_by_key(key) {
+            events.reverse();
+        } else {
+            events.sort_unstable_by_key(|event| Reverse(key(event)));
+        }
+        for (time, _, code) in events.drain(..) {
+            self.last = time;
+            if code == MISSING {
+                self.without += 1;
+                continue;
+            }
+            let open = &mut self.open[code as usize];
+            if let Some(run) = self.runs.get_mut(*open as usize)
+                && self.rules.end(run, time)
+            {
+                run.closed = true;
+                *open = MISSING;
+            }
+            if *open == MISSING {
+                *open = self.runs.len() as u32;
+                self.runs.push(EventRun { value: code, newest: time, oldest: time, events: 0, closed: false });
+            }
+            let run = &mut self.runs[*open as usize];
+            run.oldest = time;
+            run.events += 1;
+            if self.rules.most.is_some_and(|most| run.events >= most as u64) {
+                run.closed = true;
+                self.full += 1;
+                *open = MISSING;
+            }
+        }
+    }
+
+    fn finish(mut self) -> Runs {
+        // One is over once there are events so much older that it could not go on with them.
+        for open in self.open.iter().filter(|open| **open != MISSING) {
+            let run = &mut self.runs[*open as usize];
+            run.closed = self.rules.end(run, self.last);
+        }
+        let values = (0..self.coder.len() as u32).map(|code| self.coder.get(code).to_owned()).collect();
+        Runs { runs: self.runs, values, without: self.without, full: self.full }
+    }
+}
+
+impl RunRules {
+    /// Whether a run cannot go on with an event of this time or an older one.
+    fn end(&self, run: &EventRun, time: i64) -> bool {
+        let over = |from: i64, most: Option<i64>| most.is_some_and(|most| from.saturating_sub(time) > most);
+        over(run.newest, self.span) || over(run.oldest, self.pause)
+    }
+}
