@@ -423,3 +423,18 @@ pub const LOOK_BACK_COLUMNS_MAX: usize = 1_000;
 
 /// Values of a field that `fieldsummary` lists: they are one text in one row.
 pub const FIELDSUMMARY_VALUES_MAX: usize = 100_000;
+
+/// Events that a route reads and sends in one go: what may be sent again after a crash.
+pub const ROUTE_BATCH_EVENTS: usize = 1_000;
+
+/// Seconds that a receiver may take to let us connect, TLS included.
+pub const OUTPUT_CONNECT_SECONDS: u64 = 10;
+
+/// Seconds that a receiver may take to read what we send, and to answer.
+pub const OUTPUT_REPLY_SECONDS: u64 = 30;
+
+/// Bytes of a receiver's answer that are read: one that says more is broken, or no receiver.
+pub const OUTPUT_REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Routes of a server: each reads all that arrives.
+pub const ROUTES_MAX: usize = 100;

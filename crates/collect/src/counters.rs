@@ -1,11 +1,13 @@
 //! The account of every input and source: received = stored + dropped + in flight, as numbers that anybody may
-//! read at any time. Counts only; decides nothing.
+//! read at any time. What is in flight is counted by itself, so that the sum can be checked. Counts only; decides nothing.
 
+use crate::rhythm::{Arrival, Pulse, Rhythm};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use taffrail_base::limits::{INPUT_PROBLEMS_MAX, INPUT_SOURCES_MAX};
+use taffrail_event::{EventBatch, Problems};
 
 /// Why events that were received are not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -15,6 +17,8 @@ pub enum DropReason {
     SinkFailed,
     /// The program stopped while the sink refused them.
     Stopped,
+    /// The sender was told that they are not stored, and sends them again or not.
+    Refused,
 }
 
 impl DropReason {
@@ -23,44 +27,136 @@ impl DropReason {
         match self {
             Self::SinkFailed => "sink_failed",
             Self::Stopped => "stopped",
+            Self::Refused => "refused",
         }
     }
 }
 
-/// The account of one source of an input: a file, or the senders of a listener together.
+/// The account of one source of an input: a file, a sender's address.
 #[derive(Debug, Default)]
 pub struct SourceCounters {
     received_events: AtomicU64,
     received_bytes: AtomicU64,
     stored_events: AtomicU64,
     stored_bytes: AtomicU64,
+    in_flight: AtomicU64,
     sink_failed: AtomicU64,
     stopped: AtomicU64,
+    refused: AtomicU64,
+    problem_events: AtomicU64,
+    rhythm: Mutex<Rhythm>,
 }
 
 impl SourceCounters {
-    pub(crate) fn received(&self, events: u64, bytes: u64) {
+    fn received(&self, events: u64, bytes: u64) {
+        self.in_flight.fetch_add(events, Ordering::Relaxed);
         self.received_events.fetch_add(events, Ordering::Relaxed);
         self.received_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn stored(&self, events: u64, bytes: u64) {
-        self.stored_events.fetch_add(events, Ordering::Relaxed);
-        self.stored_bytes.fetch_add(bytes, Ordering::Relaxed);
+    fn landed(&self, events: u64) {
+        self.in_flight.fetch_sub(events, Ordering::Relaxed);
     }
 
-    pub(crate) fn dropped(&self, reason: DropReason, events: u64) {
+    fn stored(&self, booked: &Booked) {
+        self.stored_events.fetch_add(booked.events, Ordering::Relaxed);
+        self.stored_bytes.fetch_add(booked.bytes, Ordering::Relaxed);
+        self.problem_events.fetch_add(booked.problems, Ordering::Relaxed);
+        self.rhythm.lock().arrived(&Arrival { received: booked.received, delay: booked.delay });
+        self.landed(booked.events);
+    }
+
+    fn dropped(&self, reason: DropReason, events: u64) {
         match reason {
             DropReason::SinkFailed => &self.sink_failed,
             DropReason::Stopped => &self.stopped,
+            DropReason::Refused => &self.refused,
         }
         .fetch_add(events, Ordering::Relaxed);
+        self.landed(events);
     }
 
     /// Takes back what was counted as received and will be read again.
-    pub(crate) fn unreceived(&self, events: u64, bytes: u64) {
+    fn unreceived(&self, events: u64, bytes: u64) {
         self.received_events.fetch_sub(events, Ordering::Relaxed);
         self.received_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.landed(events);
+    }
+}
+
+/// Events and bytes of one source in one batch.
+#[derive(Debug)]
+struct Booked {
+    source: Arc<SourceCounters>,
+    events: u64,
+    bytes: u64,
+    problems: u64,
+    /// When they were received.
+    received: i64,
+    /// Of events that have a time: from that time to when they were received, of the last and at least.
+    delay: Option<(i64, i64)>,
+}
+
+/// Problems that are the event's own: what a person may want to mend at the source.
+const PROBLEMS: [Problems; 4] = [Problems::NO_TIME, Problems::BAD_TIME, Problems::NOT_UTF8, Problems::MALFORMED];
+
+/// Events and bytes per source of one batch. What is dropped without a word leaves a gap in the account, which is found.
+#[derive(Debug, Default)]
+pub struct Tally(Vec<Booked>);
+
+impl Tally {
+    /// Books the events of a batch from number `from` on.
+    pub(crate) fn add(&mut self, source: &Arc<SourceCounters>, batch: &EventBatch, from: usize) {
+        let received = batch.received.nanos();
+        let (mut bytes, mut problems, mut delay) = (0, 0, None);
+        for at in from..batch.len() {
+            let event = batch.event(at);
+            bytes += event.raw.len() as u64;
+            problems += u64::from(PROBLEMS.iter().any(|problem| event.problems.contains(*problem)));
+            if !event.problems.contains(Problems::NO_TIME) && !event.problems.contains(Problems::BAD_TIME) {
+                let last = received.saturating_sub(event.time.nanos());
+                delay = Some((last, delay.map_or(last, |(_, least): (i64, i64)| least.min(last))));
+            }
+        }
+        let events = (batch.len() - from) as u64;
+        if events == 0 {
+            return;
+        }
+        source.received(events, bytes);
+        // Files and connections come in runs, so the last one is nearly always the right one.
+        match self.0.iter_mut().rev().find(|known| Arc::ptr_eq(&known.source, source)) {
+            Some(known) => {
+                known.events += events;
+                known.bytes += bytes;
+                known.problems += problems;
+                known.delay = match (known.delay, delay) {
+                    (Some((_, before)), Some((last, least))) => Some((last, least.min(before))),
+                    (before, now) => now.or(before),
+                };
+            }
+            None => self.0.push(Booked { source: Arc::clone(source), events, bytes, problems, received, delay }),
+        }
+    }
+
+    /// The sink has them.
+    pub fn stored(mut self) {
+        std::mem::take(&mut self.0).iter().for_each(|booked| booked.source.stored(booked));
+    }
+
+    /// They are given up.
+    pub fn dropped(mut self, reason: DropReason) {
+        std::mem::take(&mut self.0).iter().for_each(|booked| booked.source.dropped(reason, booked.events));
+    }
+
+    /// They will be read again from where they came.
+    pub(crate) fn unreceived(mut self) {
+        std::mem::take(&mut self.0).iter().for_each(|booked| booked.source.unreceived(booked.events, booked.bytes));
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|booked| booked.source.landed(booked.events));
     }
 }
 
@@ -70,7 +166,7 @@ pub struct InputCounters {
     name: String,
     kind: &'static str,
     sources: Mutex<BTreeMap<Arc<str>, Arc<SourceCounters>>>,
-    problems: Mutex<Problems>,
+    problems: Mutex<Troubles>,
     kernel_drops: AtomicU64,
     lost_bytes: AtomicU64,
     refused_connections: AtomicU64,
@@ -79,7 +175,7 @@ pub struct InputCounters {
 }
 
 #[derive(Debug, Default)]
-struct Problems {
+struct Troubles {
     texts: Vec<String>,
     total: u64,
 }
@@ -110,7 +206,7 @@ pub struct InputSnapshot {
     pub problems_total: u64,
 }
 
-/// What [`SourceCounters`] hold at one moment; `received_events - stored_events - dropped` is in flight.
+/// What [`SourceCounters`] hold at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct SourceSnapshot {
     /// The source as events carry it.
@@ -125,6 +221,30 @@ pub struct SourceSnapshot {
     pub stored_bytes: u64,
     /// Events given up, by reason.
     pub dropped: Vec<(DropReason, u64)>,
+    /// Events on their way to the sink, counted by themselves.
+    pub in_flight_events: u64,
+    /// Stored events with a problem of their own: no time, a wrong one, not UTF-8, malformed.
+    pub problem_events: u64,
+    /// When and how it sends.
+    pub pulse: Pulse,
+}
+
+impl SourceSnapshot {
+    /// Events that are neither stored nor dropped nor on their way: not zero is a bug. Of a source that is busy the numbers
+    /// are of slightly different moments: only what stays is a gap.
+    pub fn gap(&self) -> i64 {
+        let out = self.stored_events + self.dropped.iter().map(|(_, events)| events).sum::<u64>() + self.in_flight_events;
+        self.received_events.wrapping_sub(out).cast_signed()
+    }
+}
+
+/// A source that has fallen silent, or speaks again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Which.
+    pub source: Arc<str>,
+    /// The silence that is longer than it ever was, in nanoseconds; `None` when it speaks again.
+    pub silent: Option<i64>,
 }
 
 impl InputSnapshot {
@@ -137,6 +257,9 @@ impl InputSnapshot {
             sum.received_bytes += source.received_bytes;
             sum.stored_events += source.stored_events;
             sum.stored_bytes += source.stored_bytes;
+            sum.in_flight_events += source.in_flight_events;
+            sum.problem_events += source.problem_events;
+            sum.pulse.add(&source.pulse);
             for (reason, events) in &source.dropped {
                 *dropped.entry(*reason).or_default() += events;
             }
@@ -160,6 +283,11 @@ impl InputCounters {
             open_connections: AtomicU64::new(0),
             skipped: Mutex::default(),
         }
+    }
+
+    /// The input's name, unique within the program.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The account of a source, opened if new.
@@ -187,7 +315,25 @@ impl InputCounters {
         problems.texts.push(text);
     }
 
-    pub(crate) fn skip(&self, reason: &'static str) {
+    /// Books the events of a batch that is about to be handed to the sink by somebody who is no input of this crate.
+    pub fn book(&self, source: &str, batch: &EventBatch) -> Tally {
+        let mut tally = Tally::default();
+        tally.add(&self.source(source), batch, 0);
+        tally
+    }
+
+    /// Measures rates and looks who has fallen silent or speaks again, `seconds` after it did so before. `now` is the time of day.
+    pub fn tick(&self, now: i64, seconds: f64) -> Vec<Turn> {
+        let sources = self.sources.lock();
+        let turn = |(name, source): (&Arc<str>, &Arc<SourceCounters>)| {
+            let received = source.received_events.load(Ordering::Relaxed);
+            source.rhythm.lock().tick(now, seconds, received).map(|silent| Turn { source: Arc::clone(name), silent })
+        };
+        sources.iter().filter_map(turn).collect()
+    }
+
+    /// Notes a file that is not read, or a message that is refused.
+    pub fn skip(&self, reason: &'static str) {
         *self.skipped.lock().entry(reason).or_default() += 1;
     }
 
@@ -235,19 +381,69 @@ impl InputCounters {
 
 fn snapshot(name: &str, counters: &SourceCounters) -> SourceSnapshot {
     // Stored and dropped are read before received, so that a running input never shows more out than in.
-    let stored_events = counters.stored_events.load(Ordering::Relaxed);
-    let stored_bytes = counters.stored_bytes.load(Ordering::Relaxed);
-    let dropped = [(DropReason::SinkFailed, &counters.sink_failed), (DropReason::Stopped, &counters.stopped)]
-        .into_iter()
-        .map(|(reason, count)| (reason, count.load(Ordering::Relaxed)))
-        .filter(|(_, count)| *count > 0)
-        .collect();
+    let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let (stored_events, stored_bytes, problem_events) =
+        (load(&counters.stored_events), load(&counters.stored_bytes), load(&counters.problem_events));
+    let dropped = [
+        (DropReason::SinkFailed, &counters.sink_failed),
+        (DropReason::Stopped, &counters.stopped),
+        (DropReason::Refused, &counters.refused),
+    ]
+    .into_iter()
+    .map(|(reason, count)| (reason, load(count)))
+    .filter(|(_, count)| *count > 0)
+    .collect();
+    let in_flight_events = load(&counters.in_flight);
     SourceSnapshot {
         source: name.to_owned(),
-        received_events: counters.received_events.load(Ordering::Relaxed),
-        received_bytes: counters.received_bytes.load(Ordering::Relaxed),
+        received_events: load(&counters.received_events),
+        received_bytes: load(&counters.received_bytes),
         stored_events,
         stored_bytes,
         dropped,
+        in_flight_events,
+        problem_events,
+        pulse: counters.rhythm.lock().pulse(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use taffrail_event::{Origin, Timestamp};
+
+    fn batch(events: usize) -> EventBatch {
+        let text = |text: &str| -> Arc<str> { text.into() };
+        let origin =
+            Origin { index: text("main"), host: text("h"), source: text("s"), sourcetype: text("t"), transport: text("x"), peer: text("") };
+        let mut batch = EventBatch::new(Timestamp(9_000_000_000));
+        let number = batch.origin(&origin);
+        for at in 0..events {
+            let problems = if at == 0 { Problems::MALFORMED } else { Problems::NONE };
+            batch.push(number, Timestamp(7_000_000_000), problems, b"abc");
+        }
+        batch
+    }
+
+    #[test]
+    fn what_comes_in_goes_out_and_what_is_forgotten_is_found() {
+        let input = InputCounters::new("x", "x");
+        let all = |name: &str| input.snapshot().sources.into_iter().find(|source| source.source == name).expect("is there");
+        let tally = input.book("a", &batch(3));
+        assert_eq!((all("a").received_events, all("a").in_flight_events, all("a").gap()), (3, 3, 0));
+        tally.stored();
+        let a = all("a");
+        assert_eq!((a.stored_events, a.stored_bytes, a.problem_events, a.in_flight_events, a.gap()), (3, 9, 1, 0, 0));
+        assert_eq!(
+            (a.pulse.last_seen, a.pulse.lag_nanos, a.pulse.skew_nanos),
+            (Some(9_000_000_000), Some(2_000_000_000), Some(2_000_000_000))
+        );
+        input.book("a", &batch(2)).dropped(DropReason::Refused);
+        assert_eq!((all("a").dropped.clone(), all("a").gap()), (vec![(DropReason::Refused, 2)], 0));
+        input.book("b", &batch(4)).unreceived();
+        assert_eq!((all("b").received_events, all("b").gap()), (0, 0));
+        drop(input.book("b", &batch(5)));
+        assert_eq!(all("b").gap(), 5);
+        assert_eq!(input.snapshot().total().gap(), 5);
     }
 }

@@ -3,7 +3,7 @@
 //! queue between the two. A chunk of messages may ask to be told when all of it is durable: what is acknowledged to a
 //! sender is acknowledged from there, and nowhere else.
 
-use crate::counters::InputCounters;
+use crate::counters::{InputCounters, SourceCounters};
 use crate::decode::{Decoding, Envelope};
 use crate::delivery::{Delivery, OnFailure};
 use crate::input::{Context, Running, Stop};
@@ -64,8 +64,8 @@ pub(crate) enum Content {
 /// Takes events out of messages.
 pub(crate) trait Unwrap: Send {
     /// Gives the events of one message, none while more messages belong to it. An error is the reason for which
-    /// something was refused, to be counted. `now` is monotonic, in nanoseconds.
-    fn unwrap(&mut self, raw: &[u8], now: u64, emit: &mut dyn FnMut(Record<'_>)) -> Result<(), &'static str>;
+    /// something was refused, to be counted. `peer` sent it; `now` is monotonic, in nanoseconds.
+    fn unwrap(&mut self, peer: IpAddr, raw: &[u8], now: u64, emit: &mut dyn FnMut(Record<'_>)) -> Result<(), &'static str>;
 }
 
 /// A listener's decoding thread, and the ways to it.
@@ -91,6 +91,7 @@ impl Gathering {
             content,
             decodings: FxHashMap::default(),
             writers: FxHashMap::default(),
+            last: None,
         };
         let runtime = Handle::current();
         let thread = tokio::task::spawn_blocking(move || gatherer.run(&runtime, receiver));
@@ -119,6 +120,8 @@ struct Gatherer {
     content: Content,
     decodings: FxHashMap<IpAddr, Decoding>,
     writers: FxHashMap<IpAddr, Writer>,
+    /// The sender of the last message, and its account.
+    last: Option<(IpAddr, Arc<SourceCounters>)>,
 }
 
 impl Gatherer {
@@ -156,7 +159,6 @@ impl Gatherer {
     }
 
     fn decode(&mut self, mut chunk: Chunk, out: &mut Outgoing, delivery: &mut Delivery) {
-        let source = self.counters.source(&self.envelope.source);
         let mut start = 0;
         for message in &chunk.messages {
             // A chunk that is waited for stays together: it is durable as a whole or not at all.
@@ -166,11 +168,24 @@ impl Gatherer {
             }
             let frame = Frame { raw: &chunk.bytes[start..message.end], problems: message.problems };
             start = message.end;
+            let source = self.account(message.peer);
             out.add(&source, |batch| self.take(message.peer, frame, batch));
         }
         if let Some(receipt) = chunk.receipt.take() {
             out.receipts.push(receipt);
         }
+    }
+
+    /// The account of a sender. They come in runs, so the last one is nearly always the right one.
+    fn account(&mut self, peer: IpAddr) -> Arc<SourceCounters> {
+        if let Some((known, account)) = &self.last
+            && *known == peer
+        {
+            return Arc::clone(account);
+        }
+        let account = self.counters.source(&peer.to_canonical().to_string());
+        self.last = Some((peer, Arc::clone(&account)));
+        account
     }
 
     fn take(&mut self, peer: IpAddr, frame: Frame<'_>, batch: &mut taffrail_event::EventBatch) {
@@ -184,7 +199,7 @@ impl Gatherer {
                 forget_many(&mut self.writers, &peer);
                 let writer = self.writers.entry(peer).or_insert_with(|| Writer::new(envelope()));
                 let now = self.context.clock.monotonic_nanos();
-                let taken = unwrap.unwrap(frame.raw, now, &mut |mut record| {
+                let taken = unwrap.unwrap(peer, frame.raw, now, &mut |mut record| {
                     record.problems = record.problems.with(frame.problems);
                     writer.push(&record, batch);
                 });

@@ -22,6 +22,7 @@ pub(crate) const UDP: Datagrams = Datagrams {
     port: 12201,
     transport: "gelf+udp",
     sourcetype: None,
+    text: false,
     content: || Content::Wrapped(Box::new(Chunks::default())),
 };
 
@@ -58,7 +59,7 @@ pub fn record(raw: &[u8]) -> Record<'_> {
 struct Whole;
 
 impl Unwrap for Whole {
-    fn unwrap(&mut self, raw: &[u8], _: u64, emit: &mut dyn FnMut(Record<'_>)) -> Result<(), &'static str> {
+    fn unwrap(&mut self, _: IpAddr, raw: &[u8], _: u64, emit: &mut dyn FnMut(Record<'_>)) -> Result<(), &'static str> {
         emit(record(raw));
         Ok(())
     }
@@ -93,7 +94,7 @@ const OPEN_BYTES_MAX: usize = 32 * 1024 * 1024;
 const OPEN_MAX: usize = 10_000;
 
 impl Unwrap for Chunks {
-    fn unwrap(&mut self, raw: &[u8], now: u64, emit: &mut dyn FnMut(Record<'_>)) -> Result<(), &'static str> {
+    fn unwrap(&mut self, _: IpAddr, raw: &[u8], now: u64, emit: &mut dyn FnMut(Record<'_>)) -> Result<(), &'static str> {
         let given_up = self.give_up(now);
         let message;
         let whole = match raw.strip_prefix(&[0x1e, 0x0f]) {
@@ -109,7 +110,8 @@ impl Unwrap for Chunks {
             [first, second, ..] if first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)).is_multiple_of(31) => {
                 emit(record(&expanded(flate2::read::ZlibDecoder::new(whole))?));
             }
-            plain => emit(record(plain)),
+            // Some end it as they would a line.
+            plain => emit(record(plain.strip_suffix(b"\n").or_else(|| plain.strip_suffix(b"\0")).unwrap_or(plain))),
         }
         given_up
     }
@@ -219,7 +221,7 @@ mod tests {
     fn all(messages: &[(&[u8], u64)]) -> (Vec<String>, Vec<&'static str>) {
         let (mut chunks, mut got, mut refused) = (Chunks::default(), Vec::new(), Vec::new());
         for (message, seconds) in messages {
-            let result = chunks.unwrap(message, seconds * 1_000_000_000, &mut |record| {
+            let result = chunks.unwrap(IpAddr::from([127, 0, 0, 1]), message, seconds * 1_000_000_000, &mut |record| {
                 got.push(format!("{} {:?} {:?}", String::from_utf8_lossy(&record.raw), record.host, record.time.map(|time| time.0)));
             });
             refused.extend(result.err());
@@ -262,7 +264,7 @@ mod tests {
             (0..OPEN_MAX + 1).map(|n| [&[0x1e, 0x0f][..], &(n as u64).to_be_bytes(), &[0, 2], b"x"].concat()).collect();
         let (mut chunks, mut refused) = (Chunks::default(), 0);
         for message in &many {
-            refused += usize::from(chunks.unwrap(message, 0, &mut |_| {}).is_err());
+            refused += usize::from(chunks.unwrap(IpAddr::from([127, 0, 0, 1]), message, 0, &mut |_| {}).is_err());
         }
         assert_eq!((chunks.open.len(), refused), (1, 1));
     }

@@ -109,6 +109,16 @@ pub enum InputSettings {
     Lumberjack(StreamSettings),
     /// Follows the systemd journal.
     Journald(crate::journald::JournaldSettings),
+    /// Listens for NetFlow and IPFIX.
+    Netflow(UdpSettings),
+    /// Listens for SNMP traps and informs.
+    SnmpTrap(crate::snmp::SnmpSettings),
+    /// Reads the rows that a table gets.
+    Sql(crate::sql::SqlSettings),
+    /// Reads the objects of a bucket.
+    S3(crate::s3::S3Settings),
+    /// Runs a command on a schedule.
+    Command(crate::command::CommandSettings),
 }
 
 /// A type of input: what it is called and what it is for.
@@ -121,7 +131,7 @@ pub struct Kind {
 }
 
 /// All types of inputs.
-pub const KINDS: [Kind; 9] = [
+pub const KINDS: [Kind; 14] = [
     Kind { name: "file", summary: "follows files and folders through rotation" },
     Kind { name: "syslog-udp", summary: "receives syslog datagrams (RFC 3164, 5424, 5426)" },
     Kind { name: "syslog-tcp", summary: "receives syslog over TCP (RFC 6587: octet count, LF or NUL)" },
@@ -130,7 +140,12 @@ pub const KINDS: [Kind; 9] = [
     Kind { name: "gelf-udp", summary: "receives GELF datagrams, in chunks and packed" },
     Kind { name: "gelf-tcp", summary: "receives GELF over TCP" },
     Kind { name: "lumberjack", summary: "receives from Beats and Logstash, acknowledged when durable" },
+    Kind { name: "netflow", summary: "receives flows: NetFlow 5 and 9, IPFIX" },
+    Kind { name: "snmp-trap", summary: "receives SNMP traps and informs (versions 1, 2c, 3), informs acknowledged when durable" },
     Kind { name: "journald", summary: "follows the systemd journal" },
+    Kind { name: "sql", summary: "reads the rows that a table gets, by a column whose values rise" },
+    Kind { name: "s3", summary: "reads the objects of a bucket, each once" },
+    Kind { name: "command", summary: "runs a command on a schedule and keeps its output" },
 ];
 
 /// What listens, and with which settings.
@@ -144,17 +159,21 @@ impl InputSettings {
         Some(match self {
             Self::SyslogUdp(settings) => Listener::Datagrams(udp::SYSLOG, settings),
             Self::GelfUdp(settings) => Listener::Datagrams(gelf::UDP, settings),
+            Self::Netflow(settings) => Listener::Datagrams(crate::netflow::UDP, settings),
             Self::SyslogTcp(settings) => Listener::Stream(tcp::TCP, settings),
             Self::SyslogTls(settings) => Listener::Stream(tcp::TLS, settings),
             Self::Relp(settings) => Listener::Stream(crate::relp::RELP, settings),
             Self::GelfTcp(settings) => Listener::Stream(gelf::TCP, settings),
             Self::Lumberjack(settings) => Listener::Stream(crate::lumberjack::LUMBERJACK, settings),
-            Self::File(_) | Self::Journald(_) => return None,
+            Self::File(_) | Self::Journald(_) | Self::SnmpTrap(_) | Self::Sql(_) | Self::S3(_) | Self::Command(_) => return None,
         })
     }
 
     /// The address that it listens at, if it does.
     pub fn address(&self) -> Option<SocketAddr> {
+        if let Self::SnmpTrap(settings) = self {
+            return Some(crate::snmp::address_of(settings));
+        }
         Some(match self.listener()? {
             Listener::Stream(protocol, settings) => stream::address_of(&protocol, settings),
             Listener::Datagrams(datagrams, settings) => udp::address_of(&datagrams, settings),
@@ -173,6 +192,10 @@ impl InputSettings {
             (_, Some(Listener::Stream(protocol, _))) => protocol.kind,
             (_, Some(Listener::Datagrams(datagrams, _))) => datagrams.kind,
             (Self::Journald(_), None) => "journald",
+            (Self::SnmpTrap(_), None) => "snmp-trap",
+            (Self::Sql(_), None) => "sql",
+            (Self::S3(_), None) => "s3",
+            (Self::Command(_), None) => "command",
             (_, None) => "file",
         }
     }
@@ -184,6 +207,10 @@ impl InputSettings {
             (_, Some(Listener::Datagrams(datagrams, settings))) => Box::new(udp::UdpInput::new(datagrams, settings.clone())?),
             (Self::File(settings), None) => Box::new(crate::files::FileInput::new(settings.clone())?),
             (Self::Journald(settings), None) => Box::new(crate::journald::JournaldInput::new(settings.clone())?),
+            (Self::SnmpTrap(settings), None) => Box::new(crate::snmp::SnmpInput::new(settings.clone())?),
+            (Self::Sql(settings), None) => Box::new(crate::sql::SqlInput::new(settings.clone())?),
+            (Self::S3(settings), None) => Box::new(crate::s3::S3Input::new(settings.clone())?),
+            (Self::Command(settings), None) => Box::new(crate::command::CommandInput::new(settings.clone())?),
             (_, None) => return Err(Error::new(ErrorKind::Bug, "an input without anything that builds it")),
         })
     }

@@ -8,12 +8,13 @@
 //! `_HOSTNAME`, the source `journald`, the sourcetype `journald`. The cursor of the newest entry is the position,
 //! durable in the same step as the entry.
 
-mod export;
+pub(crate) mod export;
 
 use crate::counters::{InputCounters, SourceCounters};
 use crate::delivery::{OnFailure, deliver};
 use crate::input::{Context, Input, Running, Stop, checked_index};
 use crate::outgoing::Outgoing;
+use crate::records::Record;
 use export::{Entry, ExportReader};
 use serde::{Deserialize, Serialize};
 use std::process::Stdio;
@@ -233,18 +234,9 @@ impl Follower {
     }
 
     fn add(&self, entry: &Entry, out: &mut Outgoing) {
-        let mut raw = Vec::with_capacity(1024);
-        entry.write_json(&mut raw);
-        let mut problems = Problems::NONE;
-        let realtime = entry.text("__REALTIME_TIMESTAMP").and_then(|text| text.parse::<u64>().ok());
-        let nanos = realtime.and_then(|micros| i64::try_from(micros).ok()).and_then(|micros| micros.checked_mul(1_000));
-        let time = nanos.map_or_else(
-            || {
-                problems = Problems::NO_TIME;
-                out.batch.received
-            },
-            Timestamp,
-        );
+        let Record { raw, time, .. } = record(entry);
+        let problems = if time.is_none() { Problems::NO_TIME } else { Problems::NONE };
+        let time = time.unwrap_or(out.batch.received);
         let mut origin = self.origin.clone();
         if let (None, Some(host)) = (&self.settings.host, entry.text("_HOSTNAME")) {
             origin.host = Arc::from(host);
@@ -254,13 +246,27 @@ impl Follower {
             batch.push(number, time, problems, &raw);
         });
         if let Some(cursor) = entry.text("__CURSOR") {
-            let cursor = Cursor { cursor: cursor.to_owned(), realtime: realtime.unwrap_or(0) };
+            let cursor = Cursor { cursor: cursor.to_owned(), realtime: realtime(entry).unwrap_or(0) };
             let value = serde_json::to_vec(&cursor).expect("strings and numbers always serialise");
             // Only the newest counts.
             out.batch.positions.clear();
             out.batch.set_position(&self.key, value);
         }
     }
+}
+
+/// Microseconds since the epoch.
+fn realtime(entry: &Entry<'_>) -> Option<u64> {
+    entry.text("__REALTIME_TIMESTAMP").and_then(|text| text.parse().ok())
+}
+
+/// An entry as an event: a JSON object of all its fields.
+pub(crate) fn record(entry: &Entry<'_>) -> Record<'static> {
+    let mut raw = Vec::with_capacity(1024);
+    entry.write_json(&mut raw);
+    let nanos = realtime(entry).and_then(|micros| i64::try_from(micros).ok()).and_then(|micros| micros.checked_mul(1_000));
+    let host = entry.text("_HOSTNAME").unwrap_or_default().to_owned();
+    Record { time: nanos.map(Timestamp), host: host.into(), sourcetype: "journald".into(), ..Record::of(raw) }
 }
 
 async fn until(deadline: Option<tokio::time::Instant>) {

@@ -1,22 +1,29 @@
-//! Inputs: what brings events in.
+//! Inputs and outputs: what brings events in, and what sends them on.
 //!
 //! - [`input`] is the contract: an [`Input`] is started with a [`Context`], runs until it is stopped, and hands
 //!   what it read to an `EventSink` together with its position, in one batch.
 //! - [`files`] follows growing files through every kind of rotation, [`journald`] follows the systemd journal,
-//!   [`import`] reads files once.
+//!   [`import`] reads files once; [`evtx`], [`event_xml`] and [`cloudtrail`] make lines of what holds events; [`command`] runs commands,
+//!   [`sql`] reads tables, [`s3`] buckets.
 //! - [`stream`] is all that listens for connections (limits, TLS, PROXY protocol, acknowledgements); [`syslog`], `relp`,
-//!   [`gelf`] and `lumberjack` are what may be spoken there.
+//!   [`gelf`] and `lumberjack` are what may be spoken there. [`netflow`] and [`snmp`] listen for datagrams.
 //! - [`push`] and [`http`] turn bodies of HTTP requests into batches: one decoder per protocol.
 //! - [`records`] is how events that a protocol has taken apart get into a batch.
+//! - [`outputs`] send events on: syslog, RELP, files, HTTP; [`forwarding`] is a batch as another Taffrail takes it.
 //! - [`counters`] keeps the account of each source: received = stored + dropped, always.
 //!
-//! It writes to `event::EventSink` and never to a store; what lines mean is the business of `format`. It
+//! Inputs write to `event::EventSink` and never to a store; what lines mean is the business of `format`. It
 //! prints nothing and reads no settings by itself.
 
+pub mod cloudtrail;
+pub mod command;
 pub mod counters;
 pub mod decode;
 pub mod delivery;
+pub mod event_xml;
+pub mod evtx;
 pub mod files;
+pub mod forwarding;
 mod gather;
 pub mod gelf;
 pub mod http;
@@ -24,11 +31,17 @@ pub mod import;
 pub mod input;
 pub mod journald;
 mod lumberjack;
+pub mod netflow;
 mod outgoing;
+pub mod outputs;
 pub mod preset;
 pub mod push;
 pub mod records;
 mod relp;
+pub mod rhythm;
+pub mod s3;
+pub mod snmp;
+pub mod sql;
 pub mod stream;
 pub mod syslog;
 pub mod unpack;

@@ -191,7 +191,7 @@ impl Session for Lumberjack {
 struct Event;
 
 impl Unwrap for Event {
-    fn unwrap(&mut self, raw: &[u8], _: u64, emit: &mut dyn FnMut(Record<'_>)) -> Result<(), &'static str> {
+    fn unwrap(&mut self, _: IpAddr, raw: &[u8], _: u64, emit: &mut dyn FnMut(Record<'_>)) -> Result<(), &'static str> {
         let text = std::str::from_utf8(raw).ok().filter(|text| json::is_object(text) && json::is_value(text));
         let Some(text) = text else {
             emit(Record { problems: Problems::MALFORMED, ..Record::of(raw) });

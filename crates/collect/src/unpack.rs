@@ -1,6 +1,9 @@
-//! Reads compressed files as if they were plain: the kind is told from the first bytes, never from the name.
-//! Streams only; nothing here holds a whole file.
+//! Reads compressed files, Windows event logs and containers of events as if they were plain: the kind is told from
+//! the first bytes, never from the name. Streams only; nothing here holds a whole file.
 
+use crate::cloudtrail::{self, RecordsReader};
+use crate::event_xml::{self, EventXmlReader};
+use crate::evtx::{self, EvtxReader};
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,14 +23,20 @@ pub enum Packing {
     Xz,
     /// bzip2, one or more streams.
     Bzip2,
+    /// A Windows event log.
+    Evtx,
+    /// Windows events within a document of XML.
+    EventXml,
+    /// Records of CloudTrail within one JSON object.
+    Records,
 }
 
 /// Bytes that [`Packing::of`] wants to see.
-pub const MAGIC_BYTES: usize = 10;
+const MAGIC_BYTES: usize = 10;
 
 impl Packing {
-    /// Tells the kind from the first [`MAGIC_BYTES`] bytes.
-    pub fn of(head: &[u8]) -> Self {
+    /// Tells the kind from the first [`MAGIC_BYTES`] bytes; whether it is a container of text takes more of them.
+    fn of(head: &[u8]) -> Self {
         match head {
             [0x1f, 0x8b, 8, ..] => Self::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
@@ -35,8 +44,31 @@ impl Packing {
             [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..] => Self::Bzip2,
+            _ if head.starts_with(evtx::MAGIC) => Self::Evtx,
+            _ if event_xml::may_be(head) => Self::EventXml,
+            _ if cloudtrail::may_be(head) => Self::Records,
             _ => Self::Plain,
         }
+    }
+
+    /// The kind of a stream, and what of its beginning was taken to know it. What failed meanwhile is the last.
+    fn of_stream(reader: &mut impl Read) -> (Self, Vec<u8>, Option<io::Error>) {
+        let mut head = Vec::new();
+        let mut error = reader.take(MAGIC_BYTES as u64).read_to_end(&mut head).err();
+        let mut packing = Self::of(&head);
+        let wanted = match packing {
+            Self::EventXml => event_xml::HEAD_BYTES,
+            Self::Records => cloudtrail::HEAD_BYTES,
+            _ => return (packing, head, error),
+        };
+        if error.is_none() {
+            error = reader.take((wanted - head.len()) as u64).read_to_end(&mut head).err();
+        }
+        let is_container = if packing == Self::Records { cloudtrail::is_container(&head) } else { event_xml::is_container(&head) };
+        if !is_container {
+            packing = Self::Plain;
+        }
+        (packing, head, error)
     }
 }
 
@@ -64,19 +96,53 @@ impl Read for FileReader {
     }
 }
 
-/// The plain bytes of `reader`, which begins with `head` (already taken from it).
-pub fn unpack(packing: Packing, head: Vec<u8>, reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
-    let whole = Cursor::new(head).chain(reader);
-    if packing == Packing::Plain {
-        return Ok(Box::new(whole));
+/// How a stream is packed, and its plain bytes.
+pub fn unpack(mut reader: impl Read + Send + 'static) -> io::Result<(Packing, Box<dyn Read + Send>)> {
+    let (packing, head, error) = Packing::of_stream(&mut reader);
+    if let Some(error) = error {
+        return Err(error);
     }
-    let packed = io::BufReader::with_capacity(IO_BYTES, whole);
+    let whole = Cursor::new(head).chain(reader);
+    if matches!(packing, Packing::Plain | Packing::Evtx | Packing::EventXml | Packing::Records) {
+        return Ok((packing, open_container(packing, whole)));
+    }
+    let mut stream = decompress(packing, io::BufReader::with_capacity(IO_BYTES, whole))?;
+    // What is in there may be a container. Damage that is met here is met by whoever reads, in its place.
+    let (within, head, error) = Packing::of_stream(&mut stream);
+    let rest: Box<dyn Read + Send> = match error {
+        Some(error) => Box::new(Failing(Some(error))),
+        None => stream,
+    };
+    Ok((packing, open_container(within, Cursor::new(head).chain(rest))))
+}
+
+fn open_container(packing: Packing, whole: impl Read + Send + 'static) -> Box<dyn Read + Send> {
+    match packing {
+        Packing::Evtx => Box::new(EvtxReader::new(whole)),
+        Packing::EventXml => Box::new(EventXmlReader::new(whole)),
+        Packing::Records => Box::new(RecordsReader::new(whole)),
+        // Nothing is unpacked twice.
+        _ => Box::new(whole),
+    }
+}
+
+fn decompress(packing: Packing, packed: impl io::BufRead + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
     Ok(match packing {
-        Packing::Gzip | Packing::Plain => Steady::boxed(flate2::bufread::MultiGzDecoder::new(packed)),
+        Packing::Gzip => Steady::boxed(flate2::bufread::MultiGzDecoder::new(packed)),
         Packing::Zstd => Steady::boxed(zstd::stream::read::Decoder::with_buffer(packed)?),
         Packing::Xz => Steady::boxed(liblzma::bufread::XzDecoder::new_multi_decoder(packed)),
         Packing::Bzip2 => Steady::boxed(bzip2::bufread::MultiBzDecoder::new(packed)),
+        _ => Box::new(packed),
     })
+}
+
+/// Gives an error that was met before.
+struct Failing(Option<io::Error>);
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(self.0.take().unwrap_or_else(|| io::ErrorKind::InvalidData.into()))
+    }
 }
 
 /// Asks a decompressor for the same number of bytes every time. How far it comes before damage depends on that;
@@ -116,10 +182,7 @@ const IO_BYTES: usize = 128 * 1024;
 
 /// Opens an unpacking reader over a file from its beginning.
 pub fn open(file: Arc<dyn VfsFile>, taken: Arc<AtomicU64>) -> io::Result<(Packing, Box<dyn Read + Send>)> {
-    let mut head = vec![0; MAGIC_BYTES];
-    let n = read_full(&mut FileReader::new(Arc::clone(&file), 0, Arc::default()), &mut head)?;
-    let packing = Packing::of(&head[..n]);
-    Ok((packing, unpack(packing, Vec::new(), FileReader::new(file, 0, taken))?))
+    unpack(FileReader::new(file, 0, taken))
 }
 
 /// Fills `buffer` as far as the stream goes; fewer bytes mean its end.
@@ -134,4 +197,11 @@ pub fn read_full(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize>
         }
     }
     Ok(done)
+}
+
+/// Takes up to `len` bytes after those in `buffer`. With an error come the bytes that were there before it.
+pub fn read_up_to(reader: &mut impl Read, len: usize, buffer: &mut Vec<u8>) -> (usize, Option<io::Error>) {
+    let before = buffer.len();
+    let error = reader.take(len as u64).read_to_end(buffer).err();
+    (buffer.len() - before, error)
 }

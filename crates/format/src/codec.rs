@@ -7,6 +7,7 @@ mod access;
 mod json;
 mod syslog;
 mod text;
+mod windows;
 
 use crate::TimeFinder;
 use taffrail_event::{Problems, Timestamp};
@@ -44,11 +45,17 @@ pub trait Codec: Send + Sync {
 }
 
 /// All formats; where two recognise a line equally well, the earlier one has it.
-pub static CODECS: [&dyn Codec; 5] = [&syslog::Syslog, &json::Json, &access::Combined, &access::Common, &text::Text];
+pub static CODECS: [&dyn Codec; 6] = [&syslog::Syslog, &json::Json, &access::Combined, &access::Common, &windows::EventXml, &text::Text];
 
 /// The codec of a sourcetype; sourcetypes without a codec of their own are read as text.
 pub fn codec(sourcetype: &str) -> &'static dyn Codec {
     CODECS.into_iter().find(|c| c.sourcetype() == sourcetype).unwrap_or(&text::Text)
+}
+
+/// The sourcetype of a source that begins with `sample`, where the beginning alone tells it.
+pub(crate) fn of_beginning(sample: &[u8]) -> Option<&'static str> {
+    let event = windows::EventXml;
+    (event.recognise(sample) > 0).then(|| event.sourcetype())
 }
 
 impl Decoded<'_> {

@@ -8,6 +8,10 @@ const LINES_MAX: usize = 32;
 /// The sourcetype of a sample of bytes (whole lines, the last may be cut): that of the format which most lines
 /// are of, if it is more than half of them; else `text`.
 pub fn detect(sample: &[u8]) -> &'static str {
+    // An event of many lines, of which only the first tells.
+    if let Some(sourcetype) = crate::codec::of_beginning(sample) {
+        return sourcetype;
+    }
     if let Some(named) = zeek(sample) {
         return named;
     }

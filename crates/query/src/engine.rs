@@ -2,6 +2,7 @@
 
 mod explain;
 mod export;
+mod follow;
 mod limits;
 mod memory;
 mod message;
@@ -13,6 +14,7 @@ mod tail;
 pub use explain::{ExplainedNode, ExplainedRun, ExplainedScan, ExplainedSegment, ExplainedStep, Explanation};
 pub use export::Batches;
 pub use export::{ExportOrder, RawExport};
+pub use follow::{Followed, Place};
 pub use limits::SearchLimits;
 pub use message::{ResultKind, SearchMessage, SearchRequest};
 pub use over::{Outcome, over};
@@ -219,6 +221,21 @@ impl Engine {
         tail::tail(self.clone(), query)
     }
 
+    /// Whether [`Engine::follow`] can follow a search.
+    pub fn can_follow(&self, query: &str) -> Result<(), QueryError> {
+        follow::check(self, query)
+    }
+
+    /// The place behind all events that are there.
+    pub fn newest_place(&self) -> Place {
+        follow::newest(self)
+    }
+
+    /// The next events from a place on that a search finds, at most so many, in the order of arrival. None when all were looked at.
+    pub async fn follow(&self, query: &str, from: &Place, most: usize) -> Result<Followed, QueryError> {
+        follow::step(self, query, from, most).await
+    }
+
     /// The commands and functions there are.
     pub fn language(&self) -> Language {
         let word = |name: &str, syntax: &str, summary: &str, kind: Option<&str>| WordInfo {
@@ -334,6 +351,7 @@ pub(crate) fn prepare(
         direct: None,
         offered: Arc::default(),
         needed: commands::Required::all(),
+        ordered: true,
     };
     Ok(Prepared { query, wanted, planner, earliest: range.earliest, latest: range.latest, asked, sql: None })
 }

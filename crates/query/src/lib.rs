@@ -32,7 +32,8 @@ pub mod table;
 pub mod text;
 
 pub use engine::{
-    Batches, Engine, EngineOptions, ExportOrder, Language, RawExport, ResultKind, SearchLimits, SearchMessage, SearchRequest, Update,
+    Batches, Engine, EngineOptions, ExportOrder, Followed, Language, Place, RawExport, ResultKind, SearchLimits, SearchMessage,
+    SearchRequest, Update,
 };
 pub use knowledge::Knowledge;
 pub use language::{Check, QueryError};

@@ -373,8 +373,9 @@ pub async fn plan(mut input: Flow, commands: &[(Arc<dyn Command>, Span)], planne
     for (command, _) in commands.iter().skip(1).rev() {
         needed.push(command.required(needed[needed.len() - 1].clone()));
     }
-    for (command, span) in commands {
+    for (at, (command, span)) in commands.iter().enumerate() {
         planner.needed = needed.pop().unwrap_or_else(Required::all);
+        planner.ordered = needs_order(&commands[at + 1..]);
         planner.offered = Arc::default();
         let planned = command.plan(input, &planner).map_err(|error| error.or_at(*span))?;
         input = match planned {

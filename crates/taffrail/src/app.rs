@@ -5,6 +5,7 @@ use crate::audit::Audit;
 use crate::jobs::Jobs;
 use crate::meters::{CountingSink, Meters};
 use crate::queue::{Places, Queue};
+use crate::routes::Route;
 use crate::searches::SearchThreads;
 use crate::settings::Settings;
 use std::path::{Path, PathBuf};
@@ -54,8 +55,12 @@ pub struct App {
     pub knowledge: Knowledge,
     /// Counters of the server itself.
     pub meters: Arc<Meters>,
-    /// The accounts of the inputs, filled once they run.
+    /// The account of what is pushed over HTTP.
+    pub pushes: Arc<InputCounters>,
+    /// The accounts of the inputs, that of HTTP first; filled once they run.
     pub inputs: parking_lot::RwLock<Vec<Arc<InputCounters>>>,
+    /// The routes, filled once they run.
+    pub routes: parking_lot::RwLock<Vec<Arc<Route>>>,
     /// The server's own events.
     pub audit: Audit,
     /// The settings in force.
@@ -177,6 +182,7 @@ impl App {
         let Opened { store, formats, engine } = opened(world, store, knowledge.clone().keeping(Arc::clone(&jobs) as _), &settings)?;
         let engine = engine.on(search_threads.handle());
         let meters = Arc::new(Meters::default());
+        let pushes = Arc::new(InputCounters::new("http", "http"));
         let host: Arc<str> = Arc::from(host_name(&*world.vfs));
         let sink: Arc<dyn EventSink> = Arc::new(CountingSink::new(Arc::new(StoreSink(Arc::clone(&store))), Arc::clone(&meters)));
         let engine = engine.collecting(Arc::clone(&sink));
@@ -190,7 +196,9 @@ impl App {
             engine,
             knowledge,
             meters,
-            inputs: parking_lot::RwLock::default(),
+            inputs: parking_lot::RwLock::new(vec![Arc::clone(&pushes)]),
+            pushes,
+            routes: parking_lot::RwLock::default(),
             audit,
             settings,
             host,

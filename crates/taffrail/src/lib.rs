@@ -3,29 +3,31 @@
 //! - [`cli`]: one file per subcommand.
 //! - [`settings`]: the settings file. - [`app`]: the parts of a running server.
 //! - [`serve`]: starting, running and stopping the server.
+//! - [`accounts`]: the watch over what inputs count.
 //! - [`api`]: the HTTP API, one file per group of routes; [`page`]: the embedded page.
-//! - [`forwarding`]: batches from one Taffrail to another.
 //! - [`searches`]: where searches run, and what each may take; [`queue`]: which runs next; [`history`]: which ran.
 //! - [`jobs`]: searches that run by themselves.
+//! - [`routes`]: what a search finds is sent on.
 //! - [`sealing`]: segments to the evidence log.
 //! - [`export`]: events as files for other programs.
 //! - [`output`]: results in every form.
 //!
 //! Only this crate prints, reads settings and the environment. Logic belongs to the crates below it.
 
+pub mod accounts;
 pub mod api;
 pub mod app;
 mod archives;
 pub mod audit;
 pub mod cli;
 pub mod export;
-pub mod forwarding;
 pub mod history;
 pub mod jobs;
 pub mod meters;
 pub mod output;
 pub mod page;
 pub mod queue;
+pub mod routes;
 pub mod sealing;
 pub mod searches;
 pub mod serve;

@@ -44,6 +44,10 @@ pub struct Meters {
     pub searches_running: AtomicU64,
     /// Live tails open now.
     pub tails_open: AtomicU64,
+    /// Times that the sums of all accounts were checked.
+    pub account_checks: AtomicU64,
+    /// Events that no account knows of.
+    pub account_gap: AtomicU64,
     requests: Mutex<BTreeMap<(String, String, u16), RequestMeter>>,
     transports: Mutex<BTreeMap<Arc<str>, TransportMeter>>,
     sources: Mutex<BTreeSet<Arc<str>>>,

@@ -5,8 +5,10 @@
 
 mod units;
 
-pub use units::{Age, DiskUsage, Secret, Size};
+pub use taffrail_base::Secret;
+pub use units::{Age, DiskUsage, Size};
 
+use crate::routes::RouteSettings;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -33,6 +35,8 @@ pub struct Settings {
     /// More inputs, each a table `[[input]]` with its `type`: followed files, the systemd journal, further
     /// listeners. None by default.
     pub input: Vec<InputSettings>,
+    /// What is sent on, each a table `[[routes]]` with its search and output. None by default.
+    pub routes: Vec<RouteSettings>,
     /// The store.
     pub store: StoreKnobs,
     /// What is kept, for each index that has rules of its own: a table `[indexes.NAME]`. None by default.

@@ -53,7 +53,7 @@ struct Outcome {
     command: String,
     version: String,
     scale: Scale,
-    log: logs::syslog::Written,
+    log: taffrail_synth::syslog::Written,
     zstd: Option<(u64, Cost)>,
     import: Cost,
     /// Seconds of CPU that a server uses on the imported folder of its own.
@@ -143,7 +143,7 @@ fn write(name: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn generated(file: &Path, megabytes: u64) -> Result<logs::syslog::Written> {
+fn generated(file: &Path, megabytes: u64) -> Result<taffrail_synth::syslog::Written> {
     let start = Instant::now();
     let written = logs::generate(file, megabytes)?;
     println!("{} bytes, {} lines in {:.1} s: {}", written.bytes, written.lines, start.elapsed().as_secs_f64(), file.display());

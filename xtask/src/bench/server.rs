@@ -17,11 +17,24 @@ pub struct Server {
 }
 
 /// With which settings it runs.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub enum Settings {
     Default,
     /// Every event becomes a segment at once.
     ManySegments,
+    /// What was read and unpacked stays in memory, as other programs keep it.
+    LargeCache,
+}
+
+impl Settings {
+    /// What stands in the configuration.
+    fn text(self) -> Option<&'static str> {
+        match self {
+            Self::Default => None,
+            Self::ManySegments => Some("[store]\nflush_events = 1\n[audit]\nenabled = false\n"),
+            Self::LargeCache => Some("[store]\nmemory_cache_size = \"2GiB\"\n"),
+        }
+    }
 }
 
 /// What a search gave.
@@ -40,9 +53,9 @@ impl Server {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut command = Command::new(program);
         command.args(["serve", "--http", &format!("127.0.0.1:{port}"), "--syslog-udp", "off", "--syslog-tcp", "off", "--data"]).arg(data);
-        if settings == Settings::ManySegments {
+        if let Some(text) = settings.text() {
             let file = data.with_extension("toml");
-            std::fs::write(&file, "[store]\nflush_events = 1\n[audit]\nenabled = false\n")?;
+            std::fs::write(&file, text)?;
             command.arg("--config").arg(file);
         }
         let start = Instant::now();

@@ -16,19 +16,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("evidence", &["base"]),
     ("query", &["store", "format", "pattern", "event", "base"]),
     ("detect", &["query", "pattern", "event", "base"]),
-    ("taffrail", &["detect", "query", "archive", "store", "collect", "format", "evidence", "pattern", "event", "base"]),
-    ("xtask", &[]),
+    ("taffrail", &["detect", "query", "archive", "store", "collect", "format", "evidence", "synth", "pattern", "event", "base"]),
+    ("synth", &[]),
+    ("xtask", &["synth"]),
 ];
 
 /// Heavy crates from outside with the crates of ours that may name them.
 const HEAVY: &[(&str, &[&str])] = &[
     ("datafusion", &["query", "detect", "taffrail"]),
     ("arrow", &["store", "query", "detect", "taffrail"]),
-    ("sqlx", &["store", "taffrail"]),
+    ("sqlx", &["store", "collect", "taffrail"]),
     // In the tests of `archive` only.
     ("axum", &["taffrail", "archive"]),
     ("reqwest", &["taffrail", "collect"]),
-    ("object_store", &["archive"]),
+    ("object_store", &["archive", "collect"]),
     ("clap", &["taffrail"]),
 ];
 

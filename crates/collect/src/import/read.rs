@@ -144,13 +144,8 @@ impl<'w> Reader<'w> {
         Ok(())
     }
 
-    fn read_stream(&mut self, name: String, mut reader: Stream) -> Result<()> {
-        let mut magic = vec![0; unpack::MAGIC_BYTES];
-        let opened = read_full(&mut reader, &mut magic).and_then(|n| {
-            magic.truncate(n);
-            unpack::unpack(unpack::Packing::of(&magic), magic, reader)
-        });
-        match opened.and_then(|stream| self.head(stream)) {
+    fn read_stream(&mut self, name: String, reader: Stream) -> Result<()> {
+        match unpack::unpack(reader).and_then(|(_, stream)| self.head(stream)) {
             Ok((head, stream)) => {
                 let content = self.content(stream, &name, &head, 0, None, None);
                 self.take(content, None)

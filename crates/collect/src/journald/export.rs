@@ -26,6 +26,8 @@ pub struct ExportReader {
     /// Where a line end has not been found yet.
     searched: usize,
     fields: Vec<Field>,
+    /// Something was no entry and is lost.
+    broken: bool,
 }
 
 impl Entry<'_> {
@@ -106,8 +108,18 @@ impl ExportReader {
         }
         if self.held.len() > 4 * EVENT_BYTES_MAX {
             // Not the export format, or an entry that nobody can want: start anew at the next one.
-            *self = Self::default();
+            *self = Self { broken: true, ..Self::default() };
         }
+    }
+
+    /// Whether something came that is not the export format; it was let go.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Whether an entry has begun that has not ended.
+    pub fn is_within(&self) -> bool {
+        !self.held.is_empty() || !self.fields.is_empty()
     }
 
     /// Takes one field, or the end of the entry (`true`); `None` if more bytes are needed.
@@ -134,7 +146,7 @@ impl ExportReader {
         let length = u64::from_le_bytes(length.try_into().expect("eight bytes were taken"));
         let start = end + 9;
         let Some(stop) = usize::try_from(length).ok().and_then(|length| start.checked_add(length)) else {
-            *self = Self::default();
+            *self = Self { broken: true, ..Self::default() };
             return None;
         };
         if self.held.len() <= stop {

@@ -7,6 +7,7 @@
 pub mod bulk;
 pub mod datadog;
 pub mod hec;
+pub mod journal;
 pub mod loki;
 pub mod otlp;
 
@@ -52,10 +53,21 @@ impl Intake {
 
     /// The batches; none of them is empty.
     pub fn finish(mut self) -> Vec<EventBatch> {
+        self.take_all()
+    }
+
+    /// Those that are full.
+    fn take_full(&mut self) -> Vec<EventBatch> {
+        std::mem::take(&mut self.full)
+    }
+
+    /// All that there is by now.
+    fn take_all(&mut self) -> Vec<EventBatch> {
         if !self.batch.is_empty() {
-            self.full.push(self.batch);
+            let next = EventBatch::new(self.batch.received);
+            self.full.push(std::mem::replace(&mut self.batch, next));
         }
-        self.full
+        self.take_full()
     }
 }
 

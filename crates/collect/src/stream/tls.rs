@@ -27,7 +27,7 @@ pub struct TlsSettings {
 /// Makes what the settings describe.
 pub(crate) fn acceptor(settings: &TlsSettings, vfs: &dyn Vfs) -> Result<TlsAcceptor> {
     let chain = certificates(&settings.certificate, vfs)?;
-    let key = PrivateKeyDer::from_pem_slice(&read(&settings.key, vfs)?).map_err(|e| wrong(&settings.key, "a private key", &e))?;
+    let key = private_key(&settings.key, vfs)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let bad = |e: &dyn std::fmt::Display| wrong(&settings.certificate, "a certificate that goes with the key", e);
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().map_err(|e| bad(&e))?;
@@ -47,10 +47,16 @@ pub(crate) fn acceptor(settings: &TlsSettings, vfs: &dyn Vfs) -> Result<TlsAccep
 }
 
 fn read(path: &Path, vfs: &dyn Vfs) -> Result<Vec<u8>> {
-    vfs.read(path).map_err(|e| Error::io(path.display(), e).with_hint("[input.tls] names files in PEM form"))
+    vfs.read(path).map_err(|e| Error::io(path.display(), e).with_hint("the settings of TLS name files in PEM form"))
 }
 
-fn certificates(path: &Path, vfs: &dyn Vfs) -> Result<Vec<CertificateDer<'static>>> {
+/// The private key of a file.
+pub(crate) fn private_key(path: &Path, vfs: &dyn Vfs) -> Result<PrivateKeyDer<'static>> {
+    PrivateKeyDer::from_pem_slice(&read(path, vfs)?).map_err(|e| wrong(path, "a private key", &e))
+}
+
+/// The certificates of a file; at least one.
+pub(crate) fn certificates(path: &Path, vfs: &dyn Vfs) -> Result<Vec<CertificateDer<'static>>> {
     let bytes = read(path, vfs)?;
     let all: Vec<_> = CertificateDer::pem_slice_iter(&bytes).collect::<Result<_, _>>().map_err(|e| wrong(path, "a certificate", &e))?;
     if all.is_empty() {
@@ -60,5 +66,6 @@ fn certificates(path: &Path, vfs: &dyn Vfs) -> Result<Vec<CertificateDer<'static
 }
 
 fn wrong(path: &Path, what: &str, error: &dyn std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Invalid, format!("{} is not {what}: {error}", path.display())).with_hint("[input.tls] names files in PEM form")
+    Error::new(ErrorKind::Invalid, format!("{} is not {what}: {error}", path.display()))
+        .with_hint("the settings of TLS name files in PEM form")
 }

@@ -58,6 +58,8 @@ pub(crate) struct Datagrams {
     pub transport: &'static str,
     /// Their sourcetype where none is set; `None`: as the content is.
     pub sourcetype: Option<&'static str>,
+    /// Whether a LF or NUL at the end is none of the message: so it is with text, and never with bytes.
+    pub text: bool,
     /// What a datagram is.
     pub content: fn() -> Content,
 }
@@ -69,6 +71,7 @@ pub(crate) const SYSLOG: Datagrams = Datagrams {
     port: 5514,
     transport: "syslog+udp",
     sourcetype: Some("syslog"),
+    text: true,
     content: || Content::Lines,
 };
 
@@ -122,8 +125,13 @@ impl Input for UdpInput {
         };
         let counters = InputCounters::new(format!("{} {address}", datagrams.kind), datagrams.kind);
         let gathering = Gathering::start(context, envelope, counters, (datagrams.content)());
-        let reader =
-            Reader { counters: Arc::clone(&gathering.counters), chunks: gathering.chunks.clone(), stop: gathering.stop.clone(), drops: 0 };
+        let reader = Reader {
+            counters: Arc::clone(&gathering.counters),
+            chunks: gathering.chunks.clone(),
+            stop: gathering.stop.clone(),
+            text: datagrams.text,
+            drops: 0,
+        };
         let reading = tokio::task::spawn_blocking(move || reader.run(&socket));
         Ok(gathering.running(address, async move {
             let _ = reading.await;
@@ -134,7 +142,7 @@ impl Input for UdpInput {
 /// How long a read waits for a datagram before it looks whether to stop.
 const READ_WAIT: Duration = Duration::from_millis(50);
 
-fn bind(address: SocketAddr, buffer_bytes: usize) -> io::Result<UdpSocket> {
+pub(crate) fn bind(address: SocketAddr, buffer_bytes: usize) -> io::Result<UdpSocket> {
     let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::DGRAM, None)?;
     // Beyond net.core.rmem_max where the privilege for it is there; else as far as that goes.
     if rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, buffer_bytes).is_err() {
@@ -149,6 +157,7 @@ struct Reader {
     counters: Arc<InputCounters>,
     chunks: mpsc::Sender<Chunk>,
     stop: Stop,
+    text: bool,
     /// The kernel's drop counter as last read.
     drops: u32,
 }
@@ -168,7 +177,7 @@ impl Reader {
                 break;
             }
             let mut chunk = Chunk::default();
-            match many.receive(socket, |peer, datagram| chunk.push(peer, frame(datagram))) {
+            match many.receive(socket, |peer, datagram| chunk.push(peer, frame(datagram, self.text))) {
                 Ok(_) => {}
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                     if stopping {
@@ -199,8 +208,10 @@ impl Reader {
     }
 }
 
-fn frame(datagram: &[u8]) -> Frame<'_> {
-    let raw = datagram.strip_suffix(b"\n").or_else(|| datagram.strip_suffix(b"\0")).unwrap_or(datagram);
+fn frame(datagram: &[u8], text: bool) -> Frame<'_> {
+    let end =
+        |datagram: &'_ [u8]| datagram.strip_suffix(b"\n").or_else(|| datagram.strip_suffix(b"\0")).map_or(datagram.len(), <[u8]>::len);
+    let raw = if text { &datagram[..end(datagram)] } else { datagram };
     Frame { raw, problems: Problems::NONE }
 }
 
@@ -274,7 +285,7 @@ fn address(name: &libc::sockaddr_storage) -> IpAddr {
 /// Datagrams that the kernel has dropped at this socket since it was opened (it wraps).
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)] // SO_MEMINFO has no safe wrapper here
-fn kernel_drops(socket: &UdpSocket) -> Option<u32> {
+pub(crate) fn kernel_drops(socket: &UdpSocket) -> Option<u32> {
     use std::os::fd::AsRawFd;
     const FIELDS: usize = 9;
     const DROPS: usize = 8;
@@ -304,6 +315,6 @@ impl Many {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn kernel_drops(_: &UdpSocket) -> Option<u32> {
+pub(crate) fn kernel_drops(_: &UdpSocket) -> Option<u32> {
     None
 }

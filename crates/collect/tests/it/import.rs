@@ -260,3 +260,25 @@ fn fastrand_like(mut state: u64) -> impl FnMut() -> u8 {
         (state >> 56) as u8
     }
 }
+
+#[test]
+fn records_of_cloudtrail_are_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = |number: u32| {
+        format!(
+            "{{\"eventVersion\":\"1.08\",\"eventTime\":\"2026-11-21T21:14:{number:02}Z\",\"eventName\":\"ConsoleLogin\",\"n\":[{number}]}}"
+        )
+    };
+    let all: Vec<String> = (0..30).map(record).collect();
+    let packed = gzip(format!("{{\"Records\":[{}]}}", all.join(",")).as_bytes());
+    let sink = MemorySink::new();
+    let report =
+        paths(&sink, &[&file(folder.path(), "AWSLogs/1/CloudTrail/x.json.gz", &packed), &file(folder.path(), "again.json.gz", &packed)]);
+    assert_eq!((report.files, report.files_known, report.events, &report.problems[..]), (2, 1, 30, &[][..]));
+    assert_eq!(sink.texts(), all);
+    let event = &sink.events()[7];
+    assert_eq!((event.time.to_string().as_str(), &*event.origin.sourcetype), ("2026-11-21T21:14:07Z", "json"));
+    // One that says other things stays what it is.
+    let other = "{\"Records\": 5}\n{\"a\":1}\n";
+    assert_eq!(paths(&sink, &[&file(folder.path(), "other.json", other)]).events, 2);
+}

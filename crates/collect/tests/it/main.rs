@@ -2,14 +2,21 @@
 #![allow(clippy::disallowed_methods)] // tests make the files that inputs read
 #![allow(clippy::print_stdout)] // and say what they skip or measure
 
+mod command;
 mod files;
 mod http;
 mod import;
 mod inputs;
 mod journald;
 mod multiline;
+mod netflow;
+mod outputs;
 mod push;
 mod rotation;
+mod s3;
 mod sink;
+mod snmp;
+mod sql;
 mod streams;
 mod syslog;
+mod windows;

@@ -3,7 +3,7 @@
 use taffrail_base::Result;
 use taffrail_collect::gelf;
 use taffrail_collect::http::IngestOrigin;
-use taffrail_collect::push::{Intake, bulk, datadog, hec, loki, otlp};
+use taffrail_collect::push::{Intake, bulk, datadog, hec, journal, loki, otlp};
 use taffrail_event::{EventBatch, Timestamp};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000_000_000);
@@ -320,4 +320,79 @@ fn ten_thousand_malformed_bodies_of_each_kind() {
         println!("{name}: {taken} events taken, {refused} bodies refused");
         assert!(taken > 0, "{name}");
     }
+}
+
+/// Two entries, one with a value of several lines.
+fn journal() -> Vec<u8> {
+    let mut body = b"__CURSOR=s=1\n__REALTIME_TIMESTAMP=1433188255500000\n_HOSTNAME=box\nMESSAGE\n".to_vec();
+    body.extend(9u64.to_le_bytes());
+    body.extend(b"two\nlines\nPRIORITY=6\n\n__CURSOR=s=2\nMESSAGE=plain\n\n");
+    body
+}
+
+#[test]
+fn a_journal_is_taken_as_it_comes() {
+    let origin = IngestOrigin { peer: "192.0.2.1".into(), ..IngestOrigin::default() };
+    let body = journal();
+    for cut in 0..=body.len() {
+        let mut upload = journal::Upload::new(&origin, NOW).unwrap();
+        for part in [&body[..cut], &body[cut..]] {
+            assert!(upload.push(part).unwrap().is_empty());
+        }
+        assert_eq!(upload.finish().unwrap(), 2);
+        assert_eq!(
+            shown(&upload.rest()),
+            [
+                r#"2015-06-01T19:50:55.500Z box journald journald: {"__CURSOR":"s=1","__REALTIME_TIMESTAMP":"1433188255500000","_HOSTNAME":"box","MESSAGE":"two\nlines","PRIORITY":"6"}"#,
+                r#"now 192.0.2.1 journald journald: {"__CURSOR":"s=2","MESSAGE":"plain"}"#,
+            ]
+        );
+    }
+    // What is not whole is said; what was before it is there.
+    for (end, wrong) in [(body.len() - 1, "ends within"), (body.len() - 4, "ends within"), (100, "ends within")] {
+        let mut upload = journal::Upload::new(&origin, NOW).unwrap();
+        upload.push(&body[..end]).unwrap();
+        assert!(upload.finish().unwrap_err().to_string().contains(wrong));
+        assert_eq!(upload.rest().len(), usize::from(end > 110));
+    }
+    let mut upload = journal::Upload::new(&origin, NOW).unwrap();
+    assert!(upload.push(b"no journal\n\xff\xff\xff\xff\xff\xff\xff\xff and more").unwrap_err().to_string().contains("not in the journal"));
+}
+
+#[test]
+fn ten_thousand_journals_that_nobody_should_send() {
+    let origin = IngestOrigin { peer: "192.0.2.1".into(), ..IngestOrigin::default() };
+    let right = journal();
+    let mut chance = 88_172_645_463_325_252u64;
+    let mut next = move || {
+        chance ^= chance << 13;
+        chance ^= chance >> 7;
+        chance ^= chance << 17;
+        chance as usize
+    };
+    let (mut events, mut refused) = (0, 0);
+    for _ in 0..10_000 {
+        let mut body = right.clone();
+        for _ in 0..1 + next() % 4 {
+            let at = next() % body.len();
+            match next() % 5 {
+                0 => body[at] = next() as u8,
+                1 => body[at] = b"\n=\0\xff"[next() % 4],
+                2 => body.insert(at, next() as u8),
+                3 if body.len() > 2 => drop(body.remove(at)),
+                _ if next() % 8 == 0 => body.truncate(at.max(1)),
+                _ => body[at] ^= 1 << (next() % 8),
+            }
+        }
+        let mut upload = journal::Upload::new(&origin, NOW).unwrap();
+        let whole = upload.push(&body).and_then(|_| upload.finish());
+        let there: usize = upload.rest().iter().map(EventBatch::len).sum();
+        match whole {
+            Ok(said) => assert_eq!(said as usize, there),
+            Err(_) => refused += 1,
+        }
+        events += there;
+    }
+    println!("{events} entries taken, {refused} bodies refused");
+    assert!(events > 8_000 && refused > 1_000);
 }

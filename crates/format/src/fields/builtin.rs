@@ -15,7 +15,7 @@ built_in! {
     "cloudtrail" "cron" "dhcp" "dovecot" "esx" "exim" "fortigate" "gcp" "haproxy" "juniper" "kubernetes"
     "login" "microsoft365" "mysql" "named" "netfilter" "nginx_error" "packages" "paloalto" "pfsense" "postfix"
     "postgresql_logins" "proftpd" "pureftpd" "resolvers" "salesforce" "squid" "suricata" "systemd" "vsftpd"
-    "web_access" "windows" "windows_system" "sysmon" "iis" "mssql" "oracle" "checkpoint" "containers" "xferlog" "zeek" "cef" "leef" "programs" "text" "java" "python" "postgresql" "json"
+    "web_access" "windows" "windows_system" "windows_event_xml" "sysmon" "iis" "mssql" "oracle" "checkpoint" "containers" "docker_events" "xferlog" "zeek" "cef" "leef" "programs" "text" "java" "python" "postgresql" "json"
 }
 
 /// The built-in files with their samples.

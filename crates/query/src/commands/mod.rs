@@ -126,7 +126,7 @@ use crate::language::{Args, QueryError};
 use crate::messages::Messages;
 use crate::source::Searches;
 use ::regex::Regex;
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
@@ -488,13 +488,12 @@ pub trait Direct: Send + Sync {
 pub async fn counted(direct: Option<Arc<dyn Direct>>, fields: &[String], count: &str) -> Result<Option<Flow>, QueryError> {
     let Some(direct) = direct else { return Ok(None) };
     let asked = fields.to_vec();
-    let Some(rows) = blocking(move || direct.count_by(&asked)).await? else { return Ok(None) };
+    let Some(found) = blocking(move || direct.count_by(&asked)).await? else { return Ok(None) };
     let mut columns: Vec<(Field, ArrayRef)> = Vec::new();
-    for (at, name) in fields.iter().enumerate() {
-        let values = StringArray::from_iter_values(rows.iter().map(|(values, _)| &values[at]));
+    for (name, values) in fields.iter().zip(found.values) {
         columns.push((Field::new(name, DataType::Utf8, true), Arc::new(values)));
     }
-    let counts = Int64Array::from_iter_values(rows.iter().map(|(_, count)| *count as i64));
+    let counts = Int64Array::from_iter_values(found.events.into_iter().map(|count| count as i64));
     columns.push((Field::new(count, DataType::Int64, true), Arc::new(counts)));
     let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
     let schema = Arc::new(Schema::new(fields));
@@ -543,6 +542,8 @@ pub struct Planner {
     pub offered: Arc<parking_lot::Mutex<Option<Arc<dyn Direct>>>>,
     /// The fields that what follows needs of the command's output.
     pub needed: Required,
+    /// Whether the order of the command's output shows in the end; a table need not be sorted else.
+    pub ordered: bool,
 }
 
 impl fmt::Debug for Planner {

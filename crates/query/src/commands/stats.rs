@@ -3,7 +3,7 @@
 use super::{Command, CommandInfo, Kind, Planned, Planner, Required};
 use crate::columns::Cell;
 use crate::exec::Flow;
-use crate::exec::aggregate::{How, aggregate_how, sort_groups};
+use crate::exec::aggregate::{How, aggregate_how, in_order};
 use crate::functions::{Accumulate, Answer, Argument, Call, Method, parse_calls, parse_groups, sparkline, write_calls};
 use crate::language::{Args, QueryError};
 use crate::messages::Messages;
@@ -139,7 +139,7 @@ impl Command for Stats {
             let (this, direct, planner) = (self.clone(), direct.clone(), planner.clone());
             return Ok(Planned::Later(Box::pin(async move {
                 match super::counted(Some(direct), &this.groups, &this.calls[0].name).await? {
-                    Some(flow) => sort_groups(flow, &this.groups),
+                    Some(flow) => in_order(flow, &this.groups, &planner),
                     None => this.aggregated(input, &planner),
                 }
             })));
@@ -151,7 +151,7 @@ impl Command for Stats {
             return Ok(Planned::Later(Box::pin(async move {
                 let asked = (this.groups.clone(), adding.numbers.clone(), adding.collected(&planner));
                 match super::blocking(move || direct.sums_by(None, &asked.0, &asked.1, &asked.2)).await? {
-                    Some(summed) => sort_groups(adding.table(&this, summed, &planner.messages)?, &this.groups),
+                    Some(summed) => in_order(adding.table(&this, summed, &planner.messages)?, &this.groups, &planner),
                     None => this.aggregated(input, &planner),
                 }
             })));
@@ -323,6 +323,6 @@ fn answer(collected: Option<&mut Box<dyn Collect>>, messages: &Messages) -> Opti
 impl Stats {
     fn aggregated(&self, input: Flow, planner: &Planner) -> Result<Flow, QueryError> {
         let calls = expand_calls(&self.calls, &self.groups, &input.names())?;
-        sort_groups(aggregate_how(input, &self.groups, &calls, self.how, planner)?, &self.groups)
+        in_order(aggregate_how(input, &self.groups, &calls, self.how, planner)?, &self.groups, planner)
     }
 }

@@ -267,6 +267,9 @@ impl Transaction {
         let key = |field: &str, descending| Key { field: field.to_owned(), kind: KeyKind::Number, descending };
         let grouped = sort(numbered, &[key(assign::NUMBER, false), key(assign::STATUS, false)], None)?;
         let whole = assemble::flow(self, grouped);
+        if !planner.ordered {
+            return Ok(whole);
+        }
         // Equal times stay in the order in which the transactions began to be seen: newest first.
         Ok(sort(whole, &[key("_time", true)], None)?)
     }

@@ -32,7 +32,12 @@ pub struct How {
 /// Groups by `groups` and computes `calls` (wildcards expanded) in each; a table sorted by the groups. Rows that lack
 /// a group's field are left out; a field with many values puts the row in the group of each.
 pub fn aggregate(input: Flow, groups: &[String], calls: &[Call], planner: &Planner) -> Result<Flow, QueryError> {
-    sort_groups(aggregate_unsorted(input, groups, calls, planner)?, groups)
+    in_order(aggregate_unsorted(input, groups, calls, planner)?, groups, planner)
+}
+
+/// The groups sorted where their order shows in the end.
+pub fn in_order(flow: Flow, groups: &[String], planner: &Planner) -> Result<Flow, QueryError> {
+    if planner.ordered { sort_groups(flow, groups) } else { Ok(flow) }
 }
 
 /// A table in the order of its groups.

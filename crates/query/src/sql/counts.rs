@@ -129,7 +129,7 @@ fn counted(direct: &dyn Direct, fields: &[String]) -> taffrail_base::Result<Opti
         return Ok(direct.count()?.map(|count| vec![(Vec::new(), count)]));
     }
     let Some(found) = direct.count_by(fields)? else { return Ok(None) };
-    let mut all: Counted = found.into_iter().map(|(values, count)| (values.into_iter().map(Some).collect(), count)).collect();
+    let mut all: Counted = found.rows().map(|(values, count)| (values.into_iter().map(Some).collect(), count)).collect();
     let Some(at) = fields.iter().position(|name| !always(name)) else { return Ok(Some(all)) };
     // The events that lack the field are those that are left of all.
     let others: Vec<String> = fields.iter().filter(|name| always(name)).cloned().collect();

@@ -298,6 +298,60 @@ async fn following_gives_what_arrives_and_only_that() {
     }
 }
 
+/// Follows to the end from a place; gives the lines in the order that they came, and the last place.
+async fn followed(place: &Place, query: &str, from: &taffrail_query::Place, most: usize) -> (Vec<String>, taffrail_query::Place, u64) {
+    let (mut lines, mut at, mut gone) = (Vec::new(), from.clone(), 0);
+    loop {
+        let step = place.engine.follow(query, &at, most).await.expect("it follows");
+        assert!(step.events.len() <= most && step.events.len() == step.numbers.1.len());
+        assert!(step.numbers.1.is_sorted(), "{:?}", step.numbers);
+        gone += step.gone;
+        at = step.next;
+        if step.events.is_empty() {
+            assert_eq!(step.behind, 0);
+            return (lines, at, gone);
+        }
+        lines.extend(step.events.iter().map(|event| String::from_utf8_lossy(event.raw).into_owned()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_gets_everything_once_in_the_order_of_arrival() {
+    let place = Place::new();
+    let mut wanted = Vec::new();
+    for part in 0..7 {
+        // Later parts have earlier times: it is the arrival that counts.
+        let lines: Vec<String> = (0..50).map(|at| format!("number={} kind={}", part * 50 + at, ["odd", "even"][at % 2])).collect();
+        place.append("main", "any", 1_795_262_000 - part as i64 * 1_000, &lines.iter().map(String::as_str).collect::<Vec<_>>());
+        wanted.extend(lines);
+        if part % 3 == 1 {
+            place.store.flush().expect("it is written");
+        }
+    }
+    let even: Vec<String> = wanted.iter().filter(|line| line.ends_with("even")).cloned().collect();
+    let none = taffrail_query::Place::new();
+    for most in [1, 7, 1_000] {
+        assert_eq!(followed(&place, "kind=even", &none, most).await.0, even, "{most} at a time");
+    }
+    assert_eq!(followed(&place, "* | where number < 5 | eval x=1", &none, 3).await.0, wanted[..5]);
+    let (_, end, _) = followed(&place, "nothing", &none, 10).await;
+    assert_eq!(end, place.engine.newest_place());
+    place.append("main", "any", 1_795_262_000, &["number=1000 kind=even"]);
+    place.append("other", "any", 1_795_262_000, &["number=1001 kind=even"]);
+    let (mut fresh, _, gone) = followed(&place, "index=* kind=even", &end, 10).await;
+    fresh.sort();
+    assert_eq!((fresh, gone), (vec!["number=1000 kind=even".to_owned(), "number=1001 kind=even".to_owned()], 0));
+    // What was removed meanwhile is counted.
+    place.store.flush().expect("it is written");
+    let removed = place.store.delete("main", Timestamp::from_seconds(1_795_261_999), false).expect("it is removed");
+    let before: taffrail_query::Place = [("main".to_owned(), 3)].into();
+    let (_, _, gone) = followed(&place, "kind=even", &before, 10).await;
+    assert_eq!((gone, removed.events), (150, 150));
+    for refused in ["* | stats count", "* | table host", "* | head 3", "host=[search x | fields host]", "| makeresults"] {
+        assert!(place.engine.can_follow(refused).is_err(), "{refused}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sorts_and_groups_beyond_memory_spill_or_say_so() {
     let place = Place::new();

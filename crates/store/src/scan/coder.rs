@@ -197,13 +197,14 @@ impl Pairs {
 
     /// Makes the table, or in its stead the map, so large that it can have this pair.
     fn make_room(&mut self, first: u32, second: u32) {
+        let has_place = ((first as usize) << self.shift) < self.table.len() && second >> self.shift == 0;
+        if has_place {
+            return;
+        }
         let bits = |number: u32| u32::BITS - number.leading_zeros();
         let shift = self.shift.max(bits(second));
         let most = self.known.iter().map(|(first, _)| *first).max().unwrap_or(0).max(first);
         let size = 1usize << (bits(most) + shift).min(usize::BITS - 1);
-        if shift == self.shift && size <= self.table.len() {
-            return;
-        }
         if size > TABLE_MAX {
             self.map = Some(self.known.iter().copied().zip(0..).collect());
             self.table = Vec::new();

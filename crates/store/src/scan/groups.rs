@@ -3,6 +3,7 @@
 use super::coded::Rows;
 use super::coder::{Coder, MISSING, Pairs};
 use super::wanted::Plan;
+use arrow::array::StringArray;
 use taffrail_base::Result;
 
 /// The combinations of values met so far: a code for each.
@@ -68,6 +69,21 @@ impl Groups {
         values.extend(self.coders.first().map(|coder| coder.get(group).to_owned()));
         values.reverse();
         values
+    }
+
+    /// The values of combinations, field by field.
+    pub fn columns(&self, groups: &[u32]) -> Vec<StringArray> {
+        let mut columns = Vec::with_capacity(self.coders.len());
+        let mut codes = groups.to_vec();
+        let texts = |coder: &Coder, codes: &[u32]| StringArray::from_iter_values(codes.iter().map(|code| coder.get(*code)));
+        for (pairs, coder) in self.pairs.iter().zip(self.coders.iter().skip(1)).rev() {
+            let seconds: Vec<u32> = codes.iter().map(|code| pairs.known()[*code as usize].1).collect();
+            columns.push(texts(coder, &seconds));
+            codes.iter_mut().for_each(|code| *code = pairs.known()[*code as usize].0);
+        }
+        columns.extend(self.coders.first().map(|coder| texts(coder, &codes)));
+        columns.reverse();
+        columns
     }
 
     /// Takes what another has; gives, for each combination of the other, the one here.

@@ -1,5 +1,5 @@
 //! Runs of events that share the value of a field and follow each other closely, from columns: no rows are built. Segments
-//! are gone through from the newest on; only those that overlap in time are held together.
+//! are gone through from the newest on; events are held until no newer ones can come.
 
 use super::coded::Rows;
 use super::coder::{Coder, MISSING};
@@ -8,7 +8,6 @@ use super::plan::Scan;
 use super::select::Selection;
 use super::wanted::{CountField, Wanted, plan};
 use crate::segment::Arrival;
-use std::cmp::Reverse;
 use taffrail_base::{ErrorKind, Result};
 
 /// When a run ends.
@@ -72,12 +71,10 @@ impl Scan {
         let wanted = Wanted::of(field);
         let mut gathered = Gathered::new(rules);
         let mut waiting: Vec<Event> = Vec::new();
-        let (mut least, mut held) = (i64::MAX, 0);
+        let mut held = 0;
         for (number, meta) in self.shared.metas.iter().enumerate() {
-            if meta.max_time.nanos() < least {
-                gathered.take(&mut waiting);
-            }
-            least = least.min(meta.min_time.nanos());
+            // What comes is not newer than this segment's newest event.
+            gathered.take(&mut waiting, meta.max_time.nanos());
             let mut all = |scan: &SegmentScan<'_>, selections: &[Selection]| {
                 for (pattern, selection) in selections.iter().enumerate().filter(|(_, selection)| **selection != Selection::None) {
                     gathered.events(scan, pattern, selection, &wanted, &mut waiting)?;
@@ -93,8 +90,8 @@ impl Scan {
                 Ok(_) => {}
             }
         }
-        gathered.take(&mut waiting);
-        Ok(Some(gathered.finish()))
+        gathered.take(&mut waiting, i64::MIN);
+        Ok(Some(gathered.finish(waiting)))
     }
 }
 
@@ -132,17 +129,21 @@ impl Gathered {
         Ok(())
     }
 
-    /// Takes events that are all older than those before.
-    fn take(&mut self, events: &mut Vec<Event>) {
-        self.open.resize(self.coder.len(), MISSING);
-        // They mostly stand in their order, the oldest first.
-        let key = |event: &Event| (event.0, event.1);
-        if events.is_sorted_by_key(key) {
-            events.reverse();
-        } else {
-            events.sort_unstable_by_key(|event| Reverse(key(event)));
+    /// Takes the events that are newer than those still to come, and leaves the others.
+    fn take(&mut self, events: &mut Vec<Event>, to_come: i64) {
+        // They mostly stand in their order.
+        let follows = |one: &Event, next: &Event| one.0 < next.0 || (one.0 == next.0 && one.1 <= next.1);
+        if !events.windows(2).all(|pair| follows(&pair[0], &pair[1])) {
+            events.sort_unstable_by_key(|event| (event.0, event.1));
         }
-        for (time, _, code) in events.drain(..) {
+        let left = events.partition_point(|event| event.0 <= to_come);
+        self.follow(events.drain(left..).rev());
+    }
+
+    /// Takes events from the newest to the oldest.
+    fn follow(&mut self, events: impl Iterator<Item = Event>) {
+        self.open.resize(self.coder.len(), MISSING);
+        for (time, _, code) in events {
             self.last = time;
             if code == MISSING {
                 self.without += 1;
@@ -170,7 +171,8 @@ impl Gathered {
         }
     }
 
-    fn finish(mut self) -> Runs {
+    fn finish(mut self, mut last: Vec<Event>) -> Runs {
+        self.follow(last.drain(..).rev());
         // One is over once there are events so much older that it could not go on with them.
         for open in self.open.iter().filter(|open| **open != MISSING) {
             let run = &mut self.runs[*open as usize];

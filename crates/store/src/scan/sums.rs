@@ -9,6 +9,7 @@ use super::groups::Groups;
 use super::plan::Scan;
 use super::select::Selection;
 use super::wanted::{CountField, Plan, Wanted, plan};
+use arrow::array::StringArray;
 use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
@@ -42,8 +43,28 @@ pub type Collector = Arc<dyn Fn() -> Box<dyn Collect> + Send + Sync>;
 /// Combinations of values with what their rows come to.
 pub type Summed = Vec<(Vec<String>, Sums)>;
 
-/// The values of the fields, and how many events have them.
-pub type Counted = Vec<(Vec<String>, u64)>;
+/// Combinations of values, and how many events have them.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    /// For each field its values, one for each combination.
+    pub values: Vec<StringArray>,
+    /// How many events have each combination.
+    pub events: Vec<u64>,
+}
+
+impl Counted {
+    /// From rows of so many values.
+    pub fn from_rows(fields: usize, rows: &[(Vec<String>, u64)]) -> Self {
+        let of_field = |field: usize| StringArray::from_iter_values(rows.iter().map(|(values, _)| &values[field]));
+        Self { values: (0..fields).map(of_field).collect(), events: rows.iter().map(|(_, events)| *events).collect() }
+    }
+
+    /// The combinations one by one.
+    pub fn rows(&self) -> impl Iterator<Item = (Vec<String>, u64)> + '_ {
+        let row = |(row, events): (usize, &u64)| (self.values.iter().map(|values| values.value(row).to_owned()).collect(), *events);
+        self.events.iter().enumerate().map(row)
+    }
+}
 
 /// What is added up, by what.
 #[derive(Clone, Default)]
@@ -84,8 +105,14 @@ impl Scan {
     /// where stored bytes are damaged (rows tell what they are without), and where there are too many values for memory.
     pub fn count_by(&self, fields: &[CountField]) -> Result<Option<Counted>> {
         let summing = Summing { fields: fields.to_vec(), ..Summing::default() };
-        let counts = |added: Added<'_>| added.each().map(|group| (added.groups.values(group), added.rows[group as usize])).collect();
-        self.added(&summing, |_| None, counts)
+        self.added(
+            &summing,
+            |_| None,
+            |added| {
+                let groups: Vec<u32> = added.each().collect();
+                Counted { values: added.groups.columns(&groups), events: groups.iter().map(|group| added.rows[*group as usize]).collect() }
+            },
+        )
     }
 
     /// The matching events added up by the values of fields, in no order. `None` as for [`Scan::count_by`].

@@ -2,14 +2,16 @@
 
 use super::body::{Params, whole};
 use super::error::{ApiError, ApiResult};
+use super::ingest::append;
 use super::schema::{ErrorAnswer, IngestAnswer, PositionAnswer};
 use crate::app::App;
-use crate::forwarding;
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use serde::Deserialize;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use taffrail_base::limits;
+use taffrail_collect::forwarding;
 
 /// Take a batch from another Taffrail.
 ///
@@ -23,13 +25,16 @@ use taffrail_base::limits;
         (status = 413, description = "Too large", body = ErrorAnswer),
         (status = 507, description = "The disk is full; nothing of the batch was stored", body = ErrorAnswer)
     ))]
-pub async fn batch(State(app): State<Arc<App>>, request: Request) -> ApiResult<Json<IngestAnswer>> {
+pub async fn batch(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> ApiResult<Json<IngestAnswer>> {
     let _permit = app.bodies.acquire().await.map_err(|_| ApiError::from(stopping()))?;
     let body = whole(request, limits::INGEST_BODY_BYTES_MAX).await?;
     let batch = forwarding::decode(&body)?;
-    let bytes = batch.raw_bytes() as u64;
-    let receipt = app.sink.append(batch).await?;
-    Ok(Json(IngestAnswer { accepted: receipt.events, bytes, sequence: receipt.sequence }))
+    let sender = format!("taffrail {}", peer.ip().to_canonical());
+    append(&app, sender, vec![batch]).await.map(Json)
 }
 
 fn stopping() -> taffrail_base::Error {

@@ -13,6 +13,7 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, limits};
+use taffrail_collect::counters::DropReason;
 use taffrail_collect::http::{self, Body, IngestOrigin};
 use taffrail_event::{EventBatch, Timestamp};
 
@@ -80,8 +81,15 @@ pub async fn ndjson(
 }
 
 async fn take(app: Arc<App>, kind: Body, params: IngestParams, peer: SocketAddr, request: Request) -> ApiResult<Json<IngestAnswer>> {
-    let encoding = Encoding::of(request.headers())?;
     let _permit = app.bodies.acquire().await.map_err(|_| Error::new(ErrorKind::Cancelled, "the server is stopping"))?;
+    let batches = decoded(&app, kind, params, peer, request).await.inspect_err(|e| refused(&app, e.status()))?;
+    let sender = format!("{} {}", if kind == Body::Raw { "lines" } else { "ndjson" }, peer.ip().to_canonical());
+    append(&app, sender, batches).await.map(Json)
+}
+
+/// The events of a request.
+async fn decoded(app: &App, kind: Body, params: IngestParams, peer: SocketAddr, request: Request) -> ApiResult<Vec<EventBatch>> {
+    let encoding = Encoding::of(request.headers())?;
     let body = whole(request, limits::INGEST_BODY_BYTES_MAX).await?;
     let received = Timestamp(app.clock.now_nanos());
     let origin = IngestOrigin {
@@ -103,20 +111,45 @@ async fn take(app: Arc<App>, kind: Body, params: IngestParams, peer: SocketAddr,
         http::batches(kind, lines, &origin, received)
     })
     .await;
-    let batches = batches.map_err(|e| if e.kind() == ErrorKind::Limit { ApiError::too_large(e.message()) } else { e.into() })?;
-    append(&app, batches).await.map(Json)
+    batches.map_err(|e| if e.kind() == ErrorKind::Limit { ApiError::too_large(e.message()) } else { e.into() })
 }
 
-/// Makes batches durable, one after the other.
-pub(super) async fn append(app: &App, batches: Vec<EventBatch>) -> ApiResult<IngestAnswer> {
-    let mut answer = IngestAnswer { accepted: 0, bytes: 0, sequence: 0 };
-    for batch in batches {
-        answer.bytes += batch.raw_bytes() as u64;
-        let receipt = app.sink.append(batch).await?;
-        answer.accepted += receipt.events;
-        answer.sequence = receipt.sequence;
-    }
-    Ok(answer)
+/// Makes batches durable, one after the other, and books them on the sender's account. Goes on when the sender hangs up: what
+/// becomes durable is booked as such.
+pub(super) async fn append(app: &App, sender: String, batches: Vec<EventBatch>) -> ApiResult<IngestAnswer> {
+    let (sink, account) = (Arc::clone(&app.sink), Arc::clone(&app.pushes));
+    let all = async move {
+        let mut answer = IngestAnswer { accepted: 0, bytes: 0, sequence: 0 };
+        for batch in batches {
+            answer.bytes += batch.raw_bytes() as u64;
+            let tally = account.book(&sender, &batch);
+            match sink.append(batch).await {
+                Ok(receipt) => {
+                    tally.stored();
+                    answer.accepted += receipt.events;
+                    answer.sequence = receipt.sequence;
+                }
+                Err(error) => {
+                    tally.dropped(DropReason::Refused);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(answer)
+    };
+    let done = tokio::spawn(all).await;
+    Ok(done.unwrap_or_else(|e| Err(Error::new(ErrorKind::Bug, format!("storing events ended abnormally: {e}"))))?)
+}
+
+/// Counts a request that is refused before there are events of it.
+pub(super) fn refused(app: &App, status: StatusCode) {
+    app.pushes.skip(match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "denied",
+        StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "encoding",
+        status if status.is_client_error() => "malformed",
+        _ => "busy",
+    });
 }
 
 /// How a body is packed.

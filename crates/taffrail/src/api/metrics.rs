@@ -146,9 +146,61 @@ fn inputs(page: &mut Page, app: &App) {
     for input in &snapshots {
         page.sample("taffrail_input_open_connections", &[("input", &input.name), ("kind", input.kind)], input.open_connections);
     }
+    accounts(page, app, &snapshots);
     page.metric("taffrail_input_sources", "gauge", "Sources that the input has met.");
     for input in &snapshots {
         page.sample("taffrail_input_sources", &[("input", &input.name), ("kind", input.kind)], input.sources.len());
+    }
+}
+
+/// What the accounts say besides sums, and how routes do.
+fn accounts(page: &mut Page, app: &App, snapshots: &[taffrail_collect::InputSnapshot]) {
+    let gauges: Table<taffrail_collect::InputSnapshot, 3> = [
+        ("taffrail_input_in_flight_events", "Events on their way to the disk.", |i| i.total().in_flight_events),
+        ("taffrail_input_problem_events_total", "Stored events with a problem of their own.", |i| i.total().problem_events),
+        ("taffrail_input_silent_sources", "Sources silent for longer than is usual.", |i| {
+            i.sources.iter().filter(|s| s.pulse.silent).count() as u64
+        }),
+    ];
+    for (name, help, value) in gauges {
+        page.metric(name, if name.ends_with("_total") { "counter" } else { "gauge" }, help);
+        for input in snapshots {
+            page.sample(name, &[("input", &input.name), ("kind", input.kind)], value(input));
+        }
+    }
+    page.metric("taffrail_input_skipped_total", "counter", "Files not read, messages and requests refused, by reason.");
+    for input in snapshots {
+        for (reason, count) in &input.skipped {
+            page.sample("taffrail_input_skipped_total", &[("input", &input.name), ("kind", input.kind), ("reason", reason)], count);
+        }
+    }
+    page.single(
+        "taffrail_account_checks_total",
+        "counter",
+        "Checks that received is stored, lost and in flight.",
+        read(&app.meters.account_checks),
+    );
+    page.single(
+        "taffrail_account_gap_events",
+        "gauge",
+        "Events that no account knows of; anything but 0 is a bug.",
+        read(&app.meters.account_gap),
+    );
+    let routes: Vec<_> = app.routes.read().iter().map(|route| (route.settings.name.clone(), route.status())).collect();
+    let per_route: Table<crate::routes::Status, 7> = [
+        ("taffrail_route_confirmed_events_total", "Events that the receiver confirmed.", |r| r.account.confirmed_events),
+        ("taffrail_route_confirmed_bytes_total", "Bytes of these.", |r| r.account.confirmed_bytes),
+        ("taffrail_route_sent_again_events_total", "Events sent once more.", |r| r.account.sent_again),
+        ("taffrail_route_refused_events_total", "Events that the receiver will never take.", |r| r.account.refused),
+        ("taffrail_route_gone_events_total", "Events removed before the route looked at them.", |r| r.account.gone),
+        ("taffrail_route_behind_events", "Events that it has yet to look at.", |r| r.behind),
+        ("taffrail_route_failures", "Failures since something was confirmed.", |r| r.failures),
+    ];
+    for (name, help, value) in per_route {
+        page.metric(name, if name.ends_with("_total") { "counter" } else { "gauge" }, help);
+        for (route, status) in &routes {
+            page.sample(name, &[("route", route)], value(status));
+        }
     }
 }
 

@@ -9,10 +9,12 @@ pub mod export;
 pub mod forward;
 pub mod guard;
 pub mod ingest;
+pub mod inputs;
 pub mod jobs;
 pub mod language;
 pub mod lifecycle;
 pub mod metrics;
+pub mod outputs;
 pub mod push;
 pub mod routes;
 pub mod saved;
@@ -82,6 +84,8 @@ fn all() -> Routes {
         .add(Permission::Health, routes!(status::health))
         .add(Permission::Operate, routes!(status::stat))
         .add(Permission::Operate, routes!(status::sources))
+        .add(Permission::Operate, routes!(inputs::inputs))
+        .add(Permission::Operate, routes!(outputs::routes))
         .add(Permission::Operate, routes!(metrics::metrics))
         .add(Permission::Operate, routes!(lifecycle::holds))
         .add(Permission::Operate, routes!(lifecycle::removals))

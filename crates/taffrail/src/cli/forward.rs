@@ -3,12 +3,12 @@
 use super::client::Client;
 use super::exit::Outcome;
 use crate::api::schema::{IngestAnswer, PositionAnswer};
-use crate::forwarding;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, Result};
+use taffrail_collect::forwarding;
 use taffrail_event::{EventBatch, EventSink, Receipt};
 
 /// Sends batches to a server. Positions are fetched once; nobody else imports the same files meanwhile, and if

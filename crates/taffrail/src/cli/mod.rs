@@ -10,6 +10,7 @@ mod export;
 mod formats;
 mod forward;
 mod fsck;
+mod generate;
 mod held;
 mod history;
 mod hold;
@@ -17,6 +18,7 @@ mod import;
 mod jobs;
 mod search;
 mod serve;
+mod sources;
 mod sql;
 mod stat;
 mod tail;
@@ -59,6 +61,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Show what a data folder holds.
     Stat(stat::Arguments),
+    /// Show what each source sent, what became of it, and what was sent on.
+    Sources(sources::Arguments),
     /// Print events as they arrive.
     Tail(tail::Arguments),
     /// Searches that run by themselves: start, look at, end.
@@ -67,6 +71,8 @@ enum Command {
     History(history::Arguments),
     /// Write events to a file for other programs: raw bytes, JSON lines or Parquet.
     Export(export::Arguments),
+    /// Make up logs, send them by any protocol, and print what was sent.
+    Generate(generate::Arguments),
     /// Check format files, or list those that searches use.
     Formats(formats::Arguments),
     /// Keep events from being removed.
@@ -113,11 +119,13 @@ fn dispatch(command: Command) -> Outcome {
             Command::Sql(arguments) => sql::run(arguments).await,
             Command::Explain(arguments) => explain::run(arguments).await,
             Command::Stat(arguments) => stat::run(arguments).await,
+            Command::Sources(arguments) => sources::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
             Command::Jobs(arguments) => jobs::run(arguments).await,
             Command::History(arguments) => history::run(arguments).await,
             Command::Export(arguments) => export::run(arguments).await,
             Command::Formats(arguments) => formats::run(arguments).await,
+            Command::Generate(arguments) => generate::run(arguments).await,
             Command::Hold(arguments) => hold::run(arguments).await,
             Command::Delete(arguments) => delete::run(arguments).await,
             Command::Fsck(arguments) => fsck::run(arguments).await,

@@ -3,8 +3,10 @@
 
 mod live;
 
+use crate::accounts;
 use crate::api;
 use crate::app::{App, World};
+use crate::routes::Routes;
 use crate::sealing::Sealing;
 use crate::server_file::{Listening, ServerFile};
 use crate::settings::Settings;
@@ -75,7 +77,16 @@ async fn with_app(
     say: &Say,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<()> {
-    let (inputs, listeners) = start_inputs(world, app).await?;
+    // Routes first: what the very first events are is for them as well.
+    let routes = Routes::start(app).await?;
+    let (inputs, listeners) = match start_inputs(world, app).await {
+        Ok(started) => started,
+        Err(error) => {
+            app.stopping.cancel();
+            routes.stop().await;
+            return Err(error);
+        }
+    };
     let file = server_file(app, address, &listeners);
     match file.write(&*world.vfs, data) {
         // Whoever looks for the server does not find it by itself; everything else works.
@@ -91,12 +102,16 @@ async fn with_app(
         say(&format!("  listening: {name} {address}"));
     }
     let ticker = (live == Live::Line).then(|| tokio::spawn(live::run(Arc::clone(app))));
+    let watch = tokio::spawn(accounts::watch(Arc::clone(app)));
     let served = serve_http(app, listener, stop).await;
+    watch.abort();
     if let Some(ticker) = ticker {
         ticker.abort();
         live::end();
     }
     inputs.stop().await;
+    app.stopping.cancel();
+    routes.stop().await;
     file.remove(&*world.vfs, data);
     served
 }
@@ -156,7 +171,7 @@ async fn start_inputs(world: &World, app: &Arc<App>) -> Result<(Inputs, Vec<(&'s
             }
         }
     }
-    *app.inputs.write() = inputs.counters();
+    app.inputs.write().extend(inputs.counters());
     Ok((inputs, listeners))
 }
 

@@ -57,12 +57,15 @@ fn answers_are_those_of_the_protocols() {
     assert_eq!((answer.status, answer.header("content-type"), answer.body.len()), (200, Some("application/x-protobuf"), 0));
     assert_eq!(post(&server, "/gelf", &[], r#"{"host":"h","short_message":"gelf one"}"#).status, 202);
     assert_eq!(post(&server, "/gelf", &[], "gelf").status, 400);
+    let journal = &[("content-type", "application/vnd.fdo.journal")];
+    assert_eq!(post(&server, "/upload", journal, "__CURSOR=1\nMESSAGE=journal one\n\n__CURSOR=2\nMESSAGE=journal two\n\n").status, 202);
+    assert_eq!(post(&server, "/upload", journal, "__CURSOR=3\nMESSAGE=journal three\n\nMESSAGE=not whole").status, 400);
     assert_eq!(post(&server, "/api/v2/logs", JSON, r#"[{"message":"dd one"},{"message":"dd two"}]"#).status, 202);
     // Another site's page may not push, whatever the protocol.
     assert_eq!(post(&server, "/gelf", &[("origin", "http://evil.example")], "{}").status, 403);
 
     server.stop();
-    for (word, count) in [("hec", 6), ("bulk", 3), ("loki", 1), ("otlp", 2), ("gelf", 1), ("dd", 2)] {
+    for (word, count) in [("hec", 6), ("bulk", 3), ("loki", 1), ("otlp", 2), ("gelf", 1), ("journal", 3), ("dd", 2)] {
         assert_eq!(scratch.count(&format!("index=main {word}")), count, "{word}");
     }
     assert_eq!(scratch.count("index=main source=\"logs-x\""), 3);

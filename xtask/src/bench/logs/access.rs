@@ -1,11 +1,11 @@
 //! Requests to a web service as `key=value` lines, and the same fields as a table for programs that want columns: what
 //! `cargo xtask bench --commands` measures. The same number of events gives the same bytes on every machine.
 
-use super::random::{Choice, Random, mix};
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use taffrail_synth::random::{Choice, Random, mix};
 
 /// 2026-10-05T00:00:00Z, in milliseconds.
 const START: u64 = 1_791_158_400_000;

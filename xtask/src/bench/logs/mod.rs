@@ -2,20 +2,17 @@
 //! real ones where `TAFFRAIL_CORPUS` says that there are any.
 
 pub mod access;
-pub mod estate;
 pub mod noise;
-mod place;
-mod random;
-pub mod syslog;
 
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use taffrail_synth::{live, syslog};
 
 /// Writes the log of the estate in `benches/estate/` to a file.
 pub fn generate(file: &Path, megabytes: u64) -> Result<syslog::Written> {
-    let estate = estate::Estate::read(&crate::workspace::root().join("benches/estate"))?;
+    let estate = live::estate()?;
     let out = File::create(file).with_context(|| format!("{} cannot be made", file.display()))?;
     let mut out = BufWriter::with_capacity(1 << 20, out);
     let written = syslog::write(&estate, megabytes * 1_000_000, &mut out)?;

@@ -1,8 +1,8 @@
 //! What no store can make small: random words, base64 and bytes. A store must not make them larger either.
 
-use super::random::Random;
 use anyhow::Result;
 use std::io::Write;
+use taffrail_synth::random::Random;
 
 /// A kind of noise.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Noise {
                     line.extend((0..76).map(|_| BASE64[random.below(64) as usize]));
                     line.push(b'\n');
                 }
-                Self::Bytes => line.extend((0..4_096).flat_map(|_| random.next().to_le_bytes())),
+                Self::Bytes => line.extend((0..4_096).flat_map(|_| random.draw().to_le_bytes())),
             }
             out.write_all(&line)?;
             left = left.saturating_sub(line.len() as u64);

@@ -133,8 +133,9 @@ impl Direct for Joined {
     }
 
     fn count_by(&self, fields: &[String]) -> Result<Option<Counted>> {
-        let found = self.joined(None, fields, &[])?;
-        Ok(found.map(|found| found.into_iter().map(|(values, sums)| (values, sums.rows)).collect()))
+        let Some(found) = self.joined(None, fields, &[])? else { return Ok(None) };
+        let rows: Vec<_> = found.into_iter().map(|(values, sums)| (values, sums.rows)).collect();
+        Ok(Some(Counted::from_rows(fields.len(), &rows)))
     }
 
     fn sums_by(

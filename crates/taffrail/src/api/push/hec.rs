@@ -86,11 +86,12 @@ pub async fn raw(uri: axum::http::Uri, push: Result<Push, Refused>) -> Response 
     }
     let (channel, received) = (channel(&push), Timestamp(push.app.clock.now_nanos()));
     let mut origin = push.origin();
+    let sender = format!("hec {}", origin.peer);
     origin.source.get_or_insert_with(|| "hec".into());
     let Push { app, body, permit, .. } = push;
     let batches = blocking(move || http::batches(Body::Raw, &body, &origin, received)).await;
     let stored = match batches {
-        Ok(batches) => append(&app, batches).await.map(|_| ()),
+        Ok(batches) => append(&app, sender, batches).await.map(|_| ()),
         Err(error) => Err(error.into()),
     };
     drop(permit);

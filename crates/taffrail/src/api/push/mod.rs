@@ -4,13 +4,14 @@
 mod elastic;
 mod grpc;
 mod hec;
+mod journal;
 mod loki;
 mod others;
 mod otlp;
 
 use super::body::whole;
 use super::error::{ApiError, ApiResult};
-use super::ingest::{Encoding, append, expand};
+use super::ingest::{Encoding, append, expand, refused};
 use super::routes::{Permission, Routes};
 use crate::app::App;
 use crate::serve::blocking;
@@ -57,6 +58,7 @@ pub fn routes(routes: Routes) -> Routes {
     routes = ingest(routes, "/services/collector/ack", post(hec::acknowledged));
     routes = ingest(routes, grpc::EXPORT, post(grpc::export));
     routes = ingest(routes, "/gelf", post(others::gelf));
+    routes = ingest(routes, "/upload", post(journal::upload));
     routes.foreign(Permission::Describe, "/elastic/", get(elastic::about))
 }
 
@@ -165,6 +167,20 @@ impl FromRequest<Arc<App>> for Push {
     type Rejection = Refused;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Refused> {
+        Self::read(request, app).await.inspect_err(|refusal| {
+            refused(
+                app,
+                match refusal {
+                    Refused::Denied(_) => StatusCode::FORBIDDEN,
+                    Refused::Other(error) => error.status(),
+                },
+            );
+        })
+    }
+}
+
+impl Push {
+    async fn read(request: Request, app: &Arc<App>) -> Result<Self, Refused> {
         let (mut parts, body) = request.into_parts();
         let ConnectInfo(peer) = ConnectInfo::<SocketAddr>::from_request_parts(&mut parts, app)
             .await
@@ -219,13 +235,15 @@ impl Push {
     ) -> ApiResult<T> {
         let (origin, received) = (self.origin(), Timestamp(self.app.clock.now_nanos()));
         let Self { app, body, permit, .. } = self;
-        let (batches, said) = blocking(move || {
+        let sender = format!("{source} {}", origin.peer);
+        let decoded = blocking(move || {
             let mut intake = Intake::new(&origin, source, received)?;
             let said = decode(&body, &mut intake)?;
             Ok((intake.finish(), said))
         })
-        .await?;
-        append(&app, batches).await?;
+        .await;
+        let (batches, said) = decoded.map_err(ApiError::from).inspect_err(|e| refused(&app, e.status()))?;
+        append(&app, sender, batches).await?;
         drop(permit);
         Ok(said)
     }

@@ -1,84 +1,81 @@
-//! The estate that the generated log is of, read from `benches/estate/`: machines, words and stories. What the files
-//! may say stands at their heads. Nothing is made up here, and no line is written here.
+//! The estate that the generated log is of, read from text: machines, words and stories. What such texts may say stands at the heads of those in
+//! `benches/estate/`. Nothing is made up here, and no line is written here.
 
-use super::place::{self, Piece, Place};
-use super::random::{Choice, Random, mix};
+use crate::place::{self, Piece, Place};
+use crate::random::{Choice, Random, mix};
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::HashMap;
-use std::path::Path;
 
 /// Machines, words and stories.
 #[derive(Default)]
 pub struct Estate {
     /// Activity by hour of the day.
-    pub day: Vec<u64>,
-    pub hosts: Vec<Host>,
+    pub(crate) day: Vec<u64>,
+    pub(crate) hosts: Vec<Host>,
     /// Hosts by role.
-    pub roles: HashMap<String, Vec<usize>>,
-    pub apps: Vec<App>,
-    pub lists: Vec<List>,
-    pub stories: Vec<Story>,
-    pub planted: Vec<(u64, Story)>,
+    pub(crate) roles: HashMap<String, Vec<usize>>,
+    pub(crate) apps: Vec<App>,
+    pub(crate) lists: Vec<List>,
+    pub(crate) stories: Vec<Story>,
+    pub(crate) planted: Vec<(u64, Story)>,
     names: HashMap<String, usize>,
 }
 
-pub struct Host {
-    pub name: String,
-    pub address: String,
+pub(crate) struct Host {
+    pub(crate) name: String,
+    pub(crate) address: String,
     /// Seconds since it was started, when the log begins.
-    pub uptime: u64,
+    pub(crate) uptime: u64,
 }
 
-pub struct App {
-    pub name: String,
-    pub process: Process,
+pub(crate) struct App {
+    pub(crate) name: String,
+    pub(crate) process: Process,
 }
 
 /// What stands in brackets behind the application's name.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Process {
+pub(crate) enum Process {
     None,
     Daemon,
     Story,
 }
 
 /// Values to choose from.
-pub struct List {
-    pub entries: Vec<Vec<Piece>>,
-    pub choice: Choice,
+pub(crate) struct List {
+    pub(crate) entries: Vec<Vec<Piece>>,
+    pub(crate) choice: Choice,
 }
 
 /// Lines that belong together.
-pub struct Story {
-    pub weight: u64,
+pub(crate) struct Story {
+    pub(crate) weight: u64,
     /// The names that hosts have in the story, and whom each is chosen from. The first is the one that logs.
-    pub cast: Vec<(String, Vec<usize>)>,
-    pub lines: Vec<Line>,
+    pub(crate) cast: Vec<(String, Vec<usize>)>,
+    pub(crate) lines: Vec<Line>,
     /// How many values the story keeps.
-    pub slots: usize,
+    pub(crate) slots: usize,
 }
 
-pub struct Line {
+pub(crate) struct Line {
     /// Milliseconds after the line before, on average.
-    pub delay: u64,
-    pub app: usize,
+    pub(crate) delay: u64,
+    pub(crate) app: usize,
     /// Which of the cast logs it.
-    pub host: usize,
-    pub repeats: (u64, u64),
-    pub text: Vec<Piece>,
+    pub(crate) host: usize,
+    pub(crate) repeats: (u64, u64),
+    pub(crate) text: Vec<Piece>,
 }
 
 impl Estate {
-    /// Reads the files of a folder.
-    pub fn read(folder: &Path) -> Result<Self> {
-        let file = |name: &str| {
-            let path = folder.join(name);
-            std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))
-        };
-        Self::parse(&file("hosts.txt")?, &file("words.txt")?, &file("stories.txt")?)
+    /// Leaves only stories whose first host is of this role; says whether there are any.
+    pub fn keep_role(&mut self, role: &str) -> bool {
+        let hosts = self.roles.get(role).cloned().unwrap_or_default();
+        self.stories.retain(|story| story.cast[0].1 == hosts);
+        !self.stories.is_empty()
     }
 
-    /// The same from text.
+    /// Reads hosts, words and stories.
     pub fn parse(hosts: &str, words: &str, stories: &str) -> Result<Self> {
         let mut estate = Self::default();
         each_line(hosts, "hosts.txt", |line| estate.host_line(line))?;
@@ -241,7 +238,7 @@ struct Pool {
 }
 
 /// What the places of a template may name.
-pub struct Scope<'a> {
+pub(crate) struct Scope<'a> {
     estate: &'a Estate,
     slots: Vec<String>,
     cast: &'a [(String, Vec<usize>)],
@@ -249,26 +246,26 @@ pub struct Scope<'a> {
 
 impl Scope<'_> {
     /// The kept value of this name.
-    pub fn slot(&self, name: &str) -> Option<usize> {
+    pub(crate) fn slot(&self, name: &str) -> Option<usize> {
         self.slots.iter().position(|slot| slot == name)
     }
 
     /// A new kept value.
-    pub fn keep(&mut self, name: &str) -> Result<usize> {
+    pub(crate) fn keep(&mut self, name: &str) -> Result<usize> {
         ensure!(self.slot(name).is_none(), "{name} is kept twice");
         self.slots.push(name.to_owned());
         Ok(self.slots.len() - 1)
     }
 
-    pub fn list(&self, name: &str) -> Option<Place> {
+    pub(crate) fn list(&self, name: &str) -> Option<Place> {
         self.estate.names.get(name).map(|list| Place::List(*list))
     }
 
-    pub fn member(&self, name: &str) -> Option<usize> {
+    pub(crate) fn member(&self, name: &str) -> Option<usize> {
         self.cast.iter().position(|(member, _)| member == name)
     }
 
-    pub fn role(&self, name: &str) -> Option<Vec<usize>> {
+    pub(crate) fn role(&self, name: &str) -> Option<Vec<usize>> {
         self.estate.roles.get(name).cloned()
     }
 

@@ -4,18 +4,20 @@
 pub struct Random(u64);
 
 impl Random {
+    /// From a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    /// Any number.
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }
 
     /// A number below `bound`; the bias is of no matter here.
     pub fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+        ((u128::from(self.draw()) * u128::from(bound)) >> 64) as u64
     }
 
     /// A number of `least..=most`, each as likely.
@@ -60,6 +62,7 @@ impl Choice {
         Self::weighted((1..=number as u64).map(|rank| (1 << 32) / rank))
     }
 
+    /// One of them, by its place.
     pub fn pick(&self, random: &mut Random) -> usize {
         let at = random.below(self.0.last().copied().unwrap_or(1));
         self.0.partition_point(|sum| *sum <= at)

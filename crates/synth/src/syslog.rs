@@ -2,9 +2,9 @@
 //! lines come out in the order of time, as a collector of syslog would write them. The same arguments give the same
 //! bytes on every machine.
 
-use super::estate::{Estate, Process, Story};
-use super::place::{self, COUNTERS, Filling};
-use super::random::{Choice, Random, mix};
+use crate::estate::{Estate, Process, Story};
+use crate::place::{self, COUNTERS, Filling};
+use crate::random::{Choice, Random, mix};
 use anyhow::Result;
 use std::io::Write;
 
@@ -16,14 +16,18 @@ const LONGEST: u64 = 2 * 3_600;
 
 /// What was written.
 pub struct Written {
+    /// Bytes, line feeds included.
     pub bytes: u64,
+    /// Lines.
     pub lines: u64,
 }
 
 /// Writes about so many bytes. What does not hang on the size: the hours, the machines, the shares of the messages, and
 /// the planted lines.
 pub fn write(estate: &Estate, bytes: u64, out: &mut impl Write) -> Result<Written> {
-    let mut log = Log::new(estate);
+    let mut log = Log::new(estate, 1);
+    // A ring of seconds; in each the milliseconds and the lines that are made but not yet due.
+    let mut seconds: Vec<Vec<(u16, Vec<u8>)>> = (0..LONGEST).map(|_| Vec::new()).collect();
     let choice = Choice::weighted(estate.stories.iter().map(|story| story.weight));
     let day: u64 = estate.day.iter().sum::<u64>() * 3_600;
     let (mut activity, mut written) = (0, Written { bytes: 0, lines: 0 });
@@ -40,17 +44,20 @@ pub fn write(estate: &Estate, bytes: u64, out: &mut impl Write) -> Result<Writte
             let story = choice.pick(&mut log.random);
             log.story(&estate.stories[story], start);
         }
-        log.flush(second, out, &mut written)?;
+        for (time, text) in log.lines.drain(..) {
+            seconds[(time / 1_000 % LONGEST) as usize].push(((time % 1_000) as u16, text));
+        }
+        log.flush(&mut seconds[(second % LONGEST) as usize], out, &mut written)?;
     }
     Ok(written)
 }
 
-/// Lines that are made but not yet due.
-struct Log<'a> {
+/// Makes the lines of stories.
+pub(crate) struct Log<'a> {
     estate: &'a Estate,
-    random: Random,
-    /// A ring of seconds; in each the milliseconds and the lines.
-    seconds: Vec<Vec<(u16, Vec<u8>)>>,
+    pub(crate) random: Random,
+    /// Lines that were made, with their milliseconds, story by story.
+    pub(crate) lines: Vec<(u64, Vec<u8>)>,
     /// Bytes of all lines made so far.
     made: u64,
     /// The last process number of each host.
@@ -58,15 +65,15 @@ struct Log<'a> {
     counters: [u64; COUNTERS.len()],
     kept: Vec<Vec<u8>>,
     /// Buffers to use again.
-    spare: Vec<Vec<u8>>,
+    pub(crate) spare: Vec<Vec<u8>>,
 }
 
 impl<'a> Log<'a> {
-    fn new(estate: &'a Estate) -> Self {
+    pub(crate) fn new(estate: &'a Estate, seed: u64) -> Self {
         Self {
             estate,
-            random: Random::new(1),
-            seconds: (0..LONGEST).map(|_| Vec::new()).collect(),
+            random: Random::new(seed),
+            lines: Vec::new(),
             made: 0,
             processes: (0..estate.hosts.len() as u64).map(|host| 2_000 + mix(host) % 400_000).collect(),
             counters: [1_000; COUNTERS.len()],
@@ -76,7 +83,7 @@ impl<'a> Log<'a> {
     }
 
     /// Makes the lines of a story that begins at this millisecond.
-    fn story(&mut self, story: &Story, start: u64) {
+    pub(crate) fn story(&mut self, story: &Story, start: u64) {
         let cast: Vec<usize> = story.cast.iter().map(|(_, hosts)| hosts[self.random.below(hosts.len() as u64) as usize]).collect();
         let process = &mut self.processes[cast[0]];
         *process += 1 + self.random.below(30);
@@ -95,7 +102,7 @@ impl<'a> Log<'a> {
                     .write(&line.text, &mut text);
                 text.push(b'\n');
                 self.made += text.len() as u64;
-                self.seconds[(time / 1_000 % LONGEST) as usize].push(((time % 1_000) as u16, text));
+                self.lines.push((time, text));
             }
         }
         self.kept = kept;
@@ -129,9 +136,8 @@ impl<'a> Log<'a> {
         out.extend_from_slice(b": ");
     }
 
-    /// Writes what is due in this second.
-    fn flush(&mut self, second: u64, out: &mut impl Write, written: &mut Written) -> Result<()> {
-        let due = &mut self.seconds[(second % LONGEST) as usize];
+    /// Writes what is due in a second.
+    fn flush(&mut self, due: &mut Vec<(u16, Vec<u8>)>, out: &mut impl Write, written: &mut Written) -> Result<()> {
         // Stable: within a millisecond, the order in which the lines were made.
         due.sort_by_key(|(millisecond, _)| *millisecond);
         for (_, mut line) in due.drain(..) {
@@ -151,9 +157,9 @@ mod tests {
 
     fn made(bytes: u64) -> String {
         let estate = Estate::parse(
-            include_str!("../../../../benches/estate/hosts.txt"),
-            include_str!("../../../../benches/estate/words.txt"),
-            include_str!("../../../../benches/estate/stories.txt"),
+            include_str!("../../../benches/estate/hosts.txt"),
+            include_str!("../../../benches/estate/words.txt"),
+            include_str!("../../../benches/estate/stories.txt"),
         );
         let mut out = Vec::new();
         let written = write(&estate.unwrap(), bytes, &mut out).unwrap();

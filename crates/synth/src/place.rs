@@ -1,11 +1,11 @@
 //! Templates: constant text with places in braces, and what is written in the places.
 
-use super::estate::{Estate, Scope};
-use super::random::Random;
+use crate::estate::{Estate, Scope};
+use crate::random::Random;
 use anyhow::{Context, Result, bail};
 
 /// A part of a template.
-pub enum Piece {
+pub(crate) enum Piece {
     Text(Vec<u8>),
     Place(Place),
     /// Makes a value and keeps it.
@@ -15,7 +15,7 @@ pub enum Piece {
 }
 
 /// What may stand in a place.
-pub enum Place {
+pub(crate) enum Place {
     /// `int:LEAST-MOST`, each as likely.
     Int(u64, u64),
     /// `log:LEAST-MOST`, each length as likely.
@@ -42,7 +42,7 @@ pub enum Place {
 
 /// How programs write the time into their messages.
 #[derive(Clone, Copy)]
-pub enum Form {
+pub(crate) enum Form {
     Iso,
     Log4j,
     Access,
@@ -57,10 +57,10 @@ const UPPER_HEX: &[u8; 64] = b"0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Numbers that all lines share, by their place in the estate's list of counters.
-pub const COUNTERS: [&str; 4] = ["application", "connection", "audit", "session"];
+pub(crate) const COUNTERS: [&str; 4] = ["application", "connection", "audit", "session"];
 
 /// Reads a template.
-pub fn parse(text: &str, scope: &mut Scope<'_>) -> Result<Vec<Piece>> {
+pub(crate) fn parse(text: &str, scope: &mut Scope<'_>) -> Result<Vec<Piece>> {
     let (mut pieces, mut rest) = (Vec::new(), text);
     while let Some((before, after)) = rest.split_once('{') {
         if !before.is_empty() {
@@ -124,28 +124,28 @@ fn place(text: &str, scope: &Scope<'_>) -> Result<Place> {
 }
 
 /// What a line's places are filled from.
-pub struct Filling<'a> {
-    pub estate: &'a Estate,
-    pub random: &'a mut Random,
+pub(crate) struct Filling<'a> {
+    pub(crate) estate: &'a Estate,
+    pub(crate) random: &'a mut Random,
     /// The hosts of the story.
-    pub cast: &'a [usize],
+    pub(crate) cast: &'a [usize],
     /// Which of them logs the line.
-    pub own: usize,
-    pub kept: &'a mut [Vec<u8>],
-    pub counters: &'a mut [u64; COUNTERS.len()],
+    pub(crate) own: usize,
+    pub(crate) kept: &'a mut [Vec<u8>],
+    pub(crate) counters: &'a mut [u64; COUNTERS.len()],
     /// Milliseconds since the log began.
-    pub time: u64,
+    pub(crate) time: u64,
 }
 
 /// Writes a template that names neither hosts of a story nor times: an entry of a pool.
-pub fn write_free(pieces: &[Piece], estate: &Estate, random: &mut Random, out: &mut Vec<u8>) {
+pub(crate) fn write_free(pieces: &[Piece], estate: &Estate, random: &mut Random, out: &mut Vec<u8>) {
     let counters = &mut [0; COUNTERS.len()];
     Filling { estate, random, cast: &[], own: 0, kept: &mut [], counters, time: 0 }.write(pieces, out);
 }
 
 impl Filling<'_> {
     /// Writes a template with its places filled.
-    pub fn write(&mut self, pieces: &[Piece], out: &mut Vec<u8>) {
+    pub(crate) fn write(&mut self, pieces: &[Piece], out: &mut Vec<u8>) {
         for piece in pieces {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text),
@@ -168,7 +168,7 @@ impl Filling<'_> {
             Place::Log(least, most) => decimal(out, self.random.spread(*least, *most)),
             Place::Characters(alphabet, bits, number) => {
                 for start in (0..*number).step_by(10) {
-                    let mut value = self.random.next();
+                    let mut value = self.random.draw();
                     for _ in start..(*number).min(start + 10) {
                         out.push(alphabet[(value & 63) as usize]);
                         value >>= bits;
@@ -206,7 +206,7 @@ impl Filling<'_> {
 }
 
 /// The log begins on this day of October 2026, at midnight UTC.
-pub const FIRST_DAY: u64 = 5;
+pub(crate) const FIRST_DAY: u64 = 5;
 const FIRST_SECOND: u64 = 1_791_158_400;
 
 impl Form {
@@ -253,7 +253,7 @@ impl Form {
 }
 
 /// Day of the month.
-pub fn day(time: u64) -> u64 {
+pub(crate) fn day(time: u64) -> u64 {
     FIRST_DAY + time / 86_400_000
 }
 
@@ -266,7 +266,7 @@ fn date(out: &mut Vec<u8>, between: &[u8], time: u64) {
 }
 
 /// Hours, minutes and seconds.
-pub fn clock(out: &mut Vec<u8>, time: u64) {
+pub(crate) fn clock(out: &mut Vec<u8>, time: u64) {
     let second = time / 1_000;
     padded(out, second / 3_600 % 24, 2);
     out.push(b':');
@@ -289,6 +289,6 @@ fn padded(out: &mut Vec<u8>, mut value: u64, width: usize) {
 }
 
 /// A number.
-pub fn decimal(out: &mut Vec<u8>, value: u64) {
+pub(crate) fn decimal(out: &mut Vec<u8>, value: u64) {
     padded(out, value, 1);
 }

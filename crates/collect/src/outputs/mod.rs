@@ -1,0 +1,160 @@
+//! Outputs: what sends events on. One output type = one file + one line in [`OutputSettings`].
+//!
+//! An output is given events in their order and tells how many of them, from the first on, the receiver has confirmed; what
+//! that is worth depends on the protocol and stands in each module's **promise**. It keeps no queue and never retries: whoever
+//! routes remembers the place in the store and offers again what was not confirmed. It decides nothing about which events.
+
+mod connection;
+mod encode;
+mod file;
+mod http;
+mod relp;
+mod rewrite;
+mod syslog;
+mod udp;
+
+pub use connection::OutputTls;
+pub use file::FileOutput;
+pub use http::{HttpOutput, Token};
+pub use rewrite::Layout;
+pub use syslog::{Framing, SyslogOutput};
+pub use udp::UdpOutput;
+
+use futures::future::BoxFuture;
+use http::Protocol;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use taffrail_base::{Clock, Error, ErrorKind, Result, Vfs};
+use taffrail_event::EventBatch;
+
+/// What an output is given to work with.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The way to files.
+    pub vfs: Arc<dyn Vfs>,
+    /// The way to the time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What came of sending events.
+#[derive(Debug)]
+pub struct Delivered {
+    /// Events, from the first on, that the receiver has confirmed.
+    pub confirmed: usize,
+    /// Events, from the first on, that may have reached the receiver; those that are not confirmed are sent again.
+    pub attempted: usize,
+    /// Of the confirmed ones those that the receiver will never take, and why the last of them: they are not sent again.
+    pub refused: Option<(u64, String)>,
+    /// What went wrong, if not all are confirmed.
+    pub outcome: Result<()>,
+}
+
+impl Delivered {
+    /// All events are confirmed.
+    pub fn all(events: usize) -> Self {
+        Self { confirmed: events, attempted: events, refused: None, outcome: Ok(()) }
+    }
+
+    /// Nothing is confirmed.
+    pub fn failed(attempted: usize, error: Error) -> Self {
+        Self { confirmed: 0, attempted, refused: None, outcome: Err(error) }
+    }
+}
+
+/// Sends events on.
+pub trait Output: Send {
+    /// Sends the events from number `from` on, and waits until they are confirmed or it is clear that they are not.
+    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, from: usize) -> BoxFuture<'a, Delivered>;
+
+    /// What has to be remembered with the place, beside the place: given to [`Output::resume`] after a restart.
+    fn mark(&self) -> Option<String> {
+        None
+    }
+
+    /// Takes up where `mark` was taken.
+    fn resume(&mut self, _mark: &str) {}
+}
+
+/// The settings of one output: `[routes.output]` with its `type`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum OutputSettings {
+    /// Syslog datagrams.
+    SyslogUdp(UdpOutput),
+    /// Syslog over TCP, with TLS if that is set.
+    SyslogTcp(SyslogOutput),
+    /// Syslog over RELP, with TLS if that is set.
+    Relp(SyslogOutput),
+    /// A file of lines.
+    File(FileOutput),
+    /// Splunk's HTTP Event Collector.
+    Hec(HttpOutput),
+    /// OTLP over HTTP, as JSON.
+    Otlp(HttpOutput),
+    /// Elasticsearch's `_bulk`.
+    Elastic(HttpOutput),
+    /// Loki's push, as JSON.
+    Loki(HttpOutput),
+    /// The bytes of each event and a line feed.
+    Lines(HttpOutput),
+    /// An event as one JSON object, a line each.
+    JsonLines(HttpOutput),
+    /// Another Taffrail: events with their times and origins.
+    Taffrail(HttpOutput),
+}
+
+impl OutputSettings {
+    /// The type as in the settings.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::SyslogUdp(_) => "syslog-udp",
+            Self::SyslogTcp(_) => "syslog-tcp",
+            Self::Relp(_) => "relp",
+            Self::File(_) => "file",
+            Self::Hec(_) => "hec",
+            Self::Otlp(_) => "otlp",
+            Self::Elastic(_) => "elastic",
+            Self::Loki(_) => "loki",
+            Self::Lines(_) => "lines",
+            Self::JsonLines(_) => "json-lines",
+            Self::Taffrail(_) => "taffrail",
+        }
+    }
+
+    /// Where it sends to.
+    pub fn target(&self) -> String {
+        match self {
+            Self::SyslogUdp(settings) => settings.address.clone(),
+            Self::SyslogTcp(settings) | Self::Relp(settings) => settings.address.clone(),
+            Self::File(settings) => settings.path.display().to_string(),
+            _ => self.http().map(|(_, settings)| settings.url.clone()).unwrap_or_default(),
+        }
+    }
+
+    fn http(&self) -> Option<(Protocol, &HttpOutput)> {
+        Some(match self {
+            Self::Hec(settings) => (Protocol::Hec, settings),
+            Self::Otlp(settings) => (Protocol::Otlp, settings),
+            Self::Elastic(settings) => (Protocol::Elastic, settings),
+            Self::Loki(settings) => (Protocol::Loki, settings),
+            Self::Lines(settings) => (Protocol::Lines, settings),
+            Self::JsonLines(settings) => (Protocol::JsonLines, settings),
+            Self::Taffrail(settings) => (Protocol::Taffrail, settings),
+            Self::SyslogUdp(_) | Self::SyslogTcp(_) | Self::Relp(_) | Self::File(_) => return None,
+        })
+    }
+
+    /// The output that these settings describe, or what is wrong with them. Nothing is connected yet.
+    pub fn build(&self, around: &Surroundings) -> Result<Box<dyn Output>> {
+        if let Some((protocol, settings)) = self.http() {
+            return Ok(Box::new(http::Http::new(protocol, settings, around)?));
+        }
+        Ok(match self {
+            Self::SyslogUdp(settings) => Box::new(udp::Udp::new(settings)?),
+            Self::SyslogTcp(settings) => Box::new(syslog::Syslog::new(settings, around)?),
+            Self::Relp(settings) => Box::new(relp::Relp::new(settings, around)?),
+            Self::File(settings) => Box::new(file::File::new(settings, around)),
+            _ => return Err(Error::new(ErrorKind::Bug, "an output without anything that builds it")),
+        })
+    }
+}

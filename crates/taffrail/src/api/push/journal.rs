@@ -1,0 +1,60 @@
+//! The systemd journal of other machines, as `systemd-journal-upload` sends it. The body has no end that is known beforehand, so
+//! it is stored as it comes.
+
+use super::{Refused, check, in_words, named, trouble};
+use crate::api::error::{ApiError, ApiResult};
+use crate::api::ingest::append;
+use crate::app::App;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use futures::StreamExt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use taffrail_base::{Error, ErrorKind};
+use taffrail_collect::http::IngestOrigin;
+use taffrail_collect::push::journal::Upload;
+use taffrail_event::Timestamp;
+
+/// Entries of a journal, in the export format.
+pub async fn upload(State(app): State<Arc<App>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
+    if let Err(denied) = check(&app, peer, &named(request.headers(), None)) {
+        return in_words(Refused::Denied(denied).plain());
+    }
+    match take(&app, peer, request).await {
+        Ok(entries) => in_words((StatusCode::ACCEPTED, format!("OK: {entries} entries"))),
+        Err(error) => in_words(trouble(&error)),
+    }
+}
+
+async fn take(app: &App, peer: SocketAddr, request: Request) -> ApiResult<u64> {
+    if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING).filter(|value| value.as_bytes() != b"identity") {
+        let message = format!("a journal packed as {encoding:?} is not taken");
+        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported", message)
+            .with_hint("set Compression=no for systemd-journal-upload"));
+    }
+    // As with every body: so many at a time, since each holds an entry.
+    let stopping = |_| ApiError::from(Error::new(ErrorKind::Cancelled, "the server is stopping"));
+    let _permit = app.bodies.acquire().await.map_err(stopping)?;
+    let origin = IngestOrigin { peer: peer.ip().to_canonical().to_string(), ..IngestOrigin::default() };
+    let mut upload = Upload::new(&origin, Timestamp(app.clock.now_nanos()))?;
+    let mut body = request.into_body().into_data_stream();
+    let ended = loop {
+        let next = tokio::select! {
+            next = body.next() => next,
+            () = app.stopping.cancelled() => break Err(Error::new(ErrorKind::Cancelled, "the server is stopping").into()),
+        };
+        let full = match next {
+            None => break upload.finish().map_err(ApiError::from),
+            Some(Err(error)) => break Err(ApiError::invalid(format!("the body ended early: {error}"))),
+            Some(Ok(bytes)) => upload.push(&bytes),
+        };
+        match full {
+            Ok(full) => _ = append(app, full).await?,
+            Err(error) => break Err(error.into()),
+        }
+    };
+    // What has arrived whole is kept, however it ended.
+    append(app, upload.rest()).await?;
+    ended
+}

@@ -1,0 +1,238 @@
+//! Routes with real receivers: what a search finds arrives, byte for byte and in order, through outages and kills.
+
+use crate::harness::{Scratch, Server, eventually};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// A receiver of RELP that can be down: then it closes what comes, and what is open.
+struct Receiver {
+    address: String,
+    seen: Arc<parking_lot::Mutex<Vec<Vec<u8>>>>,
+    down: Arc<AtomicBool>,
+}
+
+impl Receiver {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listens");
+        let receiver = Self {
+            address: listener.local_addr().expect("has an address").to_string(),
+            seen: Arc::default(),
+            down: Arc::new(AtomicBool::new(false)),
+        };
+        let (seen, down) = (Arc::clone(&receiver.seen), Arc::clone(&receiver.down));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (seen, down) = (Arc::clone(&seen), Arc::clone(&down));
+                let stream = stream.expect("is a connection");
+                // A connection that breaks is what this is about.
+                std::thread::spawn(move || drop(serve(stream, &seen, &down)));
+            }
+        });
+        receiver
+    }
+}
+
+fn serve(stream: TcpStream, seen: &parking_lot::Mutex<Vec<Vec<u8>>>, down: &AtomicBool) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut writer = stream;
+    while !down.load(Ordering::SeqCst) {
+        let mut head = Vec::new();
+        for _ in 0..3 {
+            if reader.read_until(b' ', &mut head)? == 0 {
+                return Ok(());
+            }
+        }
+        let head = String::from_utf8(head).map_err(std::io::Error::other)?;
+        let words: Vec<&str> = head.split(' ').collect();
+        let mut data = vec![0; words[2].parse::<usize>().map_err(std::io::Error::other)? + 1];
+        reader.read_exact(&mut data)?;
+        assert_eq!(data.pop(), Some(b'\n'), "the frame ends where it says");
+        if down.load(Ordering::SeqCst) {
+            break;
+        }
+        if words[1] == "syslog" {
+            seen.lock().push(data);
+        }
+        writeln!(writer, "{} rsp 6 200 OK", words[0])?;
+    }
+    Ok(())
+}
+
+/// Messages of all severities, each different and none of them text alone.
+fn messages(from: usize, count: usize) -> Vec<Vec<u8>> {
+    (from..from + count)
+        .map(|at| {
+            let mut line =
+                format!("<{}>Mar  1 00:{:02}:{:02} fw-{} kernel: rule {at} dropped ", 128 + at % 8, at / 60 % 60, at % 60, at % 3)
+                    .into_bytes();
+            line.extend_from_slice(&[0xc3, 0x28, b'\t', b'a' + (at % 26) as u8]);
+            line
+        })
+        .collect()
+}
+
+fn urgent(messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let number = |line: &[u8]| std::str::from_utf8(&line[1..4]).expect("is a number").parse::<u8>().expect("is a number");
+    messages.iter().filter(|line| number(line) % 8 <= 2).cloned().collect()
+}
+
+fn lines(messages: &[Vec<u8>]) -> Vec<u8> {
+    messages.iter().flat_map(|line| [line.as_slice(), b"\n"].concat()).collect()
+}
+
+fn route(server: &Server, at: usize) -> Value {
+    server.get("/api/v1/routes").json()[at].clone()
+}
+
+fn count(route: &Value, name: &str) -> u64 {
+    route[name].as_u64().unwrap_or_else(|| panic!("{name} of {route}"))
+}
+
+const SEARCH: &str = "severity IN (emerg, alert, crit)";
+
+/// The field story: all is kept, exactly the urgent go on, through an outage and a kill, and both sides' counts agree.
+#[test]
+fn urgent_messages_reach_the_second_machine_through_an_outage_and_a_kill() {
+    let scratch = Scratch::new();
+    let receiver = Receiver::start();
+    let config = format!(
+        "[[routes]]\nname = \"soc\"\nsearch = \"{SEARCH}\"\nretry_seconds = 0.02\nretry_max_seconds = 0.05\n[routes.output]\ntype = \"relp\"\naddress = \"{}\"\n",
+        receiver.address
+    );
+    let config = scratch.file("taffrail.toml", config.as_bytes());
+    let config = config.to_str().expect("is text");
+    let all = messages(0, 3_000);
+    let server = scratch.serve_with(&["--config", config]);
+    server.syslog(&lines(&all[..1_000]));
+    eventually("the first part is confirmed", || count(&route(&server, 0), "confirmed_events") == 375);
+
+    receiver.down.store(true, Ordering::SeqCst);
+    server.syslog(&lines(&all[1_000..2_000]));
+    // Ten minutes of tries at thirty seconds each are twenty.
+    eventually("it keeps trying", || count(&route(&server, 0), "failures") >= 20);
+    assert_eq!(route(&server, 0)["state"], "retrying");
+    server.kill();
+
+    let server = scratch.serve_with(&["--config", config]);
+    server.syslog(&lines(&all[2_000..]));
+    eventually("it tries again", || count(&route(&server, 0), "failures") >= 2);
+    assert_eq!(count(&route(&server, 0), "confirmed_events"), 375, "what was confirmed is remembered");
+    receiver.down.store(false, Ordering::SeqCst);
+    let wanted = urgent(&all);
+    assert_eq!(wanted.len(), 1_125);
+    eventually("all is confirmed", || count(&route(&server, 0), "confirmed_events") == 1_125);
+
+    let report = route(&server, 0);
+    let seen = receiver.seen.lock().clone();
+    let mut once = seen.clone();
+    let mut known = std::collections::HashSet::new();
+    once.retain(|message| known.insert(message.clone()));
+    assert!(once == wanted, "byte for byte and in order: {} of {}", once.len(), wanted.len());
+    for (name, value) in [("found_events", 1_125), ("refused_events", 0), ("gone_events", 0), ("in_flight_events", 0)] {
+        assert_eq!(count(&report, name), value, "{name} of {report}");
+    }
+    assert_eq!(count(&report, "confirmed_bytes"), wanted.iter().map(|m| m.len() as u64).sum::<u64>());
+    // What the receiver counts lies between what is confirmed and what was sent again besides.
+    let extra = seen.len() as u64 - 1_125;
+    assert!(extra <= count(&report, "sent_again_events"), "{extra} more, but {report}");
+    let table = scratch.text(&["sources", "--data", "@", "--routes"]);
+    assert!(table.contains("soc") && table.contains("1125") && table.contains("waiting"), "{table}");
+    server.stop();
+    assert_eq!(scratch.count("index=main"), 3_000, "all is kept");
+    assert_eq!(scratch.count(&format!("index=main {SEARCH}")), 1_125);
+}
+
+#[test]
+fn a_second_taffrail_and_a_file_get_the_same_bytes_through_kills() {
+    let (first, second) = (Scratch::new(), Scratch::new());
+    let relp = second.file("taffrail.toml", b"[[input]]\ntype = \"relp\"\naddress = \"127.0.0.1:0\"\n");
+    let soc = second.serve_with(&["--config", relp.to_str().expect("is text")]);
+    let listener =
+        soc.file["listeners"].as_array().expect("is a list").iter().find(|l| l["input"] == "relp").expect("listens")["address"].clone();
+    let out = first.path().join("out").join("urgent.log");
+    let route_to =
+        |name: &str, search: &str, output: &str| format!("[[routes]]\nname = \"{name}\"\nsearch = '{search}'\n[routes.output]\n{output}\n");
+    let config = [
+        route_to("soc", SEARCH, &format!("type = \"relp\"\naddress = {listener}")),
+        route_to("file", SEARCH, &format!("type = \"file\"\npath = {:?}", out.to_str().expect("is text"))),
+        route_to(
+            "rules",
+            r#"dropped | rex "rule (?<rule>\d+)" | where rule < 100"#,
+            &format!("type = \"file\"\npath = {:?}", first.path().join("rules.log").to_str().expect("is text")),
+        ),
+    ]
+    .concat();
+    let config = first.file("taffrail.toml", config.as_bytes());
+    let config = config.to_str().expect("is text");
+    let all = messages(0, 2_000);
+    for part in all.chunks(500) {
+        let server = first.serve_with(&["--config", config]);
+        server.syslog(&lines(part));
+        std::thread::sleep(Duration::from_millis(150));
+        server.kill();
+    }
+    let server = first.serve_with(&["--config", config]);
+    let wanted = urgent(&all);
+    for at in 0..2 {
+        eventually("all is confirmed", || count(&route(&server, at), "confirmed_events") == wanted.len() as u64);
+    }
+    assert_eq!(std::fs::read(&out).expect("is there"), lines(&wanted), "the file has each once");
+    eventually("a search with commands is followed", || {
+        std::fs::read(first.path().join("rules.log")).is_ok_and(|found| found == lines(&all[..100]))
+    });
+    server.stop();
+    soc.stop();
+    let exported = second.ok(&["search", "--data", "@", "--output", "raw", "index=main | sort 0 _sequence"]);
+    let mut got: Vec<Vec<u8>> = exported.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(<[u8]>::to_vec).collect();
+    let mut known = std::collections::HashSet::new();
+    got.retain(|message| known.insert(message.clone()));
+    assert!(got == wanted, "{} of {}", got.len(), wanted.len());
+}
+
+#[test]
+fn what_is_there_already_goes_to_another_taffrail_as_it_is() {
+    let (first, second) = (Scratch::new(), Scratch::new());
+    let server = first.serve();
+    server.ingest("host=a&source=b&sourcetype=c&index=other", b"one \xff\ntwo\n");
+    server.ingest("host=d", b"three\n");
+    server.stop();
+    let other = second.serve();
+    let config = format!(
+        "[[routes]]\nname = \"copy\"\nsearch = \"index=*\"\nsince = \"beginning\"\n[routes.output]\ntype = \"taffrail\"\nurl = \"{}\"\n",
+        other.url()
+    );
+    let config = first.file("taffrail.toml", config.as_bytes());
+    let server = first.serve_with(&["--config", config.to_str().expect("is text")]);
+    eventually("all is confirmed", || count(&route(&server, 0), "confirmed_events") == 3);
+    server.stop();
+    let accounts = other.get("/api/v1/inputs").json();
+    assert!(accounts[0]["sources"][0]["source"] == "taffrail 127.0.0.1" && accounts[0]["total"]["stored_events"] == 3, "{accounts}");
+    other.stop();
+    assert_eq!(second.count("index=other host=a source=b sourcetype=c"), 2);
+    assert_eq!(second.count("index=main host=d three"), 1);
+    assert_eq!(second.ok(&["search", "--data", "@", "--output", "raw", "index=other one"]), b"one \xff\n");
+}
+
+#[test]
+fn what_cannot_be_routed_is_refused_at_the_start() {
+    let output = "[routes.output]\ntype = \"file\"\npath = \"/tmp/x\"\n";
+    for (text, word) in [
+        (format!("[[routes]]\nname = \"a\"\nsearch = \"* | stats count\"\n{output}"), "stats needs all rows"),
+        (format!("[[routes]]\nname = \"A\"\nsearch = \"*\"\n{output}"), "name of a route"),
+        (format!("[[routes]]\nname = \"a\"\nsearch = \"* | table host\"\n{output}"), "something else"),
+        (
+            "[[routes]]\nname = \"a\"\nsearch = \"*\"\n[routes.output]\ntype = \"relp\"\naddress = \"nowhere\"\n".into(),
+            "address with a port",
+        ),
+    ] {
+        let scratch = Scratch::new();
+        let config = scratch.file("taffrail.toml", text.as_bytes());
+        let refused = scratch.run(&["serve", "--data", "@", "--http", "127.0.0.1:0", "--config", config.to_str().expect("is text")]);
+        let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && error.contains(word), "{text}: {error}");
+    }
+}
