@@ -11,7 +11,7 @@ macro_rules! built_in {
 }
 
 built_in! {
-    "sshd" "pam" "su" "sudo" "accounts" "apache_error" "auditd" "azure" "cee_xdas" "cisco_asa" "cisco_ios"
+    "sshd" "pam" "su" "sudo" "accounts" "apache_error" "auditd" "azure" "cisco_asa" "cisco_ios"
     "cloudtrail" "cron" "dhcp" "dovecot" "esx" "exim" "fortigate" "gcp" "haproxy" "juniper" "kubernetes"
     "login" "microsoft365" "mysql" "named" "netfilter" "nginx_error" "packages" "paloalto" "pfsense" "postfix"
     "postgresql_logins" "proftpd" "pureftpd" "resolvers" "salesforce" "squid" "suricata" "systemd" "vsftpd"

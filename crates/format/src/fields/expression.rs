@@ -13,13 +13,13 @@ mod states;
 use crate::tape::{Laid, MASK, Span, Unit, begins_time, in_time, masked, quoted_end};
 pub(crate) use literals::worth;
 use literals::{Runs, Ways as Texts};
-use states::Steps;
 use regex::bytes::{Captures, Regex, RegexBuilder};
 use regex_automata::nfa::thompson::{self, NFA, State};
 use regex_automata::util::{primitives::StateID, syntax};
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Hir, HirKind, Look as WrittenLook};
 use rustc_hash::FxHashSet;
+use states::Steps;
 use std::borrow::Cow;
 use std::sync::OnceLock;
 use taffrail_pattern::SlotKind;
@@ -133,7 +133,15 @@ impl Expression {
         let sign = sign(&hir).filter(|sign| sign.len() > 1);
         let runs = Runs::of(&hir);
         let anchored = hir.properties().look_set_prefix().contains(WrittenLook::Start) && runs.at_start;
-        Ok(Self { text: text.to_owned(), groups, sign, texts: runs.texts, anchored, quotes: if is_masked(text) { Quotes::Masked } else { Quotes::NoBeginning }, compiled: OnceLock::new() })
+        Ok(Self {
+            text: text.to_owned(),
+            groups,
+            sign,
+            texts: runs.texts,
+            anchored,
+            quotes: if is_masked(text) { Quotes::Masked } else { Quotes::NoBeginning },
+            compiled: OnceLock::new(),
+        })
     }
 
     /// The same, but it also sees what stands in double quotes, if it does not begin there.

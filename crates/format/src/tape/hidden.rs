@@ -2,8 +2,8 @@
 //!
 //! The answers err on one side: no is certain, yes may be wrong.
 
-use std::borrow::Cow;
 use super::{Laid, Span, Unit, begins_time, in_time};
+use std::borrow::Cow;
 use taffrail_pattern::SlotKind;
 use taffrail_pattern::split::{is_delimiter, quoted_len};
 
@@ -87,7 +87,8 @@ impl Laid {
     pub(crate) fn may_hold_all(&self, texts: &[Vec<Vec<u8>>], span: Span, anchored: bool, masked: bool) -> bool {
         let mut at = span.start;
         for (number, ways) in texts.iter().enumerate() {
-            let laid = |text: &Vec<u8>| if anchored && number == 0 { self.laid_at(text, at) } else { self.laid_from(text, at, span.end, masked) };
+            let laid =
+                |text: &Vec<u8>| if anchored && number == 0 { self.laid_at(text, at) } else { self.laid_from(text, at, span.end, masked) };
             match ways.iter().filter_map(laid).min() {
                 Some(end) => at = end,
                 None => return false,
