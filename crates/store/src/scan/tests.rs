@@ -295,7 +295,8 @@ fn check_counts(batch: &EventBatch, snapshot: &Snapshot, filter: &Filter, shape:
     let (expression, host) = (GROUPS[shape as usize % GROUPS.len()], Column::Host);
     let fields = [CountField::Group(regex::Regex::new(expression).unwrap(), "x".into()), CountField::Column(host)];
     let fields = if shape.is_multiple_of(2) { &fields[..1] } else { &fields[..] };
-    let mut counted = Scan::plan(snapshot, request(filter.clone())).count_by(fields).unwrap().unwrap();
+    let counted = Scan::plan(snapshot, request(filter.clone())).count_by(fields).unwrap().unwrap();
+    let mut counted: Vec<_> = counted.rows().collect();
     counted.sort_unstable();
     let plainly = counts_of(batch, filter, fields);
     prop_assert_eq!(&counted, &plainly, "{} {:?}", expression, filter);
@@ -306,7 +307,8 @@ fn check_counts(batch: &EventBatch, snapshot: &Snapshot, filter: &Filter, shape:
         prop_assert_eq!(summed, plainly, "sums by {} {:?}", expression, filter);
     }
     let fields = [CountField::Span(7_000_000_000), CountField::Column(Column::Host)];
-    let mut counted = Scan::plan(snapshot, request(filter.clone())).count_by(&fields).unwrap().unwrap();
+    let counted = Scan::plan(snapshot, request(filter.clone())).count_by(&fields).unwrap().unwrap();
+    let mut counted: Vec<_> = counted.rows().collect();
     counted.sort_unstable();
     prop_assert_eq!(counted, counts_of(batch, filter, &fields), "by spans {:?}", filter);
     Ok(())

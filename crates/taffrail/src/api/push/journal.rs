@@ -36,7 +36,9 @@ async fn take(app: &App, peer: SocketAddr, request: Request) -> ApiResult<u64> {
     // As with every body: so many at a time, since each holds an entry.
     let stopping = |_| ApiError::from(Error::new(ErrorKind::Cancelled, "the server is stopping"));
     let _permit = app.bodies.acquire().await.map_err(stopping)?;
-    let origin = IngestOrigin { peer: peer.ip().to_canonical().to_string(), ..IngestOrigin::default() };
+    let peer = peer.ip().to_canonical().to_string();
+    let sender = format!("journal {peer}");
+    let origin = IngestOrigin { peer, ..IngestOrigin::default() };
     let mut upload = Upload::new(&origin, Timestamp(app.clock.now_nanos()))?;
     let mut body = request.into_body().into_data_stream();
     let ended = loop {
@@ -50,11 +52,11 @@ async fn take(app: &App, peer: SocketAddr, request: Request) -> ApiResult<u64> {
             Some(Ok(bytes)) => upload.push(&bytes),
         };
         match full {
-            Ok(full) => _ = append(app, full).await?,
+            Ok(full) => _ = append(app, sender.clone(), full).await?,
             Err(error) => break Err(error.into()),
         }
     };
     // What has arrived whole is kept, however it ended.
-    append(app, upload.rest()).await?;
+    append(app, sender, upload.rest()).await?;
     ended
 }
