@@ -6,9 +6,14 @@
 //! instead. So whatever is decided on a pattern is right for each of its events, by construction.
 
 use crate::fields::expression::{Captured, Expression};
+use crate::fields::index::{Candidates, Index, Wanted};
 use std::cell::Cell;
 use taffrail_pattern::split::{is_delimiter, time};
 use taffrail_pattern::{Pattern, Piece, SlotKind};
+
+mod hidden;
+
+pub(crate) use hidden::{MASK, masked, quoted_end};
 
 /// A byte, a slot, or the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +34,20 @@ pub(crate) struct Class {
 
 /// Whether a time of the splitter's layouts may hold this byte.
 pub(crate) const fn in_time(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b':' | b'/' | b'.' | b',' | b'+' | b'-')
+    byte.is_ascii_digit() || in_month(byte) || matches!(byte, b'T' | b'Z' | b' ' | b':' | b'/' | b'.' | b',' | b'+' | b'-')
+}
+
+/// Whether the name of a month may hold this byte.
+const fn in_month(byte: u8) -> bool {
+    let names = b"JanFebMarAprMayJunJulAugSepOctNovDec";
+    let mut at = 0;
+    while at < names.len() {
+        if names[at] == byte {
+            return true;
+        }
+        at += 1;
+    }
+    false
 }
 
 /// Whether a time of the splitter's layouts may begin with this byte.
@@ -126,6 +144,16 @@ pub(crate) trait Tape: Copy {
     fn forget_undecided(self);
     /// Gives the bytes of a span to `f`; `None`, and undecided, if a slot is in it.
     fn with_text<R>(self, span: Span, f: impl FnOnce(&[u8]) -> R) -> Option<R>;
+    /// Gives the bytes of a span to `f`; `None` if a slot is in it, which decides nothing.
+    fn peek<R>(self, span: Span, f: impl FnOnce(&[u8]) -> R) -> Option<R>;
+    /// Whether a slot is in a span.
+    fn has_slot(self, span: Span) -> bool;
+    /// Whether a span is one slot that holds a word.
+    fn is_word(self, span: Span) -> bool {
+        span.end == span.start + 1 && self.unit(span.start) == Unit::Slot(SlotKind::Word)
+    }
+    /// Which rules of an index may match in an event and its message. What slots may hide is only looked for by rules that are wanted.
+    fn candidates(self, index: &Index, all: Span, message: Span, wanted: Wanted<'_>, out: &mut Candidates);
     /// Where the groups of an expression are that is searched for in a span.
     fn captures(self, expression: &Expression, span: Span) -> Captured;
     /// The number of units of the time of any layout that begins at `at`.
@@ -251,6 +279,18 @@ impl Tape for &[u8] {
         self.get(span.range()).map(f)
     }
 
+    fn peek<R>(self, span: Span, f: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        self.get(span.range()).map(f)
+    }
+
+    fn has_slot(self, _: Span) -> bool {
+        false
+    }
+
+    fn candidates(self, index: &Index, all: Span, _: Span, _: Wanted<'_>, out: &mut Candidates) {
+        index.in_text(self.get(all.range()).unwrap_or_default(), out);
+    }
+
     fn captures(self, expression: &Expression, span: Span) -> Captured {
         expression.of_event(self, span)
     }
@@ -279,6 +319,8 @@ pub(crate) struct Laid {
     slots: Vec<usize>,
     /// Each byte; a slot is a 0.
     bytes: Vec<u8>,
+    /// Which units are inside of quoted strings.
+    quoted: Vec<bool>,
     undecided: Cell<bool>,
 }
 
@@ -299,7 +341,8 @@ impl Laid {
                 }
             }
         }
-        Self { units, slots, bytes, undecided: Cell::new(false) }
+        let quoted = hidden::quoted(&units);
+        Self { units, slots, bytes, quoted, undecided: Cell::new(false) }
     }
 
     /// The slots in a span: their places and numbers.
@@ -311,6 +354,11 @@ impl Laid {
     /// The unit at `at`.
     pub(crate) fn at(&self, at: usize) -> Unit {
         self.units.get(at).copied().unwrap_or(Unit::End)
+    }
+
+    /// Whether the unit at `at` is inside of a quoted string, as [`masked`] has it in events.
+    pub(crate) fn is_quoted(&self, at: usize) -> bool {
+        self.quoted.get(at).copied().unwrap_or(false)
     }
 
     /// The bytes of a span without slots.
@@ -346,6 +394,18 @@ impl Tape for &Laid {
             return None;
         }
         self.bytes.get(span.range()).map(f)
+    }
+
+    fn peek<R>(self, span: Span, f: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        if self.has_slot(span) { None } else { self.bytes.get(span.range()).map(f) }
+    }
+
+    fn has_slot(self, span: Span) -> bool {
+        self.slots_in(span).next().is_some()
+    }
+
+    fn candidates(self, index: &Index, all: Span, message: Span, wanted: Wanted<'_>, out: &mut Candidates) {
+        index.in_pattern(self, all, message, wanted, out);
     }
 
     fn captures(self, expression: &Expression, span: Span) -> Captured {

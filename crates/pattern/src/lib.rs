@@ -23,5 +23,5 @@ pub mod split;
 pub mod text;
 
 pub use pattern::{Pattern, PatternId, Piece, SlotKind};
-pub use plan::{FieldPlan, FieldResolver, NoFields, PlanPiece, Signs};
+pub use plan::{FieldFunction, FieldPlan, FieldResolver, NoFields, PlanPiece, Signs};
 pub use text::{Term, TermMatcher};

@@ -7,13 +7,21 @@
 //!
 //! Expressions are of bytes: `\w`, `\d`, `\s`, `\b` and case are those of ASCII, as log lines are not always UTF-8.
 
-use crate::tape::{Laid, Span, Unit, begins_time, in_time};
-use regex::bytes::{Regex, RegexBuilder};
+mod literals;
+mod states;
+
+use crate::tape::{Laid, MASK, Span, Unit, begins_time, in_time, masked, quoted_end};
+pub(crate) use literals::worth;
+use literals::{Runs, Ways as Texts};
+use regex::bytes::{Captures, Regex, RegexBuilder};
 use regex_automata::nfa::thompson::{self, NFA, State};
 use regex_automata::util::{primitives::StateID, syntax};
 use regex_syntax::ParserBuilder;
-use regex_syntax::hir::{Hir, HirKind};
+use regex_syntax::hir::{Hir, HirKind, Look as WrittenLook};
 use rustc_hash::FxHashSet;
+use states::Steps;
+use std::borrow::Cow;
+use std::sync::OnceLock;
 use taffrail_pattern::SlotKind;
 use taffrail_pattern::split::is_delimiter;
 
@@ -46,21 +54,47 @@ pub(crate) struct Captured {
     pub groups: Vec<Place>,
 }
 
-/// An expression, made ready.
+/// An expression, with what can be said of it before it is compiled.
 #[derive(Debug)]
 pub(crate) struct Expression {
-    regex: Regex,
-    nfa: NFA,
+    text: String,
     /// The names of the named groups, and their numbers.
     groups: Vec<(String, usize)>,
+    /// A run of letters and digits that every match holds.
+    sign: Option<String>,
+    /// The texts that every match holds, one behind the other, each in one of some ways.
+    texts: Vec<Texts>,
+    /// Whether a match begins at the beginning of the message.
+    anchored: bool,
+    /// What is seen of what stands in double quotes.
+    quotes: Quotes,
+    compiled: OnceLock<Compiled>,
+}
+
+/// What an expression sees of what stands in double quotes: what programs quote is not their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quotes {
+    /// All of it.
+    Seen,
+    /// All of it, but no match begins there.
+    NoBeginning,
+    /// That it is there, and nothing else.
+    Masked,
+}
+
+/// An expression, made ready.
+#[derive(Debug)]
+struct Compiled {
+    regex: Regex,
+    nfa: NFA,
     /// A byte of each class that the expression tells apart, by the kind of slot that may hold one of the class.
     kinds: [Vec<u8>; 3],
     /// The bytes that a match can begin with.
     first: [bool; 256],
     /// Whether the byte before a place matters.
     looks: bool,
-    /// A run of letters and digits that every match holds.
-    sign: Option<String>,
+    /// What a slot of each kind can lead to.
+    steps: Steps,
 }
 
 /// A position: twice the unit's number, and 1 more within what a slot holds.
@@ -83,19 +117,63 @@ struct Way {
 impl Expression {
     /// Compiles an expression; the error says what is wrong with it.
     pub(crate) fn new(text: &str) -> Result<Self, String> {
-        let regex = RegexBuilder::new(text).unicode(false).size_limit(COMPILED_BYTES_MAX).build().map_err(|error| error.to_string())?;
-        let config = thompson::Config::new().utf8(false).nfa_size_limit(Some(COMPILED_BYTES_MAX));
-        let bytes = syntax::Config::new().unicode(false).utf8(false);
-        let nfa = thompson::Compiler::new().syntax(bytes).configure(config).build(text).map_err(|error| error.to_string())?;
-        let names = regex.capture_names().enumerate().filter_map(|(number, name)| Some((name?.to_owned(), number)));
-        let groups: Vec<(String, usize)> = names.collect();
-        if groups.is_empty() {
+        let compiled = Compiled::new(text)?;
+        let this = Self::deferred(text)?;
+        if this.groups.is_empty() {
             return Err("the expression has no named group, so it gives no field; write (?<name>...)".to_owned());
         }
-        let kinds = [SlotKind::Word, SlotKind::Time, SlotKind::Raw].map(|kind| representatives(&nfa, kind));
-        let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(text).ok();
-        let sign = hir.and_then(|hir| sign(&hir)).filter(|sign| sign.len() > 1);
-        Ok(Self { first: first_bytes(&nfa), looks: !nfa.look_set_any().is_empty(), regex, nfa, groups, kinds, sign })
+        Ok(Self { compiled: OnceLock::from(compiled), quotes: Quotes::Seen, ..this })
+    }
+
+    /// An expression that is compiled when it is first asked: of those that are built in few are, in a search.
+    pub(crate) fn deferred(text: &str) -> Result<Self, String> {
+        let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(text).map_err(|error| error.to_string())?;
+        let mut groups = Vec::new();
+        named_groups(&hir, &mut groups);
+        let sign = sign(&hir).filter(|sign| sign.len() > 1);
+        let runs = Runs::of(&hir);
+        let anchored = hir.properties().look_set_prefix().contains(WrittenLook::Start) && runs.at_start;
+        Ok(Self {
+            text: text.to_owned(),
+            groups,
+            sign,
+            texts: runs.texts,
+            anchored,
+            quotes: if is_masked(text) { Quotes::Masked } else { Quotes::NoBeginning },
+            compiled: OnceLock::new(),
+        })
+    }
+
+    /// The same, but it also sees what stands in double quotes, if it does not begin there.
+    pub(crate) fn seeing_quoted(self) -> Self {
+        Self { quotes: Quotes::NoBeginning, ..self }
+    }
+
+    fn compiled(&self) -> &Compiled {
+        // What is not compiled yet is built in, and the tests compile all of that.
+        self.compiled.get_or_init(|| Compiled::new(&self.text).unwrap_or_else(|error| panic!("{}: {error}", self.text)))
+    }
+
+    /// The texts of which every match holds one, the most telling ones; may be none.
+    pub(crate) fn literals(&self) -> &[Vec<u8>] {
+        literals::best(&self.texts)
+    }
+
+    /// The texts with one of which a message begins if the expression matches it at all.
+    pub(crate) fn prefixes(&self) -> &[Vec<u8>] {
+        self.texts.first().filter(|_| self.anchored).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether it may match in some events of a pattern; no is certain.
+    pub(crate) fn may_match(&self, laid: &Laid, span: Span) -> bool {
+        laid.may_hold_all(&self.texts, span, self.anchored, self.quotes == Quotes::Masked)
+            && states::may_match(&self.compiled().nfa, &self.compiled().steps, laid, span, self.quotes)
+    }
+
+    /// The expression as written.
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// The names of the groups.
@@ -110,7 +188,8 @@ impl Expression {
 
     /// The groups in an event.
     pub(crate) fn of_event(&self, raw: &[u8], span: Span) -> Captured {
-        let found = raw.get(span.range()).and_then(|text| self.regex.captures(text));
+        let whole = if self.quotes == Quotes::Masked { masked(raw) } else { Cow::Borrowed(raw) };
+        let found = whole.get(span.range()).and_then(|text| self.find(raw, text, span.start));
         let place = |number: usize| match found.as_ref().and_then(|found| found.get(number)) {
             Some(group) => Place::At(Span::new(span.start + group.start(), span.start + group.end())),
             None => Place::Absent,
@@ -118,13 +197,31 @@ impl Expression {
         Captured { matched: Some(found.is_some()), groups: self.groups.iter().map(|(_, number)| place(*number)).collect() }
     }
 
+    /// The first match in a part of an event that begins at `base`.
+    fn find<'t>(&self, raw: &[u8], text: &'t [u8], base: usize) -> Option<Captures<'t>> {
+        let mut from = 0;
+        loop {
+            let found = self.compiled().regex.captures_at(text, from)?;
+            let begin = found.get(0).filter(|_| self.quotes == Quotes::NoBeginning);
+            match begin.and_then(|begin| quoted_end(raw, base + begin.start())) {
+                Some(end) if end - base <= text.len() => from = end - base,
+                Some(_) => return None,
+                None => return Some(found),
+            }
+        }
+    }
+
     /// The groups in all events of a pattern.
     pub(crate) fn of_pattern(&self, laid: &Laid, span: Span) -> Captured {
         let unknown = || Captured { matched: None, groups: vec![Place::Unknown; self.groups.len()] };
-        if self.nfa.look_set_any().contains_word_unicode() {
+        if self.compiled().nfa.look_set_any().contains_word_unicode() {
             return unknown();
         }
-        let Some(ends) = Follow { expression: self, laid, moves: 0 }.run(span) else { return unknown() };
+        if !self.may_match(laid, span) {
+            return Captured { matched: Some(false), groups: vec![Place::Absent; self.groups.len()] };
+        }
+        let mut follow = Follow { expression: self.compiled(), groups: &self.groups, laid, quotes: self.quotes, moves: 0 };
+        let Some(ends) = follow.run(span) else { return unknown() };
         let matched = match (ends.iter().any(Option::is_some), ends.iter().any(Option::is_none)) {
             (true, true) => None,
             (any, _) => Some(any),
@@ -135,7 +232,12 @@ impl Expression {
 
     /// Where a group is, if all ways agree.
     fn place(&self, laid: &Laid, ways: &[Option<Ends>], group: usize) -> Place {
-        let end_of = |way: &Option<Ends>| way.as_ref().map_or((NOWHERE, NOWHERE), |ends| (ends[2 * group], ends[2 * group + 1]));
+        let empty_slot = |at: Position| at % 2 == 0 && at > 0 && laid.at(at as usize / 2 - 1) == Unit::Slot(SlotKind::Quoted);
+        let end_of = |way: &Option<Ends>| match way.as_ref().map_or((NOWHERE, NOWHERE), |ends| (ends[2 * group], ends[2 * group + 1])) {
+            // What is empty because a slot before it is, is that slot.
+            (start, end) if start == end && start != NOWHERE && empty_slot(start) => (start - 2, end),
+            ends => ends,
+        };
         let Some((first, rest)) = ways.split_first() else { return Place::Absent };
         let (start, end) = end_of(first);
         if rest.iter().any(|way| end_of(way) != (start, end)) {
@@ -148,9 +250,52 @@ impl Expression {
             return Place::Unknown;
         }
         let span = Span::new(start as usize / 2, end as usize / 2);
-        // What is made of slots alone that may hold nothing may be nothing.
-        let may_be_nothing = |at: usize| matches!(laid.at(at), Unit::Slot(SlotKind::Quoted | SlotKind::Raw));
-        if !span.is_empty() && span.range().all(may_be_nothing) { Place::Unknown } else { Place::At(span) }
+        Place::At(span)
+    }
+}
+
+impl Compiled {
+    fn new(text: &str) -> Result<Self, String> {
+        let regex = RegexBuilder::new(text).unicode(false).size_limit(COMPILED_BYTES_MAX).build().map_err(|error| error.to_string())?;
+        let config = thompson::Config::new().utf8(false).nfa_size_limit(Some(COMPILED_BYTES_MAX));
+        let bytes = syntax::Config::new().unicode(false).utf8(false);
+        let nfa = thompson::Compiler::new().syntax(bytes).configure(config).build(text).map_err(|error| error.to_string())?;
+        let kinds = [SlotKind::Word, SlotKind::Time, SlotKind::Raw].map(|kind| representatives(&nfa, kind));
+        Ok(Self { first: first_bytes(&nfa), looks: !nfa.look_set_any().is_empty(), steps: Steps::new(&nfa, &kinds), regex, nfa, kinds })
+    }
+}
+
+/// Whether an expression says nothing of what stands in double quotes but that it is there: each of them is the beginning of
+/// `"[^"]*"`, with or without a group.
+fn is_masked(text: &str) -> bool {
+    let mut inside = false;
+    let mut parts = text.split('"');
+    parts.next();
+    let rest: Vec<&str> = parts.collect();
+    for part in rest.iter().take(rest.len().saturating_sub(1)) {
+        let group = part.strip_prefix("(?<").and_then(|part| part.split_once('>')).map(|(_, part)| part);
+        match (inside, group.unwrap_or(part)) {
+            (false, "[^") => inside = true,
+            (true, "]*)" | "]*") => inside = false,
+            (false, _) if part.starts_with([' ', '.', ',', ')', '(', '?', '\\', ';']) => {}
+            _ => return false,
+        }
+    }
+    !inside
+}
+
+/// The named groups of an expression and their numbers, in their order.
+fn named_groups(hir: &Hir, groups: &mut Vec<(String, usize)>) {
+    match hir.kind() {
+        HirKind::Capture(capture) => {
+            if let Some(name) = &capture.name {
+                groups.push((name.to_string(), capture.index as usize));
+            }
+            named_groups(&capture.sub, groups);
+        }
+        HirKind::Repetition(repetition) => named_groups(&repetition.sub, groups),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().for_each(|part| named_groups(part, groups)),
+        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => {}
     }
 }
 
@@ -213,8 +358,10 @@ fn sign(hir: &Hir) -> Option<String> {
 
 /// Follows an expression through a pattern.
 struct Follow<'a> {
-    expression: &'a Expression,
+    expression: &'a Compiled,
+    groups: &'a [(String, usize)],
     laid: &'a Laid,
+    quotes: Quotes,
     moves: usize,
 }
 
@@ -226,6 +373,7 @@ impl Follow<'_> {
             let position = 2 * at as Position;
             ways = match self.laid.at(at) {
                 Unit::End => break,
+                Unit::Byte(_) if self.quotes == Quotes::Masked && self.laid.is_quoted(at) => self.step_all(&ways, &[MASK], position)?,
                 Unit::Byte(byte) => self.step_all(&ways, &[byte], position)?,
                 Unit::Slot(SlotKind::Word) => self.through(&ways, 0, false, position)?,
                 Unit::Slot(SlotKind::Time) => self.through(&ways, 1, false, position)?,
@@ -245,6 +393,8 @@ impl Follow<'_> {
     /// All ways through what a slot may hold.
     fn through(&mut self, ways: &[Way], kind: usize, may_be_empty: bool, position: Position) -> Option<Vec<Way>> {
         let bytes = &self.expression.kinds[kind];
+        let mask = vec![MASK];
+        let bytes = if self.quotes == Quotes::Masked && kind == 2 && self.laid.is_quoted(position as usize / 2) { &mask } else { bytes };
         let first: Vec<u8> = if kind == 1 { bytes.iter().copied().filter(|byte| self.begins_time(*byte)).collect() } else { bytes.clone() };
         let mut found = if may_be_empty { ways.to_vec() } else { Vec::new() };
         let mut seen: FxHashSet<Way> = found.iter().cloned().collect();
@@ -298,8 +448,10 @@ impl Follow<'_> {
         for (state, ends) in &way.threads {
             self.expand(*state, ends, (way.before, byte), position, &mut seen, &mut ready);
         }
-        if way.matched.is_none() {
-            let nothing = vec![NOWHERE; 2 * self.expression.groups.len()];
+        // The position before the first byte of a slot is that of its unit.
+        let in_quotes = self.quotes == Quotes::NoBeginning && self.laid.is_quoted(position as usize / 2);
+        if way.matched.is_none() && !in_quotes {
+            let nothing = vec![NOWHERE; 2 * self.groups.len()];
             self.expand(nfa.start_anchored(), &nothing, (way.before, byte), position, &mut seen, &mut ready);
         }
         self.moves += ready.len() + 1;
@@ -352,7 +504,7 @@ impl Follow<'_> {
                     waiting.push((*alt1, ends));
                 }
                 State::Capture { next, group_index, slot, .. } => {
-                    if let Some(group) = self.expression.groups.iter().position(|(_, number)| *number == group_index.as_usize()) {
+                    if let Some(group) = self.groups.iter().position(|(_, number)| *number == group_index.as_usize()) {
                         ends[2 * group + slot.as_usize() % 2] = position;
                     }
                     waiting.push((*next, ends));
