@@ -279,13 +279,7 @@ fn ten_thousand_malformed_bodies_of_each_kind() {
         ("otlp protobuf", otlp::from_protobuf, otlp_protobuf()),
     ];
     for (name, decode, right) in cases {
-        let mut chance = 88_172_645_463_325_252u64;
-        let mut next = move || {
-            chance ^= chance << 13;
-            chance ^= chance >> 7;
-            chance ^= chance << 17;
-            chance as usize
-        };
+        let mut next = crate::chance::numbers();
         let (mut taken, mut refused) = (0, 0);
         for _ in 0..10_000 {
             let mut body = right.clone();
@@ -363,13 +357,7 @@ fn a_journal_is_taken_as_it_comes() {
 fn ten_thousand_journals_that_nobody_should_send() {
     let origin = IngestOrigin { peer: "192.0.2.1".into(), ..IngestOrigin::default() };
     let right = journal();
-    let mut chance = 88_172_645_463_325_252u64;
-    let mut next = move || {
-        chance ^= chance << 13;
-        chance ^= chance >> 7;
-        chance ^= chance << 17;
-        chance as usize
-    };
+    let mut next = crate::chance::numbers();
     let (mut events, mut refused) = (0, 0);
     for _ in 0..10_000 {
         let mut body = right.clone();
