@@ -195,7 +195,7 @@ fn ten_thousand_damaged_datagrams() {
             match next() % 4 {
                 0 => datagram[at] = next() as u8,
                 1 => datagram[at] = 0xff,
-                2 if next() % 8 == 0 => datagram.truncate(at.max(1)),
+                2 if next().is_multiple_of(8) => datagram.truncate(at.max(1)),
                 _ => datagram[at] ^= 1 << (next() % 8),
             }
         }

@@ -293,7 +293,7 @@ fn ten_thousand_malformed_bodies_of_each_kind() {
                     1 => body[at] = b"{}[]\",:\\0\xff"[next() % 10],
                     2 => body.insert(at, next() as u8),
                     3 => drop(body.remove(at)),
-                    _ if next() % 8 == 0 => body.truncate(at),
+                    _ if next().is_multiple_of(8) => body.truncate(at),
                     _ => body[at] ^= 1 << (next() % 8),
                 }
             }
@@ -368,7 +368,7 @@ fn ten_thousand_journals_that_nobody_should_send() {
                 1 => body[at] = b"\n=\0\xff"[next() % 4],
                 2 => body.insert(at, next() as u8),
                 3 if body.len() > 2 => drop(body.remove(at)),
-                _ if next() % 8 == 0 => body.truncate(at.max(1)),
+                _ if next().is_multiple_of(8) => body.truncate(at.max(1)),
                 _ => body[at] ^= 1 << (next() % 8),
             }
         }

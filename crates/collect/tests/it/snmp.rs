@@ -141,7 +141,7 @@ fn ten_thousand_damaged_messages() {
             match next() % 4 {
                 0 => message[at] = next() as u8,
                 1 => message[at] = 0xff,
-                2 if next() % 8 == 0 => message.truncate(at.max(1)),
+                2 if next().is_multiple_of(8) => message.truncate(at.max(1)),
                 _ => message[at] ^= 1 << (next() % 8),
             }
         }

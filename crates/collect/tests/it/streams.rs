@@ -421,7 +421,7 @@ fn malformed_connections_of_each_kind() {
                     _ => bytes.truncate(at.max(1)),
                 }
             }
-            if next() % 8 == 0 || stream.write_all(&bytes).is_err() {
+            if next().is_multiple_of(8) || stream.write_all(&bytes).is_err() {
                 stream = listener.connect();
             }
         }

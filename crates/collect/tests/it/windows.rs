@@ -284,7 +284,7 @@ fn ten_thousand_damaged_logs() {
                 0 => log[at] = next() as u8,
                 1 => log[at] = 0xff,
                 2 => log[at..at + 8].fill(next() as u8),
-                _ if next() % 8 == 0 => log.truncate(used + next() % 60_000),
+                _ if next().is_multiple_of(8) => log.truncate(used + next() % 60_000),
                 _ => log[at] ^= 1 << (next() % 8),
             }
         }
