@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods)] // tests make the files that inputs read
 #![allow(clippy::print_stdout)] // and say what they skip or measure
 
+mod chance;
 mod command;
 mod files;
 mod http;

@@ -185,13 +185,7 @@ fn ten_thousand_damaged_datagrams() {
         version9(1, &bytes().set(0, template9()).u8(&options.0).u8(&data.0)),
         ipfix(1, &bytes().set(2, template9().u16(&[301, 1, 82, 65_535])).u8(&data.0).set(301, bytes().u8(&[3, b'a', b'b', b'c']))),
     ];
-    let mut chance = 88_172_645_463_325_252u64;
-    let mut next = move || {
-        chance ^= chance << 13;
-        chance ^= chance >> 7;
-        chance ^= chance << 17;
-        chance as usize
-    };
+    let mut next = crate::chance::numbers();
     let mut flows = Flows::default();
     let (mut events, mut refused) = (0, 0);
     for number in 0..10_000 {
@@ -201,7 +195,7 @@ fn ten_thousand_damaged_datagrams() {
             match next() % 4 {
                 0 => datagram[at] = next() as u8,
                 1 => datagram[at] = 0xff,
-                2 if next() % 8 == 0 => datagram.truncate(at.max(1)),
+                2 if next().is_multiple_of(8) => datagram.truncate(at.max(1)),
                 _ => datagram[at] ^= 1 << (next() % 8),
             }
         }

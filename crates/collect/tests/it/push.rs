@@ -279,13 +279,7 @@ fn ten_thousand_malformed_bodies_of_each_kind() {
         ("otlp protobuf", otlp::from_protobuf, otlp_protobuf()),
     ];
     for (name, decode, right) in cases {
-        let mut chance = 88_172_645_463_325_252u64;
-        let mut next = move || {
-            chance ^= chance << 13;
-            chance ^= chance >> 7;
-            chance ^= chance << 17;
-            chance as usize
-        };
+        let mut next = crate::chance::numbers();
         let (mut taken, mut refused) = (0, 0);
         for _ in 0..10_000 {
             let mut body = right.clone();
@@ -299,7 +293,7 @@ fn ten_thousand_malformed_bodies_of_each_kind() {
                     1 => body[at] = b"{}[]\",:\\0\xff"[next() % 10],
                     2 => body.insert(at, next() as u8),
                     3 => drop(body.remove(at)),
-                    _ if next() % 8 == 0 => body.truncate(at),
+                    _ if next().is_multiple_of(8) => body.truncate(at),
                     _ => body[at] ^= 1 << (next() % 8),
                 }
             }
@@ -363,13 +357,7 @@ fn a_journal_is_taken_as_it_comes() {
 fn ten_thousand_journals_that_nobody_should_send() {
     let origin = IngestOrigin { peer: "192.0.2.1".into(), ..IngestOrigin::default() };
     let right = journal();
-    let mut chance = 88_172_645_463_325_252u64;
-    let mut next = move || {
-        chance ^= chance << 13;
-        chance ^= chance >> 7;
-        chance ^= chance << 17;
-        chance as usize
-    };
+    let mut next = crate::chance::numbers();
     let (mut events, mut refused) = (0, 0);
     for _ in 0..10_000 {
         let mut body = right.clone();
@@ -380,7 +368,7 @@ fn ten_thousand_journals_that_nobody_should_send() {
                 1 => body[at] = b"\n=\0\xff"[next() % 4],
                 2 => body.insert(at, next() as u8),
                 3 if body.len() > 2 => drop(body.remove(at)),
-                _ if next() % 8 == 0 => body.truncate(at.max(1)),
+                _ if next().is_multiple_of(8) => body.truncate(at.max(1)),
                 _ => body[at] ^= 1 << (next() % 8),
             }
         }

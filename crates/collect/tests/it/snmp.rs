@@ -132,13 +132,7 @@ fn ten_thousand_damaged_messages() {
     let version3 = value(0x30, &[&integer(3), &global, &value(4, &[&security]), &scoped]);
     assert_eq!(event(&receiver.datagram(&version3, NOW))["user"], "open");
     let cases = [version1(), version2(b"public", 0xa7), version2(b"public", 0xa6), version3];
-    let mut chance = 88_172_645_463_325_252u64;
-    let mut next = move || {
-        chance ^= chance << 13;
-        chance ^= chance >> 7;
-        chance ^= chance << 17;
-        chance as usize
-    };
+    let mut next = crate::chance::numbers();
     let (mut events, mut refused) = (0, 0);
     for number in 0..10_000 {
         let mut message = cases[number % cases.len()].clone();
@@ -147,7 +141,7 @@ fn ten_thousand_damaged_messages() {
             match next() % 4 {
                 0 => message[at] = next() as u8,
                 1 => message[at] = 0xff,
-                2 if next() % 8 == 0 => message.truncate(at.max(1)),
+                2 if next().is_multiple_of(8) => message.truncate(at.max(1)),
                 _ => message[at] ^= 1 << (next() % 8),
             }
         }

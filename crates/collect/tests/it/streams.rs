@@ -404,13 +404,7 @@ fn malformed_connections_of_each_kind() {
     ];
     for (input, right) in cases {
         let listener = Listener::start(&input);
-        let mut chance = 88_172_645_463_325_252u64;
-        let mut next = move || {
-            chance ^= chance << 13;
-            chance ^= chance >> 7;
-            chance ^= chance << 17;
-            chance as usize
-        };
+        let mut next = crate::chance::numbers();
         // Many on one connection as long as it lives, so that all ten thousand are quick.
         let mut stream = listener.connect();
         for _ in 0..10_000 {
@@ -427,7 +421,7 @@ fn malformed_connections_of_each_kind() {
                     _ => bytes.truncate(at.max(1)),
                 }
             }
-            if next() % 8 == 0 || stream.write_all(&bytes).is_err() {
+            if next().is_multiple_of(8) || stream.write_all(&bytes).is_err() {
                 stream = listener.connect();
             }
         }

@@ -274,13 +274,7 @@ fn a_followed_log_gives_what_was_added() {
 fn ten_thousand_damaged_logs() {
     let right = evtx(&[chunk(1..6, "some text"), chunk(6..9, "more")]);
     let used = 4096 + 3000;
-    let mut chance = 88_172_645_463_325_252u64;
-    let mut next = move || {
-        chance ^= chance << 13;
-        chance ^= chance >> 7;
-        chance ^= chance << 17;
-        chance as usize
-    };
+    let mut next = crate::chance::numbers();
     let (mut events, mut damaged, mut marks) = (0, 0, 0);
     for _ in 0..10_000 {
         let mut log = right.clone();
@@ -290,7 +284,7 @@ fn ten_thousand_damaged_logs() {
                 0 => log[at] = next() as u8,
                 1 => log[at] = 0xff,
                 2 => log[at..at + 8].fill(next() as u8),
-                _ if next() % 8 == 0 => log.truncate(used + next() % 60_000),
+                _ if next().is_multiple_of(8) => log.truncate(used + next() % 60_000),
                 _ => log[at] ^= 1 << (next() % 8),
             }
         }

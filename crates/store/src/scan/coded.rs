@@ -15,11 +15,15 @@ use crate::segment::hosts;
 use crate::segment::ints::CHUNK;
 use crate::segment::meta::{Run, ZONE_ROWS};
 use std::ops::Range;
+use std::sync::Arc;
 use taffrail_base::Result;
 use taffrail_pattern::{FieldPlan, Piece, PlanPiece};
 
 /// Rows of a pattern of which one is wanted, from which on they are read one by one.
 const SPARSE: usize = 16;
+
+/// Patterns of a segment up to which each unpacks the times that it asks for.
+const SHARED_PATTERNS: usize = 8;
 
 /// Numbers up to which a double holds each whole one.
 const EXACT: u64 = 1 << 53;
@@ -153,35 +157,32 @@ impl<'a, 'b> Rows<'a, 'b> {
 
     /// Where all events of a stretch of rows are in one span, their times are not looked at.
     fn spans(&self, width: i64, coder: &mut Coder, out: &mut Vec<u32>) -> Result<()> {
-        let (blocks, rows) = (self.scan.blocks, self.scan.blocks.rows()?);
-        let zones = blocks.zones()?;
-        let mut code = |number: i64| coder.code(number.to_string().as_bytes());
-        let of_zone = |(least, greatest): (&i64, &i64)| {
-            let (first, last) = (least.div_euclid(width), greatest.div_euclid(width));
-            if first == last { code(first) } else { MISSING }
+        let (blocks, rows, zones) = (self.scan.blocks, self.scan.blocks.rows()?, self.scan.blocks.zones()?);
+        let events = &self.scan.segment().footer().events;
+        // Of many patterns most ask for the times of the same stretches.
+        let shared = events.patterns.len() > SHARED_PATTERNS;
+        let mut known: Option<(i64, u32)> = None;
+        let mut code = |span: i64| match known {
+            Some((same, code)) if same == span => code,
+            _ => known.insert((span, coder.code(span.to_string().as_bytes()))).1,
         };
-        let of_zones: Vec<u32> = zones.least.iter().zip(&zones.greatest).map(of_zone).collect();
-        // The last stretch whose times were looked at, its times, and the last span met in it.
-        let (mut zone, mut times, mut last) = (usize::MAX, Vec::new(), None);
-        let all = self.scan.segment().footer().events.rows as usize;
+        // The stretch that the last row was in: the code of all its rows, or the times from one row on.
+        let (mut zone, mut alike, mut times, mut first) = (usize::MAX, None, Arc::default(), 0);
         for row in self.each() {
             let row = rows[self.pattern][row] as usize;
-            let number = row / ZONE_ROWS;
-            match of_zones.get(number) {
-                Some(known) if *known != MISSING => out.push(*known),
-                _ => {
-                    if zone != number {
-                        (zone, times) = (number, blocks.times_between(number * ZONE_ROWS, all.min((number + 1) * ZONE_ROWS))?);
-                    }
-                    let span = times[row - number * ZONE_ROWS].div_euclid(width);
-                    let known = match last {
-                        Some((known, code)) if known == span => code,
-                        _ => code(span),
-                    };
-                    last = Some((span, known));
-                    out.push(known);
+            if row / ZONE_ROWS != zone {
+                zone = row / ZONE_ROWS;
+                let span = |times: &Vec<i64>| times.get(zone).map(|time| time.div_euclid(width));
+                let least = span(&zones.least);
+                alike = least.filter(|_| least == span(&zones.greatest)).map(&mut code);
+                if alike.is_none() && shared {
+                    times = blocks.times()?;
+                } else if alike.is_none() {
+                    first = zone * ZONE_ROWS;
+                    times = Arc::new(blocks.times_between(first, (first + ZONE_ROWS).min(events.rows as usize))?);
                 }
             }
+            out.push(alike.unwrap_or_else(|| code(times[row - first].div_euclid(width))));
         }
         Ok(())
     }

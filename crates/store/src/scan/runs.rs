@@ -76,8 +76,14 @@ impl Scan {
             // What comes is not newer than this segment's newest event.
             gathered.take(&mut waiting, meta.max_time.nanos());
             let mut all = |scan: &SegmentScan<'_>, selections: &[Selection]| {
+                if selections.iter().all(|selection| *selection == Selection::None) {
+                    return Ok(true);
+                }
+                // Once for all patterns.
+                let arrival = scan.blocks.arrival()?;
                 for (pattern, selection) in selections.iter().enumerate().filter(|(_, selection)| **selection != Selection::None) {
-                    gathered.events(scan, pattern, selection, &wanted, &mut waiting)?;
+                    let rows = Rows::new(scan, pattern, selection);
+                    gathered.events(scan, pattern, &rows, (&wanted, &arrival), &mut waiting)?;
                 }
                 let before = held;
                 held = held.max(gathered.size() + waiting.capacity() * size_of::<Event>());
@@ -104,23 +110,22 @@ impl Gathered {
         self.coder.size() + self.runs.capacity() * size_of::<EventRun>() + self.open.capacity() * 4
     }
 
-    /// Appends the selected events of a pattern.
+    /// Appends the wanted events of a pattern.
     fn events(
         &mut self,
         scan: &SegmentScan<'_>,
         pattern: usize,
-        selection: &Selection,
-        wanted: &Wanted,
+        rows: &Rows<'_, '_>,
+        (wanted, arrival): (&Wanted, &Arrival),
         out: &mut Vec<Event>,
     ) -> Result<()> {
-        let rows = Rows::new(scan, pattern, selection);
         let mut codes = Vec::with_capacity(rows.len());
         rows.codes(&plan(scan, pattern, wanted)?, &mut self.coder, &mut codes)?;
-        let (times, numbers, arrival) = (scan.blocks.times()?, scan.blocks.rows()?, scan.blocks.arrival()?);
+        let (times, numbers) = (scan.blocks.times()?, scan.blocks.rows()?);
         let numbers = &numbers[pattern];
         out.extend(codes.into_iter().enumerate().map(|(at, code)| {
             let row = numbers[rows.row(at)] as usize;
-            let arrived = match &arrival {
+            let arrived = match arrival {
                 Arrival::From(first) => first + row as u64,
                 Arrival::Each(numbers) => numbers[row] as u64,
             };
