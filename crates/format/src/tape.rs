@@ -8,8 +8,10 @@
 use crate::fields::expression::{Captured, Expression};
 use crate::fields::index::{Candidates, Index, Wanted};
 use std::cell::Cell;
+use std::sync::LazyLock;
 use taffrail_pattern::split::{is_delimiter, time};
-use taffrail_pattern::{Pattern, Piece, SlotKind};
+use taffrail_pattern::held::Bytes;
+use taffrail_pattern::{Held, Pattern, Piece, SlotKind};
 
 mod hidden;
 
@@ -23,13 +25,10 @@ pub(crate) enum Unit {
     End,
 }
 
-/// A set of bytes, with what can be said of a slot's bytes beforehand.
+/// A set of bytes.
 pub(crate) struct Class {
     table: [bool; 256],
-    /// The answer for a word, if it is the same for all bytes that a word may hold.
-    word: Option<bool>,
-    /// The same for times.
-    time: Option<bool>,
+    bytes: Bytes,
 }
 
 /// Whether a time of the splitter's layouts may hold this byte.
@@ -58,21 +57,22 @@ pub(crate) fn begins_time(byte: u8) -> bool {
 impl Class {
     /// The class of the bytes for which the table says so.
     pub(crate) const fn new(table: [bool; 256]) -> Self {
-        let (mut word, mut time) = ([false; 2], [false; 2]);
+        let mut bytes = Bytes([0; 4]);
         let mut byte = 0;
         while byte < 256 {
-            let answer = table[byte] as usize;
-            word[answer] |= !is_delimiter(byte as u8);
-            time[answer] |= in_time(byte as u8);
+            if table[byte] {
+                bytes.add(byte as u8);
+            }
             byte += 1;
         }
-        Self { table, word: Self::agreed(word), time: Self::agreed(time) }
+        Self { table, bytes }
     }
 
-    const fn agreed(seen: [bool; 2]) -> Option<bool> {
-        match seen {
-            [true, false] => Some(false),
-            [false, true] => Some(true),
+    /// Whether bytes are in the class, if the answer is the same for all of them.
+    fn agreed(&self, bytes: &Bytes) -> Option<bool> {
+        match (bytes.meets(&self.bytes), bytes.within(&self.bytes)) {
+            (false, _) => Some(false),
+            (true, true) => Some(true),
             _ => None,
         }
     }
@@ -136,6 +136,8 @@ pub(crate) trait Tape: Copy {
     fn len(self) -> usize;
     /// The unit at `at`.
     fn unit(self, at: usize) -> Unit;
+    /// What the slot at `at` may hold.
+    fn slot(self, at: usize) -> Slot;
     /// Notes that an answer depends on what a slot holds.
     fn undecided(self);
     /// Whether an answer has depended on a slot.
@@ -167,8 +169,7 @@ pub(crate) trait Tape: Copy {
         let answer = match self.unit(at) {
             Unit::Byte(byte) => return class.has(byte),
             Unit::End => return false,
-            Unit::Slot(SlotKind::Word) => class.word,
-            Unit::Slot(SlotKind::Time) => class.time,
+            Unit::Slot(SlotKind::Word | SlotKind::Time) => class.agreed(&self.slot(at).bytes),
             Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => None,
         };
         answer.unwrap_or_else(|| {
@@ -183,8 +184,7 @@ pub(crate) trait Tape: Copy {
         match self.unit(at) {
             Unit::Byte(found) => return found == byte,
             Unit::End => return false,
-            Unit::Slot(SlotKind::Word) if is_delimiter(byte) => return false,
-            Unit::Slot(SlotKind::Time) if !begins_time(byte) => return false,
+            Unit::Slot(SlotKind::Word | SlotKind::Time) if !self.slot(at).may_begin(byte) => return false,
             Unit::Slot(_) => {}
         }
         self.undecided();
@@ -209,7 +209,11 @@ pub(crate) trait Tape: Copy {
             match self.unit(at) {
                 Unit::Byte(byte) if byte == bytes[done] => done += 1,
                 Unit::Slot(SlotKind::Word) if !is_delimiter(bytes[done]) => {
-                    done += bytes[done..].iter().take_while(|b| !is_delimiter(**b)).count();
+                    let token = bytes[done..].split(|byte| is_delimiter(*byte)).next().unwrap_or_default();
+                    if !self.slot(at).may_hold(token) {
+                        return false;
+                    }
+                    done += token.len();
                     open = true;
                 }
                 Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => {
@@ -265,6 +269,10 @@ impl Tape for &[u8] {
         self.get(at).map_or(Unit::End, |byte| Unit::Byte(*byte))
     }
 
+    fn slot(self, _: usize) -> Slot {
+        Slot::default()
+    }
+
     #[inline(always)]
     fn undecided(self) {}
 
@@ -311,12 +319,50 @@ impl Tape for &[u8] {
     }
 }
 
+/// What a slot may hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Slot {
+    pub(crate) bytes: Bytes,
+    /// Bytes that it may begin with.
+    pub(crate) first: Bytes,
+    pub(crate) len_max: usize,
+}
+
+impl Slot {
+    fn new(kind: SlotKind, held: &Held) -> Self {
+        let mut bytes = held.bytes(kind);
+        let mut first = bytes;
+        if kind == SlotKind::Time {
+            bytes = bytes.and(&IN_TIME);
+            first = bytes.and(&BEGINS_TIME);
+        }
+        Self { bytes, first, len_max: held.len_max as usize }
+    }
+
+    /// Whether it may begin with a byte.
+    pub(crate) fn may_begin(&self, byte: u8) -> bool {
+        self.first.has(byte)
+    }
+
+    /// Whether these bytes may stand in it.
+    pub(crate) fn may_hold(&self, text: &[u8]) -> bool {
+        text.len() <= self.len_max && text.iter().all(|byte| self.bytes.has(*byte))
+    }
+}
+
+/// Bytes of times.
+static IN_TIME: LazyLock<Bytes> = LazyLock::new(|| Bytes::of(in_time));
+
+/// Bytes that times begin with.
+static BEGINS_TIME: LazyLock<Bytes> = LazyLock::new(|| Bytes::of(begins_time));
+
 /// A pattern laid out as units.
 #[derive(Debug)]
 pub(crate) struct Laid {
     units: Vec<Unit>,
-    /// The numbers of the slots by their places, ascending.
+    /// The places of the slots, ascending; the number of each, and what it may hold.
     slots: Vec<usize>,
+    held: Vec<(usize, Slot)>,
     /// Each byte; a slot is a 0.
     bytes: Vec<u8>,
     /// Which units are inside of quoted strings.
@@ -325,30 +371,46 @@ pub(crate) struct Laid {
 }
 
 impl Laid {
-    /// Lays out a pattern.
-    pub(crate) fn new(pattern: &Pattern) -> Self {
-        let (mut units, mut slots, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+    /// Lays out a pattern whose slots hold what `held` says, or anything where it says nothing.
+    pub(crate) fn new(pattern: &Pattern, held: &[Held]) -> Self {
+        let (mut units, mut slots, mut bytes, mut all) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut number = 0;
+        let text = |text: &[u8], units: &mut Vec<Unit>, bytes: &mut Vec<u8>| {
+            units.extend(text.iter().map(|byte| Unit::Byte(*byte)));
+            bytes.extend_from_slice(text);
+        };
         for piece in pattern.pieces() {
             match piece {
-                Piece::Text(text) => {
-                    units.extend(text.iter().map(|b| Unit::Byte(*b)));
-                    bytes.extend_from_slice(text);
-                }
+                Piece::Text(constant) => text(constant, &mut units, &mut bytes),
                 Piece::Slot(kind) => {
-                    slots.push(units.len());
-                    units.push(Unit::Slot(*kind));
-                    bytes.push(0);
+                    let held = held.get(number).unwrap_or(&Held::ANYTHING);
+                    match &held.value {
+                        // What is always the same is text.
+                        Some(value) => text(value, &mut units, &mut bytes),
+                        None => {
+                            all.push((number, Slot::new(*kind, held)));
+                            slots.push(units.len());
+                            units.push(Unit::Slot(*kind));
+                            bytes.push(0);
+                        }
+                    }
+                    number += 1;
                 }
             }
         }
         let quoted = hidden::quoted(&units);
-        Self { units, slots, bytes, quoted, undecided: Cell::new(false) }
+        Self { units, slots, held: all, bytes, quoted, undecided: Cell::new(false) }
     }
 
     /// The slots in a span: their places and numbers.
     pub(crate) fn slots_in(&self, span: Span) -> impl Iterator<Item = (usize, usize)> {
         let first = self.slots.partition_point(|at| *at < span.start);
-        self.slots[first..].iter().enumerate().map(move |(i, at)| (*at, first + i)).take_while(move |(at, _)| *at < span.end)
+        self.slots[first..].iter().zip(&self.held[first..]).map(|(at, (number, _))| (*at, *number)).take_while(move |(at, _)| *at < span.end)
+    }
+
+    /// What the slot at `at` may hold.
+    pub(crate) fn held(&self, at: usize) -> Slot {
+        self.slots.binary_search(&at).map_or_else(|_| Slot::default(), |at| self.held[at].1)
     }
 
     /// The unit at `at`.
@@ -374,6 +436,10 @@ impl Tape for &Laid {
 
     fn unit(self, at: usize) -> Unit {
         self.at(at)
+    }
+
+    fn slot(self, at: usize) -> Slot {
+        self.held(at)
     }
 
     fn undecided(self) {

@@ -1,6 +1,6 @@
 //! How a field is found in the events of a pattern: decided once, when the pattern is met.
 
-use crate::Pattern;
+use crate::{Held, Pattern};
 use std::fmt;
 use std::sync::Arc;
 
@@ -47,18 +47,19 @@ impl fmt::Debug for FieldPlan {
     }
 }
 
-/// Knows the fields of patterns. The formats implement it; the scan asks it once per pattern and field.
+/// Knows the fields of patterns. The formats implement it; the scan asks it once per pattern and field, and again where the
+/// slots hold something else. `held` says what they hold, one for each slot; of those that it has none for, nothing is known.
 pub trait FieldResolver: Send + Sync {
     /// Where `field` is in the events of `pattern` that have this sourcetype.
-    fn resolve(&self, sourcetype: &str, pattern: &Pattern, field: &str) -> FieldPlan;
+    fn resolve(&self, sourcetype: &str, pattern: &Pattern, held: &[Held], field: &str) -> FieldPlan;
 
     /// All fields of the pattern with their plans, in the order they stand in the event; not those of which
     /// [`FieldResolver::fields_vary`] speaks.
-    fn fields(&self, sourcetype: &str, pattern: &Pattern) -> Vec<(String, FieldPlan)>;
+    fn fields(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> Vec<(String, FieldPlan)>;
 
     /// Whether events of the pattern may have fields that [`FieldResolver::fields`] cannot list, because their names
     /// depend on what stands in the slots.
-    fn fields_vary(&self, sourcetype: &str, pattern: &Pattern) -> bool;
+    fn fields_vary(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> bool;
 
     /// All fields of one event, for events whose fields vary within their pattern.
     fn fields_of_event(&self, sourcetype: &str, raw: &[u8]) -> Vec<(String, String)>;
@@ -69,15 +70,15 @@ pub trait FieldResolver: Send + Sync {
 pub struct NoFields;
 
 impl FieldResolver for NoFields {
-    fn resolve(&self, _: &str, _: &Pattern, _: &str) -> FieldPlan {
+    fn resolve(&self, _: &str, _: &Pattern, _: &[Held], _: &str) -> FieldPlan {
         FieldPlan::Absent
     }
 
-    fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
+    fn fields(&self, _: &str, _: &Pattern, _: &[Held]) -> Vec<(String, FieldPlan)> {
         Vec::new()
     }
 
-    fn fields_vary(&self, _: &str, _: &Pattern) -> bool {
+    fn fields_vary(&self, _: &str, _: &Pattern, _: &[Held]) -> bool {
         false
     }
 

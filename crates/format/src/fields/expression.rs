@@ -10,7 +10,7 @@
 mod literals;
 mod states;
 
-use crate::tape::{Laid, MASK, Span, Unit, begins_time, in_time, masked, quoted_end};
+use crate::tape::{Laid, MASK, Span, Unit, masked, quoted_end};
 pub(crate) use literals::worth;
 use literals::{Runs, Ways as Texts};
 use regex::bytes::{Captures, Regex, RegexBuilder};
@@ -23,7 +23,7 @@ use states::Steps;
 use std::borrow::Cow;
 use std::sync::OnceLock;
 use taffrail_pattern::SlotKind;
-use taffrail_pattern::split::is_delimiter;
+use taffrail_pattern::held::Bytes;
 
 /// Ways through a pattern that are followed at once; expressions that people write for a line have a handful.
 const WAYS_MAX: usize = 64;
@@ -87,13 +87,13 @@ pub(crate) enum Quotes {
 struct Compiled {
     regex: Regex,
     nfa: NFA,
-    /// A byte of each class that the expression tells apart, by the kind of slot that may hold one of the class.
-    kinds: [Vec<u8>; 3],
+    /// The classes of bytes that the expression tells apart.
+    classes: Vec<Bytes>,
     /// The bytes that a match can begin with.
     first: [bool; 256],
     /// Whether the byte before a place matters.
     looks: bool,
-    /// What a slot of each kind can lead to.
+    /// Where each state leads.
     steps: Steps,
 }
 
@@ -260,8 +260,8 @@ impl Compiled {
         let config = thompson::Config::new().utf8(false).nfa_size_limit(Some(COMPILED_BYTES_MAX));
         let bytes = syntax::Config::new().unicode(false).utf8(false);
         let nfa = thompson::Compiler::new().syntax(bytes).configure(config).build(text).map_err(|error| error.to_string())?;
-        let kinds = [SlotKind::Word, SlotKind::Time, SlotKind::Raw].map(|kind| representatives(&nfa, kind));
-        Ok(Self { first: first_bytes(&nfa), looks: !nfa.look_set_any().is_empty(), steps: Steps::new(&nfa, &kinds), regex, nfa, kinds })
+        let (first, looks) = (first_bytes(&nfa), !nfa.look_set_any().is_empty());
+        Ok(Self { first, looks, steps: Steps::new(&nfa), regex, classes: classes(&nfa), nfa })
     }
 }
 
@@ -299,16 +299,11 @@ fn named_groups(hir: &Hir, groups: &mut Vec<(String, usize)>) {
     }
 }
 
-/// A byte of each class that a slot may hold.
-fn representatives(nfa: &NFA, kind: SlotKind) -> Vec<u8> {
-    let mut seen = [false; 257];
-    let allowed = |byte: &u8| match kind {
-        SlotKind::Word => !is_delimiter(*byte),
-        SlotKind::Time => in_time(*byte),
-        SlotKind::Quoted | SlotKind::Raw => true,
-    };
-    let fresh = |byte: &u8| !std::mem::replace(&mut seen[usize::from(nfa.byte_classes().get(*byte))], true);
-    (0..=255u8).filter(allowed).filter(fresh).collect()
+/// The classes of bytes that an automaton tells apart.
+fn classes(nfa: &NFA) -> Vec<Bytes> {
+    let mut classes = vec![Bytes::default(); nfa.byte_classes().alphabet_len()];
+    (0..=255u8).for_each(|byte| classes[usize::from(nfa.byte_classes().get(byte))].add(byte));
+    classes
 }
 
 /// The bytes that a match can begin with; all where one can be empty.
@@ -375,9 +370,7 @@ impl Follow<'_> {
                 Unit::End => break,
                 Unit::Byte(_) if self.quotes == Quotes::Masked && self.laid.is_quoted(at) => self.step_all(&ways, &[MASK], position)?,
                 Unit::Byte(byte) => self.step_all(&ways, &[byte], position)?,
-                Unit::Slot(SlotKind::Word) => self.through(&ways, 0, false, position)?,
-                Unit::Slot(SlotKind::Time) => self.through(&ways, 1, false, position)?,
-                Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => self.through(&ways, 2, true, position)?,
+                Unit::Slot(kind) => self.through(&ways, kind, at)?,
             };
         }
         let mut ends: Vec<Option<Ends>> = Vec::new();
@@ -391,30 +384,30 @@ impl Follow<'_> {
     }
 
     /// All ways through what a slot may hold.
-    fn through(&mut self, ways: &[Way], kind: usize, may_be_empty: bool, position: Position) -> Option<Vec<Way>> {
-        let bytes = &self.expression.kinds[kind];
-        let mask = vec![MASK];
-        let bytes = if self.quotes == Quotes::Masked && kind == 2 && self.laid.is_quoted(position as usize / 2) { &mask } else { bytes };
-        let first: Vec<u8> = if kind == 1 { bytes.iter().copied().filter(|byte| self.begins_time(*byte)).collect() } else { bytes.clone() };
-        let mut found = if may_be_empty { ways.to_vec() } else { Vec::new() };
+    fn through(&mut self, ways: &[Way], kind: SlotKind, at: usize) -> Option<Vec<Way>> {
+        let held = states::held_at(self.laid, at, self.quotes);
+        let position = 2 * at as Position;
+        let (first, bytes) = (self.one_of_each(&held.first), self.one_of_each(&held.bytes));
+        let mut found = if matches!(kind, SlotKind::Quoted | SlotKind::Raw) { ways.to_vec() } else { Vec::new() };
         let mut seen: FxHashSet<Way> = found.iter().cloned().collect();
         let mut level = self.step_all(ways, &first, position)?;
-        while !level.is_empty() {
+        for _ in 0..held.len_max {
             level.retain(|way| seen.insert(way.clone()));
             found.extend(level.iter().cloned());
             if found.len() > WAYS_MAX {
                 return None;
             }
-            level = self.step_all(&level, bytes, position + 1)?;
-            level.retain(|way| !seen.contains(way));
+            if level.is_empty() {
+                break;
+            }
+            level = self.step_all(&level, &bytes, position + 1)?;
         }
         Some(found)
     }
 
-    /// Whether a time may begin with a byte of the class of this one.
-    fn begins_time(&self, byte: u8) -> bool {
-        let classes = self.expression.nfa.byte_classes();
-        (0..=255u8).any(|other| begins_time(other) && classes.get(other) == classes.get(byte))
+    /// A byte of each class that the expression tells apart, of those of a set.
+    fn one_of_each(&self, bytes: &Bytes) -> Vec<u8> {
+        self.expression.classes.iter().filter_map(|class| class.and(bytes).iter().next()).collect()
     }
 
     fn step_all(&mut self, ways: &[Way], bytes: &[u8], position: Position) -> Option<Vec<Way>> {

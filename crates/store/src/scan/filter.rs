@@ -7,7 +7,7 @@ use super::{Filter, INTEGER_DIGITS, NumberTest, OriginField, Ranges, ScanRequest
 use crate::segment::cursor::PatternCursor;
 use crate::segment::decode::Values;
 use crate::segment::hosts::{self, Lookup};
-use crate::segment::meta::{Body, PageMeta, Run};
+use crate::segment::meta::{Body, PageMeta, PatternMeta, Run};
 use crate::segment::summary::{self, Part};
 use crate::segment::{Blocks, Segment, SegmentMeta};
 use parking_lot::Mutex;
@@ -16,7 +16,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use taffrail_base::{Result, Stop};
 use taffrail_event::{Origin, Timestamp};
-use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, PatternId, PlanPiece, Term};
+use taffrail_pattern::{FieldPlan, FieldResolver, Held, Pattern, PatternId, Piece, PlanPiece, SlotKind, Term};
 
 /// A filter with its terms prepared, shared by all threads of a scan.
 #[derive(Debug)]
@@ -118,8 +118,13 @@ struct KnownPlan {
     pattern: Arc<Pattern>,
     sourcetype: Arc<str>,
     field: String,
+    held: Box<[Held]>,
     plan: FieldPlan,
 }
+
+/// Events of a pattern in a segment from which on a plan that asks each of them is looked at again, with all that is known
+/// of what the slots hold in this segment.
+const LOOKED_AT_AGAIN: u32 = 256;
 
 /// A segment being scanned: what has been read of it so far. One thread's.
 pub struct SegmentScan<'b> {
@@ -228,18 +233,45 @@ impl<'b> SegmentScan<'b> {
         self.cursors[pattern].get_or_init(|| PatternCursor::new(self.blocks, pattern))
     }
 
-    /// Where a field is in a pattern's events; the resolver is asked once for all segments.
+    /// What the slots of a pattern hold here.
+    fn held(meta: &PatternMeta) -> impl Iterator<Item = Held> {
+        let constant = |page: &PageMeta| if let Body::Constant(value) = &page.body { Some(value.as_slice().into()) } else { None };
+        meta.columns.iter().map(move |column| {
+            let mut values = column.runs(meta.rows as usize).map(|run| constant(&column.pages[run.page]));
+            let value: Option<Box<[u8]>> = values.next().flatten().filter(|first| values.all(|value| value.as_ref() == Some(first)));
+            Held { mask: column.mask, len_max: column.max_len, value }
+        })
+    }
+
+    /// The same in the terms in which most segments agree.
+    pub fn broadly_held(meta: &PatternMeta) -> Box<[Held]> {
+        let kinds = meta.pattern.pieces().iter().filter_map(|piece| if let Piece::Slot(kind) = piece { Some(*kind) } else { None });
+        let columns = meta.columns.iter().map(|column| Held { mask: column.mask, len_max: column.max_len, value: None });
+        kinds.zip(columns).map(|(kind, held)| held.broad(kind)).collect()
+    }
+
+    /// Where a field is in a pattern's events. The resolver is asked once for all segments whose slots hold the same, broadly.
     pub fn plan(&self, pattern: usize, field: &str) -> FieldPlan {
         let meta = &self.segment().footer().events.patterns[pattern];
+        let plan = self.plan_of(meta, Self::broadly_held(meta), field);
+        if matches!(plan, FieldPlan::PerEvent(..)) && meta.rows >= LOOKED_AT_AGAIN {
+            return self.plan_of(meta, Self::held(meta).collect(), field);
+        }
+        plan
+    }
+
+    fn plan_of(&self, meta: &PatternMeta, held: Box<[Held]>, field: &str) -> FieldPlan {
         let sourcetype = self.segment().sourcetype(meta.class);
+        let same = |known: &&KnownPlan| {
+            *known.sourcetype == **sourcetype && known.field == field && known.held == held && known.pattern == meta.pattern
+        };
         let mut known = self.plans.known.lock();
-        let same = |known: &&KnownPlan| *known.sourcetype == **sourcetype && known.field == field && known.pattern == meta.pattern;
         if let Some(known) = known.get(&meta.id).and_then(|plans| plans.iter().find(same)) {
             return known.plan.clone();
         }
-        let plan = self.resolver.resolve(sourcetype, &meta.pattern, field);
-        let made = KnownPlan { pattern: meta.pattern.clone(), sourcetype: sourcetype.clone(), field: field.to_owned(), plan: plan.clone() };
-        known.entry(meta.id).or_default().push(made);
+        let plan = self.resolver.resolve(sourcetype, &meta.pattern, &held, field);
+        let (pattern, sourcetype, field) = (meta.pattern.clone(), sourcetype.clone(), field.to_owned());
+        known.entry(meta.id).or_default().push(KnownPlan { pattern, sourcetype, field, held, plan: plan.clone() });
         plan
     }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use taffrail_base::Ulid;
 use taffrail_event::{EventBatch, Origin, Problems};
 use taffrail_pattern::split::time;
-use taffrail_pattern::{FieldPlan, FieldResolver, NoFields, Pattern, PlanPiece, Term, TermMatcher};
+use taffrail_pattern::{FieldPlan, FieldResolver, Held, NoFields, Pattern, PlanPiece, Term, TermMatcher};
 
 fn origin(host: &str) -> Origin {
     let sourcetype = if host.len().is_multiple_of(2) { "even" } else { "odd" };
@@ -523,13 +523,13 @@ fn damage_is_named_wherever_it_is() {
 struct Slots;
 
 impl FieldResolver for Slots {
-    fn resolve(&self, _: &str, _: &Pattern, field: &str) -> FieldPlan {
+    fn resolve(&self, _: &str, _: &Pattern, _: &[Held], field: &str) -> FieldPlan {
         FieldPlan::Pieces(vec![PlanPiece::Slot(field.parse().unwrap())])
     }
-    fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
+    fn fields(&self, _: &str, _: &Pattern, _: &[Held]) -> Vec<(String, FieldPlan)> {
         Vec::new()
     }
-    fn fields_vary(&self, _: &str, _: &Pattern) -> bool {
+    fn fields_vary(&self, _: &str, _: &Pattern, _: &[Held]) -> bool {
         false
     }
     fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
