@@ -37,7 +37,7 @@ use rules::How;
 use set::{FileSet, Helpers, Subject};
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
-use taffrail_pattern::{FieldPlan, FieldResolver, Held, Pattern, PlanPiece, Signs};
+use taffrail_pattern::{FieldPlan, FieldResolver, Guarded, Held, Pattern, PlanPiece, Signs};
 
 /// The formats: knows where the fields are in the events of a pattern. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -212,12 +212,15 @@ impl Formats {
         if pattern.is_raw() {
             return self.per_event(sourcetype, field);
         }
-        let laid = Laid::new(pattern, held);
+        self.resolve_laid(sourcetype, &Laid::new(pattern, held), field)
+    }
+
+    fn resolve_laid(&self, sourcetype: &str, laid: &Laid, field: &str) -> FieldPlan {
         let mut out = Collector::only(field);
-        self.extract(sourcetype, &laid, &mut out);
-        let doubtful = (&laid).is_undecided() || out.is_doubtful(field);
+        self.extract(sourcetype, laid, &mut out);
+        let doubtful = laid.is_undecided() || out.is_doubtful(field);
         match out.into_wanted() {
-            Some(found) => self.plan(sourcetype, &laid, &found),
+            Some(found) => self.plan(sourcetype, laid, &found),
             None if doubtful => self.per_event(sourcetype, field),
             None => FieldPlan::Absent,
         }
@@ -283,6 +286,16 @@ impl FieldResolver for Formats {
     fn resolve(&self, sourcetype: &str, pattern: &Pattern, held: &[Held], field: &str) -> FieldPlan {
         let plan = self.resolve_name(sourcetype, pattern, held, field);
         if self.aliases { self.or_aliases(sourcetype, (pattern, held), field, plan) } else { plan }
+    }
+
+    fn guarded(&self, sourcetype: &str, pattern: &Pattern, held: &[Held], field: &str) -> Option<Guarded> {
+        // The values of names that stand for others are told by several plans.
+        if pattern.is_raw() || self.other_names(sourcetype, field).next().is_some() {
+            return None;
+        }
+        let laid = Laid::new(pattern, held);
+        let plan = self.resolve_laid(sourcetype, &laid, field);
+        (!matches!(plan, FieldPlan::PerEvent(..))).then(|| Guarded { plan, guards: laid.into_guards().into() })
     }
 
     fn fields(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> Vec<(String, FieldPlan)> {

@@ -7,11 +7,11 @@
 
 use crate::fields::expression::{Captured, Expression};
 use crate::fields::index::{Candidates, Index, Wanted};
-use std::cell::Cell;
-use std::sync::LazyLock;
+use std::cell::{Cell, RefCell};
+use std::sync::{Arc, LazyLock};
 use taffrail_pattern::split::{is_delimiter, time};
 use taffrail_pattern::held::Bytes;
-use taffrail_pattern::{Held, Pattern, Piece, SlotKind};
+use taffrail_pattern::{Guard, Held, Pattern, Piece, SlotKind};
 
 mod hidden;
 
@@ -138,6 +138,13 @@ pub(crate) trait Tape: Copy {
     fn unit(self, at: usize) -> Unit;
     /// What the slot at `at` may hold.
     fn slot(self, at: usize) -> Slot;
+    /// Whether there is a sample of every slot.
+    fn is_sampled(self) -> bool {
+        false
+    }
+    /// The answer of a question to a span in all events; `None` where that depends on what its slots hold. With samples the
+    /// answer of the sample counts, and holds for the values that give the same one.
+    fn asked(self, span: Span, question: impl Fn(&[u8]) -> Option<bool> + Send + Sync + 'static) -> Option<bool>;
     /// Notes that an answer depends on what a slot holds.
     fn undecided(self);
     /// Whether an answer has depended on a slot.
@@ -157,7 +164,7 @@ pub(crate) trait Tape: Copy {
     /// Which rules of an index may match in an event and its message. What slots may hide is only looked for by rules that are wanted.
     fn candidates(self, index: &Index, all: Span, message: Span, wanted: Wanted<'_>, out: &mut Candidates);
     /// Where the groups of an expression are that is searched for in a span.
-    fn captures(self, expression: &Expression, span: Span) -> Captured;
+    fn captures(self, expression: &Arc<Expression>, span: Span) -> Captured;
     /// The number of units of the time of any layout that begins at `at`.
     fn time_len(self, at: usize) -> Option<usize>;
     /// The same for the layouts that the splitter knows: a word is then surely no time.
@@ -169,7 +176,13 @@ pub(crate) trait Tape: Copy {
         let answer = match self.unit(at) {
             Unit::Byte(byte) => return class.has(byte),
             Unit::End => return false,
-            Unit::Slot(SlotKind::Word | SlotKind::Time) => class.agreed(&self.slot(at).bytes),
+            Unit::Slot(SlotKind::Word | SlotKind::Time) => class.agreed(&self.slot(at).bytes).or_else(|| {
+                let class = class.bytes;
+                self.asked(Span::new(at, at + 1), move |value| {
+                    let inside = value.iter().filter(|byte| class.has(**byte)).count();
+                    (inside == 0 || inside == value.len()).then_some(inside > 0)
+                })
+            }),
             Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => None,
         };
         answer.unwrap_or_else(|| {
@@ -185,6 +198,11 @@ pub(crate) trait Tape: Copy {
             Unit::Byte(found) => return found == byte,
             Unit::End => return false,
             Unit::Slot(SlotKind::Word | SlotKind::Time) if !self.slot(at).may_begin(byte) => return false,
+            Unit::Slot(SlotKind::Word | SlotKind::Time) => {
+                if let Some(answer) = self.asked(Span::new(at, at + 1), move |value| Some(value.first() == Some(&byte))) {
+                    return answer;
+                }
+            }
             Unit::Slot(_) => {}
         }
         self.undecided();
@@ -203,7 +221,7 @@ pub(crate) trait Tape: Copy {
     /// Whether these bytes stand at `at`. A word in their way is the token that it would have to be only if
     /// what follows agrees as well; else the answer is no without asking for it.
     fn starts(self, mut at: usize, bytes: &[u8]) -> bool {
-        let mut open = false;
+        let mut open: Vec<(usize, &[u8])> = Vec::new();
         let mut done = 0;
         while done < bytes.len() {
             match self.unit(at) {
@@ -214,7 +232,7 @@ pub(crate) trait Tape: Copy {
                         return false;
                     }
                     done += token.len();
-                    open = true;
+                    open.push((at, token));
                 }
                 Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => {
                     self.undecided();
@@ -225,10 +243,18 @@ pub(crate) trait Tape: Copy {
             }
             at += 1;
         }
-        if open {
-            self.undecided();
+        for (at, token) in open {
+            let token = token.to_vec();
+            match self.asked(Span::new(at, at + 1), move |value| Some(value == token)) {
+                Some(true) => {}
+                Some(false) => return false,
+                None => {
+                    self.undecided();
+                    return false;
+                }
+            }
         }
-        !open
+        true
     }
 
     /// The quote that ends the string whose inside begins at `at`; a backslash takes the next byte's meaning.
@@ -273,6 +299,10 @@ impl Tape for &[u8] {
         Slot::default()
     }
 
+    fn asked(self, span: Span, question: impl Fn(&[u8]) -> Option<bool> + Send + Sync + 'static) -> Option<bool> {
+        self.get(span.range()).and_then(question)
+    }
+
     #[inline(always)]
     fn undecided(self) {}
 
@@ -299,7 +329,7 @@ impl Tape for &[u8] {
         index.in_text(self.get(all.range()).unwrap_or_default(), out);
     }
 
-    fn captures(self, expression: &Expression, span: Span) -> Captured {
+    fn captures(self, expression: &Arc<Expression>, span: Span) -> Captured {
         expression.of_event(self, span)
     }
 
@@ -360,9 +390,12 @@ static BEGINS_TIME: LazyLock<Bytes> = LazyLock::new(|| Bytes::of(begins_time));
 #[derive(Debug)]
 pub(crate) struct Laid {
     units: Vec<Unit>,
-    /// The places of the slots, ascending; the number of each, and what it may hold.
+    /// The places of the slots, ascending; what each may hold, and one of its values.
     slots: Vec<usize>,
-    held: Vec<(usize, Slot)>,
+    held: Vec<Slot>,
+    samples: Vec<Option<Box<[u8]>>>,
+    /// What has to hold of the slots' values, so that what the samples decided is true of them.
+    guards: RefCell<Vec<Guard>>,
     /// Each byte; a slot is a 0.
     bytes: Vec<u8>,
     /// Which units are inside of quoted strings.
@@ -373,44 +406,75 @@ pub(crate) struct Laid {
 impl Laid {
     /// Lays out a pattern whose slots hold what `held` says, or anything where it says nothing.
     pub(crate) fn new(pattern: &Pattern, held: &[Held]) -> Self {
-        let (mut units, mut slots, mut bytes, mut all) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut number = 0;
-        let text = |text: &[u8], units: &mut Vec<Unit>, bytes: &mut Vec<u8>| {
-            units.extend(text.iter().map(|byte| Unit::Byte(*byte)));
-            bytes.extend_from_slice(text);
-        };
+        let (mut units, mut slots, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut all, mut samples) = (Vec::new(), Vec::new());
         for piece in pattern.pieces() {
             match piece {
-                Piece::Text(constant) => text(constant, &mut units, &mut bytes),
+                Piece::Text(text) => {
+                    units.extend(text.iter().map(|b| Unit::Byte(*b)));
+                    bytes.extend_from_slice(text);
+                }
                 Piece::Slot(kind) => {
-                    let held = held.get(number).unwrap_or(&Held::ANYTHING);
-                    match &held.value {
-                        // What is always the same is text.
-                        Some(value) => text(value, &mut units, &mut bytes),
-                        None => {
-                            all.push((number, Slot::new(*kind, held)));
-                            slots.push(units.len());
-                            units.push(Unit::Slot(*kind));
-                            bytes.push(0);
-                        }
-                    }
-                    number += 1;
+                    let held = held.get(slots.len()).unwrap_or(&Held::ANYTHING);
+                    all.push(Slot::new(*kind, held));
+                    samples.push(held.sample.clone());
+                    slots.push(units.len());
+                    units.push(Unit::Slot(*kind));
+                    bytes.push(0);
                 }
             }
         }
         let quoted = hidden::quoted(&units);
-        Self { units, slots, held: all, bytes, quoted, undecided: Cell::new(false) }
+        Self { units, slots, held: all, samples, guards: RefCell::default(), bytes, quoted, undecided: Cell::new(false) }
     }
 
     /// The slots in a span: their places and numbers.
     pub(crate) fn slots_in(&self, span: Span) -> impl Iterator<Item = (usize, usize)> {
         let first = self.slots.partition_point(|at| *at < span.start);
-        self.slots[first..].iter().zip(&self.held[first..]).map(|(at, (number, _))| (*at, *number)).take_while(move |(at, _)| *at < span.end)
+        self.slots[first..].iter().enumerate().map(move |(i, at)| (*at, first + i)).take_while(move |(at, _)| *at < span.end)
+    }
+
+    /// How many units it has.
+    pub(crate) fn units(&self) -> usize {
+        self.units.len()
     }
 
     /// What the slot at `at` may hold.
     pub(crate) fn held(&self, at: usize) -> Slot {
-        self.slots.binary_search(&at).map_or_else(|_| Slot::default(), |at| self.held[at].1)
+        self.slots.binary_search(&at).map_or_else(|_| Slot::default(), |number| self.held[number])
+    }
+
+    /// A value of the slot at `at`, and the slot's number.
+    pub(crate) fn sample(&self, at: usize) -> Option<(usize, &[u8])> {
+        let number = self.slots.binary_search(&at).ok()?;
+        self.samples[number].as_deref().map(|sample| (number, sample))
+    }
+
+    /// Whether there is a value of every slot.
+    pub(crate) fn has_samples(&self) -> bool {
+        self.samples.iter().all(Option::is_some)
+    }
+
+    /// The bytes of a span with samples in its slots; `None` where one is missing.
+    pub(crate) fn sampled(&self, span: Span) -> Option<Vec<u8>> {
+        let (mut out, mut at) = (Vec::new(), span.start);
+        for (place, number) in self.slots_in(span) {
+            out.extend_from_slice(&self.bytes[at..place]);
+            out.extend_from_slice(self.samples[number].as_deref()?);
+            at = place + 1;
+        }
+        out.extend_from_slice(&self.bytes[at..span.end]);
+        Some(out)
+    }
+
+    /// From now on a slot holds only what passes a test, as its sample does.
+    pub(crate) fn guard(&self, slot: usize, test: impl Fn(&[u8]) -> bool + Send + Sync + 'static) {
+        self.guards.borrow_mut().push(Guard { slot, test: Arc::new(test) });
+    }
+
+    /// What the slots have to pass.
+    pub(crate) fn into_guards(self) -> Vec<Guard> {
+        self.guards.into_inner()
     }
 
     /// The unit at `at`.
@@ -440,6 +504,25 @@ impl Tape for &Laid {
 
     fn slot(self, at: usize) -> Slot {
         self.held(at)
+    }
+
+    fn is_sampled(self) -> bool {
+        self.has_samples()
+    }
+
+    fn asked(self, span: Span, question: impl Fn(&[u8]) -> Option<bool> + Send + Sync + 'static) -> Option<bool> {
+        let mut slots = self.slots_in(span);
+        let Some((place, number)) = slots.next() else { return question(&self.bytes[span.range()]) };
+        if slots.next().is_some() {
+            return None;
+        }
+        let answer = question(&self.sampled(span)?)?;
+        let (before, after) = (self.bytes[span.start..place].to_vec(), self.bytes[place + 1..span.end].to_vec());
+        self.guard(number, move |value| match before.is_empty() && after.is_empty() {
+            true => question(value) == Some(answer),
+            false => question(&[before.as_slice(), value, after.as_slice()].concat()) == Some(answer),
+        });
+        Some(answer)
     }
 
     fn undecided(self) {
@@ -474,7 +557,7 @@ impl Tape for &Laid {
         index.in_pattern(self, all, message, wanted, out);
     }
 
-    fn captures(self, expression: &Expression, span: Span) -> Captured {
+    fn captures(self, expression: &Arc<Expression>, span: Span) -> Captured {
         expression.of_pattern(self, span)
     }
 

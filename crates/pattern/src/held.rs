@@ -124,24 +124,23 @@ pub struct Held {
     pub mask: u64,
     /// Bytes of the longest.
     pub len_max: u32,
-    /// The value, where all have the same.
-    pub value: Option<Box<[u8]>>,
+    /// One of the values: what it decides holds for the others that a test of the plan passes.
+    pub sample: Option<Box<[u8]>>,
 }
 
 impl Held {
     /// Nothing is known.
-    pub const ANYTHING: Self = Self { mask: u64::MAX, len_max: u32::MAX, value: None };
+    pub const ANYTHING: Self = Self { mask: u64::MAX, len_max: u32::MAX, sample: None };
 
     /// What a value holds.
     pub fn of(value: &[u8]) -> Self {
-        Self { mask: mask(value), len_max: u32::try_from(value.len()).unwrap_or(u32::MAX), value: Some(value.into()) }
+        Self { mask: mask(value), len_max: u32::try_from(value.len()).unwrap_or(u32::MAX), sample: Some(value.into()) }
     }
 
     /// What this and another hold.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        let value = self.value.filter(|value| other.value.as_ref() == Some(value));
-        Self { mask: self.mask | other.mask, len_max: self.len_max.max(other.len_max), value }
+        Self { mask: self.mask | other.mask, len_max: self.len_max.max(other.len_max), sample: self.sample.or(other.sample) }
     }
 
     /// The same in broad terms, so that most segments say the same of a slot: what is decided for one holds for all of them.
@@ -152,7 +151,7 @@ impl Held {
         let mask = groups.iter().fold(self.mask, |mask, group| if mask & group != 0 { mask | group } else { mask });
         let lengths = [1, 2, 3, 4, 5, 8, 15, 32, 64];
         let len_max = lengths.into_iter().find(|len| self.len_max <= *len).unwrap_or(u32::MAX);
-        Self { mask, len_max, value: None }
+        Self { mask, len_max, sample: self.sample.clone() }
     }
 
     /// The bytes that a slot of this kind may hold.
@@ -190,8 +189,6 @@ mod tests {
         let held = Held::of(b"443").broad(SlotKind::Word);
         assert_eq!(held.bytes(SlotKind::Word), Bytes::of(|byte| byte.is_ascii_digit()));
         assert_eq!(held.len_max, 3);
-        assert_eq!(Held::of(b"443").or(Held::of(b"443")).value.as_deref(), Some(&b"443"[..]));
-        assert_eq!(Held::of(b"443").or(Held::of(b"80")).value, None);
         assert!(!Held::of(b"0a").broad(SlotKind::Word).bytes(SlotKind::Word).has(b'g'));
     }
 }

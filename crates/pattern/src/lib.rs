@@ -26,5 +26,5 @@ pub mod text;
 
 pub use held::Held;
 pub use pattern::{Pattern, PatternId, Piece, SlotKind};
-pub use plan::{FieldFunction, FieldPlan, FieldResolver, NoFields, PlanPiece, Signs};
+pub use plan::{FieldFunction, FieldPlan, FieldResolver, Guard, Guarded, NoFields, PlanPiece, Signs};
 pub use text::{Term, TermMatcher};

@@ -31,6 +31,30 @@ pub enum FieldPlan {
     PerEvent(FieldFunction, Signs),
 }
 
+/// A plan that was decided with one value of each slot, and holds where the others pass tests.
+#[derive(Clone, Debug)]
+pub struct Guarded {
+    /// The plan.
+    pub plan: FieldPlan,
+    /// What the values have to pass.
+    pub guards: Arc<[Guard]>,
+}
+
+/// A test of the values of a slot. It tells for each value by itself whether it is read as the sample was.
+#[derive(Clone)]
+pub struct Guard {
+    /// The number of the slot.
+    pub slot: usize,
+    /// The test.
+    pub test: Arc<dyn Fn(&[u8]) -> bool + Send + Sync>,
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Guard({})", self.slot)
+    }
+}
+
 /// Texts of ASCII letters and digits or backslashes of which an event that has a field holds at least one, in this case:
 /// events without are not asked. `None` where nothing can be said.
 pub type Signs = Option<Arc<[String]>>;
@@ -52,6 +76,11 @@ impl fmt::Debug for FieldPlan {
 pub trait FieldResolver: Send + Sync {
     /// Where `field` is in the events of `pattern` that have this sourcetype.
     fn resolve(&self, sourcetype: &str, pattern: &Pattern, held: &[Held], field: &str) -> FieldPlan;
+
+    /// The same with samples of what the slots hold, where [`FieldResolver::resolve`] has to ask each event.
+    fn guarded(&self, _sourcetype: &str, _pattern: &Pattern, _held: &[Held], _field: &str) -> Option<Guarded> {
+        None
+    }
 
     /// All fields of the pattern with their plans, in the order they stand in the event; not those of which
     /// [`FieldResolver::fields_vary`] speaks.

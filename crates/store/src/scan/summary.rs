@@ -156,7 +156,7 @@ impl Scan {
                 if *selection == Selection::None {
                     continue;
                 }
-                let held = SegmentScan::broadly_held(meta);
+                let held = SegmentScan::held(meta);
                 if !resolver.fields_vary(sourcetype, &meta.pattern, &held) {
                     let count = selection.count(meta.rows as usize) as u64;
                     for (name, _) in resolver.fields(sourcetype, &meta.pattern, &held) {

@@ -3,7 +3,7 @@
 use super::{SearchExpr, SearchValue, ValueMatcher, Wildcard};
 use std::sync::Arc;
 use taffrail_pattern::text::is_major_breaker;
-use taffrail_pattern::{FieldPlan, FieldResolver, Held, Pattern, Term};
+use taffrail_pattern::{FieldPlan, FieldResolver, Guarded, Held, Pattern, Term};
 use taffrail_store::{Filter, OriginField, ValueTest};
 
 /// The filter for a base search: [`SearchExpr::filter`], and where the search names no index, only indexes
@@ -122,6 +122,10 @@ impl FieldResolver for WithStoreFields {
             "_pattern" => FieldPlan::Constant(pattern.id().to_string().into()),
             _ => self.0.resolve(sourcetype, pattern, held, field),
         }
+    }
+
+    fn guarded(&self, sourcetype: &str, pattern: &Pattern, held: &[Held], field: &str) -> Option<Guarded> {
+        self.0.guarded(sourcetype, pattern, held, field)
     }
 
     fn fields(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> Vec<(String, FieldPlan)> {
