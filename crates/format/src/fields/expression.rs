@@ -11,7 +11,7 @@ mod follow;
 mod literals;
 mod states;
 
-use crate::tape::{Laid, MASK, Span, Unit, masked, quoted_end};
+use crate::tape::{Laid, Span, Unit, masked, quoted_end};
 use follow::{Ends, Follow, NOWHERE, Position};
 pub(crate) use literals::worth;
 use literals::{Runs, Ways as Texts};
@@ -85,9 +85,8 @@ pub(crate) enum Quotes {
 struct Compiled {
     regex: Regex,
     nfa: NFA,
-    /// The classes of bytes that the expression tells apart, and the first byte of the class of each byte.
+    /// The classes of bytes that the expression tells apart.
     classes: Vec<Bytes>,
-    stands_for: [u8; 256],
     /// The bytes that a match can begin with.
     first: [bool; 256],
     /// Whether the byte before a place matters.
@@ -266,12 +265,7 @@ impl Compiled {
         let bytes = syntax::Config::new().unicode(false).utf8(false);
         let nfa = thompson::Compiler::new().syntax(bytes).configure(config).build(text).map_err(|error| error.to_string())?;
         let (first, looks) = (first_bytes(&nfa), !nfa.look_set_any().is_empty());
-        let classes = classes(&nfa);
-        let stands_for = std::array::from_fn(|byte| {
-            let class = &classes[usize::from(nfa.byte_classes().get(byte as u8))];
-            class.iter().next().unwrap_or(byte as u8)
-        });
-        Ok(Self { first, looks, steps: Steps::new(&nfa), regex, classes, stands_for, nfa })
+        Ok(Self { first, looks, steps: Steps::new(&nfa), regex, classes: classes(&nfa), nfa })
     }
 }
 

@@ -52,7 +52,11 @@ impl Mover {
     fn step(&self, way: &Way, byte: Option<u8>, position: Position, quoted: bool) -> (Way, usize) {
         let nfa = &self.expression.nfa;
         // Without looks it only matters that something was before.
-        let before = byte.map(|byte| if self.expression.looks { self.expression.stands_for[usize::from(byte)] } else { 0 });
+        let before = byte.map(|byte| match byte {
+            b'\n' | b'\r' if self.expression.looks => byte,
+            _ if self.expression.looks && (byte.is_ascii_alphanumeric() || byte == b'_') => b'_',
+            _ => b' ',
+        });
         // Nothing is under way, and nothing begins here.
         let quiet = way.matched.is_some() || byte.is_some_and(|byte| !self.expression.first[usize::from(byte)]);
         if way.threads.is_empty() && quiet {
@@ -144,14 +148,26 @@ impl<'a> Follow<'a> {
     /// The groups' ends in each way in which the expression can match, or not; `None` where there are too many.
     pub(super) fn run(&mut self, span: Span) -> Option<Vec<Option<Ends>>> {
         let mut ways = vec![Way { threads: Vec::new(), matched: None, before: None }];
-        for at in span.range() {
+        let mut at = span.start;
+        while at < span.end {
             let position = 2 * at as Position;
-            ways = match self.laid.at(at) {
+            match self.laid.at(at) {
                 Unit::End => break,
-                Unit::Byte(_) if self.mover.quotes == Quotes::Masked && self.laid.is_quoted(at) => self.step_all(&ways, &[MASK], position)?,
-                Unit::Byte(byte) => self.step_all(&ways, &[byte], position)?,
-                Unit::Slot(kind) => self.slot(ways, kind, at)?,
-            };
+                Unit::Byte(byte) => ways = self.step_all(&ways, &[self.seen(at, byte)], position)?,
+                Unit::Slot(kind) => {
+                    let through = self.through(&ways, kind, at);
+                    ways = match (through, ways.as_slice(), self.laid.sample(at)) {
+                        (through, [way], Some((slot, sample))) if through.as_ref().is_none_or(|ways| ways.len() > 1) => {
+                            let (way, next) = self.as_sample(way, at, span.end, (slot, sample))?;
+                            at = next;
+                            ways = vec![way];
+                            continue;
+                        }
+                        (through, ..) => through?,
+                    };
+                }
+            }
+            at += 1;
         }
         let mut ends: Vec<Option<Ends>> = Vec::new();
         for way in &ways {
@@ -163,19 +179,23 @@ impl<'a> Follow<'a> {
         Some(ends)
     }
 
-    /// The ways behind a slot: that of its sample, if there is one.
-    fn slot(&mut self, ways: Vec<Way>, kind: SlotKind, at: usize) -> Option<Vec<Way>> {
-        let ([way], Some((slot, sample))) = (ways.as_slice(), self.laid.sample(at)) else { return self.through(&ways, kind, at) };
-        if let Some([only]) = self.through(&ways, kind, at).as_deref() {
-            return Some(vec![only.clone()]);
-        }
-        let quoted = self.laid.is_quoted(at);
-        let machine = Machine::new(self.mover.clone(), way.clone(), 2 * at as Position, quoted);
+    /// What the expression sees of a byte.
+    fn seen(&self, at: usize, byte: u8) -> u8 {
+        if self.mover.quotes == Quotes::Masked && self.laid.is_quoted(at) { MASK } else { byte }
+    }
+
+    /// The way that a slot's sample leads to behind the constant text that follows it, and where that ends.
+    fn as_sample(&mut self, way: &Way, at: usize, end: usize, (slot, sample): (usize, &[u8])) -> Option<(Way, usize)> {
+        let constant = |at: &usize| matches!(self.laid.at(*at), Unit::Byte(_));
+        let next = (at + 1..end).find(|at| !constant(at)).unwrap_or(end);
+        let unit = |at: usize| if let Unit::Byte(byte) = self.laid.at(at) { (self.seen(at, byte), self.laid.is_quoted(at)) } else { (0, false) };
+        let behind = (at + 1..next).map(unit).collect();
+        let machine = Machine::new(self.mover.clone(), way.clone(), (2 * at as Position, self.laid.is_quoted(at)), behind);
         let machine = Mutex::new(machine);
         let wanted = machine.lock().behind(sample)?;
-        let behind = machine.lock().ways[wanted].clone();
+        let way = machine.lock().ways[wanted].clone();
         self.laid.guard(slot, move |value| machine.lock().behind(value) == Some(wanted));
-        Some(vec![behind])
+        Some((way, next))
     }
 
     /// All ways through what a slot may hold.
@@ -234,6 +254,8 @@ struct Machine {
     mover: Mover,
     position: Position,
     quoted: bool,
+    /// The constant text behind the slot, and whether it is quoted.
+    constant: Vec<(u8, bool)>,
     /// The first is the one before the slot.
     ways: Vec<Way>,
     known: FxHashMap<Way, usize>,
@@ -241,15 +263,19 @@ struct Machine {
     /// byte of a value come last.
     next: Vec<[u16; 256]>,
     first: Box<[u16; 256]>,
+    /// For each way at the end of a value, the one behind the constant text.
+    settled: FxHashMap<usize, usize>,
 }
 
 impl Machine {
-    fn new(mover: Mover, before: Way, position: Position, quoted: bool) -> Self {
+    fn new(mover: Mover, before: Way, (position, quoted): (Position, bool), constant: Vec<(u8, bool)>) -> Self {
         let known = FxHashMap::from_iter([(before.clone(), 0)]);
-        Self { mover, position, quoted, ways: vec![before], known, next: vec![[0; 256]], first: Box::new([0; 256]) }
+        let (ways, next, first) = (vec![before], vec![[0; 256]], Box::new([0; 256]));
+        Self { mover, position, quoted, constant, ways, known, next, first, settled: FxHashMap::default() }
     }
 
-    /// The number of the way behind a value; `None` where there are too many.
+    /// The number of the way behind a value and the constant text that follows it: what began in the value and does not go on
+    /// there is forgotten. `None` where there are too many.
     fn behind(&mut self, value: &[u8]) -> Option<usize> {
         let mut way = 0;
         for (number, byte) in value.iter().enumerate() {
@@ -260,22 +286,36 @@ impl Machine {
                 known => usize::from(known) - 1,
             };
         }
-        Some(way)
+        if let Some(settled) = self.settled.get(&way) {
+            return Some(*settled);
+        }
+        let mut behind = self.ways[way].clone();
+        for (number, (byte, quoted)) in self.constant.iter().enumerate() {
+            behind = self.mover.step(&behind, Some(*byte), self.position + 2 + 2 * number as Position, *quoted).0;
+        }
+        let settled = self.number(behind)?;
+        self.settled.insert(way, settled);
+        Some(settled)
+    }
+
+    /// The number of a way.
+    fn number(&mut self, way: Way) -> Option<usize> {
+        if let Some(number) = self.known.get(&way) {
+            return Some(*number);
+        }
+        if self.ways.len() >= REMEMBERED_MAX {
+            return None;
+        }
+        self.known.insert(way.clone(), self.ways.len());
+        self.ways.push(way);
+        self.next.push([0; 256]);
+        Some(self.ways.len() - 1)
     }
 
     fn moved(&mut self, way: usize, byte: u8, first: bool) -> Option<usize> {
         let position = self.position + u32::from(!first);
         let (moved, _) = self.mover.step(&self.ways[way], Some(byte), position, self.quoted);
-        let number = match self.known.get(&moved) {
-            Some(number) => *number,
-            None if self.ways.len() >= REMEMBERED_MAX => return None,
-            None => {
-                self.known.insert(moved.clone(), self.ways.len());
-                self.ways.push(moved);
-                self.next.push([0; 256]);
-                self.ways.len() - 1
-            }
-        };
+        let number = self.number(moved)?;
         let table = if first { &mut *self.first } else { &mut self.next[way] };
         table[usize::from(byte)] = number as u16 + 1;
         Some(number)
