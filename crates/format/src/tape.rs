@@ -199,8 +199,9 @@ pub(crate) trait Tape: Copy {
             Unit::End => return false,
             Unit::Slot(SlotKind::Word | SlotKind::Time) if !self.slot(at).may_begin(byte) => return false,
             Unit::Slot(SlotKind::Word | SlotKind::Time) => {
-                if let Some(answer) = self.asked(Span::new(at, at + 1), move |value| Some(value.first() == Some(&byte))) {
-                    return answer;
+                // What begins with the byte need not be it.
+                if self.asked(Span::new(at, at + 1), move |value| (value.first() != Some(&byte)).then_some(false)).is_some() {
+                    return false;
                 }
             }
             Unit::Slot(_) => {}
@@ -218,9 +219,21 @@ pub(crate) trait Tape: Copy {
         at
     }
 
-    /// Whether these bytes stand at `at`. A word in their way is the token that it would have to be only if
+    /// Whether these bytes stand at `at`, none of them in a slot.
+    fn starts(self, at: usize, bytes: &[u8]) -> bool {
+        match self.behind(at, bytes) {
+            Some(end) if end == at + bytes.len() => true,
+            Some(_) => {
+                self.undecided();
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Where these bytes end that stand at `at`. A word in their way is the token that it would have to be only if
     /// what follows agrees as well; else the answer is no without asking for it.
-    fn starts(self, mut at: usize, bytes: &[u8]) -> bool {
+    fn behind(self, mut at: usize, bytes: &[u8]) -> Option<usize> {
         let mut open: Vec<(usize, &[u8])> = Vec::new();
         let mut done = 0;
         while done < bytes.len() {
@@ -229,17 +242,20 @@ pub(crate) trait Tape: Copy {
                 Unit::Slot(SlotKind::Word) if !is_delimiter(bytes[done]) => {
                     let token = bytes[done..].split(|byte| is_delimiter(*byte)).next().unwrap_or_default();
                     if !self.slot(at).may_hold(token) {
-                        return false;
+                        return None;
                     }
                     done += token.len();
                     open.push((at, token));
                 }
                 Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => {
                     self.undecided();
-                    return false;
+                    return None;
                 }
-                Unit::Slot(SlotKind::Time) => return self.eq(at, bytes[done]),
-                Unit::Byte(_) | Unit::Slot(_) | Unit::End => return false,
+                Unit::Slot(SlotKind::Time) => {
+                    self.eq(at, bytes[done]);
+                    return None;
+                }
+                Unit::Byte(_) | Unit::Slot(_) | Unit::End => return None,
             }
             at += 1;
         }
@@ -247,14 +263,14 @@ pub(crate) trait Tape: Copy {
             let token = token.to_vec();
             match self.asked(Span::new(at, at + 1), move |value| Some(value == token)) {
                 Some(true) => {}
-                Some(false) => return false,
+                Some(false) => return None,
                 None => {
                     self.undecided();
-                    return false;
+                    return None;
                 }
             }
         }
-        true
+        Some(at)
     }
 
     /// The quote that ends the string whose inside begins at `at`; a backslash takes the next byte's meaning.

@@ -398,10 +398,7 @@ impl Rule {
         for part in &self.parts {
             match part {
                 Part::Text(text) => {
-                    if !tape.starts(at, text) {
-                        return None;
-                    }
-                    at += text.len();
+                    at = tape.behind(at, text)?;
                 }
                 Part::Word(name, class) => {
                     let end = tape.run(at, class);
