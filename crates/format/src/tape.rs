@@ -9,8 +9,8 @@ use crate::fields::expression::{Captured, Expression};
 use crate::fields::index::{Candidates, Index, Wanted};
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, LazyLock};
-use taffrail_pattern::split::{is_delimiter, time};
 use taffrail_pattern::held::Bytes;
+use taffrail_pattern::split::{is_delimiter, time};
 use taffrail_pattern::{Guard, Held, Pattern, Piece, SlotKind};
 
 mod hidden;

@@ -354,4 +354,3 @@ fn sign(hir: &Hir) -> Option<String> {
         _ => None,
     }
 }
-

@@ -189,7 +189,8 @@ impl Laid {
         self.laid_at(text, place).is_some()
             || (1..text.len()).any(|from| {
                 let before = place.checked_sub(from).filter(|before| *before >= span.start);
-                self.held(place).may_begin(text[from]) && before.is_some_and(|before| (0..from).all(|i| self.at(before + i) == Unit::Byte(text[i])))
+                self.held(place).may_begin(text[from])
+                    && before.is_some_and(|before| (0..from).all(|i| self.at(before + i) == Unit::Byte(text[i])))
             })
     }
 

@@ -188,7 +188,8 @@ impl<'a> Follow<'a> {
     fn as_sample(&mut self, way: &Way, at: usize, end: usize, (slot, sample): (usize, &[u8])) -> Option<(Way, usize)> {
         let constant = |at: &usize| matches!(self.laid.at(*at), Unit::Byte(_));
         let next = (at + 1..end).find(|at| !constant(at)).unwrap_or(end);
-        let unit = |at: usize| if let Unit::Byte(byte) = self.laid.at(at) { (self.seen(at, byte), self.laid.is_quoted(at)) } else { (0, false) };
+        let unit =
+            |at: usize| if let Unit::Byte(byte) = self.laid.at(at) { (self.seen(at, byte), self.laid.is_quoted(at)) } else { (0, false) };
         let behind = (at + 1..next).map(unit).collect();
         let machine = Machine::new(self.mover.clone(), way.clone(), (2 * at as Position, self.laid.is_quoted(at)), behind);
         let machine = Mutex::new(machine);
