@@ -46,8 +46,11 @@ pub struct Guard {
     /// The number of the slot.
     pub slot: usize,
     /// The test.
-    pub test: Arc<dyn Fn(&[u8]) -> bool + Send + Sync>,
+    pub test: SlotTest,
 }
+
+/// Whether the value of a slot passes.
+pub type SlotTest = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

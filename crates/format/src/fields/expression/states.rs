@@ -67,7 +67,11 @@ impl States {
 
     /// Adds others; whether there was a new one.
     fn take_in(&mut self, others: &Self) -> bool {
-        others.all.iter().fold(false, |any, state| self.add(*state) || any)
+        let mut any = false;
+        for state in &others.all {
+            any |= self.add(*state);
+        }
+        any
     }
 
     /// Adds the beginning of a match and all that can be reached without a byte; whether a match is.
