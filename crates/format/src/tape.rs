@@ -183,7 +183,13 @@ pub(crate) trait Tape: Copy {
                     (inside == 0 || inside == value.len()).then_some(inside > 0)
                 })
             }),
-            Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => None,
+            // Of an empty string the answer would be that of what stands behind it.
+            Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => {
+                let class = class.bytes;
+                self.asked(Span::new(at, at + 1), move |value| {
+                    (!value.is_empty() && value.iter().all(|byte| class.has(*byte))).then_some(true)
+                })
+            }
         };
         answer.unwrap_or_else(|| {
             self.undecided();
@@ -593,7 +599,10 @@ impl Tape for &Laid {
                 }
                 // What the slot holds may make a longer time of it, or one where there is none.
                 if slot_follows && crate::time::read::may_begin(rest) {
-                    self.undecided();
+                    match self.sampled_time(at) {
+                        Some(units) => return Some(units),
+                        None => self.undecided(),
+                    }
                 }
                 crate::time::read::any(rest).map(|(_, _, len)| len)
             }
@@ -609,7 +618,39 @@ impl Tape for &Laid {
     }
 }
 
+/// Units of a time with slots in it, at most.
+const TIME_UNITS: usize = 24;
+
 impl Laid {
+    /// How many units a time that begins at `at` takes with the values of the sample; others have to be of the same shape.
+    ///
+    /// Slots are tested one by one, so that a day that only some years have is left to each event.
+    fn sampled_time(&self, at: usize) -> Option<usize> {
+        use crate::time::read::{Reading, any};
+        let reach = Span::new(at, self.units.len().min(at + TIME_UNITS));
+        let (_, reading, len) = any(&self.sampled(reach)?)?;
+        if matches!(&reading, Reading::Civil(civil) if civil.month == 2) {
+            return None;
+        }
+        let ends = |end: &usize| self.sampled(Span::new(at, *end)).is_some_and(|text| text.len() == len);
+        let end = (at + 1..=reach.end).find(ends)?;
+        // What follows decides where the time ends.
+        if matches!(self.at(end), Unit::Slot(_)) {
+            return None;
+        }
+        for (place, slot) in self.slots_in(Span::new(at, end)) {
+            let sample = self.samples[slot].clone()?;
+            let (before, after) = (self.sampled(Span::new(at, place))?, self.sampled(Span::new(place + 1, reach.end))?);
+            self.guard(slot, move |value| {
+                let alike = |(a, b): (&u8, &u8)| a == b || (a.is_ascii_digit() && b.is_ascii_digit());
+                let text = [before.as_slice(), value, after.as_slice()].concat();
+                let shape = value.len() == sample.len() && value.iter().zip(&*sample).all(alike);
+                shape && any(&text).is_some_and(|(_, _, found)| found == len)
+            });
+        }
+        Some(end - at)
+    }
+
     /// The constant bytes from `at` to the next slot, and whether there is one.
     fn text_at(&self, at: usize) -> (&[u8], bool) {
         let next = self.slots.get(self.slots.partition_point(|s| *s < at));
