@@ -19,6 +19,9 @@ const WAYS_MAX: usize = 64;
 /// Moves of threads up to which a pattern is followed: a few milliseconds.
 const MOVES_MAX: usize = 400_000;
 
+/// Moves after which a slot's sample is followed instead of all that the slot may hold.
+const MOVES_BESIDE_SAMPLE: usize = 2_000;
+
 /// Ways that a guard remembers: values that lead to more are not read as the sample is.
 const REMEMBERED_MAX: usize = 4_096;
 
@@ -136,13 +139,14 @@ pub(super) struct Follow<'a> {
     mover: Mover,
     laid: &'a Laid,
     moves: usize,
+    moves_max: usize,
 }
 
 impl<'a> Follow<'a> {
     /// Ready to follow.
     pub(super) fn new(expression: &Expression, laid: &'a Laid) -> Self {
         let mover = Mover { expression: expression.compiled().clone(), groups: expression.groups.clone(), quotes: expression.quotes };
-        Self { mover, laid, moves: 0 }
+        Self { mover, laid, moves: 0, moves_max: MOVES_MAX }
     }
 
     /// The groups' ends in each way in which the expression can match, or not; `None` where there are too many.
@@ -155,7 +159,7 @@ impl<'a> Follow<'a> {
                 Unit::End => break,
                 Unit::Byte(byte) => ways = self.step_all(&ways, &[self.seen(at, byte)], position)?,
                 Unit::Slot(kind) => {
-                    let through = self.through(&ways, kind, at);
+                    let through = self.ways_through(&ways, kind, at);
                     ways = match (through, ways.as_slice(), self.laid.sample(at)) {
                         (through, [way], Some((slot, sample))) if through.as_ref().is_none_or(|ways| ways.len() > 1) => {
                             let (way, next) = self.as_sample(way, at, span.end, (slot, sample))?;
@@ -197,6 +201,18 @@ impl<'a> Follow<'a> {
         let way = machine.lock().ways[wanted].clone();
         self.laid.guard(slot, move |value| machine.lock().behind(value) == Some(wanted));
         Some((way, next))
+    }
+
+    /// All ways through what a slot may hold, where it has a sample only if these are soon found.
+    fn ways_through(&mut self, ways: &[Way], kind: SlotKind, at: usize) -> Option<Vec<Way>> {
+        if self.laid.sample(at).is_none() {
+            return self.through(ways, kind, at);
+        }
+        let before = self.moves;
+        self.moves_max = before + MOVES_BESIDE_SAMPLE;
+        let through = self.through(ways, kind, at);
+        (self.moves, self.moves_max) = (before, MOVES_MAX);
+        through
     }
 
     /// All ways through what a slot may hold.
@@ -246,7 +262,7 @@ impl<'a> Follow<'a> {
         // The position before the first byte of a slot is that of its unit.
         let (way, moves) = self.mover.step(way, byte, position, self.laid.is_quoted(position as usize / 2));
         self.moves += moves;
-        (self.moves <= MOVES_MAX).then_some(way)
+        (self.moves <= self.moves_max).then_some(way)
     }
 }
 
