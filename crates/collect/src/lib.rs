@@ -23,6 +23,7 @@ pub mod delivery;
 pub mod event_xml;
 pub mod evtx;
 pub mod files;
+mod finding;
 pub mod forwarding;
 mod gather;
 pub mod gelf;
