@@ -338,7 +338,12 @@ impl InputCounters {
 
     /// Notes a file that is not read, or a message that is refused.
     pub fn skip(&self, reason: &'static str) {
-        *self.skipped.lock().entry(reason).or_default() += 1;
+        self.skip_many(reason, 1);
+    }
+
+    /// The same for several.
+    pub(crate) fn skip_many(&self, reason: &'static str, count: u64) {
+        *self.skipped.lock().entry(reason).or_default() += count;
     }
 
     /// Notes what came of comparing something with what somebody signed.

@@ -4,12 +4,12 @@
 //!   what it read to an `EventSink` together with its position, in one batch.
 //! - [`files`] follows growing files through every kind of rotation, [`journald`] follows the systemd journal,
 //!   [`import`] reads files once; [`evtx`], [`event_xml`] and [`cloudtrail`] make lines of what holds events; [`command`] runs commands,
-//!   [`sql`] reads tables, [`s3`] buckets.
+//!   [`sql`] reads tables, [`s3`] buckets, [`kafka`] topics.
 //! - [`stream`] is all that listens for connections (limits, TLS, PROXY protocol, acknowledgements); [`syslog`], `relp`,
 //!   [`gelf`] and `lumberjack` are what may be spoken there. [`netflow`] and [`snmp`] listen for datagrams.
 //! - [`push`] and [`http`] turn bodies of HTTP requests into batches: one decoder per protocol.
 //! - [`records`] is how events that a protocol has taken apart get into a batch.
-//! - [`outputs`] send events on: syslog, RELP, files, HTTP; [`forwarding`] is a batch as another Taffrail takes it.
+//! - [`outputs`] send events on: syslog, RELP, files, HTTP, Kafka; [`forwarding`] is a batch as another Taffrail takes it.
 //! - [`counters`] keeps the account of each source: received = stored + dropped, always.
 //!
 //! Inputs write to `event::EventSink` and never to a store; what lines mean is the business of `format`. It
@@ -31,6 +31,7 @@ pub mod http;
 pub mod import;
 pub mod input;
 pub mod journald;
+pub mod kafka;
 mod lumberjack;
 pub mod netflow;
 mod outgoing;

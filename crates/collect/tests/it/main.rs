@@ -9,6 +9,7 @@ mod http;
 mod import;
 mod inputs;
 mod journald;
+mod kafka;
 mod multiline;
 mod netflow;
 mod outputs;
