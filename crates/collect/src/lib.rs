@@ -4,7 +4,8 @@
 //!   what it read to an `EventSink` together with its position, in one batch.
 //! - [`files`] follows growing files through every kind of rotation, [`journald`] follows the systemd journal,
 //!   [`import`] reads files once; [`evtx`], [`event_xml`] and [`cloudtrail`] make lines of what holds events; [`command`] runs commands,
-//!   [`sql`] reads tables, [`s3`] buckets, [`kafka`] topics.
+//!   [`sql`] reads tables, [`s3`] buckets, [`kafka`] topics, [`sftp`] files of
+//!   another machine.
 //! - [`stream`] is all that listens for connections (limits, TLS, PROXY protocol, acknowledgements); [`syslog`], `relp`,
 //!   [`gelf`] and `lumberjack` are what may be spoken there. [`netflow`] and [`snmp`] listen for datagrams.
 //! - [`push`] and [`http`] turn bodies of HTTP requests into batches: one decoder per protocol.
@@ -42,6 +43,7 @@ pub mod records;
 mod relp;
 pub mod rhythm;
 pub mod s3;
+pub mod sftp;
 pub mod snmp;
 pub mod sql;
 pub mod stream;

@@ -16,6 +16,7 @@ mod outputs;
 mod push;
 mod rotation;
 mod s3;
+mod sftp;
 mod sink;
 mod snmp;
 mod sql;
