@@ -27,6 +27,15 @@ enum Found {
     Hash(String),
 }
 
+/// What came of asking for an object.
+enum Got {
+    Missing,
+    /// It is not given, and will not be.
+    Refused(String),
+    /// Its bytes, and the signature that it carries.
+    Object(Vec<u8>, Option<String>),
+}
+
 impl Reader {
     /// Checks the digests that were read and not checked yet. An error is one of the way there, and all is tried again.
     pub(super) fn check_digests(&mut self, objects: &[ObjectMeta]) -> Result<()> {
@@ -53,10 +62,11 @@ impl Reader {
 
     fn check_digest(&mut self, object: &ObjectMeta, by_name: &FxHashMap<&str, &ObjectMeta>) -> Result<()> {
         let name = self.name(object.location.as_ref());
-        let (packed, signature) = match self.get(object.location.as_ref(), OBJECT_BYTES_MAX)? {
-            Some(got) => got,
+        let (packed, signature) = match self.get(object.location.as_ref())? {
+            Got::Object(packed, signature) => (packed, signature),
             // It will be missed by the one behind it.
-            None => return Ok(()),
+            Got::Missing => return Ok(()),
+            Got::Refused(why) => return self.differs("digest_malformed", &name, &why),
         };
         let mut bytes = Vec::new();
         let read = unpack::decompressed(Cursor::new(packed)).and_then(|stream| stream.take(DIGEST_BYTES_MAX).read_to_end(&mut bytes));
@@ -138,7 +148,11 @@ impl Reader {
     }
 
     fn hash_of(&self, location: &str) -> Result<Found> {
-        let Some((packed, _)) = self.get(location, OBJECT_BYTES_MAX)? else { return Ok(Found::Missing) };
+        let packed = match self.get(location)? {
+            Got::Object(packed, _) => packed,
+            Got::Missing => return Ok(Found::Missing),
+            Got::Refused(why) => return Ok(Found::Damaged(why)),
+        };
         let mut hash = Sha256::new();
         let damaged = |error: std::io::Error| Found::Damaged(format!("it cannot be read: {error}"));
         let mut stream = match unpack::decompressed(Cursor::new(packed)) {
@@ -156,22 +170,28 @@ impl Reader {
         }
     }
 
-    /// The bytes of an object and the signature that it carries; `None` if it is not there.
-    fn get(&self, location: &str, most: u64) -> Result<Option<(Vec<u8>, Option<String>)>> {
-        let failed = |error: object_store::Error| Error::new(ErrorKind::Io, format!("{}: {error}", self.name(location)));
-        let path = object_store::path::Path::parse(location).map_err(|error| failed(error.into()))?;
+    /// Asks for an object. An error is one of the way there.
+    fn get(&self, location: &str) -> Result<Got> {
+        use object_store::Error as StoreError;
+        let failed = |error: StoreError| Error::new(ErrorKind::Io, format!("{}: {error}", self.name(location)));
+        let path = match object_store::path::Path::parse(location) {
+            Ok(path) => path,
+            Err(error) => return Ok(Got::Refused(format!("it cannot be asked for: {error}"))),
+        };
         self.runtime.block_on(async {
             let got = match self.store.get(&path).await {
                 Ok(got) => got,
-                Err(object_store::Error::NotFound { .. }) => return Ok(None),
+                Err(StoreError::NotFound { .. }) => return Ok(Got::Missing),
+                Err(error @ (StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. })) => {
+                    return Ok(Got::Refused(format!("it may not be read: {error}")));
+                }
                 Err(error) => return Err(failed(error)),
             };
-            if got.meta.size > most {
-                let text = format!("{}: {} bytes are too many to be compared with its digest", self.name(location), got.meta.size);
-                return Err(Error::new(ErrorKind::Limit, text));
+            if got.meta.size > OBJECT_BYTES_MAX {
+                return Ok(Got::Refused(format!("{} bytes are too many to be looked at", got.meta.size)));
             }
             let signature = got.attributes.get(&Attribute::Metadata("signature".into())).map(|value| value.to_string());
-            Ok(Some((got.bytes().await.map_err(failed)?.to_vec(), signature)))
+            Ok(Got::Object(got.bytes().await.map_err(failed)?.to_vec(), signature))
         })
     }
 }
