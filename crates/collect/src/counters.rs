@@ -172,6 +172,7 @@ pub struct InputCounters {
     refused_connections: AtomicU64,
     open_connections: AtomicU64,
     skipped: Mutex<BTreeMap<&'static str, u64>>,
+    checks: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -200,6 +201,8 @@ pub struct InputSnapshot {
     /// Files that are not read and messages that are refused, by reason: `binary`, `unreadable`, `copy`, `damaged`,
     /// `incomplete`, `too_large`.
     pub skipped: Vec<(&'static str, u64)>,
+    /// What came of comparing what was read with what somebody signed, by outcome.
+    pub checks: Vec<(&'static str, u64)>,
     /// The last problems in words, oldest first, at most `INPUT_PROBLEMS_MAX`.
     pub problems: Vec<String>,
     /// How many problems there were in all.
@@ -282,6 +285,7 @@ impl InputCounters {
             refused_connections: AtomicU64::new(0),
             open_connections: AtomicU64::new(0),
             skipped: Mutex::default(),
+            checks: Mutex::default(),
         }
     }
 
@@ -334,7 +338,17 @@ impl InputCounters {
 
     /// Notes a file that is not read, or a message that is refused.
     pub fn skip(&self, reason: &'static str) {
-        *self.skipped.lock().entry(reason).or_default() += 1;
+        self.skip_many(reason, 1);
+    }
+
+    /// The same for several.
+    pub(crate) fn skip_many(&self, reason: &'static str, count: u64) {
+        *self.skipped.lock().entry(reason).or_default() += count;
+    }
+
+    /// Notes what came of comparing something with what somebody signed.
+    pub(crate) fn check(&self, outcome: &'static str) {
+        *self.checks.lock().entry(outcome).or_default() += 1;
     }
 
     pub(crate) fn add_kernel_drops(&self, datagrams: u64) {
@@ -373,6 +387,7 @@ impl InputCounters {
             refused_connections: self.refused_connections.load(Ordering::Relaxed),
             open_connections: self.open_connections.load(Ordering::Relaxed),
             skipped: self.skipped.lock().iter().map(|(reason, count)| (*reason, *count)).collect(),
+            checks: self.checks.lock().iter().map(|(outcome, count)| (*outcome, *count)).collect(),
             problems,
             problems_total,
         }

@@ -117,6 +117,10 @@ pub enum InputSettings {
     Sql(crate::sql::SqlSettings),
     /// Reads the objects of a bucket.
     S3(crate::s3::S3Settings),
+    /// Reads topics of Kafka.
+    Kafka(crate::kafka::KafkaSettings),
+    /// Fetches files of another machine.
+    Sftp(crate::sftp::SftpSettings),
     /// Runs a command on a schedule.
     Command(crate::command::CommandSettings),
 }
@@ -131,7 +135,7 @@ pub struct Kind {
 }
 
 /// All types of inputs.
-pub const KINDS: [Kind; 14] = [
+pub const KINDS: [Kind; 16] = [
     Kind { name: "file", summary: "follows files and folders through rotation" },
     Kind { name: "syslog-udp", summary: "receives syslog datagrams (RFC 3164, 5424, 5426)" },
     Kind { name: "syslog-tcp", summary: "receives syslog over TCP (RFC 6587: octet count, LF or NUL)" },
@@ -145,6 +149,8 @@ pub const KINDS: [Kind; 14] = [
     Kind { name: "journald", summary: "follows the systemd journal" },
     Kind { name: "sql", summary: "reads the rows that a table gets, by a column whose values rise" },
     Kind { name: "s3", summary: "reads the objects of a bucket, each once" },
+    Kind { name: "kafka", summary: "reads topics of Kafka, each record once" },
+    Kind { name: "sftp", summary: "fetches files of another machine over SFTP, and what is new of them" },
     Kind { name: "command", summary: "runs a command on a schedule and keeps its output" },
 ];
 
@@ -165,7 +171,16 @@ impl InputSettings {
             Self::Relp(settings) => Listener::Stream(crate::relp::RELP, settings),
             Self::GelfTcp(settings) => Listener::Stream(gelf::TCP, settings),
             Self::Lumberjack(settings) => Listener::Stream(crate::lumberjack::LUMBERJACK, settings),
-            Self::File(_) | Self::Journald(_) | Self::SnmpTrap(_) | Self::Sql(_) | Self::S3(_) | Self::Command(_) => return None,
+            Self::File(_)
+            | Self::Journald(_)
+            | Self::SnmpTrap(_)
+            | Self::Sql(_)
+            | Self::S3(_)
+            | Self::Kafka(_)
+            | Self::Sftp(_)
+            | Self::Command(_) => {
+                return None;
+            }
         })
     }
 
@@ -195,6 +210,8 @@ impl InputSettings {
             (Self::SnmpTrap(_), None) => "snmp-trap",
             (Self::Sql(_), None) => "sql",
             (Self::S3(_), None) => "s3",
+            (Self::Kafka(_), None) => "kafka",
+            (Self::Sftp(_), None) => "sftp",
             (Self::Command(_), None) => "command",
             (_, None) => "file",
         }
@@ -210,6 +227,8 @@ impl InputSettings {
             (Self::SnmpTrap(settings), None) => Box::new(crate::snmp::SnmpInput::new(settings.clone())?),
             (Self::Sql(settings), None) => Box::new(crate::sql::SqlInput::new(settings.clone())?),
             (Self::S3(settings), None) => Box::new(crate::s3::S3Input::new(settings.clone())?),
+            (Self::Kafka(settings), None) => Box::new(crate::kafka::KafkaInput::new(settings.clone())?),
+            (Self::Sftp(settings), None) => Box::new(crate::sftp::SftpInput::new(settings.clone())?),
             (Self::Command(settings), None) => Box::new(crate::command::CommandInput::new(settings.clone())?),
             (_, None) => return Err(Error::new(ErrorKind::Bug, "an input without anything that builds it")),
         })
