@@ -54,6 +54,11 @@ impl SourceCounters {
         self.received_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// It has said that it is there.
+    pub(crate) fn heard(&self, received: i64) {
+        self.rhythm.lock().arrived(&Arrival { received, delay: None });
+    }
+
     fn landed(&self, events: u64) {
         self.in_flight.fetch_sub(events, Ordering::Relaxed);
     }
@@ -98,7 +103,7 @@ struct Booked {
 }
 
 /// Problems that are the event's own: what a person may want to mend at the source.
-const PROBLEMS: [Problems; 4] = [Problems::NO_TIME, Problems::BAD_TIME, Problems::NOT_UTF8, Problems::MALFORMED];
+const PROBLEMS: [Problems; 5] = [Problems::NO_TIME, Problems::BAD_TIME, Problems::NOT_UTF8, Problems::MALFORMED, Problems::OTHER_SENDER];
 
 /// Events and bytes per source of one batch. What is dropped without a word leaves a gap in the account, which is found.
 #[derive(Debug, Default)]
@@ -223,7 +228,7 @@ pub struct SourceSnapshot {
     pub dropped: Vec<(DropReason, u64)>,
     /// Events on their way to the sink, counted by themselves.
     pub in_flight_events: u64,
-    /// Stored events with a problem of their own: no time, a wrong one, not UTF-8, malformed.
+    /// Stored events with a problem of their own: no time, a wrong one, not UTF-8, malformed, of another sender.
     pub problem_events: u64,
     /// When and how it sends.
     pub pulse: Pulse,
@@ -334,7 +339,14 @@ impl InputCounters {
 
     /// Notes a file that is not read, or a message that is refused.
     pub fn skip(&self, reason: &'static str) {
-        *self.skipped.lock().entry(reason).or_default() += 1;
+        self.skip_many(reason, 1);
+    }
+
+    /// The same, of so many; of none it is no news.
+    pub(crate) fn skip_many(&self, reason: &'static str, count: u64) {
+        if count > 0 {
+            *self.skipped.lock().entry(reason).or_default() += count;
+        }
     }
 
     pub(crate) fn add_kernel_drops(&self, datagrams: u64) {

@@ -6,7 +6,8 @@
 //!   [`import`] reads files once; [`evtx`], [`event_xml`] and [`cloudtrail`] make lines of what holds events; [`command`] runs commands,
 //!   [`sql`] reads tables, [`s3`] buckets.
 //! - [`stream`] is all that listens for connections (limits, TLS, PROXY protocol, acknowledgements); [`syslog`], `relp`,
-//!   [`gelf`] and `lumberjack` are what may be spoken there. [`netflow`] and [`snmp`] listen for datagrams.
+//!   [`gelf`] and `lumberjack` are what may be spoken there. [`netflow`] and [`snmp`] listen for datagrams,
+//!   [`wef`] for Windows machines that forward their events.
 //! - [`push`] and [`http`] turn bodies of HTTP requests into batches: one decoder per protocol.
 //! - [`records`] is how events that a protocol has taken apart get into a batch.
 //! - [`outputs`] send events on: syslog, RELP, files, HTTP; [`forwarding`] is a batch as another Taffrail takes it.
@@ -45,6 +46,7 @@ pub mod sql;
 pub mod stream;
 pub mod syslog;
 pub mod unpack;
+pub mod wef;
 mod whole;
 
 pub use counters::{InputCounters, InputSnapshot, SourceSnapshot};

@@ -20,4 +20,5 @@ mod snmp;
 mod sql;
 mod streams;
 mod syslog;
+mod wef;
 mod windows;

@@ -74,7 +74,7 @@ fn rest(stream: &mut TcpStream) -> Vec<u8> {
     rest
 }
 
-mod tls {
+pub mod tls {
     use super::*;
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
