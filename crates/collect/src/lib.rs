@@ -49,5 +49,5 @@ pub mod unpack;
 pub mod wef;
 mod whole;
 
-pub use counters::{InputCounters, InputSnapshot, SourceSnapshot};
+pub use counters::{InputCounters, InputSnapshot, Notice, SourceSnapshot};
 pub use input::{Context, Input, InputSettings, Inputs, Running};

@@ -54,14 +54,9 @@ impl Identity {
         &self.names
     }
 
-    /// Whether a machine of this name is the one. A name without a domain is the same as one with it.
+    /// Whether a machine of this name is the one.
     pub fn is(&self, machine: &str) -> bool {
-        let short = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-        clean(machine).is_some_and(|machine| {
-            self.names
-                .iter()
-                .any(|name| *name == machine || (name.contains('.') != machine.contains('.') && short(name) == short(&machine)))
-        })
+        self.names.iter().any(|name| is_same(name, machine))
     }
 
     /// The name of its account when it calls itself `machine`: what it says stands behind who it is, where it is another name,
@@ -72,6 +67,13 @@ impl Identity {
             _ => self.name().to_owned(),
         }
     }
+}
+
+/// Whether two names are of one machine. A name without a domain is the same as one with it.
+pub fn is_same(one: &str, other: &str) -> bool {
+    let (Some(one), Some(other)) = (clean(one), clean(other)) else { return false };
+    let short = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    one == other || (one.contains('.') != other.contains('.') && short(&one) == short(&other))
 }
 
 /// A name as it is compared; `None` if it is none.

@@ -5,7 +5,8 @@
 //! **What is known of a gap.** Windows numbers the records of a channel. Where a subscription asks for all of them, a
 //! number left out is an event that is missing: the log had gone around before it was sent, or was cleared. Where it
 //! asks for some, a number left out says nothing, and nothing is said. A number that is not larger than the last one is a log that was
-//! begun anew if its time is later; otherwise the source sends again what it had sent.
+//! begun anew if its time is later; otherwise the source sends again what it had sent. Of events that a source has gathered
+//! from other machines nothing is known: what asks for them is not ours.
 
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
@@ -110,8 +111,31 @@ pub struct Findings {
     pub repeated: Vec<bool>,
     /// Events that are missing.
     pub missing: u64,
-    /// What happened, in words.
-    pub notes: Vec<String>,
+    /// What happened.
+    pub notes: Vec<Note>,
+}
+
+/// Something that happened to the records of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// What it is called where it is kept as an event; nothing if it is only to be said.
+    pub action: Option<&'static str>,
+    /// It, in words.
+    pub text: String,
+    /// Events that are concerned.
+    pub events: u64,
+}
+
+impl Note {
+    /// Something that is kept as an event.
+    pub fn kept(action: &'static str, events: u64, text: String) -> Self {
+        Self { action: Some(action), text, events }
+    }
+
+    /// Something that is only said.
+    pub fn said(text: String) -> Self {
+        Self { action: None, text, events: 0 }
+    }
 }
 
 impl Progress {
@@ -134,14 +158,23 @@ impl Progress {
         fits
     }
 
-    /// Goes on by the events of an envelope. `is_whole` tells channels of which every event is asked for.
-    pub fn advance(&mut self, events: &[Facts], is_whole: impl Fn(&str) -> bool) -> Findings {
+    /// Goes on by the events of an envelope. `is_own` tells the names of the source itself, `is_whole` channels of which every event
+    /// is asked for.
+    pub fn advance(&mut self, events: &[Facts], is_own: impl Fn(&str) -> bool, is_whole: impl Fn(&str) -> bool) -> Findings {
         let before = self.recent();
         let mut findings = Findings::default();
         for event in events {
             let repeated = event.record.is_some() && before.contains(&event.sum);
             findings.repeated.push(repeated);
-            if !repeated {
+            if repeated {
+                continue;
+            }
+            if let Some(cleared) = &event.cleared {
+                let (record, Facts { channel, computer, .. }) = (event.record.unwrap_or_default(), event);
+                let text = format!("the log {cleared} of {computer} was cleared, as record {record} of {channel} says");
+                findings.notes.push(Note::kept("log_cleared", 0, text));
+            }
+            if is_own(&event.computer) {
                 self.step(event, &is_whole, &mut findings);
             }
         }
@@ -162,9 +195,6 @@ impl Progress {
 
     fn step(&mut self, event: &Facts, is_whole: &impl Fn(&str) -> bool, findings: &mut Findings) {
         let channel = &event.channel;
-        if let Some(cleared) = &event.cleared {
-            findings.notes.push(format!("the log {cleared} was cleared, as record {} of {channel} says", event.record.unwrap_or_default()));
-        }
         let Some(record) = event.record.filter(|_| !channel.is_empty() && channel.len() <= CHANNEL_BYTES_MAX) else { return };
         let now = Last { record, time: event.time.trim_end_matches('Z').to_owned() };
         let Some(last) = self.channels.get_mut(channel) else {
@@ -177,14 +207,16 @@ impl Progress {
             let missing = record - last.record - 1;
             if missing > 0 && is_whole(channel) {
                 findings.missing = findings.missing.saturating_add(missing);
-                findings.notes.push(format!("{missing} records of {channel} are missing between {} and {record}", last.record));
+                let text = format!("{missing} records of {channel} are missing between {} and {record}", last.record);
+                findings.notes.push(Note::kept("records_missing", missing, text));
             }
         } else if now.time > last.time {
             // Times have the same form, so the later one is the greater one, whatever its fraction.
-            findings.notes.push(format!("the records of {channel} begin again: {record} comes behind {}", last.record));
+            let text = format!("the records of {channel} begin again: {record} comes behind {}", last.record);
+            findings.notes.push(Note::kept("records_restarted", 0, text));
         } else {
             // Said once for all that follow.
-            let note = format!("records of {channel} come again and are kept twice");
+            let note = Note::said(format!("records of {channel} come again and are kept twice"));
             if !findings.notes.contains(&note) {
                 findings.notes.push(note);
             }
@@ -206,10 +238,10 @@ mod tests {
     }
 
     fn run(progress: &mut Progress, events: &[Facts]) -> (Vec<bool>, u64, Vec<String>) {
-        let findings = progress.advance(events, |channel| channel == "System");
+        let findings = progress.advance(events, |computer| computer == "ws7", |channel| channel == "System");
         // As after a restart.
         *progress = Progress::of(Some(progress.position()));
-        (findings.repeated, findings.missing, findings.notes)
+        (findings.repeated, findings.missing, findings.notes.into_iter().map(|note| note.text).collect())
     }
 
     #[test]
@@ -244,6 +276,9 @@ mod tests {
         let next = [event("System", 101, "10:00:01"), event("Security", 90, "10:00:01"), event("System", 105, "10:00:02")];
         let (_, missing, notes) = run(&mut progress, &next);
         assert_eq!((missing, notes), (3, vec!["3 records of System are missing between 101 and 105".to_owned()]));
+        // Of a machine that the source gathers from nothing is known.
+        let gathered = [Facts { computer: "dc1".into(), ..event("System", 900, "10:00:03") }, event("System", 106, "10:00:04")];
+        assert_eq!(run(&mut progress, &gathered).1, 0);
     }
 
     #[test]
@@ -275,7 +310,7 @@ mod tests {
             (
                 0,
                 vec![
-                    "the log System was cleared, as record 1 of System says".to_owned(),
+                    "the log System of ws7 was cleared, as record 1 of System says".to_owned(),
                     "the records of System begin again: 1 comes behind 5000".to_owned()
                 ]
             )
@@ -288,7 +323,7 @@ mod tests {
         let mut progress = Progress::default();
         assert!(progress.set_bookmark("<BookmarkList/>") && !progress.set_bookmark(&"x".repeat(WEF_BOOKMARK_BYTES_MAX + 1)));
         let many: Vec<Facts> = (0..20_000).map(|n| event(&format!("channel {n}"), n, "10:00:00")).collect();
-        progress.advance(&many, |_| true);
+        progress.advance(&many, |_| true, |_| true);
         assert_eq!((progress.channels.len(), progress.recent.len()), (WEF_CHANNELS_MAX, WEF_RECENT_EVENTS_MAX * 16));
         assert_eq!(Progress::of(Some(b"damaged".to_vec())), Progress::default());
         assert_eq!(Progress::of(Some(progress.position())).bookmark.as_deref(), Some("<BookmarkList/>"));

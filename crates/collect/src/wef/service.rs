@@ -5,11 +5,11 @@
 //! connections together.
 
 use super::envelope::{self, Action, Charset, Message};
-use super::identity::Identity;
-use super::progress::{Facts, Progress};
+use super::identity::{Identity, is_same};
+use super::progress::{Facts, Note, Progress};
 use super::sldc;
 use super::subscription::Subscription;
-use crate::counters::InputCounters;
+use crate::counters::{InputCounters, Notice};
 use crate::decode::Envelope;
 use crate::delivery::{OnFailure, deliver};
 use crate::input::{Context, Stop};
@@ -150,19 +150,33 @@ fn refusal(status: StatusCode, reason: &'static str, text: impl Into<String>) ->
 }
 
 /// A request, once all of it is there.
-struct Received<'a> {
-    service: &'a Service,
+struct Received {
     body: Vec<u8>,
-    booked: usize,
+    /// While it is there, the bytes of the body are booked as held.
+    _booking: Booking,
     packed: bool,
     charset: Option<Charset>,
     /// How the source reaches us.
     host: Option<String>,
 }
 
-impl Drop for Received<'_> {
+/// Bytes of a body that are held, given back when it is gone.
+struct Booking {
+    service: Arc<Service>,
+    bytes: usize,
+}
+
+impl Booking {
+    /// Books some more; false if it is too much for all of them.
+    fn add(&mut self, bytes: usize) -> bool {
+        self.bytes += bytes;
+        self.service.held.fetch_add(bytes, Ordering::Relaxed) + bytes <= WEF_HELD_BYTES_MAX
+    }
+}
+
+impl Drop for Booking {
     fn drop(&mut self) {
-        self.service.held.fetch_sub(self.booked, Ordering::Relaxed);
+        self.service.held.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -206,14 +220,10 @@ impl Service {
     async fn answer(self: &Arc<Self>, sender: &Arc<Sender>, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let answered = match self.receive(request).await {
             Ok(None) => return response(StatusCode::OK, "", Charset::Utf8),
-            Ok(Some((packed, charset, host, body))) => {
+            Ok(Some(received)) => {
                 let (service, sender) = (Arc::clone(self), Arc::clone(sender));
                 // Goes on when the source hangs up: what becomes durable is booked as such.
-                let work = tokio::spawn(async move {
-                    let booked = body.len();
-                    let received = Received { service: &service, body, booked, packed, charset, host };
-                    service.take(&sender, received).await
-                });
+                let work = tokio::spawn(async move { service.take(&sender, received).await });
                 work.await.unwrap_or_else(|_| Err(refusal(StatusCode::INTERNAL_SERVER_ERROR, "not_stored", "the request ended abnormally")))
             }
             Err(refused) => Err(refused),
@@ -227,7 +237,7 @@ impl Service {
     }
 
     /// Receives a request; nothing if it has no body, as Windows begins by asking whether it is let in.
-    async fn receive(&self, request: Request<Incoming>) -> Result<Option<(bool, Option<Charset>, Option<String>, Vec<u8>)>, Refusal> {
+    async fn receive(self: &Arc<Self>, request: Request<Incoming>) -> Result<Option<Received>, Refusal> {
         if request.uri().path() != PATH && !request.uri().path().starts_with(&format!("{PATH}/")) {
             return Err(refusal(StatusCode::NOT_FOUND, "unsupported", format!("there is nothing but {PATH} here")));
         }
@@ -243,43 +253,23 @@ impl Service {
         let charset = header(headers, CONTENT_TYPE.as_str()).to_ascii_lowercase();
         let charset = if charset.contains("utf-16") { Some(Charset::Utf16) } else { None };
         let host = Some(header(headers, HOST.as_str())).filter(|host| is_host(host)).map(str::to_owned);
-        let body = tokio::time::timeout(BODY_WAIT, self.body(request.into_body())).await;
+        let mut booking = Booking { service: Arc::clone(self), bytes: 0 };
+        let body = tokio::time::timeout(BODY_WAIT, whole(request.into_body(), &mut booking)).await;
         let body = body.map_err(|_| refusal(StatusCode::REQUEST_TIMEOUT, "broken", "its body did not arrive in time"))??;
-        Ok((!body.is_empty()).then_some((packed, charset, host, body)))
-    }
-
-    /// Receives a body; its bytes are booked as held from then on.
-    async fn body(&self, mut incoming: Incoming) -> Result<Vec<u8>, Refusal> {
-        let mut booking = Booking { held: &self.held, bytes: 0 };
-        let mut body = Vec::new();
-        while let Some(frame) = incoming.frame().await {
-            let frame = frame.map_err(|error| refusal(StatusCode::BAD_REQUEST, "broken", format!("its body broke off: {error}")))?;
-            let Ok(data) = frame.into_data() else { continue };
-            if body.len() + data.len() > WEF_BODY_BYTES_MAX {
-                return Err(refusal(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "too_large",
-                    format!("its body is larger than {WEF_BODY_BYTES_MAX} bytes"),
-                ));
-            }
-            if self.held.fetch_add(data.len(), Ordering::Relaxed) + data.len() > WEF_HELD_BYTES_MAX {
-                booking.bytes += data.len();
-                return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many bodies are being received"));
-            }
-            booking.bytes += data.len();
-            body.extend_from_slice(&data);
-        }
-        booking.bytes = 0;
-        Ok(body)
+        Ok((!body.is_empty()).then_some(Received { body, _booking: booking, packed, charset, host }))
     }
 
     /// Takes an envelope apart and does what it wants.
-    async fn take(&self, sender: &Sender, mut received: Received<'_>) -> Result<Response<Full<Bytes>>, Refusal> {
+    async fn take(&self, sender: &Sender, mut received: Received) -> Result<Response<Full<Bytes>>, Refusal> {
         let busy = || refusal(StatusCode::SERVICE_UNAVAILABLE, "busy", "the envelope before it is still being stored");
         let hash = rustc_hash::FxBuildHasher.hash_one(sender.identity.name());
         let lock = &self.locks[(hash % LOCKS as u64) as usize];
         let _turn = tokio::time::timeout(PATIENCE, lock.lock()).await.map_err(|_| busy())?;
         let _permit = tokio::time::timeout(PATIENCE, self.together.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())?;
+        // Nothing new is begun: it was not acknowledged, so it comes again.
+        if self.stop.is_stopped() {
+            return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "busy", "the collector is stopping"));
+        }
         let (body, packed, charset) = (std::mem::take(&mut received.body), received.packed, received.charset);
         let opened = tokio::task::spawn_blocking(move || open(&body, packed, charset)).await;
         let opened =
@@ -311,7 +301,7 @@ impl Service {
                     self.counters.skip(refused.reason);
                     self.counters.problem(format!("an envelope of {account} was refused: {}", refused.text));
                     let ours = refused.status.is_server_error();
-                    let subcode = if ours { "w:InternalError" } else { "e:UnableToRenew" };
+                    let subcode = if ours { "w:InternalError" } else { "w:DeliveryRefused" };
                     (StatusCode::INTERNAL_SERVER_ERROR, envelope::fault(message, ours, subcode, &refused.text))
                 }
             },
@@ -364,16 +354,18 @@ impl Service {
         }
         let before = Progress::of(position);
         let mut progress = before.clone();
-        let findings = progress.advance(&opened.facts, |channel| subscription.is_whole(channel));
+        let is_own = |computer: &str| sender.identity.is(computer) || is_same(computer, &message.machine);
+        let findings = progress.advance(&opened.facts, is_own, |channel| subscription.is_whole(channel));
         let mut notes = findings.notes;
         if message.bookmark.as_ref().is_some_and(|bookmark| !progress.set_bookmark(bookmark)) {
-            notes.push("its bookmark is too long to be kept".into());
+            notes.push(Note::said("its bookmark is too long to be kept".into()));
         }
         if message.dropped > 0 {
-            notes.push(format!("{} events were too large for it to send", message.dropped));
+            let text = format!("{} events were too large for it to send", message.dropped);
+            notes.push(Note::kept("records_missing", message.dropped, text));
         }
         let mut out = Outgoing::new(now);
-        notes.extend(self.fill(sender, opened, &findings.repeated, &source, &mut out));
+        notes.extend(self.fill(sender, opened, &findings.repeated, &source, &mut out).map(Note::said));
         let events = out.batch.len();
         if progress != before {
             out.batch.set_position(key, progress.position());
@@ -387,8 +379,11 @@ impl Service {
         }
         self.counters.skip_many("repeated", findings.repeated.iter().filter(|repeated| **repeated).count() as u64);
         self.counters.skip_many("missing", findings.missing.saturating_add(message.dropped));
-        for note in notes {
-            self.counters.problem(format!("{account}: {note}"));
+        for Note { action, text, events } in notes {
+            match action {
+                Some(action) => self.counters.notice(Notice { action, source: account.to_owned(), text, events }),
+                None => self.counters.problem(format!("{account}: {text}")),
+            }
         }
         Ok(())
     }
@@ -444,16 +439,22 @@ impl Service {
     }
 }
 
-/// Bytes of a body that are held, given back if it is given up.
-struct Booking<'a> {
-    held: &'a AtomicUsize,
-    bytes: usize,
-}
-
-impl Drop for Booking<'_> {
-    fn drop(&mut self) {
-        self.held.fetch_sub(self.bytes, Ordering::Relaxed);
+/// Receives a body and books its bytes.
+async fn whole(mut incoming: Incoming, booking: &mut Booking) -> Result<Vec<u8>, Refusal> {
+    let mut body = Vec::new();
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|error| refusal(StatusCode::BAD_REQUEST, "broken", format!("its body broke off: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if body.len() + data.len() > WEF_BODY_BYTES_MAX {
+            let text = format!("its body is larger than {WEF_BODY_BYTES_MAX} bytes");
+            return Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text));
+        }
+        if !booking.add(data.len()) {
+            return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many bodies are being received"));
+        }
+        body.extend_from_slice(&data);
     }
+    Ok(body)
 }
 
 /// Expands a body, reads it, and what its events say. Takes milliseconds; not for async code.

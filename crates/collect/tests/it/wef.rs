@@ -162,6 +162,7 @@ fn nothing_is_acknowledged_that_is_not_durable() {
     // It hangs up before the answer: what it sent is stored and booked.
     *collector.sink.failure.lock() = Failure::Full(4);
     source.send_events(&asked, &events(6..=6), 6);
+    until("it is being stored", || *collector.sink.failure.lock() != Failure::Full(4));
     drop(source);
     until("it is stored", || collector.sink.count() == 6);
     assert_eq!((collector.skipped("not_stored"), collector.skipped("repeated")), (2, 2));
@@ -266,11 +267,15 @@ fn gaps_are_counted_and_cleared_logs_said() {
     assert_eq!(collector.skipped("missing"), 4);
     let dropped = source.events_with(&asked, "<w:DroppedEvents Action='x'>3</w:DroppedEvents>", "");
     assert!(dropped.acknowledges(&source));
+    let notices = collector.running.as_ref().unwrap().counters.take_notices();
+    let kinds: Vec<_> = notices.iter().map(|notice| (notice.action, notice.events)).collect();
+    assert_eq!(kinds, [("records_missing", 4), ("log_cleared", 0), ("records_restarted", 0), ("records_missing", 3)]);
+    assert!(notices.iter().all(|notice| notice.source == "ws7.example.org"));
     let (stored, snapshot) = collector.stop();
     assert_eq!(stored.len(), 6);
     for text in [
         "ws7.example.org: 4 records of System are missing between 10 and 15",
-        "ws7.example.org: the log Security was cleared, as record 16 of System says",
+        "ws7.example.org: the log Security of ws7.example.org was cleared, as record 16 of System says",
         "ws7.example.org: the records of System begin again: 1 comes behind 16",
         "ws7.example.org: 3 events were too large for it to send",
     ] {
