@@ -74,6 +74,7 @@ fn rest(stream: &mut TcpStream) -> Vec<u8> {
     rest
 }
 
+/// TLS as a sender speaks it, and the files that both sides need.
 pub mod tls {
     use super::*;
     use rustls::pki_types::pem::PemObject;
