@@ -360,10 +360,10 @@ pub const PLACES_FILES_MAX: usize = 16;
 /// Addresses whose places one `iplocation` remembers: some 50 MB.
 pub const PLACES_REMEMBERED_MAX: usize = 200_000;
 
-/// Format files that people add: each is looked at for every pattern.
-pub const FORMAT_FILES_MAX: usize = 1_000;
+/// Format files that people add: some times what the largest collections have; an index keeps a pattern from being asked by all.
+pub const FORMAT_FILES_MAX: usize = 10_000;
 
-/// Rules of one format file: a person writes tens, and each is tried on every pattern.
+/// Rules of one format file: a person writes tens.
 pub const FORMAT_RULES_MAX: usize = 1_000;
 
 /// Columns that a format file may name: as many as an event has fields.
