@@ -7,7 +7,8 @@
 //!   [`sql`] reads tables, [`s3`] buckets, [`kafka`] topics, [`sftp`] files of
 //!   another machine.
 //! - [`stream`] is all that listens for connections (limits, TLS, PROXY protocol, acknowledgements); [`syslog`], `relp`,
-//!   [`gelf`] and `lumberjack` are what may be spoken there. [`netflow`] and [`snmp`] listen for datagrams.
+//!   [`gelf`] and `lumberjack` are what may be spoken there. [`netflow`] and [`snmp`] listen for datagrams,
+//!   [`wef`] for Windows machines that forward their events.
 //! - [`push`] and [`http`] turn bodies of HTTP requests into batches: one decoder per protocol.
 //! - [`records`] is how events that a protocol has taken apart get into a batch.
 //! - [`outputs`] send events on: syslog, RELP, files, HTTP, Kafka; [`forwarding`] is a batch as another Taffrail takes it.
@@ -49,7 +50,8 @@ pub mod sql;
 pub mod stream;
 pub mod syslog;
 pub mod unpack;
+pub mod wef;
 mod whole;
 
-pub use counters::{InputCounters, InputSnapshot, SourceSnapshot};
+pub use counters::{InputCounters, InputSnapshot, Notice, SourceSnapshot};
 pub use input::{Context, Input, InputSettings, Inputs, Running};

@@ -22,4 +22,5 @@ mod snmp;
 mod sql;
 mod streams;
 mod syslog;
+mod wef;
 mod windows;
