@@ -42,7 +42,7 @@ use rules::How;
 use set::{FileSet, Helpers, Subject};
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
-use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, PlanPiece, Signs};
+use taffrail_pattern::{FieldPlan, FieldResolver, Guarded, Held, Pattern, PlanPiece, Signs};
 
 /// The formats: knows where the fields are in the events of a pattern. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -218,28 +218,31 @@ impl Formats {
     }
 
     /// Where a field is that has this name itself.
-    fn resolve_name(&self, sourcetype: &str, pattern: &Pattern, field: &str) -> FieldPlan {
+    fn resolve_name(&self, sourcetype: &str, pattern: &Pattern, held: &[Held], field: &str) -> FieldPlan {
         if pattern.is_raw() {
             return self.per_event(sourcetype, field);
         }
-        let laid = Laid::new(pattern);
+        self.resolve_laid(sourcetype, &Laid::new(pattern, held), field)
+    }
+
+    fn resolve_laid(&self, sourcetype: &str, laid: &Laid, field: &str) -> FieldPlan {
         let mut out = Collector::only(field);
-        self.extract(sourcetype, &laid, &mut out);
-        let doubtful = (&laid).is_undecided() || out.is_doubtful(field);
+        self.extract(sourcetype, laid, &mut out);
+        let doubtful = laid.is_undecided() || out.is_doubtful(field);
         match out.into_wanted() {
-            Some(found) => self.plan(sourcetype, &laid, &found),
+            Some(found) => self.plan(sourcetype, laid, &found),
             None if doubtful => self.per_event(sourcetype, field),
             None => FieldPlan::Absent,
         }
     }
 
     /// The plan, and where the events have no such field the field of another name. An alias of an alias is none.
-    fn or_aliases(&self, sourcetype: &str, pattern: &Pattern, field: &str, plan: FieldPlan) -> FieldPlan {
+    fn or_aliases(&self, sourcetype: &str, (pattern, held): (&Pattern, &[Held]), field: &str, plan: FieldPlan) -> FieldPlan {
         let mut plan = plan;
         for old in self.other_names(sourcetype, field) {
             plan = match plan {
-                FieldPlan::Absent => self.resolve_name(sourcetype, pattern, old),
-                FieldPlan::PerEvent(first, signs) => match self.resolve_name(sourcetype, pattern, old) {
+                FieldPlan::Absent => self.resolve_name(sourcetype, pattern, held, old),
+                FieldPlan::PerEvent(first, signs) => match self.resolve_name(sourcetype, pattern, held, old) {
                     FieldPlan::Absent => FieldPlan::PerEvent(first, signs),
                     _ => {
                         let FieldPlan::PerEvent(second, more) = self.per_event(sourcetype, old) else { unreachable!("as made") };
@@ -290,16 +293,26 @@ fn pieces(laid: &Laid, span: Span) -> Vec<PlanPiece> {
 }
 
 impl FieldResolver for Formats {
-    fn resolve(&self, sourcetype: &str, pattern: &Pattern, field: &str) -> FieldPlan {
-        let plan = self.resolve_name(sourcetype, pattern, field);
-        if self.aliases { self.or_aliases(sourcetype, pattern, field, plan) } else { plan }
+    fn resolve(&self, sourcetype: &str, pattern: &Pattern, held: &[Held], field: &str) -> FieldPlan {
+        let plan = self.resolve_name(sourcetype, pattern, held, field);
+        if self.aliases { self.or_aliases(sourcetype, (pattern, held), field, plan) } else { plan }
     }
 
-    fn fields(&self, sourcetype: &str, pattern: &Pattern) -> Vec<(String, FieldPlan)> {
+    fn guarded(&self, sourcetype: &str, pattern: &Pattern, held: &[Held], field: &str) -> Option<Guarded> {
+        // The values of names that stand for others are told by several plans.
+        if pattern.is_raw() || self.other_names(sourcetype, field).next().is_some() {
+            return None;
+        }
+        let laid = Laid::new(pattern, held);
+        let plan = self.resolve_laid(sourcetype, &laid, field);
+        (!matches!(plan, FieldPlan::PerEvent(..))).then(|| Guarded { plan, guards: laid.into_guards().into() })
+    }
+
+    fn fields(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> Vec<(String, FieldPlan)> {
         if pattern.is_raw() {
             return Vec::new();
         }
-        let laid = Laid::new(pattern);
+        let laid = Laid::new(pattern, held);
         let mut out = Collector::all();
         self.extract(sourcetype, &laid, &mut out);
         let doubtful = out.doubtful_names();
@@ -311,25 +324,25 @@ impl FieldResolver for Formats {
         }
         if self.aliases {
             for (plan, name) in &mut fields {
-                *plan = self.or_aliases(sourcetype, pattern, name, plan.clone());
+                *plan = self.or_aliases(sourcetype, (pattern, held), name, plan.clone());
             }
             let mut new: Vec<&String> = self.own(sourcetype).flat_map(|file| &file.aliases).map(|(new, _)| new).collect();
             new.sort_unstable();
             new.dedup();
             for name in new {
                 if !fields.iter().any(|(_, known)| known == name) {
-                    fields.push((self.or_aliases(sourcetype, pattern, name, FieldPlan::Absent), name.clone()));
+                    fields.push((self.or_aliases(sourcetype, (pattern, held), name, FieldPlan::Absent), name.clone()));
                 }
             }
         }
         fields.into_iter().filter(|(plan, _)| !matches!(plan, FieldPlan::Absent)).map(|(plan, name)| (name, plan)).collect()
     }
 
-    fn fields_vary(&self, sourcetype: &str, pattern: &Pattern) -> bool {
+    fn fields_vary(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> bool {
         if pattern.is_raw() {
             return true;
         }
-        let laid = Laid::new(pattern);
+        let laid = Laid::new(pattern, held);
         self.extract(sourcetype, &laid, &mut Collector::all());
         (&laid).is_undecided()
     }

@@ -7,9 +7,11 @@
 
 use crate::fields::expression::{Captured, Expression};
 use crate::fields::index::{Candidates, Index, Wanted};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::sync::{Arc, LazyLock};
+use taffrail_pattern::held::Bytes;
 use taffrail_pattern::split::{is_delimiter, time};
-use taffrail_pattern::{Pattern, Piece, SlotKind};
+use taffrail_pattern::{Guard, Held, Pattern, Piece, SlotKind};
 
 mod hidden;
 
@@ -23,13 +25,10 @@ pub(crate) enum Unit {
     End,
 }
 
-/// A set of bytes, with what can be said of a slot's bytes beforehand.
+/// A set of bytes.
 pub(crate) struct Class {
     table: [bool; 256],
-    /// The answer for a word, if it is the same for all bytes that a word may hold.
-    word: Option<bool>,
-    /// The same for times.
-    time: Option<bool>,
+    bytes: Bytes,
 }
 
 /// Whether a time of the splitter's layouts may hold this byte.
@@ -58,21 +57,22 @@ pub(crate) fn begins_time(byte: u8) -> bool {
 impl Class {
     /// The class of the bytes for which the table says so.
     pub(crate) const fn new(table: [bool; 256]) -> Self {
-        let (mut word, mut time) = ([false; 2], [false; 2]);
+        let mut bytes = Bytes([0; 4]);
         let mut byte = 0;
         while byte < 256 {
-            let answer = table[byte] as usize;
-            word[answer] |= !is_delimiter(byte as u8);
-            time[answer] |= in_time(byte as u8);
+            if table[byte] {
+                bytes.add(byte as u8);
+            }
             byte += 1;
         }
-        Self { table, word: Self::agreed(word), time: Self::agreed(time) }
+        Self { table, bytes }
     }
 
-    const fn agreed(seen: [bool; 2]) -> Option<bool> {
-        match seen {
-            [true, false] => Some(false),
-            [false, true] => Some(true),
+    /// Whether bytes are in the class, if the answer is the same for all of them.
+    fn agreed(&self, bytes: &Bytes) -> Option<bool> {
+        match (bytes.meets(&self.bytes), bytes.within(&self.bytes)) {
+            (false, _) => Some(false),
+            (true, true) => Some(true),
             _ => None,
         }
     }
@@ -136,6 +136,15 @@ pub(crate) trait Tape: Copy {
     fn len(self) -> usize;
     /// The unit at `at`.
     fn unit(self, at: usize) -> Unit;
+    /// What the slot at `at` may hold.
+    fn slot(self, at: usize) -> Slot;
+    /// Whether there is a sample of every slot.
+    fn is_sampled(self) -> bool {
+        false
+    }
+    /// The answer of a question to a span in all events; `None` where that depends on what its slots hold. With samples the
+    /// answer of the sample counts, and holds for the values that give the same one.
+    fn asked(self, span: Span, question: impl Fn(&[u8]) -> Option<bool> + Send + Sync + 'static) -> Option<bool>;
     /// Notes that an answer depends on what a slot holds.
     fn undecided(self);
     /// Whether an answer has depended on a slot.
@@ -155,7 +164,7 @@ pub(crate) trait Tape: Copy {
     /// Which rules of an index may match in an event and its message. What slots may hide is only looked for by rules that are wanted.
     fn candidates(self, index: &Index, all: Span, message: Span, wanted: Wanted<'_>, out: &mut Candidates);
     /// Where the groups of an expression are that is searched for in a span.
-    fn captures(self, expression: &Expression, span: Span) -> Captured;
+    fn captures(self, expression: &Arc<Expression>, span: Span) -> Captured;
     /// The number of units of the time of any layout that begins at `at`.
     fn time_len(self, at: usize) -> Option<usize>;
     /// The same for the layouts that the splitter knows: a word is then surely no time.
@@ -167,9 +176,20 @@ pub(crate) trait Tape: Copy {
         let answer = match self.unit(at) {
             Unit::Byte(byte) => return class.has(byte),
             Unit::End => return false,
-            Unit::Slot(SlotKind::Word) => class.word,
-            Unit::Slot(SlotKind::Time) => class.time,
-            Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => None,
+            Unit::Slot(SlotKind::Word | SlotKind::Time) => class.agreed(&self.slot(at).bytes).or_else(|| {
+                let class = class.bytes;
+                self.asked(Span::new(at, at + 1), move |value| {
+                    let inside = value.iter().filter(|byte| class.has(**byte)).count();
+                    (inside == 0 || inside == value.len()).then_some(inside > 0)
+                })
+            }),
+            // Of an empty string the answer would be that of what stands behind it.
+            Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => {
+                let class = class.bytes;
+                self.asked(Span::new(at, at + 1), move |value| {
+                    (!value.is_empty() && value.iter().all(|byte| class.has(*byte))).then_some(true)
+                })
+            }
         };
         answer.unwrap_or_else(|| {
             self.undecided();
@@ -183,8 +203,13 @@ pub(crate) trait Tape: Copy {
         match self.unit(at) {
             Unit::Byte(found) => return found == byte,
             Unit::End => return false,
-            Unit::Slot(SlotKind::Word) if is_delimiter(byte) => return false,
-            Unit::Slot(SlotKind::Time) if !begins_time(byte) => return false,
+            Unit::Slot(SlotKind::Word | SlotKind::Time) if !self.slot(at).may_begin(byte) => return false,
+            Unit::Slot(SlotKind::Word | SlotKind::Time) => {
+                // What begins with the byte need not be it.
+                if self.asked(Span::new(at, at + 1), move |value| (value.first() != Some(&byte)).then_some(false)).is_some() {
+                    return false;
+                }
+            }
             Unit::Slot(_) => {}
         }
         self.undecided();
@@ -200,31 +225,58 @@ pub(crate) trait Tape: Copy {
         at
     }
 
-    /// Whether these bytes stand at `at`. A word in their way is the token that it would have to be only if
+    /// Whether these bytes stand at `at`, none of them in a slot.
+    fn starts(self, at: usize, bytes: &[u8]) -> bool {
+        match self.behind(at, bytes) {
+            Some(end) if end == at + bytes.len() => true,
+            Some(_) => {
+                self.undecided();
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Where these bytes end that stand at `at`. A word in their way is the token that it would have to be only if
     /// what follows agrees as well; else the answer is no without asking for it.
-    fn starts(self, mut at: usize, bytes: &[u8]) -> bool {
-        let mut open = false;
+    fn behind(self, mut at: usize, bytes: &[u8]) -> Option<usize> {
+        let mut open: Vec<(usize, &[u8])> = Vec::new();
         let mut done = 0;
         while done < bytes.len() {
             match self.unit(at) {
                 Unit::Byte(byte) if byte == bytes[done] => done += 1,
                 Unit::Slot(SlotKind::Word) if !is_delimiter(bytes[done]) => {
-                    done += bytes[done..].iter().take_while(|b| !is_delimiter(**b)).count();
-                    open = true;
+                    let token = bytes[done..].split(|byte| is_delimiter(*byte)).next().unwrap_or_default();
+                    if !self.slot(at).may_hold(token) {
+                        return None;
+                    }
+                    done += token.len();
+                    open.push((at, token));
                 }
                 Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => {
                     self.undecided();
-                    return false;
+                    return None;
                 }
-                Unit::Slot(SlotKind::Time) => return self.eq(at, bytes[done]),
-                Unit::Byte(_) | Unit::Slot(_) | Unit::End => return false,
+                Unit::Slot(SlotKind::Time) => {
+                    self.eq(at, bytes[done]);
+                    return None;
+                }
+                Unit::Byte(_) | Unit::Slot(_) | Unit::End => return None,
             }
             at += 1;
         }
-        if open {
-            self.undecided();
+        for (at, token) in open {
+            let token = token.to_vec();
+            match self.asked(Span::new(at, at + 1), move |value| Some(value == token)) {
+                Some(true) => {}
+                Some(false) => return None,
+                None => {
+                    self.undecided();
+                    return None;
+                }
+            }
         }
-        !open
+        Some(at)
     }
 
     /// The quote that ends the string whose inside begins at `at`; a backslash takes the next byte's meaning.
@@ -265,6 +317,14 @@ impl Tape for &[u8] {
         self.get(at).map_or(Unit::End, |byte| Unit::Byte(*byte))
     }
 
+    fn slot(self, _: usize) -> Slot {
+        Slot::default()
+    }
+
+    fn asked(self, span: Span, question: impl Fn(&[u8]) -> Option<bool> + Send + Sync + 'static) -> Option<bool> {
+        self.get(span.range()).and_then(question)
+    }
+
     #[inline(always)]
     fn undecided(self) {}
 
@@ -291,7 +351,7 @@ impl Tape for &[u8] {
         index.in_text(self.get(all.range()).unwrap_or_default(), out);
     }
 
-    fn captures(self, expression: &Expression, span: Span) -> Captured {
+    fn captures(self, expression: &Arc<Expression>, span: Span) -> Captured {
         expression.of_event(self, span)
     }
 
@@ -311,12 +371,53 @@ impl Tape for &[u8] {
     }
 }
 
+/// What a slot may hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Slot {
+    pub(crate) bytes: Bytes,
+    /// Bytes that it may begin with.
+    pub(crate) first: Bytes,
+    pub(crate) len_max: usize,
+}
+
+impl Slot {
+    fn new(kind: SlotKind, held: &Held) -> Self {
+        let mut bytes = held.bytes(kind);
+        let mut first = bytes;
+        if kind == SlotKind::Time {
+            bytes = bytes.and(&IN_TIME);
+            first = bytes.and(&BEGINS_TIME);
+        }
+        Self { bytes, first, len_max: held.len_max as usize }
+    }
+
+    /// Whether it may begin with a byte.
+    pub(crate) fn may_begin(&self, byte: u8) -> bool {
+        self.first.has(byte)
+    }
+
+    /// Whether these bytes may stand in it.
+    pub(crate) fn may_hold(&self, text: &[u8]) -> bool {
+        text.len() <= self.len_max && text.iter().all(|byte| self.bytes.has(*byte))
+    }
+}
+
+/// Bytes of times.
+static IN_TIME: LazyLock<Bytes> = LazyLock::new(|| Bytes::of(in_time));
+
+/// Bytes that times begin with.
+static BEGINS_TIME: LazyLock<Bytes> = LazyLock::new(|| Bytes::of(begins_time));
+
 /// A pattern laid out as units.
 #[derive(Debug)]
 pub(crate) struct Laid {
     units: Vec<Unit>,
-    /// The numbers of the slots by their places, ascending.
+    /// The places of the slots, ascending; what each may hold, and one of its values.
     slots: Vec<usize>,
+    held: Vec<Slot>,
+    samples: Vec<Option<Box<[u8]>>>,
+    /// What has to hold of the slots' values, so that what the samples decided is true of them.
+    guards: RefCell<Vec<Guard>>,
     /// Each byte; a slot is a 0.
     bytes: Vec<u8>,
     /// Which units are inside of quoted strings.
@@ -325,9 +426,10 @@ pub(crate) struct Laid {
 }
 
 impl Laid {
-    /// Lays out a pattern.
-    pub(crate) fn new(pattern: &Pattern) -> Self {
+    /// Lays out a pattern whose slots hold what `held` says, or anything where it says nothing.
+    pub(crate) fn new(pattern: &Pattern, held: &[Held]) -> Self {
         let (mut units, mut slots, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut all, mut samples) = (Vec::new(), Vec::new());
         for piece in pattern.pieces() {
             match piece {
                 Piece::Text(text) => {
@@ -335,6 +437,9 @@ impl Laid {
                     bytes.extend_from_slice(text);
                 }
                 Piece::Slot(kind) => {
+                    let held = held.get(slots.len()).unwrap_or(&Held::ANYTHING);
+                    all.push(Slot::new(*kind, held));
+                    samples.push(held.sample.clone());
                     slots.push(units.len());
                     units.push(Unit::Slot(*kind));
                     bytes.push(0);
@@ -342,13 +447,56 @@ impl Laid {
             }
         }
         let quoted = hidden::quoted(&units);
-        Self { units, slots, bytes, quoted, undecided: Cell::new(false) }
+        Self { units, slots, held: all, samples, guards: RefCell::default(), bytes, quoted, undecided: Cell::new(false) }
     }
 
     /// The slots in a span: their places and numbers.
     pub(crate) fn slots_in(&self, span: Span) -> impl Iterator<Item = (usize, usize)> {
         let first = self.slots.partition_point(|at| *at < span.start);
         self.slots[first..].iter().enumerate().map(move |(i, at)| (*at, first + i)).take_while(move |(at, _)| *at < span.end)
+    }
+
+    /// How many units it has.
+    pub(crate) fn units(&self) -> usize {
+        self.units.len()
+    }
+
+    /// What the slot at `at` may hold.
+    pub(crate) fn held(&self, at: usize) -> Slot {
+        self.slots.binary_search(&at).map_or_else(|_| Slot::default(), |number| self.held[number])
+    }
+
+    /// A value of the slot at `at`, and the slot's number.
+    pub(crate) fn sample(&self, at: usize) -> Option<(usize, &[u8])> {
+        let number = self.slots.binary_search(&at).ok()?;
+        self.samples[number].as_deref().map(|sample| (number, sample))
+    }
+
+    /// Whether there is a value of every slot.
+    pub(crate) fn has_samples(&self) -> bool {
+        self.samples.iter().all(Option::is_some)
+    }
+
+    /// The bytes of a span with samples in its slots; `None` where one is missing.
+    pub(crate) fn sampled(&self, span: Span) -> Option<Vec<u8>> {
+        let (mut out, mut at) = (Vec::new(), span.start);
+        for (place, number) in self.slots_in(span) {
+            out.extend_from_slice(&self.bytes[at..place]);
+            out.extend_from_slice(self.samples[number].as_deref()?);
+            at = place + 1;
+        }
+        out.extend_from_slice(&self.bytes[at..span.end]);
+        Some(out)
+    }
+
+    /// From now on a slot holds only what passes a test, as its sample does.
+    pub(crate) fn guard(&self, slot: usize, test: impl Fn(&[u8]) -> bool + Send + Sync + 'static) {
+        self.guards.borrow_mut().push(Guard { slot, test: Arc::new(test) });
+    }
+
+    /// What the slots have to pass.
+    pub(crate) fn into_guards(self) -> Vec<Guard> {
+        self.guards.into_inner()
     }
 
     /// The unit at `at`.
@@ -374,6 +522,29 @@ impl Tape for &Laid {
 
     fn unit(self, at: usize) -> Unit {
         self.at(at)
+    }
+
+    fn slot(self, at: usize) -> Slot {
+        self.held(at)
+    }
+
+    fn is_sampled(self) -> bool {
+        self.has_samples()
+    }
+
+    fn asked(self, span: Span, question: impl Fn(&[u8]) -> Option<bool> + Send + Sync + 'static) -> Option<bool> {
+        let mut slots = self.slots_in(span);
+        let Some((place, number)) = slots.next() else { return question(&self.bytes[span.range()]) };
+        if slots.next().is_some() {
+            return None;
+        }
+        let answer = question(&self.sampled(span)?)?;
+        let (before, after) = (self.bytes[span.start..place].to_vec(), self.bytes[place + 1..span.end].to_vec());
+        self.guard(number, move |value| match before.is_empty() && after.is_empty() {
+            true => question(value) == Some(answer),
+            false => question(&[before.as_slice(), value, after.as_slice()].concat()) == Some(answer),
+        });
+        Some(answer)
     }
 
     fn undecided(self) {
@@ -408,7 +579,7 @@ impl Tape for &Laid {
         index.in_pattern(self, all, message, wanted, out);
     }
 
-    fn captures(self, expression: &Expression, span: Span) -> Captured {
+    fn captures(self, expression: &Arc<Expression>, span: Span) -> Captured {
         expression.of_pattern(self, span)
     }
 
@@ -428,7 +599,10 @@ impl Tape for &Laid {
                 }
                 // What the slot holds may make a longer time of it, or one where there is none.
                 if slot_follows && crate::time::read::may_begin(rest) {
-                    self.undecided();
+                    match self.sampled_time(at) {
+                        Some(units) => return Some(units),
+                        None => self.undecided(),
+                    }
                 }
                 crate::time::read::any(rest).map(|(_, _, len)| len)
             }
@@ -444,7 +618,39 @@ impl Tape for &Laid {
     }
 }
 
+/// Units of a time with slots in it, at most.
+const TIME_UNITS: usize = 24;
+
 impl Laid {
+    /// How many units a time that begins at `at` takes with the values of the sample; others have to be of the same shape.
+    ///
+    /// Slots are tested one by one, so that a day that only some years have is left to each event.
+    fn sampled_time(&self, at: usize) -> Option<usize> {
+        use crate::time::read::{Reading, any};
+        let reach = Span::new(at, self.units.len().min(at + TIME_UNITS));
+        let (_, reading, len) = any(&self.sampled(reach)?)?;
+        if matches!(&reading, Reading::Civil(civil) if civil.month == 2) {
+            return None;
+        }
+        let ends = |end: &usize| self.sampled(Span::new(at, *end)).is_some_and(|text| text.len() == len);
+        let end = (at + 1..=reach.end).find(ends)?;
+        // What follows decides where the time ends.
+        if matches!(self.at(end), Unit::Slot(_)) {
+            return None;
+        }
+        for (place, slot) in self.slots_in(Span::new(at, end)) {
+            let sample = self.samples[slot].clone()?;
+            let (before, after) = (self.sampled(Span::new(at, place))?, self.sampled(Span::new(place + 1, reach.end))?);
+            self.guard(slot, move |value| {
+                let alike = |(a, b): (&u8, &u8)| a == b || (a.is_ascii_digit() && b.is_ascii_digit());
+                let text = [before.as_slice(), value, after.as_slice()].concat();
+                let shape = value.len() == sample.len() && value.iter().zip(&*sample).all(alike);
+                shape && any(&text).is_some_and(|(_, _, found)| found == len)
+            });
+        }
+        Some(end - at)
+    }
+
     /// The constant bytes from `at` to the next slot, and whether there is one.
     fn text_at(&self, at: usize) -> (&[u8], bool) {
         let next = self.slots.get(self.slots.partition_point(|s| *s < at));

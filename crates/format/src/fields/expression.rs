@@ -7,10 +7,12 @@
 //!
 //! Expressions are of bytes: `\w`, `\d`, `\s`, `\b` and case are those of ASCII, as log lines are not always UTF-8.
 
+mod follow;
 mod literals;
 mod states;
 
-use crate::tape::{Laid, MASK, Span, Unit, begins_time, in_time, masked, quoted_end};
+use crate::tape::{Laid, Span, Unit, masked, quoted_end};
+use follow::{Ends, Follow, NOWHERE, Position};
 pub(crate) use literals::worth;
 use literals::{Runs, Ways as Texts};
 use regex::bytes::{Captures, Regex, RegexBuilder};
@@ -21,32 +23,28 @@ use regex_syntax::hir::{Hir, HirKind, Look as WrittenLook};
 use rustc_hash::FxHashSet;
 use states::Steps;
 use std::borrow::Cow;
-use std::sync::OnceLock;
-use taffrail_pattern::SlotKind;
-use taffrail_pattern::split::is_delimiter;
-
-/// Ways through a pattern that are followed at once; expressions that people write for a line have a handful.
-const WAYS_MAX: usize = 64;
-
-/// Moves of threads up to which a pattern is followed: a few milliseconds.
-const MOVES_MAX: usize = 400_000;
+use std::sync::{Arc, OnceLock};
+use taffrail_pattern::held::Bytes;
+use taffrail_pattern::{FieldFunction, SlotKind};
 
 /// Bytes of a compiled expression: a hundred times what a person writes takes.
 const COMPILED_BYTES_MAX: usize = 1 << 20;
 
 /// What is known of a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) enum Place {
     /// It is not there.
     Absent,
     /// It is here.
     At(Span),
+    /// It is made of the value of the slot here.
+    Made(Span, FieldFunction),
     /// That depends on what a slot holds.
     Unknown,
 }
 
 /// What is known of an expression and its groups.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) struct Captured {
     /// Whether it matches; `None` where that depends on what a slot holds.
     pub matched: Option<bool>,
@@ -59,7 +57,7 @@ pub(crate) struct Captured {
 pub(crate) struct Expression {
     text: String,
     /// The names of the named groups, and their numbers.
-    groups: Vec<(String, usize)>,
+    groups: Arc<[(String, usize)]>,
     /// A run of letters and digits that every match holds.
     sign: Option<String>,
     /// The texts that every match holds, one behind the other, each in one of some ways.
@@ -68,7 +66,7 @@ pub(crate) struct Expression {
     anchored: bool,
     /// What is seen of what stands in double quotes.
     quotes: Quotes,
-    compiled: OnceLock<Compiled>,
+    compiled: OnceLock<Arc<Compiled>>,
 }
 
 /// What an expression sees of what stands in double quotes: what programs quote is not their own.
@@ -87,31 +85,14 @@ pub(crate) enum Quotes {
 struct Compiled {
     regex: Regex,
     nfa: NFA,
-    /// A byte of each class that the expression tells apart, by the kind of slot that may hold one of the class.
-    kinds: [Vec<u8>; 3],
+    /// The classes of bytes that the expression tells apart.
+    classes: Vec<Bytes>,
     /// The bytes that a match can begin with.
     first: [bool; 256],
     /// Whether the byte before a place matters.
     looks: bool,
-    /// What a slot of each kind can lead to.
+    /// Where each state leads.
     steps: Steps,
-}
-
-/// A position: twice the unit's number, and 1 more within what a slot holds.
-type Position = u32;
-
-const NOWHERE: Position = Position::MAX;
-
-/// The ends of the named groups.
-type Ends = Vec<Position>;
-
-/// Where the matcher may be: its threads, the most wanted first.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Way {
-    threads: Vec<(StateID, Ends)>,
-    matched: Option<Ends>,
-    /// The byte before, where that matters.
-    before: Option<u8>,
 }
 
 impl Expression {
@@ -122,7 +103,7 @@ impl Expression {
         if this.groups.is_empty() {
             return Err("the expression has no named group, so it gives no field; write (?<name>...)".to_owned());
         }
-        Ok(Self { compiled: OnceLock::from(compiled), quotes: Quotes::Seen, ..this })
+        Ok(Self { compiled: OnceLock::from(Arc::new(compiled)), quotes: Quotes::Seen, ..this })
     }
 
     /// An expression that is compiled when it is first asked: of those that are built in few are, in a search.
@@ -135,7 +116,7 @@ impl Expression {
         let anchored = hir.properties().look_set_prefix().contains(WrittenLook::Start) && runs.at_start;
         Ok(Self {
             text: text.to_owned(),
-            groups,
+            groups: groups.into(),
             sign,
             texts: runs.texts,
             anchored,
@@ -149,9 +130,9 @@ impl Expression {
         Self { quotes: Quotes::NoBeginning, ..self }
     }
 
-    fn compiled(&self) -> &Compiled {
+    fn compiled(&self) -> &Arc<Compiled> {
         // What is not compiled yet is built in, and the tests compile all of that.
-        self.compiled.get_or_init(|| Compiled::new(&self.text).unwrap_or_else(|error| panic!("{}: {error}", self.text)))
+        self.compiled.get_or_init(|| Arc::new(Compiled::new(&self.text).unwrap_or_else(|error| panic!("{}: {error}", self.text))))
     }
 
     /// The texts of which every match holds one, the most telling ones; may be none.
@@ -212,7 +193,7 @@ impl Expression {
     }
 
     /// The groups in all events of a pattern.
-    pub(crate) fn of_pattern(&self, laid: &Laid, span: Span) -> Captured {
+    pub(crate) fn of_pattern(self: &Arc<Self>, laid: &Laid, span: Span) -> Captured {
         let unknown = || Captured { matched: None, groups: vec![Place::Unknown; self.groups.len()] };
         if self.compiled().nfa.look_set_any().contains_word_unicode() {
             return unknown();
@@ -220,19 +201,18 @@ impl Expression {
         if !self.may_match(laid, span) {
             return Captured { matched: Some(false), groups: vec![Place::Absent; self.groups.len()] };
         }
-        let mut follow = Follow { expression: self.compiled(), groups: &self.groups, laid, quotes: self.quotes, moves: 0 };
-        let Some(ends) = follow.run(span) else { return unknown() };
+        let Some(ends) = Follow::new(self, laid).run(span) else { return unknown() };
         let matched = match (ends.iter().any(Option::is_some), ends.iter().any(Option::is_none)) {
             (true, true) => None,
             (any, _) => Some(any),
         };
-        let groups = (0..self.groups.len()).map(|group| self.place(laid, &ends, group)).collect();
+        let groups = (0..self.groups.len()).map(|group| self.place(laid, span, &ends, group)).collect();
         Captured { matched, groups }
     }
 
     /// Where a group is, if all ways agree.
-    fn place(&self, laid: &Laid, ways: &[Option<Ends>], group: usize) -> Place {
-        let empty_slot = |at: Position| at % 2 == 0 && at > 0 && laid.at(at as usize / 2 - 1) == Unit::Slot(SlotKind::Quoted);
+    fn place(self: &Arc<Self>, laid: &Laid, span: Span, ways: &[Option<Ends>], group: usize) -> Place {
+        let empty_slot = |at: Position| at.is_multiple_of(2) && at > 0 && laid.at(at as usize / 2 - 1) == Unit::Slot(SlotKind::Quoted);
         let end_of = |way: &Option<Ends>| match way.as_ref().map_or((NOWHERE, NOWHERE), |ends| (ends[2 * group], ends[2 * group + 1])) {
             // What is empty because a slot before it is, is that slot.
             (start, end) if start == end && start != NOWHERE && empty_slot(start) => (start - 2, end),
@@ -247,10 +227,34 @@ impl Expression {
             return Place::Absent;
         }
         if start % 2 == 1 || end % 2 == 1 {
-            return Place::Unknown;
+            let units = Span::new(start as usize / 2, end.div_ceil(2) as usize);
+            return self.within(laid, span, units, group).unwrap_or(Place::Unknown);
         }
         let span = Span::new(start as usize / 2, end as usize / 2);
         Place::At(span)
+    }
+
+    /// A group that begins or ends in a slot. Where there are samples, there is one way through all values that pass, so
+    /// it hangs on the value of this slot alone.
+    fn within(self: &Arc<Self>, laid: &Laid, span: Span, units: Span, group: usize) -> Option<Place> {
+        let mut slots = laid.slots_in(units);
+        let (at, _) = slots.next()?;
+        if slots.next().is_some() || !laid.has_samples() {
+            return None;
+        }
+        let (before, after) = (laid.sampled(Span::new(0, at))?, laid.sampled(Span::new(at + 1, laid.units()))?);
+        let start = laid.sampled(Span::new(0, span.start))?.len();
+        let behind = laid.sampled(Span::new(span.end, laid.units()))?.len();
+        let expression = Arc::clone(self);
+        let made = move |value: &[u8]| {
+            let raw = [before.as_slice(), value, after.as_slice()].concat();
+            let found = expression.of_event(&raw, Span::new(start, raw.len() - behind));
+            match found.groups.get(group) {
+                Some(Place::At(span)) if !span.is_empty() => Some(String::from_utf8_lossy(&raw[span.range()]).into_owned()),
+                _ => None,
+            }
+        };
+        Some(Place::Made(Span::new(at, at + 1), Arc::new(made)))
     }
 }
 
@@ -260,8 +264,8 @@ impl Compiled {
         let config = thompson::Config::new().utf8(false).nfa_size_limit(Some(COMPILED_BYTES_MAX));
         let bytes = syntax::Config::new().unicode(false).utf8(false);
         let nfa = thompson::Compiler::new().syntax(bytes).configure(config).build(text).map_err(|error| error.to_string())?;
-        let kinds = [SlotKind::Word, SlotKind::Time, SlotKind::Raw].map(|kind| representatives(&nfa, kind));
-        Ok(Self { first: first_bytes(&nfa), looks: !nfa.look_set_any().is_empty(), steps: Steps::new(&nfa, &kinds), regex, nfa, kinds })
+        let (first, looks) = (first_bytes(&nfa), !nfa.look_set_any().is_empty());
+        Ok(Self { first, looks, steps: Steps::new(&nfa), regex, classes: classes(&nfa), nfa })
     }
 }
 
@@ -299,16 +303,11 @@ fn named_groups(hir: &Hir, groups: &mut Vec<(String, usize)>) {
     }
 }
 
-/// A byte of each class that a slot may hold.
-fn representatives(nfa: &NFA, kind: SlotKind) -> Vec<u8> {
-    let mut seen = [false; 257];
-    let allowed = |byte: &u8| match kind {
-        SlotKind::Word => !is_delimiter(*byte),
-        SlotKind::Time => in_time(*byte),
-        SlotKind::Quoted | SlotKind::Raw => true,
-    };
-    let fresh = |byte: &u8| !std::mem::replace(&mut seen[usize::from(nfa.byte_classes().get(*byte))], true);
-    (0..=255u8).filter(allowed).filter(fresh).collect()
+/// The classes of bytes that an automaton tells apart.
+fn classes(nfa: &NFA) -> Vec<Bytes> {
+    let mut classes = vec![Bytes::default(); nfa.byte_classes().alphabet_len()];
+    (0..=255u8).for_each(|byte| classes[usize::from(nfa.byte_classes().get(byte))].add(byte));
+    classes
 }
 
 /// The bytes that a match can begin with; all where one can be empty.
@@ -353,165 +352,5 @@ fn sign(hir: &Hir) -> Option<String> {
         HirKind::Repetition(repetition) if repetition.min > 0 => sign(&repetition.sub),
         HirKind::Concat(parts) => parts.iter().filter_map(sign).max_by_key(String::len),
         _ => None,
-    }
-}
-
-/// Follows an expression through a pattern.
-struct Follow<'a> {
-    expression: &'a Compiled,
-    groups: &'a [(String, usize)],
-    laid: &'a Laid,
-    quotes: Quotes,
-    moves: usize,
-}
-
-impl Follow<'_> {
-    /// The groups' ends in each way in which the expression can match, or not; `None` where there are too many.
-    fn run(&mut self, span: Span) -> Option<Vec<Option<Ends>>> {
-        let mut ways = vec![Way { threads: Vec::new(), matched: None, before: None }];
-        for at in span.range() {
-            let position = 2 * at as Position;
-            ways = match self.laid.at(at) {
-                Unit::End => break,
-                Unit::Byte(_) if self.quotes == Quotes::Masked && self.laid.is_quoted(at) => self.step_all(&ways, &[MASK], position)?,
-                Unit::Byte(byte) => self.step_all(&ways, &[byte], position)?,
-                Unit::Slot(SlotKind::Word) => self.through(&ways, 0, false, position)?,
-                Unit::Slot(SlotKind::Time) => self.through(&ways, 1, false, position)?,
-                Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => self.through(&ways, 2, true, position)?,
-            };
-        }
-        let mut ends: Vec<Option<Ends>> = Vec::new();
-        for way in &ways {
-            let end = self.step(way, None, 2 * span.end as Position)?.matched;
-            if !ends.contains(&end) {
-                ends.push(end);
-            }
-        }
-        Some(ends)
-    }
-
-    /// All ways through what a slot may hold.
-    fn through(&mut self, ways: &[Way], kind: usize, may_be_empty: bool, position: Position) -> Option<Vec<Way>> {
-        let bytes = &self.expression.kinds[kind];
-        let mask = vec![MASK];
-        let bytes = if self.quotes == Quotes::Masked && kind == 2 && self.laid.is_quoted(position as usize / 2) { &mask } else { bytes };
-        let first: Vec<u8> = if kind == 1 { bytes.iter().copied().filter(|byte| self.begins_time(*byte)).collect() } else { bytes.clone() };
-        let mut found = if may_be_empty { ways.to_vec() } else { Vec::new() };
-        let mut seen: FxHashSet<Way> = found.iter().cloned().collect();
-        let mut level = self.step_all(ways, &first, position)?;
-        while !level.is_empty() {
-            level.retain(|way| seen.insert(way.clone()));
-            found.extend(level.iter().cloned());
-            if found.len() > WAYS_MAX {
-                return None;
-            }
-            level = self.step_all(&level, bytes, position + 1)?;
-            level.retain(|way| !seen.contains(way));
-        }
-        Some(found)
-    }
-
-    /// Whether a time may begin with a byte of the class of this one.
-    fn begins_time(&self, byte: u8) -> bool {
-        let classes = self.expression.nfa.byte_classes();
-        (0..=255u8).any(|other| begins_time(other) && classes.get(other) == classes.get(byte))
-    }
-
-    fn step_all(&mut self, ways: &[Way], bytes: &[u8], position: Position) -> Option<Vec<Way>> {
-        let mut next: Vec<Way> = Vec::new();
-        for way in ways {
-            for byte in bytes {
-                let moved = self.step(way, Some(*byte), position)?;
-                if !next.contains(&moved) {
-                    next.push(moved);
-                }
-            }
-            if next.len() > WAYS_MAX {
-                return None;
-            }
-        }
-        Some(next)
-    }
-
-    /// The way after a byte, or at the end.
-    fn step(&mut self, way: &Way, byte: Option<u8>, position: Position) -> Option<Way> {
-        let nfa = &self.expression.nfa;
-        // Without looks it only matters that something was before.
-        let before = byte.map(|byte| if self.expression.looks { byte } else { 0 });
-        // Nothing is under way, and nothing begins here.
-        let quiet = way.matched.is_some() || byte.is_some_and(|byte| !self.expression.first[usize::from(byte)]);
-        if way.threads.is_empty() && quiet {
-            return Some(Way { before, ..way.clone() });
-        }
-        let mut seen = FxHashSet::default();
-        let mut ready = Vec::new();
-        for (state, ends) in &way.threads {
-            self.expand(*state, ends, (way.before, byte), position, &mut seen, &mut ready);
-        }
-        // The position before the first byte of a slot is that of its unit.
-        let in_quotes = self.quotes == Quotes::NoBeginning && self.laid.is_quoted(position as usize / 2);
-        if way.matched.is_none() && !in_quotes {
-            let nothing = vec![NOWHERE; 2 * self.groups.len()];
-            self.expand(nfa.start_anchored(), &nothing, (way.before, byte), position, &mut seen, &mut ready);
-        }
-        self.moves += ready.len() + 1;
-        if self.moves > MOVES_MAX {
-            return None;
-        }
-        let mut threads: Vec<(StateID, Ends)> = Vec::new();
-        let mut matched = way.matched.clone();
-        for (state, ends) in ready {
-            if let State::Match { .. } = nfa.state(state) {
-                // What is less wanted than a match is given up.
-                matched = Some(ends);
-                break;
-            }
-            if let Some(next) = byte.and_then(|byte| moved(nfa.state(state), byte))
-                && !threads.iter().any(|(known, _)| *known == next)
-            {
-                threads.push((next, ends));
-            }
-        }
-        Some(Way { threads, matched, before })
-    }
-
-    /// Adds the states that take a byte and can be reached from `state` without one, the most wanted first.
-    fn expand(
-        &self,
-        state: StateID,
-        ends: &Ends,
-        (before, after): (Option<u8>, Option<u8>),
-        position: Position,
-        seen: &mut FxHashSet<StateID>,
-        ready: &mut Vec<(StateID, Ends)>,
-    ) {
-        let nfa = &self.expression.nfa;
-        let around: Vec<u8> = before.into_iter().chain(after).collect();
-        let mut waiting = vec![(state, ends.clone())];
-        while let Some((state, mut ends)) = waiting.pop() {
-            if !seen.insert(state) {
-                continue;
-            }
-            match nfa.state(state) {
-                State::Look { look, next } => {
-                    if nfa.look_matcher().matches(*look, &around, usize::from(before.is_some())) {
-                        waiting.push((*next, ends));
-                    }
-                }
-                State::Union { alternates } => waiting.extend(alternates.iter().rev().map(|next| (*next, ends.clone()))),
-                State::BinaryUnion { alt1, alt2 } => {
-                    waiting.push((*alt2, ends.clone()));
-                    waiting.push((*alt1, ends));
-                }
-                State::Capture { next, group_index, slot, .. } => {
-                    if let Some(group) = self.groups.iter().position(|(_, number)| *number == group_index.as_usize()) {
-                        ends[2 * group + slot.as_usize() % 2] = position;
-                    }
-                    waiting.push((*next, ends));
-                }
-                State::Fail => {}
-                State::ByteRange { .. } | State::Sparse(_) | State::Dense(_) | State::Match { .. } => ready.push((state, ends)),
-            }
-        }
     }
 }

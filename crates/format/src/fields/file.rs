@@ -465,7 +465,7 @@ impl RuleText {
                 let compile = if built_in { Expression::deferred } else { Expression::new };
                 let seeing = |expression: Expression| if self.quoted { expression.seeing_quoted() } else { expression };
                 let each =
-                    texts.all().iter().map(|text| Ok(How::Regex { expression: Box::new(seeing(compile(text)?)), whole: self.whole }));
+                    texts.all().iter().map(|text| Ok(How::Regex { expression: Arc::new(seeing(compile(text)?)), whole: self.whole }));
                 each.collect()
             }
             (None, None, false) if self.keys.is_none() => {

@@ -193,7 +193,7 @@ mod tests {
             "<q>" => Piece::Slot(SlotKind::Quoted),
             text => Piece::Text(text.into()),
         };
-        Laid::new(&Pattern::new(pieces.iter().map(piece)))
+        Laid::new(&Pattern::new(pieces.iter().map(piece)), &[])
     }
 
     fn found(signs: &[Sign], pieces: &[&str]) -> Vec<usize> {

@@ -62,7 +62,7 @@ pub(super) enum How {
     /// The beginning of a message.
     Match(Rule),
     /// Named groups, of the message or of the whole event.
-    Regex { expression: Box<Expression>, whole: bool },
+    Regex { expression: Arc<Expression>, whole: bool },
     /// Every message.
     Message,
     /// The fields of the event; these come last.
@@ -237,7 +237,7 @@ impl FileRule {
         }
     }
 
-    fn expression<T: Tape>(&self, expression: &Expression, span: Span, tape: T, out: &mut Collector<'_>) -> Matched {
+    fn expression<T: Tape>(&self, expression: &Arc<Expression>, span: Span, tape: T, out: &mut Collector<'_>) -> Matched {
         let found = tape.captures(expression, span);
         if self.first && found.matched.is_none() {
             tape.undecided();
@@ -255,6 +255,12 @@ impl FileRule {
                         true => out.add(tape, name, *span, Value::Map(unless_empty)),
                         false => self.name(tape, name, *span, out),
                     }
+                }
+                Place::Made(..) if name == "_" => tape.undecided(),
+                Place::Made(span, made) => {
+                    let clean = self.clean.iter().find(|(field, _)| field == name);
+                    let made = Value::Made(made.clone());
+                    out.add(tape, name, *span, clean.map_or_else(|| made.clone(), |(_, clean)| made.clone().then(*clean)));
                 }
                 Place::At(_) | Place::Absent => {}
                 Place::Unknown if name == "_" => tape.undecided(),
@@ -392,10 +398,7 @@ impl Rule {
         for part in &self.parts {
             match part {
                 Part::Text(text) => {
-                    if !tape.starts(at, text) {
-                        return None;
-                    }
-                    at += text.len();
+                    at = tape.behind(at, text)?;
                 }
                 Part::Word(name, class) => {
                     let end = tape.run(at, class);

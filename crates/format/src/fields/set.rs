@@ -170,7 +170,7 @@ impl FileSet {
         let files = self.files_of(&candidates, tape, of);
         // Where slots may hide the texts of many rules, each event is asked, which shows what it holds.
         let hidden = |file: &usize| self.rules(*file).filter(|rule| candidates.is_hidden(*rule)).count();
-        let too_many = files.iter().map(hidden).sum::<usize>() > HIDDEN_MAX;
+        let too_many = !tape.is_sampled() && files.iter().map(hidden).sum::<usize>() > HIDDEN_MAX;
         for number in files {
             let file = &self.files[number];
             match self.is_hidden(number, tape, of) || (too_many && hidden(&number) > 0) {

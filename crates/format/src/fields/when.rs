@@ -150,7 +150,18 @@ impl When {
             out.mean(tape, name, span, Value::Made(Arc::new(made)));
             return;
         }
-        if !found.certain || tape.has_slot(span) {
+        if found.certain && tape.has_slot(span) {
+            let known = (meanings.clone(), value.clone());
+            let meant = move |bytes: &[u8]| known.1.of(bytes).and_then(|text| means(&known.0, &text));
+            let made = meant.clone();
+            match tape.asked(span, move |bytes| Some(meant(bytes).is_some())) {
+                Some(true) => out.mean(tape, name, span, Value::Made(Arc::new(move |bytes| made(bytes).map(|text| text.to_string())))),
+                Some(false) => {}
+                None => out.doubt(name),
+            }
+            return;
+        }
+        if !found.certain {
             out.doubt(name);
         }
         let Some(text) = tape.peek(span, |bytes| value.of(bytes)) else { return };
@@ -181,7 +192,13 @@ fn copied<T: Tape>(tape: T, name: &str, all: &[String], clean: Clean, out: &mut 
             return;
         }
         if tape.has_slot(span) {
-            out.doubt(name);
+            let cleaned = value.clone().then(clean);
+            let asked = cleaned.clone();
+            match tape.asked(span, move |bytes| Some(asked.of(bytes).is_some())) {
+                Some(true) => out.mean(tape, name, span, cleaned),
+                Some(false) => continue,
+                None => out.doubt(name),
+            }
             return;
         }
         let made = tape.peek(span, |bytes| value.of(bytes)).flatten().and_then(|text| clean(text.as_bytes()));
@@ -204,15 +221,17 @@ fn answer<T: Tape>(tape: T, out: &Collector<'_>, field: &str, wanted: &[String])
     if !found.certain {
         return Answer::Unknown;
     }
-    let Some(text) = tape.peek(found.span, |bytes| found.value.of(bytes)) else {
-        return match found.value {
-            Value::Text if tape.is_word(found.span) && wanted.iter().any(|wanted| wanted == "*") => Answer::Yes,
-            _ => Answer::Unknown,
-        };
-    };
-    let yes = match text.as_deref() {
+    let yes = |text: Option<&str>, wanted: &[String]| match text {
         None | Some("") => wanted.iter().any(String::is_empty),
         Some(text) => wanted.iter().any(|wanted| !wanted.is_empty() && wildcard(wanted, text)),
     };
-    if yes { Answer::Yes } else { Answer::No }
+    let answer = |yes: bool| if yes { Answer::Yes } else { Answer::No };
+    if let Some(text) = tape.peek(found.span, |bytes| found.value.of(bytes)) {
+        return answer(yes(text.as_deref(), wanted));
+    }
+    if matches!(found.value, Value::Text) && tape.is_word(found.span) && wanted.iter().any(|wanted| wanted == "*") {
+        return Answer::Yes;
+    }
+    let (value, wanted) = (found.value.clone(), wanted.to_vec());
+    tape.asked(found.span, move |bytes| Some(yes(value.of(bytes).as_deref(), &wanted))).map_or(Answer::Unknown, answer)
 }

@@ -2,7 +2,7 @@
 //!
 //! The answers err on one side: no is certain, yes may be wrong.
 
-use super::{Laid, Span, Unit, begins_time, in_time};
+use super::{Laid, Span, Unit, in_time};
 use std::borrow::Cow;
 use taffrail_pattern::SlotKind;
 use taffrail_pattern::split::{is_delimiter, quoted_len};
@@ -120,18 +120,18 @@ impl Laid {
                 Unit::Byte(_) | Unit::End => return None,
                 Unit::Slot(SlotKind::Word) if is_delimiter(*first) => return None,
                 Unit::Slot(SlotKind::Word) => {
-                    let len = text.iter().take_while(|byte| !is_delimiter(**byte)).count();
-                    text = &text[len..];
+                    text = self.behind_word(text, at)?;
                     if text.is_empty() {
                         return Some(at);
                     }
                 }
-                Unit::Slot(SlotKind::Time) if at > start => return begins_time(*first).then_some(at),
+                Unit::Slot(SlotKind::Time) if at > start => return self.held(at).may_begin(*first).then_some(at),
                 Unit::Slot(SlotKind::Time) => {
-                    if fits_time(text) {
+                    let held = self.held(at);
+                    if fits_time(text) && held.may_hold(text) {
                         return Some(at);
                     }
-                    let inside = text.iter().take_while(|byte| in_time(**byte)).count();
+                    let inside = text.iter().take_while(|byte| held.bytes.has(**byte)).count();
                     let parts = (1..=inside).filter(|len| *len < text.len() && fits_time(&text[..*len]));
                     return parts.filter_map(|len| self.laid_at(&text[len..], at + 1)).min();
                 }
@@ -157,16 +157,22 @@ impl Laid {
                 Unit::Byte(byte) if byte == *first => text = &text[1..],
                 Unit::Byte(_) | Unit::End => return false,
                 Unit::Slot(SlotKind::Word) if is_delimiter(*first) => return false,
-                Unit::Slot(SlotKind::Word) => {
-                    let len = text.iter().take_while(|byte| !is_delimiter(**byte)).count();
-                    text = &text[len..];
-                }
-                Unit::Slot(SlotKind::Time) => return begins_time(*first),
+                Unit::Slot(SlotKind::Word) => match self.behind_word(text, at) {
+                    Some(rest) => text = rest,
+                    None => return false,
+                },
+                Unit::Slot(SlotKind::Time) => return self.held(at).may_begin(*first),
                 Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => return true,
             }
             at += 1;
         }
         true
+    }
+
+    /// What is left of a text whose beginning, up to a delimiter, is in the word at `at`, if it may be.
+    fn behind_word<'t>(&self, text: &'t [u8], at: usize) -> Option<&'t [u8]> {
+        let len = text.iter().take_while(|byte| !is_delimiter(**byte)).count();
+        self.held(at).may_hold(&text[..len]).then(|| &text[len..])
     }
 
     /// Whether events may have these bytes in a span so that a part of them is in a slot.
@@ -183,23 +189,23 @@ impl Laid {
         self.laid_at(text, place).is_some()
             || (1..text.len()).any(|from| {
                 let before = place.checked_sub(from).filter(|before| *before >= span.start);
-                begins_time(text[from]) && before.is_some_and(|before| (0..from).all(|i| self.at(before + i) == Unit::Byte(text[i])))
+                self.held(place).may_begin(text[from])
+                    && before.is_some_and(|before| (0..from).all(|i| self.at(before + i) == Unit::Byte(text[i])))
             })
     }
 
     /// Whether the leftmost part of these bytes that is in a slot may be in the word at `place`.
     fn may_hide(&self, text: &[u8], span: Span, place: usize) -> bool {
-        let run = |from: usize| from + text[from..].iter().take_while(|byte| !is_delimiter(**byte)).count();
+        let behind = |from: usize| self.behind_word(&text[from..], place);
+        let follows = |rest: &[u8]| rest.is_empty() || self.may_follow(rest, place + 1);
         // The text begins within the word.
-        let first = run(0);
-        if first > 0 && (first == text.len() || self.may_follow(&text[first..], place + 1)) {
+        if text.first().is_some_and(|byte| !is_delimiter(*byte)) && behind(0).is_some_and(follows) {
             return true;
         }
         (1..text.len()).filter(|from| is_delimiter(text[from - 1]) && !is_delimiter(text[*from])).any(|from| {
             let before = place.checked_sub(from).filter(|before| *before >= span.start);
             let left = before.is_some_and(|before| (0..from).all(|i| self.at(before + i) == Unit::Byte(text[i])));
-            let behind = run(from);
-            left && (behind == text.len() || self.may_follow(&text[behind..], place + 1))
+            left && behind(from).is_some_and(follows)
         })
     }
 }

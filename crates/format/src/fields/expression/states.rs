@@ -2,28 +2,40 @@
 //! where groups are. Words and lines are taken to end wherever the expression asks for it, so that only no is certain.
 
 use super::{Quotes, moved};
-use crate::tape::{Laid, MASK, Span, Unit};
+use crate::tape::{Laid, MASK, Slot, Span, Unit};
 use regex_automata::nfa::thompson::{NFA, State};
 use regex_automata::util::{look::Look, primitives::StateID};
 use taffrail_pattern::SlotKind;
+use taffrail_pattern::held::Bytes;
 
-/// For each kind of slot and each state: where a byte that the slot may hold can lead.
+/// For each state: where it leads, and by which bytes.
 #[derive(Debug)]
-pub(super) struct Steps([Vec<Box<[StateID]>>; 3]);
+pub(super) struct Steps(Vec<Box<[(StateID, Bytes)]>>);
 
 impl Steps {
-    /// The steps of an automaton; `kinds` are bytes of each class that a slot may hold.
-    pub(super) fn new(nfa: &NFA, kinds: &[Vec<u8>; 3]) -> Self {
-        let of = |bytes: &Vec<u8>| -> Vec<Box<[StateID]>> {
-            let each = nfa.states().iter().map(|state| {
-                let mut to: Vec<StateID> = bytes.iter().filter_map(|byte| moved(state, *byte)).collect();
-                to.sort_unstable();
-                to.dedup();
-                to.into_boxed_slice()
-            });
-            each.collect()
+    /// The steps of an automaton.
+    pub(super) fn new(nfa: &NFA) -> Self {
+        let of = |state: &State| {
+            let mut to: Vec<(StateID, Bytes)> = Vec::new();
+            for byte in 0..=255 {
+                let Some(next) = moved(state, byte) else { continue };
+                match to.iter_mut().find(|(known, _)| *known == next) {
+                    Some((_, bytes)) => bytes.add(byte),
+                    None => {
+                        let mut bytes = Bytes::default();
+                        bytes.add(byte);
+                        to.push((next, bytes));
+                    }
+                }
+            }
+            to.into_boxed_slice()
         };
-        Self([of(&kinds[0]), of(&kinds[1]), of(&kinds[2])])
+        Self(nfa.states().iter().map(of).collect())
+    }
+
+    /// Where some of these bytes lead from a state.
+    fn of<'s>(&'s self, state: StateID, bytes: &'s Bytes) -> impl Iterator<Item = StateID> {
+        self.0[state.as_usize()].iter().filter(|(_, by)| by.meets(bytes)).map(|(to, _)| *to)
     }
 }
 
@@ -55,7 +67,11 @@ impl States {
 
     /// Adds others; whether there was a new one.
     fn take_in(&mut self, others: &Self) -> bool {
-        others.all.iter().fold(false, |any, state| self.add(*state) || any)
+        let mut any = false;
+        for state in &others.all {
+            any |= self.add(*state);
+        }
+        any
     }
 
     /// Adds the beginning of a match and all that can be reached without a byte; whether a match is.
@@ -83,6 +99,17 @@ impl States {
     }
 }
 
+/// What an expression sees of the slot at `at`.
+pub(super) fn held_at(laid: &Laid, at: usize, quotes: Quotes) -> Slot {
+    let held = laid.held(at);
+    if quotes != Quotes::Masked || !laid.is_quoted(at) {
+        return held;
+    }
+    let mut mask = Bytes::default();
+    mask.add(MASK);
+    Slot { bytes: mask, first: mask, ..held }
+}
+
 /// Whether a match may be in some events of a pattern; `quotes`: what is seen of quoted strings.
 pub(super) fn may_match(nfa: &NFA, steps: &Steps, laid: &Laid, span: Span, quotes: Quotes) -> bool {
     let (mut now, mut next, mut through) = (States::of(nfa), States::of(nfa), States::of(nfa));
@@ -91,7 +118,7 @@ pub(super) fn may_match(nfa: &NFA, steps: &Steps, laid: &Laid, span: Span, quote
         if now.begin(nfa, may_begin, at == span.start, false) {
             return true;
         }
-        let (kind, may_be_empty) = match laid.at(at) {
+        let may_be_empty = match laid.at(at) {
             Unit::End => break,
             Unit::Byte(byte) => {
                 let byte = if quotes == Quotes::Masked && laid.is_quoted(at) { MASK } else { byte };
@@ -100,21 +127,18 @@ pub(super) fn may_match(nfa: &NFA, steps: &Steps, laid: &Laid, span: Span, quote
                 std::mem::swap(&mut now, &mut next);
                 continue;
             }
-            Unit::Slot(SlotKind::Word) => (0, false),
-            Unit::Slot(SlotKind::Time) => (1, false),
-            Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => (2, true),
+            Unit::Slot(kind) => matches!(kind, SlotKind::Quoted | SlotKind::Raw),
         };
+        let held = held_at(laid, at, quotes);
+        let mut bytes = &held.first;
         through.clear();
         if may_be_empty {
             through.take_in(&now);
         }
-        loop {
+        for _ in 0..held.len_max {
             next.clear();
-            if quotes == Quotes::Masked && laid.is_quoted(at) {
-                now.all.iter().filter_map(|state| moved(nfa.state(*state), MASK)).for_each(|to| _ = next.add(to));
-            } else {
-                now.all.iter().flat_map(|state| &steps.0[kind][state.as_usize()]).for_each(|to| _ = next.add(*to));
-            }
+            now.all.iter().flat_map(|state| steps.of(*state, bytes)).for_each(|to| _ = next.add(to));
+            bytes = &held.bytes;
             std::mem::swap(&mut now, &mut next);
             if !through.take_in(&now) {
                 break;

@@ -17,7 +17,7 @@ fn tried(formats: &Formats, line: &str, slot: impl Fn(&str) -> bool) -> usize {
     let (mut tokens, mut shape) = (Vec::new(), Vec::new());
     assert!(split::split(line.as_bytes(), &mut tokens, &mut shape, 1_000));
     let (pattern, _) = pattern_of(line.as_bytes(), |number| slot(&String::from_utf8_lossy(tokens[number].of(line.as_bytes()))));
-    let laid = Laid::new(&pattern);
+    let laid = Laid::new(&pattern, &[]);
     let message = crate::syslog::read(&laid);
     let of = Subject { sourcetype: "syslog", app: message.app, message: message.message };
     let candidates = formats.own.by_text(&laid, of);
@@ -47,7 +47,7 @@ fn kind_with(formats: &Formats, line: &str, slot: impl Fn(&str) -> bool, field: 
     let (mut tokens, mut shape) = (Vec::new(), Vec::new());
     assert!(split::split(line.as_bytes(), &mut tokens, &mut shape, 1_000));
     let (pattern, _) = pattern_of(line.as_bytes(), |number| slot(&String::from_utf8_lossy(tokens[number].of(line.as_bytes()))));
-    match formats.resolve("syslog", &pattern, field) {
+    match formats.resolve("syslog", &pattern, &[], field) {
         FieldPlan::Pieces(_) => "pieces",
         FieldPlan::PerEvent(..) => "per event",
         _ => "other",

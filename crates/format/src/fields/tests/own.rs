@@ -209,7 +209,7 @@ fn kind_with(formats: &Formats, sourcetype: &str, line: &str, vary: &[&str], fie
     let (mut tokens, mut shape) = (Vec::new(), Vec::new());
     assert!(split::split(line.as_bytes(), &mut tokens, &mut shape, 1000));
     let (pattern, _) = pattern_of(line.as_bytes(), |n| !words.contains(&String::from_utf8_lossy(tokens[n].of(line.as_bytes())).as_ref()));
-    let plan = format!("{:?}", formats.resolve(sourcetype, &pattern, field));
+    let plan = format!("{:?}", formats.resolve(sourcetype, &pattern, &[], field));
     plan.split('(').next().unwrap_or_default().to_owned()
 }
 
