@@ -369,6 +369,24 @@ pub const FORMAT_RULES_MAX: usize = 1_000;
 /// Columns that a format file may name: as many as an event has fields.
 pub const FORMAT_COLUMNS_MAX: usize = EVENT_FIELDS_MAX;
 
+/// Bytes that a format is learnt from: 10,000 lines of 800 bytes. More of the same say nothing new.
+pub const LEARN_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Lines that a format is learnt from: a hundred are enough, ten thousand take some seconds.
+pub const LEARN_LINES_MAX: usize = 10_000;
+
+/// Bytes of an event that a format is learnt from: its rules would be longer than a person reads.
+pub const LEARN_EVENT_BYTES_MAX: usize = 64 * 1024;
+
+/// Tokens of a line that a format is learnt from: what comes behind them is left to the search.
+pub const LEARN_TOKENS_MAX: usize = 200;
+
+/// Rules that are proposed at once: a person reads tens.
+pub const LEARN_RULES_MAX: usize = 100;
+
+/// Fields that are listed of a proposed format.
+pub const LEARN_FIELDS_MAX: usize = 200;
+
 /// Elements within elements of XML whose fields are extracted; events of Windows have five.
 pub const XML_DEPTH_MAX: usize = 64;
 

@@ -25,6 +25,11 @@ mod set;
 mod when;
 mod xml;
 
+/// The names of fields that the header of syslog gives.
+pub(crate) fn header_names() -> &'static [&'static str] {
+    &header::NAMES
+}
+
 pub use file::{AutoLookup, Calculated, Fault, FormatFile};
 
 #[cfg(test)]
@@ -93,6 +98,11 @@ impl Formats {
     #[must_use]
     pub fn with(&self, files: impl IntoIterator<Item = Arc<FormatFile>>) -> Self {
         Self::of(self.built_in.clone(), files.into_iter().collect())
+    }
+
+    /// A file without those that are built in: what it finds by itself.
+    pub(crate) fn alone(file: Arc<FormatFile>) -> Self {
+        Self::of(Arc::new(FileSet::new(Vec::new())), vec![file])
     }
 
     fn of(built_in: Arc<FileSet>, own: Vec<Arc<FormatFile>>) -> Self {

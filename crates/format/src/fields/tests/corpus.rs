@@ -172,6 +172,13 @@ impl Score {
             self.misses.push(format!("{what}: {found:?}, not {want:?}: {line}"));
         }
     }
+
+    /// Fails where fewer than this share came out as they should.
+    fn at_least(&self, what: &str, least: f64) {
+        let share = 1.0 - self.misses.len() as f64 / self.asked as f64;
+        eprintln!("{what}: {} asked, {} missed, {:.2} %\n{:#?}", self.asked, self.misses.len(), share * 100.0, self.misses);
+        assert!(share >= least, "{what}: {:.2} %", share * 100.0);
+    }
 }
 
 #[test]
@@ -180,10 +187,13 @@ fn the_cases_of_fail2ban_ossec_and_wazuh() {
     let (_, formats) = under_test();
     let mut score = Score { asked: 0, misses: Vec::new() };
     fail2ban(&corpus, &formats, &mut score);
-    rules(&corpus, &formats, &mut score);
-    let share = 1.0 - score.misses.len() as f64 / score.asked as f64;
-    eprintln!("{} asked, {} missed, {:.2} %\n{:#?}", score.asked, score.misses.len(), share * 100.0, score.misses);
-    assert!(share >= 0.98, "{:.2} %", share * 100.0);
+    score.at_least("fail2ban", 0.98);
+    // Each of the three by itself, so that none hides behind another.
+    for project in ["wazuh", "ossec"] {
+        let mut score = Score { asked: 0, misses: Vec::new() };
+        rules(&corpus, &formats, project, &mut score);
+        score.at_least(project, 0.99);
+    }
 }
 
 fn fail2ban(corpus: &Path, formats: &Formats, score: &mut Score) {
@@ -228,34 +238,32 @@ fn outcome_of_rule(rule: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
-fn rules(corpus: &Path, formats: &Formats, score: &mut Score) {
+fn rules(corpus: &Path, formats: &Formats, project: &str, score: &mut Score) {
     let address = regex::Regex::new(r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b").expect("compiles");
-    for project in ["wazuh", "ossec"] {
-        for file in ["pam", "proftpd", "sshd", "su", "sudo", "apache", "nginx", "named", "postfix", "syslog", "web_rules"] {
-            let text = std::fs::read_to_string(corpus.join(format!("rule-tests/{project}/{file}.ini"))).expect("text");
-            let mut lines: Vec<&str> = Vec::new();
-            for row in text.lines() {
-                if row.starts_with('[') {
-                    lines.clear();
+    for file in ["pam", "proftpd", "sshd", "su", "sudo", "apache", "nginx", "named", "postfix", "syslog", "web_rules"] {
+        let text = std::fs::read_to_string(corpus.join(format!("rule-tests/{project}/{file}.ini"))).expect("text");
+        let mut lines: Vec<&str> = Vec::new();
+        for row in text.lines() {
+            if row.starts_with('[') {
+                lines.clear();
+            }
+            if let Some((_, line)) = row.split_once(" = ").filter(|(key, _)| key.starts_with("log ") && key.ends_with("pass")) {
+                lines.push(line);
+            }
+            let Some(rule) = row.strip_prefix("rule = ") else { continue };
+            for line in lines.drain(..) {
+                let event = Event::of(formats, sourcetype_of(line), line.as_bytes());
+                let shown = format!("[{project} {file} {rule}] {line}");
+                if let Some((kind, action)) = outcome_of_rule(rule.trim()) {
+                    score.expect("tag", kind, event.get("tag"), &shown);
+                    score.expect("action", action, event.get("action"), &shown);
                 }
-                if let Some((_, line)) = row.split_once(" = ").filter(|(key, _)| key.starts_with("log ") && key.ends_with("pass")) {
-                    lines.push(line);
-                }
-                let Some(rule) = row.strip_prefix("rule = ") else { continue };
-                for line in lines.drain(..) {
-                    let event = Event::of(formats, sourcetype_of(line), line.as_bytes());
-                    let shown = format!("[{project} {file} {rule}] {line}");
-                    if let Some((kind, action)) = outcome_of_rule(rule.trim()) {
-                        score.expect("tag", kind, event.get("tag"), &shown);
-                        score.expect("action", action, event.get("action"), &shown);
-                    }
-                    if !["syslog", "web_rules"].contains(&file)
-                        && let Some(first) = address.find(line)
-                    {
-                        let src = if event.get("src").is_empty() { event.get("clientip") } else { event.get("src") };
-                        let known = address.find_iter(line).any(|found| found.as_str() == src);
-                        score.expect("src", first.as_str(), if known { first.as_str() } else { src }, &shown);
-                    }
+                if !["syslog", "web_rules"].contains(&file)
+                    && let Some(first) = address.find(line)
+                {
+                    let src = if event.get("src").is_empty() { event.get("clientip") } else { event.get("src") };
+                    let known = address.find_iter(line).any(|found| found.as_str() == src);
+                    score.expect("src", first.as_str(), if known { first.as_str() } else { src }, &shown);
                 }
             }
         }
