@@ -15,7 +15,7 @@ use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::ready;
@@ -39,6 +39,9 @@ const WRITE_WAIT: Duration = Duration::from_secs(30);
 
 /// How long a peer waits for an answer before it is told that we are there, where the protocol has that.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
+
+/// Looks at whether a connection is idle, in the time that it may be.
+const IDLE_TICKS: u32 = 8;
 
 /// Reads of a stopping connection.
 const STOP_READS: usize = 64;
@@ -245,19 +248,31 @@ impl Server {
         let mut answers = Answers { waiting: VecDeque::new(), all: session.acknowledges() };
         let mut held = 0;
         let alive = session.still_alive();
+        // Both are set up once, not anew with each read.
+        let mut stop = self.stop.clone();
+        let mut stopped = pin!(stop.stopped());
+        let mut tick = pin!(tokio::time::sleep(self.idle / IDLE_TICKS));
+        let mut quiet = 0;
         let intact = loop {
             let waits = !answers.waiting.is_empty();
             let event = tokio::select! {
                 biased;
-                () = self.stop.stopped() => Event::Stop,
+                () = &mut stopped => Event::Stop,
                 answer = answers.next(), if waits => Event::Answer(answer),
                 () = tokio::time::sleep(ALIVE_EVERY), if waits && !alive.is_empty() => Event::Answer(Some(alive.to_vec())),
-                read = tokio::time::timeout(self.idle, read(&mut wire, &mut *session, peer)), if answers.waiting.len() < ANSWERS_MAX => {
-                    read.map_or(Event::End, |read| read.map_or(Event::End, Event::Read))
-                }
+                read = read(&mut wire, &mut *session, peer), if answers.waiting.len() < ANSWERS_MAX => read.map_or(Event::End, Event::Read),
+                () = &mut tick => Event::Tick,
             };
             match event {
                 Event::Read((0, _)) | Event::End => break true,
+                // One tick more, as the first may have begun long before the last byte.
+                Event::Tick if quiet >= IDLE_TICKS => break true,
+                Event::Tick => {
+                    // Who waits for us is not idle.
+                    quiet = if waits { 0 } else { quiet + 1 };
+                    let next = tick.deadline() + self.idle / IDLE_TICKS;
+                    tick.as_mut().reset(next);
+                }
                 Event::Stop => break self.drain(&mut wire, &mut *session, peer, &mut answers).await,
                 Event::Answer(answer) => {
                     if !write(&mut wire, answer).await {
@@ -265,6 +280,7 @@ impl Server {
                     }
                 }
                 Event::Read((_, taken)) => {
+                    quiet = 0;
                     held = self.hold(held, session.held());
                     if !self.take(taken, peer, &mut answers).await {
                         break true;
@@ -353,6 +369,7 @@ enum Event {
     Read((usize, Taken)),
     Answer(Option<Vec<u8>>),
     Stop,
+    Tick,
     End,
 }
 
