@@ -243,7 +243,7 @@ impl Serve for Server {
 
 impl Server {
     /// Reads until the peer ends, is idle for too long, breaks the protocol, or we stop.
-    async fn converse(mut self, mut wire: impl AsyncRead + AsyncWrite + Unpin, peer: IpAddr) {
+    async fn converse(self, mut wire: impl AsyncRead + AsyncWrite + Unpin, peer: IpAddr) {
         let mut session = (self.session)(self.message_bytes_max);
         let mut answers = Answers { waiting: VecDeque::new(), all: session.acknowledges() };
         let mut held = 0;
