@@ -136,8 +136,12 @@ impl<'a> Collector<'a> {
 
     /// Whether one of these names is wanted.
     pub(super) fn wants_any(&self, names: &BTreeSet<String>) -> bool {
-        let helped = || self.helpers.is_some_and(|helpers| helpers.iter().any(|name| names.contains(name)));
-        self.wanted.is_none_or(|wanted| names.contains(wanted) || helped())
+        let Some(wanted) = self.wanted else { return true };
+        match self.helpers {
+            None => names.contains(wanted),
+            // Of the names that a rule gives there are fewer than of those that help.
+            Some(helpers) => names.iter().any(|name| name == wanted || helpers.contains(name)),
+        }
     }
 
     /// A field that was found.
