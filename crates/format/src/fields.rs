@@ -5,7 +5,7 @@
 //! tape says so and the field is looked up in each event by the same extractor.
 //!
 //! Which extractors: by the sourcetype the syslog header or the access line; of the rest what the format files of
-//! people say; then a JSON object if it begins as one, or XML, else the rules of `packs/core/formats` and `key=value`
+//! people say; then a JSON object if it begins as one (and the line inside of it, where a sender's line was made one), or XML, else the rules of `packs/core/formats` and `key=value`
 //! pairs. The first to find a name has it. Aliases are other names for what was found.
 
 mod access;
@@ -15,6 +15,7 @@ pub(crate) mod expression;
 mod file;
 mod header;
 pub(crate) mod index;
+mod inside;
 mod json;
 mod keys;
 pub mod model;
@@ -38,6 +39,7 @@ pub(crate) use builtin::built_in_events;
 
 use crate::tape::{Laid, Span, Tape};
 use collector::{Collector, Found, Value};
+use index::Candidates;
 use rules::How;
 use set::{FileSet, Helpers, Subject};
 use std::collections::BTreeSet;
@@ -136,6 +138,13 @@ impl Formats {
     }
 
     fn extract<'a, T: Tape>(&'a self, sourcetype: &str, tape: T, out: &mut Collector<'a>) {
+        let meanings = self.meanings(sourcetype, tape, out);
+        let of = self.subject(sourcetype, tape, out);
+        self.extract_subject(tape, of, &meanings, out);
+    }
+
+    /// The rules that may say what fields mean, of people and built in; from now on what they need is collected, too.
+    fn meanings<'a, T: Tape>(&'a self, sourcetype: &str, tape: T, out: &mut Collector<'a>) -> [Candidates; 2] {
         let (own, built_in) = (self.own.by_fields(tape, sourcetype), self.built_in.by_fields(tape, sourcetype));
         if (self.own.has_any_for(&own, sourcetype) || self.built_in.has_any_for(&built_in, sourcetype))
             && let Some(wanted) = out.wanted()
@@ -143,17 +152,23 @@ impl Formats {
         {
             out.help(helpers);
         }
-        let mut body = Span::new(0, tape.len());
-        let mut app = None;
-        match self.shape(sourcetype) {
-            Shape::Syslog => (body, app) = header::extract(tape, out),
-            Shape::Access => body = access::extract(tape, out),
-            Shape::Other => {}
-        }
-        let of = Subject { sourcetype, app, message: body };
+        [own, built_in]
+    }
+
+    /// What is to be looked at behind a header, whose fields are collected.
+    fn subject<'s, T: Tape>(&self, sourcetype: &'s str, tape: T, out: &mut Collector<'_>) -> Subject<'s> {
+        let (message, app) = match self.shape(sourcetype) {
+            Shape::Syslog => header::extract(tape, out),
+            Shape::Access => (access::extract(tape, out), None),
+            Shape::Other => (Span::new(0, tape.len()), None),
+        };
+        Subject { sourcetype, app, message }
+    }
+
+    fn extract_subject<T: Tape>(&self, tape: T, of: Subject<'_>, [own, built_in]: &[Candidates; 2], out: &mut Collector<'_>) {
         self.extract_text(tape, of, out);
-        self.own.mean(&own, tape, of, out);
-        self.built_in.mean(&built_in, tape, of, out);
+        self.own.mean(own, tape, of, out);
+        self.built_in.mean(built_in, tape, of, out);
     }
 
     /// What the text of the event says, behind its header.
@@ -161,7 +176,16 @@ impl Formats {
         self.own.extract(tape, of, out);
         let automatic = self.own(of.sourcetype).all(|file| file.automatic || file.sourcetypes.is_empty());
         out.automatic();
-        if !automatic || out.is_done() || json::extract(tape, of.message, out) || xml::extract(tape, of.message, out) {
+        if !automatic || out.is_done() {
+            return;
+        }
+        if json::extract(tape, of.message, out) {
+            if !out.is_done() {
+                self.extract_inside(tape, of, out);
+            }
+            return;
+        }
+        if xml::extract(tape, of.message, out) {
             return;
         }
         out.of_formats();
@@ -261,6 +285,12 @@ impl Formats {
         if !found.certain {
             return self.per_event(sourcetype, &found.name);
         }
+        if let Value::Beside(other, made) = &found.value {
+            let mut both = pieces(laid, *other);
+            both.push(PlanPiece::Text(inside::BETWEEN.to_owned()));
+            both.extend(pieces(laid, found.span));
+            return FieldPlan::Computed(both, made.clone());
+        }
         if laid.slots_in(found.span).next().is_none() {
             let value = found.value.of(laid.bytes(found.span));
             return value.map_or(FieldPlan::Absent, |v| FieldPlan::Constant(v.into()));
@@ -269,7 +299,7 @@ impl Formats {
         match found.value {
             Value::Text => FieldPlan::Pieces(pieces),
             Value::Map(map) => FieldPlan::Computed(pieces, Arc::new(map)),
-            Value::Made(ref made) => FieldPlan::Computed(pieces, made.clone()),
+            Value::Made(ref made) | Value::Beside(_, ref made) => FieldPlan::Computed(pieces, made.clone()),
             Value::Constant(ref value) => FieldPlan::Constant(value.clone()),
         }
     }

@@ -11,10 +11,10 @@ macro_rules! built_in {
 }
 
 built_in! {
-    "sshd" "pam" "su" "sudo" "accounts" "apache_error" "auditd" "azure" "cisco_asa" "cisco_ios"
-    "cloudtrail" "cron" "dhcp" "dovecot" "esx" "exim" "fortigate" "gcp" "haproxy" "juniper" "kubernetes"
-    "login" "microsoft365" "mysql" "named" "netfilter" "nginx_error" "packages" "paloalto" "pfsense" "postfix"
-    "postgresql_logins" "proftpd" "pureftpd" "resolvers" "salesforce" "squid" "suricata" "systemd" "vsftpd"
+    "sshd" "pam" "su" "sudo" "accounts" "apache_error" "auditd" "azure" "cisco_asa" "cisco_ios" "cisco_nxos"
+    "cloudtrail" "cron" "dhcp" "dovecot" "esx" "exim" "fortigate" "gcp" "haproxy" "juniper" "kea" "kubernetes"
+    "login" "microsoft365" "mysql" "named" "netfilter" "netscreen" "nginx_error" "packages" "paloalto" "pfsense" "postfix"
+    "postgresql_logins" "proftpd" "pureftpd" "resolvers" "salesforce" "snare" "squid" "suricata" "systemd" "unbound" "vsftpd"
     "web_access" "windows" "windows_system" "windows_event_xml" "sysmon" "iis" "mssql" "oracle" "checkpoint" "containers" "docker_events" "xferlog" "zeek" "cef" "leef" "programs" "text" "java" "python" "postgresql" "json"
 }
 

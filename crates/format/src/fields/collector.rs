@@ -19,6 +19,8 @@ pub(super) enum Value {
     Constant(Arc<str>),
     /// What is made of the value of another field.
     Made(FieldFunction),
+    /// What is made of two texts: this, and that of the field's own span. Of patterns only.
+    Beside(Span, FieldFunction),
 }
 
 impl fmt::Debug for Value {
@@ -28,6 +30,7 @@ impl fmt::Debug for Value {
             Self::Map(_) => f.write_str("Map"),
             Self::Constant(value) => write!(f, "Constant({value:?})"),
             Self::Made(_) => f.write_str("Made"),
+            Self::Beside(..) => f.write_str("Beside"),
         }
     }
 }
@@ -40,6 +43,7 @@ impl Value {
             Self::Map(map) => map(bytes),
             Self::Constant(value) => Some(value.to_string()),
             Self::Made(made) => made(bytes),
+            Self::Beside(..) => None,
         }
     }
 
@@ -132,8 +136,12 @@ impl<'a> Collector<'a> {
 
     /// Whether one of these names is wanted.
     pub(super) fn wants_any(&self, names: &BTreeSet<String>) -> bool {
-        let helped = || self.helpers.is_some_and(|helpers| helpers.iter().any(|name| names.contains(name)));
-        self.wanted.is_none_or(|wanted| names.contains(wanted) || helped())
+        let Some(wanted) = self.wanted else { return true };
+        match self.helpers {
+            None => names.contains(wanted),
+            // Of the names that a rule gives there are fewer than of those that help.
+            Some(helpers) => names.iter().any(|name| name == wanted || helpers.contains(name)),
+        }
     }
 
     /// A field that was found.

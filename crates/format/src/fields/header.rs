@@ -26,7 +26,8 @@ pub(super) fn extract<T: Tape>(tape: T, out: &mut Collector<'_>) -> (Span, Optio
             out.text(tape, name, span);
         }
     };
-    part("app", header.app);
+    // Cisco's `%ASA-6-302013` names a message, not the program: that the formats know.
+    part("app", header.app.filter(|app| !tape.eq(app.start, b'%')));
     part("pid", header.procid);
     part("procid", header.procid);
     part("msgid", header.msgid);

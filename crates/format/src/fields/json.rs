@@ -25,6 +25,30 @@ pub(super) fn extract<T: Tape>(tape: T, span: Span, out: &mut Collector<'_>) -> 
     true
 }
 
+/// The insides of strings that are members of the object that a span begins with, by their names.
+pub(super) fn texts<T: Tape, const N: usize>(tape: T, span: Span, names: [&str; N]) -> [Option<Span>; N] {
+    let mut found = [None; N];
+    let mut at = skip_blank(tape, span.start) + 1;
+    let mut none = Collector::only("");
+    // What cannot be read ends the search, as it ends the extraction.
+    let mut next = || -> Option<()> {
+        let key = Span::new(skip_blank(tape, at) + 1, tape.string_end(skip_blank(tape, at) + 1)?);
+        let begin = skip_blank(tape, skip_blank(tape, key.end + 1) + 1);
+        let end = value(tape, begin, &mut String::new(), 0, &mut none)?;
+        let number = tape.peek(key, |key| names.iter().position(|name| name.as_bytes() == key)).flatten();
+        if let Some(number) = number
+            && tape.unit(begin) == Unit::Byte(b'"')
+            && found[number].is_none()
+        {
+            found[number] = Some(Span::new(begin + 1, end - 1));
+        }
+        at = skip_blank(tape, end) + 1;
+        (tape.unit(at - 1) == Unit::Byte(b',')).then_some(())
+    };
+    while next().is_some() {}
+    found
+}
+
 fn skip_blank<T: Tape>(tape: T, mut at: usize) -> usize {
     while matches!(tape.unit(at), Unit::Byte(b' ' | b'\t' | b'\r' | b'\n')) {
         at += 1;

@@ -451,6 +451,7 @@ fn the_usual_patterns_are_decided_once() {
 
 mod corpus;
 mod decided;
+mod inside;
 mod many;
 mod own;
 mod packs;

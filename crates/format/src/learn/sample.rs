@@ -185,7 +185,7 @@ fn first_part<'b>(bytes: &'b [u8], notes: &mut Vec<String>) -> &'b [u8] {
         part = &part[..end + 1];
     }
     if part.len() < bytes.len() {
-        notes.push(format!("only the first {} of {} bytes were looked at", part.len(), bytes.len()));
+        notes.push(format!("only the first {} bytes were looked at", part.len()));
     }
     part
 }

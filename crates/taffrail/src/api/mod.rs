@@ -6,6 +6,7 @@ pub mod body;
 pub mod error;
 pub mod explain;
 pub mod export;
+pub mod formats;
 pub mod forward;
 pub mod guard;
 pub mod ingest;
@@ -74,6 +75,7 @@ fn all() -> Routes {
         .add(Permission::Read, routes!(jobs::history))
         .add(Permission::Read, routes!(saved::list))
         .add(Permission::Define, routes!(saved::show, saved::save, saved::remove))
+        .add(Permission::Read, routes!(formats::learn))
         .add(Permission::Read, routes!(tail::tail))
         .add(Permission::Describe, routes!(language::language))
         .add(Permission::Describe, routes!(language::check))

@@ -109,6 +109,62 @@ pub struct ExplainAnswer {
     pub ran: Option<ExplainRun>,
 }
 
+/// A format that is proposed for lines.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LearnAnswer {
+    /// The name of the file, without `.toml`, and of the sourcetype where there is a new one.
+    pub name: String,
+    /// The text of the format file.
+    pub file: String,
+    /// The sourcetype that the lines have by themselves.
+    pub detected: String,
+    /// How the lines are built: `json`, `xml`, `columns`, `positions`, `pairs` or `prose`.
+    pub layout: String,
+    /// The lines that were looked at.
+    pub lines: u64,
+    /// The events that they make.
+    pub events: u64,
+    /// The events of which the file tells all that varies.
+    pub covered: u64,
+    /// The time of the events; absent where none was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<LearnTime>,
+    /// The fields, those of most events first.
+    pub fields: Vec<LearnField>,
+    /// What else has to be said.
+    pub notes: Vec<String>,
+}
+
+/// Where the events have their time.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LearnTime {
+    /// How it is written.
+    pub example: String,
+    /// In how many events it is.
+    pub events: u64,
+    /// Whether all of them begin with it.
+    pub at_start: bool,
+    /// Whether the year or the zone has to be assumed.
+    pub inferred: bool,
+}
+
+/// A field of a proposed format.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LearnField {
+    /// Its name.
+    pub name: String,
+    /// The kind of its values, such as `address`, `number` or `word`.
+    pub kind: String,
+    /// Some of its values.
+    pub examples: Vec<String>,
+    /// In how many events it is.
+    pub events: u64,
+    /// How sure its name is: `named` by the text, `likely`, or a `guess`.
+    pub sure: String,
+    /// Why it is called so.
+    pub why: String,
+}
+
 /// A command of an explained query.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ExplainStep {

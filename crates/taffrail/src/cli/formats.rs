@@ -1,11 +1,14 @@
-//! `taffrail formats`: checks format files before they are used, and lists those that are.
+//! `taffrail formats`: checks format files before they are used, lists those that are, and proposes one for lines that
+//! nobody described.
 
 use super::exit::{Exit, Failure, Outcome};
 use crate::app::{World, require_folder};
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use taffrail_base::limits::LEARN_BYTES_MAX;
+use taffrail_format::learn::{Proposal, learn as proposal_of};
 use taffrail_format::{FormatFile, Formats};
 use taffrail_query::Knowledge;
 use taffrail_query::knowledge::read_format;
@@ -14,9 +17,11 @@ const EXAMPLES: &str = "\
 Examples:
   taffrail formats check shop.toml                             says what is wrong with it, and where
   cp shop.toml logs/knowledge/formats/                         the next search uses it, for old events too
-  taffrail formats list --data logs                            the formats that searches use";
+  taffrail formats list --data logs                            the formats that searches use
+  head -200 odd.log | taffrail formats learn - --name odd > odd.toml
+                                                               a proposal to read and to correct; what was found is said beside it";
 
-/// Check format files, or list those that searches use.
+/// Check format files, list those that searches use, or propose one for lines of a log.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -38,6 +43,15 @@ enum What {
         #[arg(long, value_name = "DIR", env = "TAFFRAIL_DATA")]
         data: Option<PathBuf>,
     },
+    /// Propose a format file for lines that nobody described; about a hundred are enough.
+    Learn {
+        /// The file with the lines; `-` for standard input.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// What the format shall be called; after the file unless given.
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
 }
 
 /// Runs the command.
@@ -46,7 +60,66 @@ pub async fn run(arguments: Arguments) -> Outcome {
     match arguments.what {
         What::Check { files } => check(&world, &files),
         What::List { data } => list(&world, data.as_deref()),
+        What::Learn { file, name } => learn(&world, &file, name.as_deref()),
     }
+}
+
+/// As much of a file as is learnt from.
+fn beginning(world: &World, file: &Path) -> std::io::Result<Vec<u8>> {
+    let limit = LEARN_BYTES_MAX + 1;
+    let mut bytes = Vec::new();
+    if file.as_os_str() == "-" {
+        std::io::stdin().lock().take(limit as u64).read_to_end(&mut bytes)?;
+        return Ok(bytes);
+    }
+    // Opening a pipe may wait for ever, and its length says nothing.
+    if !world.vfs.metadata(file)?.is_file {
+        return Err(std::io::Error::other("is no file; `-` reads standard input"));
+    }
+    let open = world.vfs.open_read(file)?;
+    bytes.resize(usize::try_from(open.metadata()?.len).unwrap_or(limit).min(limit), 0);
+    let mut read = 0;
+    while read < bytes.len() {
+        match open.read_at(&mut bytes[read..], read as u64)? {
+            0 => break,
+            more => read += more,
+        }
+    }
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+fn learn(world: &World, file: &Path, name: Option<&str>) -> Outcome {
+    let bytes = beginning(world, file).map_err(|error| Failure::new(Exit::NotFound, format!("{}: {error}", file.display())))?;
+    let stem = file.file_stem().and_then(|stem| stem.to_str()).filter(|stem| *stem != "-").unwrap_or("learnt");
+    let found = proposal_of(name.unwrap_or(stem), &bytes)
+        .map_err(|error| Failure::new(Exit::Runtime, format!("{}: {}", file.display(), error.message)).with_hint(error.hint))?;
+    super::say(table(&found).trim_end());
+    print(&found.file)
+}
+
+/// What was found, for the person at the terminal.
+fn table(found: &Proposal) -> String {
+    let mut text = format!(
+        "{} lines are {} events ({}); of {} all that varies is told\n",
+        found.lines,
+        found.events,
+        found.layout.name(),
+        found.covered
+    );
+    if let Some(time) = &found.time {
+        let _ = writeln!(text, "time: `{}`{}", time.example, if time.inferred { ", its zone or year is not said" } else { "" });
+    }
+    let width = found.fields.iter().map(|field| field.name.len()).max().unwrap_or(0).min(40);
+    for field in &found.fields {
+        let examples = field.examples.join(", ");
+        let shown: String = examples.chars().map(|c| if c.is_control() { ' ' } else { c }).take(60).collect();
+        let _ = writeln!(text, "  {:<width$}  {:<8}  {:>6}  {:<6}  {shown}", field.name, field.kind, field.events, field.sure.name());
+    }
+    for note in &found.notes {
+        let _ = writeln!(text, "{note}");
+    }
+    text
 }
 
 fn check(world: &World, files: &[PathBuf]) -> Outcome {

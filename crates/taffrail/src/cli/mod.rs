@@ -73,7 +73,8 @@ enum Command {
     Export(export::Arguments),
     /// Make up logs, send them by any protocol, and print what was sent.
     Generate(generate::Arguments),
-    /// Check format files, or list those that searches use.
+    /// Check format files, list those that searches use, or propose one for lines of a log.
+    #[command(alias = "format")]
     Formats(formats::Arguments),
     /// Keep events from being removed.
     Hold(hold::Arguments),

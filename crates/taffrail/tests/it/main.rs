@@ -7,6 +7,7 @@ mod corpus;
 mod crash;
 mod errors;
 mod export;
+mod formats;
 mod fsck;
 mod generate;
 mod harness;
