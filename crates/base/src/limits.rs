@@ -360,14 +360,32 @@ pub const PLACES_FILES_MAX: usize = 16;
 /// Addresses whose places one `iplocation` remembers: some 50 MB.
 pub const PLACES_REMEMBERED_MAX: usize = 200_000;
 
-/// Format files that people add: each is looked at for every pattern.
-pub const FORMAT_FILES_MAX: usize = 1_000;
+/// Format files that people add: some times what the largest collections have; an index keeps a pattern from being asked by all.
+pub const FORMAT_FILES_MAX: usize = 10_000;
 
-/// Rules of one format file: a person writes tens, and each is tried on every pattern.
+/// Rules of one format file: a person writes tens.
 pub const FORMAT_RULES_MAX: usize = 1_000;
 
 /// Columns that a format file may name: as many as an event has fields.
 pub const FORMAT_COLUMNS_MAX: usize = EVENT_FIELDS_MAX;
+
+/// Bytes that a format is learnt from: 10,000 lines of 800 bytes. More of the same say nothing new.
+pub const LEARN_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Lines that a format is learnt from: a hundred are enough, ten thousand take some seconds.
+pub const LEARN_LINES_MAX: usize = 10_000;
+
+/// Bytes of an event that a format is learnt from: its rules would be longer than a person reads.
+pub const LEARN_EVENT_BYTES_MAX: usize = 64 * 1024;
+
+/// Tokens of a line that a format is learnt from: what comes behind them is left to the search.
+pub const LEARN_TOKENS_MAX: usize = 200;
+
+/// Rules that are proposed at once: a person reads tens.
+pub const LEARN_RULES_MAX: usize = 100;
+
+/// Fields that are listed of a proposed format.
+pub const LEARN_FIELDS_MAX: usize = 200;
 
 /// Elements within elements of XML whose fields are extracted; events of Windows have five.
 pub const XML_DEPTH_MAX: usize = 64;
@@ -438,3 +456,30 @@ pub const OUTPUT_REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Routes of a server: each reads all that arrives.
 pub const ROUTES_MAX: usize = 100;
+
+/// Bytes of an envelope of Windows Event Forwarding as it is sent. Sources are told to send far less; one long event is let through.
+pub const WEF_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes that it may expand to: a packed one can otherwise name 200 times its size.
+pub const WEF_EXPANDED_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Bytes of envelopes that are being received on all connections together; beyond it, they are answered with an error and come again.
+pub const WEF_HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Envelopes that are taken apart and stored at the same time: each costs up to three times what it expands to.
+pub const WEF_TOGETHER_MAX: usize = 4;
+
+/// Elements within elements of an envelope: Windows has eight.
+pub const WEF_DEPTH_MAX: usize = 100;
+
+/// Sources of Windows Event Forwarding whose progress is kept, per input: some kilobytes each. Further ones are refused, and keep their events.
+pub const WEF_SOURCES_MAX: usize = 20_000;
+
+/// Bytes of a bookmark that is kept: about 100 for each channel.
+pub const WEF_BOOKMARK_BYTES_MAX: usize = 256 * 1024;
+
+/// Channels of a source whose record numbers are watched. A Windows has about 1,000.
+pub const WEF_CHANNELS_MAX: usize = 2_000;
+
+/// Events of the last envelope of a source that are told when they come again: eight bytes each.
+pub const WEF_RECENT_EVENTS_MAX: usize = 8_192;

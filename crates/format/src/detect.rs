@@ -12,6 +12,12 @@ pub fn detect(sample: &[u8]) -> &'static str {
     if let Some(sourcetype) = crate::codec::of_beginning(sample) {
         return sourcetype;
     }
+    if let Some(named) = zeek(sample) {
+        return named;
+    }
+    if sample.starts_with(b"#Software: Microsoft Internet Information Services") {
+        return "iis";
+    }
     let mut votes = [0u32; CODECS.len()];
     let mut lines = 0;
     for line in sample.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty()).take(LINES_MAX) {
@@ -27,4 +33,29 @@ pub fn detect(sample: &[u8]) -> &'static str {
         Some(winner) if most * 2 > lines => CODECS[winner].sourcetype(),
         _ => "text",
     }
+}
+
+/// Logs of Zeek in columns, which say in their head what they are.
+const ZEEK: [(&str, &str); 12] = [
+    ("conn", "zeek_conn"),
+    ("dns", "zeek_dns"),
+    ("http", "zeek_http"),
+    ("ssh", "zeek_ssh"),
+    ("ftp", "zeek_ftp"),
+    ("smtp", "zeek_smtp"),
+    ("ssl", "zeek_ssl"),
+    ("files", "zeek_files"),
+    ("notice", "zeek_notice"),
+    ("weird", "zeek_weird"),
+    ("syslog", "zeek_syslog"),
+    ("dhcp", "zeek_dhcp"),
+];
+
+fn zeek(sample: &[u8]) -> Option<&'static str> {
+    if !sample.starts_with(b"#separator ") {
+        return None;
+    }
+    let path = sample.split(|byte| *byte == b'\n').take(LINES_MAX).find_map(|line| line.strip_prefix(b"#path\t"))?;
+    let path = path.trim_ascii_end();
+    ZEEK.iter().find(|(name, _)| name.as_bytes() == path).map(|(_, sourcetype)| *sourcetype)
 }

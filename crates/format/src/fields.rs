@@ -9,39 +9,60 @@
 //! pairs. The first to find a name has it. Aliases are other names for what was found.
 
 mod access;
+mod builtin;
 mod collector;
 pub(crate) mod expression;
 mod file;
 mod header;
+pub(crate) mod index;
 mod json;
 mod keys;
+pub mod model;
 mod pairs;
 mod rules;
 mod samples;
+mod set;
+mod when;
 mod xml;
+
+/// The names of fields that the header of syslog gives.
+pub(crate) fn header_names() -> &'static [&'static str] {
+    &header::NAMES
+}
 
 pub use file::{AutoLookup, Calculated, Fault, FormatFile};
 
-pub(crate) use rules::built_in;
+#[cfg(test)]
+pub(crate) use builtin::built_in;
+pub(crate) use builtin::built_in_events;
 
 use crate::tape::{Laid, Span, Tape};
 use collector::{Collector, Found, Value};
-use file::FileRule;
+use rules::How;
+use set::{FileSet, Helpers, Subject};
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, PlanPiece, Signs};
+use std::sync::{Arc, LazyLock};
+use taffrail_pattern::{FieldPlan, FieldResolver, Guarded, Held, Pattern, PlanPiece, Signs};
 
 /// The formats: knows where the fields are in the events of a pattern. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Formats {
-    built_in: Arc<Vec<Arc<FormatFile>>>,
+    built_in: Arc<FileSet>,
     /// The files of people, which go first.
-    own: Arc<Vec<Arc<FormatFile>>>,
+    own: Arc<FileSet>,
     /// The names of fields that may stand in an event without their names.
     unnamed: Arc<BTreeSet<String>>,
+    /// What has to be known to tell a field.
+    helpers: Arc<Helpers>,
     /// Whether an own file has aliases.
     aliases: bool,
 }
+
+/// The built-in formats, read once.
+static BUILT_IN: LazyLock<Formats> = LazyLock::new(|| {
+    let built_in = Arc::new(FileSet::new(builtin::built_in_fields()));
+    Formats::of(built_in, Vec::new())
+});
 
 impl Default for Formats {
     fn default() -> Self {
@@ -70,40 +91,58 @@ impl Shape {
 impl Formats {
     /// The built-in formats.
     pub fn new() -> Self {
-        let built_in = rules::built_in_fields();
-        let unnamed = Arc::new(built_in.iter().flat_map(|file| file.names.iter().cloned()).collect());
-        Self { built_in: Arc::new(built_in), own: Arc::default(), unnamed, aliases: false }
+        BUILT_IN.clone()
     }
 
     /// These and the files of people.
     #[must_use]
     pub fn with(&self, files: impl IntoIterator<Item = Arc<FormatFile>>) -> Self {
-        let own: Vec<Arc<FormatFile>> = files.into_iter().collect();
-        let all = self.built_in.iter().chain(&own);
+        Self::of(self.built_in.clone(), files.into_iter().collect())
+    }
+
+    /// A file without those that are built in: what it finds by itself.
+    pub(crate) fn alone(file: Arc<FormatFile>) -> Self {
+        Self::of(Arc::new(FileSet::new(Vec::new())), vec![file])
+    }
+
+    fn of(built_in: Arc<FileSet>, own: Vec<Arc<FormatFile>>) -> Self {
+        let all = || own.iter().chain(&built_in.files);
         Self {
-            unnamed: Arc::new(all.flat_map(|file| file.names.iter().cloned()).collect()),
+            unnamed: Arc::new(all().flat_map(|file| file.names.iter().cloned()).collect()),
+            helpers: Arc::new(set::helpers(all())),
             aliases: own.iter().any(|file| !file.aliases.is_empty()),
-            built_in: self.built_in.clone(),
-            own: Arc::new(own),
+            own: Arc::new(FileSet::new(own)),
+            built_in,
         }
     }
 
     /// The built-in files.
     pub fn built_in(&self) -> &[Arc<FormatFile>] {
-        &self.built_in
+        &self.built_in.files
     }
 
     fn own<'a>(&'a self, sourcetype: &'a str) -> impl Iterator<Item = &'a Arc<FormatFile>> {
-        self.own.iter().filter(move |file| file.is_for(sourcetype))
+        self.own.files.iter().filter(move |file| file.is_for(sourcetype))
     }
 
     fn shape(&self, sourcetype: &str) -> Shape {
-        let like =
-            self.own.iter().filter(|file| !file.sourcetypes.is_empty() && file.is_for(sourcetype)).find_map(|file| file.like.as_deref());
+        let like = self
+            .own
+            .files
+            .iter()
+            .filter(|file| !file.sourcetypes.is_empty() && file.is_for(sourcetype))
+            .find_map(|file| file.like.as_deref());
         Shape::of(like.unwrap_or(sourcetype))
     }
 
-    fn extract<T: Tape>(&self, sourcetype: &str, tape: T, out: &mut Collector<'_>) {
+    fn extract<'a, T: Tape>(&'a self, sourcetype: &str, tape: T, out: &mut Collector<'a>) {
+        let (own, built_in) = (self.own.by_fields(tape, sourcetype), self.built_in.by_fields(tape, sourcetype));
+        if (self.own.has_any_for(&own, sourcetype) || self.built_in.has_any_for(&built_in, sourcetype))
+            && let Some(wanted) = out.wanted()
+            && let Some(helpers) = self.helpers.get(wanted)
+        {
+            out.help(helpers);
+        }
         let mut body = Span::new(0, tape.len());
         let mut app = None;
         match self.shape(sourcetype) {
@@ -111,19 +150,28 @@ impl Formats {
             Shape::Access => body = access::extract(tape, out),
             Shape::Other => {}
         }
-        let mut automatic = true;
-        for file in self.own(sourcetype) {
-            file.extract_apart(tape, app, body, out);
-            automatic &= file.automatic || file.sourcetypes.is_empty();
-        }
-        if !automatic || out.is_done() || json::extract(tape, body, out) || xml::extract(tape, body, out) {
+        let of = Subject { sourcetype, app, message: body };
+        self.extract_text(tape, of, out);
+        self.own.mean(&own, tape, of, out);
+        self.built_in.mean(&built_in, tape, of, out);
+    }
+
+    /// What the text of the event says, behind its header.
+    fn extract_text<T: Tape>(&self, tape: T, of: Subject<'_>, out: &mut Collector<'_>) {
+        self.own.extract(tape, of, out);
+        let automatic = self.own(of.sourcetype).all(|file| file.automatic || file.sourcetypes.is_empty());
+        out.automatic();
+        if !automatic || out.is_done() || json::extract(tape, of.message, out) || xml::extract(tape, of.message, out) {
             return;
         }
-        for file in self.built_in.iter() {
-            file.extract_apart(tape, app, body, out);
+        out.of_formats();
+        // An access log has told already what it is.
+        if self.shape(of.sourcetype) != Shape::Access {
+            self.built_in.extract(tape, of, out);
         }
         if !out.is_done() {
-            pairs::extract(tape, body, out);
+            out.automatic();
+            pairs::extract(tape, of.message, out);
         }
     }
 
@@ -141,12 +189,12 @@ impl Formats {
         }
         let mut signs = Vec::new();
         if self.unnamed.contains(field) {
-            for rule in self.built_in.iter().chain(self.own.iter()).flat_map(|file| &file.rules) {
-                match rule {
-                    FileRule::Regex { expression, names, .. } if names.contains(field) => signs.push(expression.sign()?.to_owned()),
-                    FileRule::Match(rule) if rule.names().any(|name| name == field) => return None,
-                    FileRule::Columns(_, names) if names.contains(field) => return None,
-                    _ => {}
+            for rule in self.built_in.files.iter().chain(self.own.files.iter()).flat_map(|file| &file.rules) {
+                if rule.names.contains(field) {
+                    match &rule.how {
+                        How::Regex { expression, .. } if rule.keys.is_none() => signs.push(expression.sign()?.to_owned()),
+                        _ => return None,
+                    }
                 }
             }
         }
@@ -160,7 +208,7 @@ impl Formats {
     fn field_of_event(&self, sourcetype: &str, field: &str, raw: &[u8]) -> Option<String> {
         let mut out = Collector::only(field);
         self.extract(sourcetype, raw, &mut out);
-        out.into_found().pop().and_then(|found| found.value.of(&raw[found.span.range()]))
+        out.into_wanted().and_then(|found| found.value.of(&raw[found.span.range()]))
     }
 
     /// The names that a field may have instead, the first ones first.
@@ -170,28 +218,31 @@ impl Formats {
     }
 
     /// Where a field is that has this name itself.
-    fn resolve_name(&self, sourcetype: &str, pattern: &Pattern, field: &str) -> FieldPlan {
+    fn resolve_name(&self, sourcetype: &str, pattern: &Pattern, held: &[Held], field: &str) -> FieldPlan {
         if pattern.is_raw() {
             return self.per_event(sourcetype, field);
         }
-        let laid = Laid::new(pattern);
+        self.resolve_laid(sourcetype, &Laid::new(pattern, held), field)
+    }
+
+    fn resolve_laid(&self, sourcetype: &str, laid: &Laid, field: &str) -> FieldPlan {
         let mut out = Collector::only(field);
-        self.extract(sourcetype, &laid, &mut out);
-        let doubtful = (&laid).is_undecided() || out.is_doubtful(field);
-        match out.into_found().pop() {
-            Some(found) => self.plan(sourcetype, &laid, &found),
+        self.extract(sourcetype, laid, &mut out);
+        let doubtful = laid.is_undecided() || out.is_doubtful(field);
+        match out.into_wanted() {
+            Some(found) => self.plan(sourcetype, laid, &found),
             None if doubtful => self.per_event(sourcetype, field),
             None => FieldPlan::Absent,
         }
     }
 
     /// The plan, and where the events have no such field the field of another name. An alias of an alias is none.
-    fn or_aliases(&self, sourcetype: &str, pattern: &Pattern, field: &str, plan: FieldPlan) -> FieldPlan {
+    fn or_aliases(&self, sourcetype: &str, (pattern, held): (&Pattern, &[Held]), field: &str, plan: FieldPlan) -> FieldPlan {
         let mut plan = plan;
         for old in self.other_names(sourcetype, field) {
             plan = match plan {
-                FieldPlan::Absent => self.resolve_name(sourcetype, pattern, old),
-                FieldPlan::PerEvent(first, signs) => match self.resolve_name(sourcetype, pattern, old) {
+                FieldPlan::Absent => self.resolve_name(sourcetype, pattern, held, old),
+                FieldPlan::PerEvent(first, signs) => match self.resolve_name(sourcetype, pattern, held, old) {
                     FieldPlan::Absent => FieldPlan::PerEvent(first, signs),
                     _ => {
                         let FieldPlan::PerEvent(second, more) = self.per_event(sourcetype, old) else { unreachable!("as made") };
@@ -218,6 +269,7 @@ impl Formats {
         match found.value {
             Value::Text => FieldPlan::Pieces(pieces),
             Value::Map(map) => FieldPlan::Computed(pieces, Arc::new(map)),
+            Value::Made(ref made) => FieldPlan::Computed(pieces, made.clone()),
             Value::Constant(ref value) => FieldPlan::Constant(value.clone()),
         }
     }
@@ -241,16 +293,26 @@ fn pieces(laid: &Laid, span: Span) -> Vec<PlanPiece> {
 }
 
 impl FieldResolver for Formats {
-    fn resolve(&self, sourcetype: &str, pattern: &Pattern, field: &str) -> FieldPlan {
-        let plan = self.resolve_name(sourcetype, pattern, field);
-        if self.aliases { self.or_aliases(sourcetype, pattern, field, plan) } else { plan }
+    fn resolve(&self, sourcetype: &str, pattern: &Pattern, held: &[Held], field: &str) -> FieldPlan {
+        let plan = self.resolve_name(sourcetype, pattern, held, field);
+        if self.aliases { self.or_aliases(sourcetype, (pattern, held), field, plan) } else { plan }
     }
 
-    fn fields(&self, sourcetype: &str, pattern: &Pattern) -> Vec<(String, FieldPlan)> {
+    fn guarded(&self, sourcetype: &str, pattern: &Pattern, held: &[Held], field: &str) -> Option<Guarded> {
+        // The values of names that stand for others are told by several plans.
+        if pattern.is_raw() || self.other_names(sourcetype, field).next().is_some() {
+            return None;
+        }
+        let laid = Laid::new(pattern, held);
+        let plan = self.resolve_laid(sourcetype, &laid, field);
+        (!matches!(plan, FieldPlan::PerEvent(..))).then(|| Guarded { plan, guards: laid.into_guards().into() })
+    }
+
+    fn fields(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> Vec<(String, FieldPlan)> {
         if pattern.is_raw() {
             return Vec::new();
         }
-        let laid = Laid::new(pattern);
+        let laid = Laid::new(pattern, held);
         let mut out = Collector::all();
         self.extract(sourcetype, &laid, &mut out);
         let doubtful = out.doubtful_names();
@@ -262,25 +324,25 @@ impl FieldResolver for Formats {
         }
         if self.aliases {
             for (plan, name) in &mut fields {
-                *plan = self.or_aliases(sourcetype, pattern, name, plan.clone());
+                *plan = self.or_aliases(sourcetype, (pattern, held), name, plan.clone());
             }
             let mut new: Vec<&String> = self.own(sourcetype).flat_map(|file| &file.aliases).map(|(new, _)| new).collect();
             new.sort_unstable();
             new.dedup();
             for name in new {
                 if !fields.iter().any(|(_, known)| known == name) {
-                    fields.push((self.or_aliases(sourcetype, pattern, name, FieldPlan::Absent), name.clone()));
+                    fields.push((self.or_aliases(sourcetype, (pattern, held), name, FieldPlan::Absent), name.clone()));
                 }
             }
         }
         fields.into_iter().filter(|(plan, _)| !matches!(plan, FieldPlan::Absent)).map(|(plan, name)| (name, plan)).collect()
     }
 
-    fn fields_vary(&self, sourcetype: &str, pattern: &Pattern) -> bool {
+    fn fields_vary(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> bool {
         if pattern.is_raw() {
             return true;
         }
-        let laid = Laid::new(pattern);
+        let laid = Laid::new(pattern, held);
         self.extract(sourcetype, &laid, &mut Collector::all());
         (&laid).is_undecided()
     }

@@ -2,7 +2,7 @@
 //!
 //! On the way in: [`EventBreaker`] and [`SyslogFramer`] cut byte streams into [`Frame`]s, and a [`Decoder`] per
 //! source finds each event's time and host and adds it to an `EventBatch`. On the way out: [`Formats`] says,
-//! once per pattern, where the fields of its events are.
+//! once per pattern, where the fields of its events are. [`learn()`](learn::learn) proposes a format for lines that nobody described.
 //!
 //! Nothing here fails on any input: what cannot be understood is kept as it is and marked with `Problems`.
 
@@ -13,6 +13,7 @@ pub mod events;
 pub mod fields;
 pub mod frame;
 pub mod framing;
+pub mod learn;
 pub mod lines;
 pub mod syslog;
 mod tape;

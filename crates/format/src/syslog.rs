@@ -84,6 +84,8 @@ pub(crate) fn is_tag(byte: u8) -> bool {
     TAG.has(byte)
 }
 
+/// A host, or another word before a program: what has commas is a record.
+static HOST: Class = Class::not(b" \t\r\n\0,");
 static IN_BRACKETS: Class = Class::not(b" \t\r\n\0[]\"");
 static IN_ANGLES: Class = Class::not(b" \t\r\n\0<>\"'=:,;()[]{}|&?!*+");
 static SD_NAME: Class = Class::not(b" \t\r\n\0=]\"");
@@ -361,7 +363,7 @@ fn behind_time<T: Tape>(tape: T, at: usize, colon: bool, header: &mut Header) {
     if colon || tape.split_time_len(at).is_some() {
         return;
     }
-    let end = tape.run(at, &WORD);
+    let end = tape.run(at, &HOST);
     if end == at || tape.unit(end) != Unit::Byte(b' ') {
         return;
     }
@@ -369,7 +371,7 @@ fn behind_time<T: Tape>(tape: T, at: usize, colon: bool, header: &mut Header) {
     let mut next = skip_spaces(tape, end);
     let mut found = tag_behind_host(tape, next);
     if found.is_none() && tape.split_time_len(next).is_none() {
-        let second = tape.run(next, &WORD);
+        let second = tape.run(next, &HOST);
         let third = skip_spaces(tape, second);
         if second > next
             && third > second
@@ -398,34 +400,33 @@ fn tag_behind_host<T: Tape>(tape: T, at: usize) -> Option<Tag> {
     tag(tape, at)
 }
 
-/// Whether the span is a zone's name; undecided on a slot.
-fn is_zone<T: Tape>(tape: T, span: Span) -> bool {
-    let mut name = [0u8; 5];
-    let len = span.end - span.start;
-    if len > name.len() {
-        return false;
-    }
-    for (at, byte) in name[..len].iter_mut().enumerate() {
-        match tape.unit(span.start + at) {
-            Unit::Byte(b) if b.is_ascii_uppercase() => *byte = b,
-            Unit::Slot(_) => {
-                tape.undecided();
-                return false;
-            }
-            _ => return false,
-        }
-    }
-    crate::time::read::zone(&name[..len], 0).is_some_and(|(_, end)| end == len)
+/// The answer to a question about a word; no, and undecided, where that depends on what a slot holds.
+fn says<T: Tape>(tape: T, word: Span, question: fn(&[u8]) -> bool) -> bool {
+    tape.asked(word, move |text| Some(question(text))).unwrap_or_else(|| {
+        tape.undecided();
+        false
+    })
 }
 
-/// Whether the span is a year of four digits; undecided on a slot.
+/// Whether the span is a zone's name.
+fn is_zone<T: Tape>(tape: T, span: Span) -> bool {
+    span.end - span.start <= ZONE_MAX
+        && says(tape, span, |text| {
+            let name = text.len() <= ZONE_MAX && text.iter().all(u8::is_ascii_uppercase);
+            name && crate::time::read::zone(text, 0).is_some_and(|(_, end)| end == text.len())
+        })
+}
+
+/// Letters of the longest name of a zone.
+const ZONE_MAX: usize = 5;
+
+/// Whether the span is a year of four digits.
 fn is_year<T: Tape>(tape: T, span: Span) -> bool {
-    if matches!(tape.unit(span.start), Unit::Slot(_)) {
-        tape.undecided();
-        return false;
-    }
-    let century = tape.starts(span.start, b"19") || tape.starts(span.start, b"20");
-    century && span.end - span.start == 4 && (span.start..span.end).all(|at| matches!(tape.unit(at), Unit::Byte(b'0'..=b'9')))
+    span.end - span.start <= 4
+        && says(tape, span, |text| {
+            let century = text.starts_with(b"19") || text.starts_with(b"20");
+            century && text.len() == 4 && text.iter().all(u8::is_ascii_digit)
+        })
 }
 
 #[cfg(test)]

@@ -6,9 +6,17 @@
 //! instead. So whatever is decided on a pattern is right for each of its events, by construction.
 
 use crate::fields::expression::{Captured, Expression};
-use std::cell::Cell;
+use crate::fields::index::{Candidates, Index, Wanted};
+use std::sync::Arc;
+use taffrail_pattern::SlotKind;
+use taffrail_pattern::held::Bytes;
 use taffrail_pattern::split::{is_delimiter, time};
-use taffrail_pattern::{Pattern, Piece, SlotKind};
+
+mod hidden;
+mod laid;
+
+pub(crate) use hidden::{MASK, masked, quoted_end};
+pub(crate) use laid::{Laid, Slot};
 
 /// A byte, a slot, or the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,18 +26,28 @@ pub(crate) enum Unit {
     End,
 }
 
-/// A set of bytes, with what can be said of a slot's bytes beforehand.
+/// A set of bytes.
 pub(crate) struct Class {
     table: [bool; 256],
-    /// The answer for a word, if it is the same for all bytes that a word may hold.
-    word: Option<bool>,
-    /// The same for times.
-    time: Option<bool>,
+    bytes: Bytes,
 }
 
 /// Whether a time of the splitter's layouts may hold this byte.
 pub(crate) const fn in_time(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b':' | b'/' | b'.' | b',' | b'+' | b'-')
+    byte.is_ascii_digit() || in_month(byte) || matches!(byte, b'T' | b'Z' | b' ' | b':' | b'/' | b'.' | b',' | b'+' | b'-')
+}
+
+/// Whether the name of a month may hold this byte.
+const fn in_month(byte: u8) -> bool {
+    let names = b"JanFebMarAprMayJunJulAugSepOctNovDec";
+    let mut at = 0;
+    while at < names.len() {
+        if names[at] == byte {
+            return true;
+        }
+        at += 1;
+    }
+    false
 }
 
 /// Whether a time of the splitter's layouts may begin with this byte.
@@ -40,21 +58,22 @@ pub(crate) fn begins_time(byte: u8) -> bool {
 impl Class {
     /// The class of the bytes for which the table says so.
     pub(crate) const fn new(table: [bool; 256]) -> Self {
-        let (mut word, mut time) = ([false; 2], [false; 2]);
+        let mut bytes = Bytes([0; 4]);
         let mut byte = 0;
         while byte < 256 {
-            let answer = table[byte] as usize;
-            word[answer] |= !is_delimiter(byte as u8);
-            time[answer] |= in_time(byte as u8);
+            if table[byte] {
+                bytes.add(byte as u8);
+            }
             byte += 1;
         }
-        Self { table, word: Self::agreed(word), time: Self::agreed(time) }
+        Self { table, bytes }
     }
 
-    const fn agreed(seen: [bool; 2]) -> Option<bool> {
-        match seen {
-            [true, false] => Some(false),
-            [false, true] => Some(true),
+    /// Whether bytes are in the class, if the answer is the same for all of them.
+    fn agreed(&self, bytes: &Bytes) -> Option<bool> {
+        match (bytes.meets(&self.bytes), bytes.within(&self.bytes)) {
+            (false, _) => Some(false),
+            (true, true) => Some(true),
             _ => None,
         }
     }
@@ -118,6 +137,15 @@ pub(crate) trait Tape: Copy {
     fn len(self) -> usize;
     /// The unit at `at`.
     fn unit(self, at: usize) -> Unit;
+    /// What the slot at `at` may hold.
+    fn slot(self, at: usize) -> Slot;
+    /// Whether there is a sample of every slot.
+    fn is_sampled(self) -> bool {
+        false
+    }
+    /// The answer of a question to a span in all events; `None` where that depends on what its slots hold. With samples the
+    /// answer of the sample counts, and holds for the values that give the same one.
+    fn asked(self, span: Span, question: impl Fn(&[u8]) -> Option<bool> + Send + Sync + 'static) -> Option<bool>;
     /// Notes that an answer depends on what a slot holds.
     fn undecided(self);
     /// Whether an answer has depended on a slot.
@@ -126,8 +154,18 @@ pub(crate) trait Tape: Copy {
     fn forget_undecided(self);
     /// Gives the bytes of a span to `f`; `None`, and undecided, if a slot is in it.
     fn with_text<R>(self, span: Span, f: impl FnOnce(&[u8]) -> R) -> Option<R>;
+    /// Gives the bytes of a span to `f`; `None` if a slot is in it, which decides nothing.
+    fn peek<R>(self, span: Span, f: impl FnOnce(&[u8]) -> R) -> Option<R>;
+    /// Whether a slot is in a span.
+    fn has_slot(self, span: Span) -> bool;
+    /// Whether a span is one slot that holds a word.
+    fn is_word(self, span: Span) -> bool {
+        span.end == span.start + 1 && self.unit(span.start) == Unit::Slot(SlotKind::Word)
+    }
+    /// Which rules of an index may match in an event and its message. What slots may hide is only looked for by rules that are wanted.
+    fn candidates(self, index: &Index, all: Span, message: Span, wanted: Wanted<'_>, out: &mut Candidates);
     /// Where the groups of an expression are that is searched for in a span.
-    fn captures(self, expression: &Expression, span: Span) -> Captured;
+    fn captures(self, expression: &Arc<Expression>, span: Span) -> Captured;
     /// The number of units of the time of any layout that begins at `at`.
     fn time_len(self, at: usize) -> Option<usize>;
     /// The same for the layouts that the splitter knows: a word is then surely no time.
@@ -139,9 +177,20 @@ pub(crate) trait Tape: Copy {
         let answer = match self.unit(at) {
             Unit::Byte(byte) => return class.has(byte),
             Unit::End => return false,
-            Unit::Slot(SlotKind::Word) => class.word,
-            Unit::Slot(SlotKind::Time) => class.time,
-            Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => None,
+            Unit::Slot(SlotKind::Word | SlotKind::Time) => class.agreed(&self.slot(at).bytes).or_else(|| {
+                let class = class.bytes;
+                self.asked(Span::new(at, at + 1), move |value| {
+                    let inside = value.iter().filter(|byte| class.has(**byte)).count();
+                    (inside == 0 || inside == value.len()).then_some(inside > 0)
+                })
+            }),
+            // Of an empty string the answer would be that of what stands behind it.
+            Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => {
+                let class = class.bytes;
+                self.asked(Span::new(at, at + 1), move |value| {
+                    (!value.is_empty() && value.iter().all(|byte| class.has(*byte))).then_some(true)
+                })
+            }
         };
         answer.unwrap_or_else(|| {
             self.undecided();
@@ -155,8 +204,13 @@ pub(crate) trait Tape: Copy {
         match self.unit(at) {
             Unit::Byte(found) => return found == byte,
             Unit::End => return false,
-            Unit::Slot(SlotKind::Word) if is_delimiter(byte) => return false,
-            Unit::Slot(SlotKind::Time) if !begins_time(byte) => return false,
+            Unit::Slot(SlotKind::Word | SlotKind::Time) if !self.slot(at).may_begin(byte) => return false,
+            Unit::Slot(SlotKind::Word | SlotKind::Time) => {
+                // What begins with the byte need not be it.
+                if self.asked(Span::new(at, at + 1), move |value| (value.first() != Some(&byte)).then_some(false)).is_some() {
+                    return false;
+                }
+            }
             Unit::Slot(_) => {}
         }
         self.undecided();
@@ -172,31 +226,58 @@ pub(crate) trait Tape: Copy {
         at
     }
 
-    /// Whether these bytes stand at `at`. A word in their way is the token that it would have to be only if
+    /// Whether these bytes stand at `at`, none of them in a slot.
+    fn starts(self, at: usize, bytes: &[u8]) -> bool {
+        match self.behind(at, bytes) {
+            Some(end) if end == at + bytes.len() => true,
+            Some(_) => {
+                self.undecided();
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Where these bytes end that stand at `at`. A word in their way is the token that it would have to be only if
     /// what follows agrees as well; else the answer is no without asking for it.
-    fn starts(self, mut at: usize, bytes: &[u8]) -> bool {
-        let mut open = false;
+    fn behind(self, mut at: usize, bytes: &[u8]) -> Option<usize> {
+        let mut open: Vec<(usize, &[u8])> = Vec::new();
         let mut done = 0;
         while done < bytes.len() {
             match self.unit(at) {
                 Unit::Byte(byte) if byte == bytes[done] => done += 1,
                 Unit::Slot(SlotKind::Word) if !is_delimiter(bytes[done]) => {
-                    done += bytes[done..].iter().take_while(|b| !is_delimiter(**b)).count();
-                    open = true;
+                    let token = bytes[done..].split(|byte| is_delimiter(*byte)).next().unwrap_or_default();
+                    if !self.slot(at).may_hold(token) {
+                        return None;
+                    }
+                    done += token.len();
+                    open.push((at, token));
                 }
                 Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => {
                     self.undecided();
-                    return false;
+                    return None;
                 }
-                Unit::Slot(SlotKind::Time) => return self.eq(at, bytes[done]),
-                Unit::Byte(_) | Unit::Slot(_) | Unit::End => return false,
+                Unit::Slot(SlotKind::Time) => {
+                    self.eq(at, bytes[done]);
+                    return None;
+                }
+                Unit::Byte(_) | Unit::Slot(_) | Unit::End => return None,
             }
             at += 1;
         }
-        if open {
-            self.undecided();
+        for (at, token) in open {
+            let token = token.to_vec();
+            match self.asked(Span::new(at, at + 1), move |value| Some(value == token)) {
+                Some(true) => {}
+                Some(false) => return None,
+                None => {
+                    self.undecided();
+                    return None;
+                }
+            }
         }
-        !open
+        Some(at)
     }
 
     /// The quote that ends the string whose inside begins at `at`; a backslash takes the next byte's meaning.
@@ -237,6 +318,14 @@ impl Tape for &[u8] {
         self.get(at).map_or(Unit::End, |byte| Unit::Byte(*byte))
     }
 
+    fn slot(self, _: usize) -> Slot {
+        Slot::default()
+    }
+
+    fn asked(self, span: Span, question: impl Fn(&[u8]) -> Option<bool> + Send + Sync + 'static) -> Option<bool> {
+        self.get(span.range()).and_then(question)
+    }
+
     #[inline(always)]
     fn undecided(self) {}
 
@@ -251,7 +340,19 @@ impl Tape for &[u8] {
         self.get(span.range()).map(f)
     }
 
-    fn captures(self, expression: &Expression, span: Span) -> Captured {
+    fn peek<R>(self, span: Span, f: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        self.get(span.range()).map(f)
+    }
+
+    fn has_slot(self, _: Span) -> bool {
+        false
+    }
+
+    fn candidates(self, index: &Index, all: Span, _: Span, _: Wanted<'_>, out: &mut Candidates) {
+        index.in_text(self.get(all.range()).unwrap_or_default(), out);
+    }
+
+    fn captures(self, expression: &Arc<Expression>, span: Span) -> Captured {
         expression.of_event(self, span)
     }
 
@@ -268,126 +369,5 @@ impl Tape for &[u8] {
 
     fn split_time_len(self, at: usize) -> Option<usize> {
         time::len_at(self.get(at..)?)
-    }
-}
-
-/// A pattern laid out as units.
-#[derive(Debug)]
-pub(crate) struct Laid {
-    units: Vec<Unit>,
-    /// The numbers of the slots by their places, ascending.
-    slots: Vec<usize>,
-    /// Each byte; a slot is a 0.
-    bytes: Vec<u8>,
-    undecided: Cell<bool>,
-}
-
-impl Laid {
-    /// Lays out a pattern.
-    pub(crate) fn new(pattern: &Pattern) -> Self {
-        let (mut units, mut slots, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
-        for piece in pattern.pieces() {
-            match piece {
-                Piece::Text(text) => {
-                    units.extend(text.iter().map(|b| Unit::Byte(*b)));
-                    bytes.extend_from_slice(text);
-                }
-                Piece::Slot(kind) => {
-                    slots.push(units.len());
-                    units.push(Unit::Slot(*kind));
-                    bytes.push(0);
-                }
-            }
-        }
-        Self { units, slots, bytes, undecided: Cell::new(false) }
-    }
-
-    /// The slots in a span: their places and numbers.
-    pub(crate) fn slots_in(&self, span: Span) -> impl Iterator<Item = (usize, usize)> {
-        let first = self.slots.partition_point(|at| *at < span.start);
-        self.slots[first..].iter().enumerate().map(move |(i, at)| (*at, first + i)).take_while(move |(at, _)| *at < span.end)
-    }
-
-    /// The unit at `at`.
-    pub(crate) fn at(&self, at: usize) -> Unit {
-        self.units.get(at).copied().unwrap_or(Unit::End)
-    }
-
-    /// The bytes of a span without slots.
-    pub(crate) fn bytes(&self, span: Span) -> &[u8] {
-        &self.bytes[span.range()]
-    }
-}
-
-impl Tape for &Laid {
-    fn len(self) -> usize {
-        self.units.len()
-    }
-
-    fn unit(self, at: usize) -> Unit {
-        self.at(at)
-    }
-
-    fn undecided(self) {
-        self.undecided.set(true);
-    }
-
-    fn is_undecided(self) -> bool {
-        self.undecided.get()
-    }
-
-    fn forget_undecided(self) {
-        self.undecided.set(false);
-    }
-
-    fn with_text<R>(self, span: Span, f: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        if self.slots_in(span).next().is_some() {
-            self.undecided();
-            return None;
-        }
-        self.bytes.get(span.range()).map(f)
-    }
-
-    fn captures(self, expression: &Expression, span: Span) -> Captured {
-        expression.of_pattern(self, span)
-    }
-
-    fn time_len(self, at: usize) -> Option<usize> {
-        match self.unit(at) {
-            Unit::End => None,
-            Unit::Slot(SlotKind::Time) => Some(1),
-            // A word may begin a time of a layout that the splitter does not know.
-            Unit::Slot(_) => {
-                self.undecided();
-                None
-            }
-            Unit::Byte(_) => {
-                let (rest, slot_follows) = self.text_at(at);
-                if let Some(len) = time::len_at(rest).filter(|len| *len < rest.len() || !slot_follows) {
-                    return Some(len);
-                }
-                // What the slot holds may make a longer time of it, or one where there is none.
-                if slot_follows && crate::time::read::may_begin(rest) {
-                    self.undecided();
-                }
-                crate::time::read::any(rest).map(|(_, _, len)| len)
-            }
-        }
-    }
-
-    fn split_time_len(self, at: usize) -> Option<usize> {
-        match self.unit(at) {
-            Unit::Slot(SlotKind::Time) => Some(1),
-            Unit::Byte(_) => time::len_at(self.text_at(at).0),
-            Unit::Slot(_) | Unit::End => None,
-        }
-    }
-}
-
-impl Laid {
-    /// The constant bytes from `at` to the next slot, and whether there is one.
-    fn text_at(&self, at: usize) -> (&[u8], bool) {
-        let next = self.slots.get(self.slots.partition_point(|s| *s < at));
-        (&self.bytes[at..next.copied().unwrap_or(self.units.len())], next.is_some())
     }
 }

@@ -6,6 +6,7 @@
 //! - [`text`] matches search terms against bytes, by the same rules everywhere.
 //! - [`automaton`] decides terms and regular expressions on patterns with open slots.
 //! - [`plan`] says how a field is found in a pattern, decided once per pattern.
+//! - [`held`] says what the slots of a pattern are known to hold.
 //! - [`bytes`] compares short byte strings.
 //! - [`lines`] takes events of several lines apart.
 //! - [`mine`] merges patterns for people to read.
@@ -15,6 +16,7 @@
 pub mod automaton;
 pub mod bytes;
 pub mod group;
+pub mod held;
 pub mod lines;
 pub mod mine;
 pub mod pattern;
@@ -22,6 +24,7 @@ pub mod plan;
 pub mod split;
 pub mod text;
 
+pub use held::Held;
 pub use pattern::{Pattern, PatternId, Piece, SlotKind};
-pub use plan::{FieldPlan, FieldResolver, NoFields, PlanPiece, Signs};
+pub use plan::{FieldFunction, FieldPlan, FieldResolver, Guard, Guarded, NoFields, PlanPiece, Signs};
 pub use text::{Term, TermMatcher};

@@ -1,6 +1,6 @@
 //! How a field is found in the events of a pattern: decided once, when the pattern is met.
 
-use crate::Pattern;
+use crate::{Held, Pattern};
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,6 +31,33 @@ pub enum FieldPlan {
     PerEvent(FieldFunction, Signs),
 }
 
+/// A plan that was decided with one value of each slot, and holds where the others pass tests.
+#[derive(Clone, Debug)]
+pub struct Guarded {
+    /// The plan.
+    pub plan: FieldPlan,
+    /// What the values have to pass.
+    pub guards: Arc<[Guard]>,
+}
+
+/// A test of the values of a slot. It tells for each value by itself whether it is read as the sample was.
+#[derive(Clone)]
+pub struct Guard {
+    /// The number of the slot.
+    pub slot: usize,
+    /// The test.
+    pub test: SlotTest,
+}
+
+/// Whether the value of a slot passes.
+pub type SlotTest = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Guard({})", self.slot)
+    }
+}
+
 /// Texts of ASCII letters and digits or backslashes of which an event that has a field holds at least one, in this case:
 /// events without are not asked. `None` where nothing can be said.
 pub type Signs = Option<Arc<[String]>>;
@@ -47,18 +74,24 @@ impl fmt::Debug for FieldPlan {
     }
 }
 
-/// Knows the fields of patterns. The formats implement it; the scan asks it once per pattern and field.
+/// Knows the fields of patterns. The formats implement it; the scan asks it once per pattern and field, and again where the
+/// slots hold something else. `held` says what they hold, one for each slot; of those that it has none for, nothing is known.
 pub trait FieldResolver: Send + Sync {
     /// Where `field` is in the events of `pattern` that have this sourcetype.
-    fn resolve(&self, sourcetype: &str, pattern: &Pattern, field: &str) -> FieldPlan;
+    fn resolve(&self, sourcetype: &str, pattern: &Pattern, held: &[Held], field: &str) -> FieldPlan;
+
+    /// The same with samples of what the slots hold, where [`FieldResolver::resolve`] has to ask each event.
+    fn guarded(&self, _sourcetype: &str, _pattern: &Pattern, _held: &[Held], _field: &str) -> Option<Guarded> {
+        None
+    }
 
     /// All fields of the pattern with their plans, in the order they stand in the event; not those of which
     /// [`FieldResolver::fields_vary`] speaks.
-    fn fields(&self, sourcetype: &str, pattern: &Pattern) -> Vec<(String, FieldPlan)>;
+    fn fields(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> Vec<(String, FieldPlan)>;
 
     /// Whether events of the pattern may have fields that [`FieldResolver::fields`] cannot list, because their names
     /// depend on what stands in the slots.
-    fn fields_vary(&self, sourcetype: &str, pattern: &Pattern) -> bool;
+    fn fields_vary(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> bool;
 
     /// All fields of one event, for events whose fields vary within their pattern.
     fn fields_of_event(&self, sourcetype: &str, raw: &[u8]) -> Vec<(String, String)>;
@@ -69,15 +102,15 @@ pub trait FieldResolver: Send + Sync {
 pub struct NoFields;
 
 impl FieldResolver for NoFields {
-    fn resolve(&self, _: &str, _: &Pattern, _: &str) -> FieldPlan {
+    fn resolve(&self, _: &str, _: &Pattern, _: &[Held], _: &str) -> FieldPlan {
         FieldPlan::Absent
     }
 
-    fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
+    fn fields(&self, _: &str, _: &Pattern, _: &[Held]) -> Vec<(String, FieldPlan)> {
         Vec::new()
     }
 
-    fn fields_vary(&self, _: &str, _: &Pattern) -> bool {
+    fn fields_vary(&self, _: &str, _: &Pattern, _: &[Held]) -> bool {
         false
     }
 

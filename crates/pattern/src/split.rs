@@ -175,7 +175,7 @@ pub fn split(line: &[u8], tokens: &mut Vec<Token>, shape: &mut Vec<u8>, tokens_m
 }
 
 /// The length of a quoted string's inside, when its closing quote is there.
-fn quoted_len(rest: &[u8]) -> Option<usize> {
+pub fn quoted_len(rest: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
         let found = at + memchr::memchr2(b'"', b'\\', &rest[at..])?;

@@ -9,6 +9,7 @@ use crate::input::Stop;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use rustls::pki_types::CertificateDer;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
@@ -114,25 +115,33 @@ impl Drop for Place {
     }
 }
 
-/// What all connections of a listener share.
+/// Who has connected.
+pub(crate) struct Caller {
+    /// Its address, or that of the sender for whom it speaks.
+    pub peer: IpAddr,
+    /// The certificate that it has shown, which is good.
+    pub certificate: Option<CertificateDer<'static>>,
+}
+
+/// What speaks with those who were let in.
+pub(crate) trait Serve: Clone + Send + 'static {
+    /// Speaks with one until it ends, or we stop.
+    fn serve(self, wire: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, caller: Caller) -> impl Future<Output = ()> + Send;
+}
+
+/// Who is let in, and how.
 #[derive(Clone)]
-pub(crate) struct Server {
+pub(crate) struct Door {
     pub counters: Arc<InputCounters>,
-    pub chunks: mpsc::Sender<Chunk>,
     pub stop: Stop,
     pub acceptor: Option<TlsAcceptor>,
     pub proxy_protocol: bool,
-    pub idle: Duration,
-    pub session: fn(usize) -> Box<dyn Session>,
-    pub message_bytes_max: usize,
-    /// Bytes of unfinished messages of all connections together.
-    pub held: Arc<AtomicUsize>,
     pub addresses: Addresses,
 }
 
-impl Server {
+impl Door {
     /// Takes connections until it is told to stop, and returns when all of them have ended.
-    pub async fn accept(self, listener: TcpListener, connections_max: usize) {
+    pub async fn accept(self, listener: TcpListener, connections_max: usize, serve: impl Serve) {
         let permits = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
         let mut connections = JoinSet::new();
         let mut stop = self.stop.clone();
@@ -146,9 +155,9 @@ impl Server {
             match accepted {
                 Ok((stream, peer)) => match Arc::clone(&permits).try_acquire_owned() {
                     Ok(permit) => {
-                        let server = self.clone();
+                        let (door, serve) = (self.clone(), serve.clone());
                         connections.spawn(async move {
-                            server.greet(stream, peer.ip()).await;
+                            door.greet(stream, peer.ip(), serve).await;
                             drop(permit);
                         });
                     }
@@ -165,7 +174,7 @@ impl Server {
     }
 
     /// What comes before the protocol: for whom it speaks, and TLS.
-    async fn greet(mut self, mut stream: TcpStream, peer: IpAddr) {
+    async fn greet(mut self, mut stream: TcpStream, peer: IpAddr, serve: impl Serve) {
         // Finds peers that vanished without a word.
         let _ = socket2::SockRef::from(&stream).set_keepalive(true);
         let mut stop = self.stop.clone();
@@ -186,7 +195,7 @@ impl Server {
         };
         self.counters.connection_opened();
         match self.acceptor.take() {
-            None => self.clone().serve(stream, peer).await,
+            None => serve.serve(stream, Caller { peer, certificate: None }).await,
             Some(acceptor) => {
                 let greeted = tokio::select! {
                     () = stop.stopped() => None,
@@ -194,7 +203,11 @@ impl Server {
                 };
                 match greeted {
                     None => {}
-                    Some(Ok(Ok(stream))) => self.clone().serve(stream, peer).await,
+                    Some(Ok(Ok(stream))) => {
+                        let shown = stream.get_ref().1.peer_certificates();
+                        let certificate = shown.and_then(|chain| chain.first()).map(|first| first.clone().into_owned());
+                        serve.serve(stream, Caller { peer, certificate }).await;
+                    }
                     Some(Ok(Err(error))) => self.refuse(peer, &error),
                     Some(Err(late)) => self.refuse(peer, &late),
                 }
@@ -207,9 +220,30 @@ impl Server {
         self.counters.connection_refused();
         self.counters.problem(format!("a connection of {peer} was refused: {error}"));
     }
+}
 
+/// What all connections of a listener share.
+#[derive(Clone)]
+pub(crate) struct Server {
+    pub counters: Arc<InputCounters>,
+    pub chunks: mpsc::Sender<Chunk>,
+    pub stop: Stop,
+    pub idle: Duration,
+    pub session: fn(usize) -> Box<dyn Session>,
+    pub message_bytes_max: usize,
+    /// Bytes of unfinished messages of all connections together.
+    pub held: Arc<AtomicUsize>,
+}
+
+impl Serve for Server {
+    async fn serve(self, wire: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, caller: Caller) {
+        self.converse(wire, caller.peer).await;
+    }
+}
+
+impl Server {
     /// Reads until the peer ends, is idle for too long, breaks the protocol, or we stop.
-    async fn serve(self, mut wire: impl AsyncRead + AsyncWrite + Unpin, peer: IpAddr) {
+    async fn converse(self, mut wire: impl AsyncRead + AsyncWrite + Unpin, peer: IpAddr) {
         let mut session = (self.session)(self.message_bytes_max);
         let mut answers = Answers { waiting: VecDeque::new(), all: session.acknowledges() };
         let mut held = 0;

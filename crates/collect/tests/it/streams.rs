@@ -74,7 +74,8 @@ fn rest(stream: &mut TcpStream) -> Vec<u8> {
     rest
 }
 
-mod tls {
+/// TLS as a sender speaks it, and the files that both sides need.
+pub mod tls {
     use super::*;
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};

@@ -79,7 +79,7 @@ struct FileRule {
 /// The rules of the built-in files, made ready at first use.
 fn built_in() -> &'static [FileRule] {
     static RULES: LazyLock<Vec<FileRule>> = LazyLock::new(|| {
-        let files = crate::fields::built_in().filter_map(|(name, file)| Some((name, file.sourcetypes, file.event?)));
+        let files = crate::fields::built_in_events().filter_map(|(name, file)| Some((name, file.sourcetypes, file.event?)));
         let compiled = files.map(|(name, sourcetypes, event)| FileRule {
             sourcetypes,
             rule: event.compile().unwrap_or_else(|error| panic!("built-in format {name}: {error}")),

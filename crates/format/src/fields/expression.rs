@@ -7,38 +7,44 @@
 //!
 //! Expressions are of bytes: `\w`, `\d`, `\s`, `\b` and case are those of ASCII, as log lines are not always UTF-8.
 
-use crate::tape::{Laid, Span, Unit, begins_time, in_time};
-use regex::bytes::{Regex, RegexBuilder};
+mod follow;
+mod literals;
+mod states;
+
+use crate::tape::{Laid, Span, Unit, masked, quoted_end};
+use follow::{Ends, Follow, NOWHERE, Position};
+pub(crate) use literals::worth;
+use literals::{Runs, Ways as Texts};
+use regex::bytes::{Captures, Regex, RegexBuilder};
 use regex_automata::nfa::thompson::{self, NFA, State};
 use regex_automata::util::{primitives::StateID, syntax};
 use regex_syntax::ParserBuilder;
-use regex_syntax::hir::{Hir, HirKind};
+use regex_syntax::hir::{Hir, HirKind, Look as WrittenLook};
 use rustc_hash::FxHashSet;
-use taffrail_pattern::SlotKind;
-use taffrail_pattern::split::is_delimiter;
-
-/// Ways through a pattern that are followed at once; expressions that people write for a line have a handful.
-const WAYS_MAX: usize = 64;
-
-/// Moves of threads up to which a pattern is followed: a few milliseconds.
-const MOVES_MAX: usize = 400_000;
+use states::Steps;
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+use taffrail_pattern::held::Bytes;
+use taffrail_pattern::{FieldFunction, SlotKind};
 
 /// Bytes of a compiled expression: a hundred times what a person writes takes.
 const COMPILED_BYTES_MAX: usize = 1 << 20;
 
 /// What is known of a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) enum Place {
     /// It is not there.
     Absent,
     /// It is here.
     At(Span),
+    /// It is made of the value of the slot here.
+    Made(Span, FieldFunction),
     /// That depends on what a slot holds.
     Unknown,
 }
 
 /// What is known of an expression and its groups.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) struct Captured {
     /// Whether it matches; `None` where that depends on what a slot holds.
     pub matched: Option<bool>,
@@ -46,56 +52,109 @@ pub(crate) struct Captured {
     pub groups: Vec<Place>,
 }
 
-/// An expression, made ready.
+/// An expression, with what can be said of it before it is compiled.
 #[derive(Debug)]
 pub(crate) struct Expression {
+    text: String,
+    /// The names of the named groups, and their numbers.
+    groups: Arc<[(String, usize)]>,
+    /// A run of letters and digits that every match holds.
+    sign: Option<String>,
+    /// The texts that every match holds, one behind the other, each in one of some ways.
+    texts: Vec<Texts>,
+    /// Whether a match begins at the beginning of the message.
+    anchored: bool,
+    /// What is seen of what stands in double quotes.
+    quotes: Quotes,
+    compiled: OnceLock<Arc<Compiled>>,
+}
+
+/// What an expression sees of what stands in double quotes: what programs quote is not their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quotes {
+    /// All of it.
+    Seen,
+    /// All of it, but no match begins there.
+    NoBeginning,
+    /// That it is there, and nothing else.
+    Masked,
+}
+
+/// An expression, made ready.
+#[derive(Debug)]
+struct Compiled {
     regex: Regex,
     nfa: NFA,
-    /// The names of the named groups, and their numbers.
-    groups: Vec<(String, usize)>,
-    /// A byte of each class that the expression tells apart, by the kind of slot that may hold one of the class.
-    kinds: [Vec<u8>; 3],
+    /// The classes of bytes that the expression tells apart.
+    classes: Vec<Bytes>,
     /// The bytes that a match can begin with.
     first: [bool; 256],
     /// Whether the byte before a place matters.
     looks: bool,
-    /// A run of letters and digits that every match holds.
-    sign: Option<String>,
-}
-
-/// A position: twice the unit's number, and 1 more within what a slot holds.
-type Position = u32;
-
-const NOWHERE: Position = Position::MAX;
-
-/// The ends of the named groups.
-type Ends = Vec<Position>;
-
-/// Where the matcher may be: its threads, the most wanted first.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Way {
-    threads: Vec<(StateID, Ends)>,
-    matched: Option<Ends>,
-    /// The byte before, where that matters.
-    before: Option<u8>,
+    /// Where each state leads.
+    steps: Steps,
 }
 
 impl Expression {
     /// Compiles an expression; the error says what is wrong with it.
     pub(crate) fn new(text: &str) -> Result<Self, String> {
-        let regex = RegexBuilder::new(text).unicode(false).size_limit(COMPILED_BYTES_MAX).build().map_err(|error| error.to_string())?;
-        let config = thompson::Config::new().utf8(false).nfa_size_limit(Some(COMPILED_BYTES_MAX));
-        let bytes = syntax::Config::new().unicode(false).utf8(false);
-        let nfa = thompson::Compiler::new().syntax(bytes).configure(config).build(text).map_err(|error| error.to_string())?;
-        let names = regex.capture_names().enumerate().filter_map(|(number, name)| Some((name?.to_owned(), number)));
-        let groups: Vec<(String, usize)> = names.collect();
-        if groups.is_empty() {
+        let compiled = Compiled::new(text)?;
+        let this = Self::deferred(text)?;
+        if this.groups.is_empty() {
             return Err("the expression has no named group, so it gives no field; write (?<name>...)".to_owned());
         }
-        let kinds = [SlotKind::Word, SlotKind::Time, SlotKind::Raw].map(|kind| representatives(&nfa, kind));
-        let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(text).ok();
-        let sign = hir.and_then(|hir| sign(&hir)).filter(|sign| sign.len() > 1);
-        Ok(Self { first: first_bytes(&nfa), looks: !nfa.look_set_any().is_empty(), regex, nfa, groups, kinds, sign })
+        Ok(Self { compiled: OnceLock::from(Arc::new(compiled)), quotes: Quotes::Seen, ..this })
+    }
+
+    /// An expression that is compiled when it is first asked: of those that are built in few are, in a search.
+    pub(crate) fn deferred(text: &str) -> Result<Self, String> {
+        let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(text).map_err(|error| error.to_string())?;
+        let mut groups = Vec::new();
+        named_groups(&hir, &mut groups);
+        let sign = sign(&hir).filter(|sign| sign.len() > 1);
+        let runs = Runs::of(&hir);
+        let anchored = hir.properties().look_set_prefix().contains(WrittenLook::Start) && runs.at_start;
+        Ok(Self {
+            text: text.to_owned(),
+            groups: groups.into(),
+            sign,
+            texts: runs.texts,
+            anchored,
+            quotes: if is_masked(text) { Quotes::Masked } else { Quotes::NoBeginning },
+            compiled: OnceLock::new(),
+        })
+    }
+
+    /// The same, but it also sees what stands in double quotes, if it does not begin there.
+    pub(crate) fn seeing_quoted(self) -> Self {
+        Self { quotes: Quotes::NoBeginning, ..self }
+    }
+
+    fn compiled(&self) -> &Arc<Compiled> {
+        // What is not compiled yet is built in, and the tests compile all of that.
+        self.compiled.get_or_init(|| Arc::new(Compiled::new(&self.text).unwrap_or_else(|error| panic!("{}: {error}", self.text))))
+    }
+
+    /// The texts of which every match holds one, the most telling ones; may be none.
+    pub(crate) fn literals(&self) -> &[Vec<u8>] {
+        literals::best(&self.texts)
+    }
+
+    /// The texts with one of which a message begins if the expression matches it at all.
+    pub(crate) fn prefixes(&self) -> &[Vec<u8>] {
+        self.texts.first().filter(|_| self.anchored).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether it may match in some events of a pattern; no is certain.
+    pub(crate) fn may_match(&self, laid: &Laid, span: Span) -> bool {
+        laid.may_hold_all(&self.texts, span, self.anchored, self.quotes == Quotes::Masked)
+            && states::may_match(&self.compiled().nfa, &self.compiled().steps, laid, span, self.quotes)
+    }
+
+    /// The expression as written.
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// The names of the groups.
@@ -110,7 +169,8 @@ impl Expression {
 
     /// The groups in an event.
     pub(crate) fn of_event(&self, raw: &[u8], span: Span) -> Captured {
-        let found = raw.get(span.range()).and_then(|text| self.regex.captures(text));
+        let whole = if self.quotes == Quotes::Masked { masked(raw) } else { Cow::Borrowed(raw) };
+        let found = whole.get(span.range()).and_then(|text| self.find(raw, text, span.start));
         let place = |number: usize| match found.as_ref().and_then(|found| found.get(number)) {
             Some(group) => Place::At(Span::new(span.start + group.start(), span.start + group.end())),
             None => Place::Absent,
@@ -118,24 +178,46 @@ impl Expression {
         Captured { matched: Some(found.is_some()), groups: self.groups.iter().map(|(_, number)| place(*number)).collect() }
     }
 
+    /// The first match in a part of an event that begins at `base`.
+    fn find<'t>(&self, raw: &[u8], text: &'t [u8], base: usize) -> Option<Captures<'t>> {
+        let mut from = 0;
+        loop {
+            let found = self.compiled().regex.captures_at(text, from)?;
+            let begin = found.get(0).filter(|_| self.quotes == Quotes::NoBeginning);
+            match begin.and_then(|begin| quoted_end(raw, base + begin.start())) {
+                Some(end) if end - base <= text.len() => from = end - base,
+                Some(_) => return None,
+                None => return Some(found),
+            }
+        }
+    }
+
     /// The groups in all events of a pattern.
-    pub(crate) fn of_pattern(&self, laid: &Laid, span: Span) -> Captured {
+    pub(crate) fn of_pattern(self: &Arc<Self>, laid: &Laid, span: Span) -> Captured {
         let unknown = || Captured { matched: None, groups: vec![Place::Unknown; self.groups.len()] };
-        if self.nfa.look_set_any().contains_word_unicode() {
+        if self.compiled().nfa.look_set_any().contains_word_unicode() {
             return unknown();
         }
-        let Some(ends) = Follow { expression: self, laid, moves: 0 }.run(span) else { return unknown() };
+        if !self.may_match(laid, span) {
+            return Captured { matched: Some(false), groups: vec![Place::Absent; self.groups.len()] };
+        }
+        let Some(ends) = Follow::new(self, laid).run(span) else { return unknown() };
         let matched = match (ends.iter().any(Option::is_some), ends.iter().any(Option::is_none)) {
             (true, true) => None,
             (any, _) => Some(any),
         };
-        let groups = (0..self.groups.len()).map(|group| self.place(laid, &ends, group)).collect();
+        let groups = (0..self.groups.len()).map(|group| self.place(laid, span, &ends, group)).collect();
         Captured { matched, groups }
     }
 
     /// Where a group is, if all ways agree.
-    fn place(&self, laid: &Laid, ways: &[Option<Ends>], group: usize) -> Place {
-        let end_of = |way: &Option<Ends>| way.as_ref().map_or((NOWHERE, NOWHERE), |ends| (ends[2 * group], ends[2 * group + 1]));
+    fn place(self: &Arc<Self>, laid: &Laid, span: Span, ways: &[Option<Ends>], group: usize) -> Place {
+        let empty_slot = |at: Position| at.is_multiple_of(2) && at > 0 && laid.at(at as usize / 2 - 1) == Unit::Slot(SlotKind::Quoted);
+        let end_of = |way: &Option<Ends>| match way.as_ref().map_or((NOWHERE, NOWHERE), |ends| (ends[2 * group], ends[2 * group + 1])) {
+            // What is empty because a slot before it is, is that slot.
+            (start, end) if start == end && start != NOWHERE && empty_slot(start) => (start - 2, end),
+            ends => ends,
+        };
         let Some((first, rest)) = ways.split_first() else { return Place::Absent };
         let (start, end) = end_of(first);
         if rest.iter().any(|way| end_of(way) != (start, end)) {
@@ -145,25 +227,87 @@ impl Expression {
             return Place::Absent;
         }
         if start % 2 == 1 || end % 2 == 1 {
-            return Place::Unknown;
+            let units = Span::new(start as usize / 2, end.div_ceil(2) as usize);
+            return self.within(laid, span, units, group).unwrap_or(Place::Unknown);
         }
         let span = Span::new(start as usize / 2, end as usize / 2);
-        // What is made of slots alone that may hold nothing may be nothing.
-        let may_be_nothing = |at: usize| matches!(laid.at(at), Unit::Slot(SlotKind::Quoted | SlotKind::Raw));
-        if !span.is_empty() && span.range().all(may_be_nothing) { Place::Unknown } else { Place::At(span) }
+        Place::At(span)
+    }
+
+    /// A group that begins or ends in a slot. Where there are samples, there is one way through all values that pass, so
+    /// it hangs on the value of this slot alone.
+    fn within(self: &Arc<Self>, laid: &Laid, span: Span, units: Span, group: usize) -> Option<Place> {
+        let mut slots = laid.slots_in(units);
+        let (at, _) = slots.next()?;
+        if slots.next().is_some() || !laid.has_samples() {
+            return None;
+        }
+        let (before, after) = (laid.sampled(Span::new(0, at))?, laid.sampled(Span::new(at + 1, laid.units()))?);
+        let start = laid.sampled(Span::new(0, span.start))?.len();
+        let behind = laid.sampled(Span::new(span.end, laid.units()))?.len();
+        let expression = Arc::clone(self);
+        let made = move |value: &[u8]| {
+            let raw = [before.as_slice(), value, after.as_slice()].concat();
+            let found = expression.of_event(&raw, Span::new(start, raw.len() - behind));
+            match found.groups.get(group) {
+                Some(Place::At(span)) if !span.is_empty() => Some(String::from_utf8_lossy(&raw[span.range()]).into_owned()),
+                _ => None,
+            }
+        };
+        Some(Place::Made(Span::new(at, at + 1), Arc::new(made)))
     }
 }
 
-/// A byte of each class that a slot may hold.
-fn representatives(nfa: &NFA, kind: SlotKind) -> Vec<u8> {
-    let mut seen = [false; 257];
-    let allowed = |byte: &u8| match kind {
-        SlotKind::Word => !is_delimiter(*byte),
-        SlotKind::Time => in_time(*byte),
-        SlotKind::Quoted | SlotKind::Raw => true,
-    };
-    let fresh = |byte: &u8| !std::mem::replace(&mut seen[usize::from(nfa.byte_classes().get(*byte))], true);
-    (0..=255u8).filter(allowed).filter(fresh).collect()
+impl Compiled {
+    fn new(text: &str) -> Result<Self, String> {
+        let regex = RegexBuilder::new(text).unicode(false).size_limit(COMPILED_BYTES_MAX).build().map_err(|error| error.to_string())?;
+        let config = thompson::Config::new().utf8(false).nfa_size_limit(Some(COMPILED_BYTES_MAX));
+        let bytes = syntax::Config::new().unicode(false).utf8(false);
+        let nfa = thompson::Compiler::new().syntax(bytes).configure(config).build(text).map_err(|error| error.to_string())?;
+        let (first, looks) = (first_bytes(&nfa), !nfa.look_set_any().is_empty());
+        Ok(Self { first, looks, steps: Steps::new(&nfa), regex, classes: classes(&nfa), nfa })
+    }
+}
+
+/// Whether an expression says nothing of what stands in double quotes but that it is there: each of them is the beginning of
+/// `"[^"]*"`, with or without a group.
+fn is_masked(text: &str) -> bool {
+    let mut inside = false;
+    let mut parts = text.split('"');
+    parts.next();
+    let rest: Vec<&str> = parts.collect();
+    for part in rest.iter().take(rest.len().saturating_sub(1)) {
+        let group = part.strip_prefix("(?<").and_then(|part| part.split_once('>')).map(|(_, part)| part);
+        match (inside, group.unwrap_or(part)) {
+            (false, "[^") => inside = true,
+            (true, "]*)" | "]*") => inside = false,
+            (false, _) if part.starts_with([' ', '.', ',', ')', '(', '?', '\\', ';']) => {}
+            _ => return false,
+        }
+    }
+    !inside
+}
+
+/// The named groups of an expression and their numbers, in their order.
+fn named_groups(hir: &Hir, groups: &mut Vec<(String, usize)>) {
+    match hir.kind() {
+        HirKind::Capture(capture) => {
+            if let Some(name) = &capture.name {
+                groups.push((name.to_string(), capture.index as usize));
+            }
+            named_groups(&capture.sub, groups);
+        }
+        HirKind::Repetition(repetition) => named_groups(&repetition.sub, groups),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().for_each(|part| named_groups(part, groups)),
+        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => {}
+    }
+}
+
+/// The classes of bytes that an automaton tells apart.
+fn classes(nfa: &NFA) -> Vec<Bytes> {
+    let mut classes = vec![Bytes::default(); nfa.byte_classes().alphabet_len()];
+    (0..=255u8).for_each(|byte| classes[usize::from(nfa.byte_classes().get(byte))].add(byte));
+    classes
 }
 
 /// The bytes that a match can begin with; all where one can be empty.
@@ -208,158 +352,5 @@ fn sign(hir: &Hir) -> Option<String> {
         HirKind::Repetition(repetition) if repetition.min > 0 => sign(&repetition.sub),
         HirKind::Concat(parts) => parts.iter().filter_map(sign).max_by_key(String::len),
         _ => None,
-    }
-}
-
-/// Follows an expression through a pattern.
-struct Follow<'a> {
-    expression: &'a Expression,
-    laid: &'a Laid,
-    moves: usize,
-}
-
-impl Follow<'_> {
-    /// The groups' ends in each way in which the expression can match, or not; `None` where there are too many.
-    fn run(&mut self, span: Span) -> Option<Vec<Option<Ends>>> {
-        let mut ways = vec![Way { threads: Vec::new(), matched: None, before: None }];
-        for at in span.range() {
-            let position = 2 * at as Position;
-            ways = match self.laid.at(at) {
-                Unit::End => break,
-                Unit::Byte(byte) => self.step_all(&ways, &[byte], position)?,
-                Unit::Slot(SlotKind::Word) => self.through(&ways, 0, false, position)?,
-                Unit::Slot(SlotKind::Time) => self.through(&ways, 1, false, position)?,
-                Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => self.through(&ways, 2, true, position)?,
-            };
-        }
-        let mut ends: Vec<Option<Ends>> = Vec::new();
-        for way in &ways {
-            let end = self.step(way, None, 2 * span.end as Position)?.matched;
-            if !ends.contains(&end) {
-                ends.push(end);
-            }
-        }
-        Some(ends)
-    }
-
-    /// All ways through what a slot may hold.
-    fn through(&mut self, ways: &[Way], kind: usize, may_be_empty: bool, position: Position) -> Option<Vec<Way>> {
-        let bytes = &self.expression.kinds[kind];
-        let first: Vec<u8> = if kind == 1 { bytes.iter().copied().filter(|byte| self.begins_time(*byte)).collect() } else { bytes.clone() };
-        let mut found = if may_be_empty { ways.to_vec() } else { Vec::new() };
-        let mut seen: FxHashSet<Way> = found.iter().cloned().collect();
-        let mut level = self.step_all(ways, &first, position)?;
-        while !level.is_empty() {
-            level.retain(|way| seen.insert(way.clone()));
-            found.extend(level.iter().cloned());
-            if found.len() > WAYS_MAX {
-                return None;
-            }
-            level = self.step_all(&level, bytes, position + 1)?;
-            level.retain(|way| !seen.contains(way));
-        }
-        Some(found)
-    }
-
-    /// Whether a time may begin with a byte of the class of this one.
-    fn begins_time(&self, byte: u8) -> bool {
-        let classes = self.expression.nfa.byte_classes();
-        (0..=255u8).any(|other| begins_time(other) && classes.get(other) == classes.get(byte))
-    }
-
-    fn step_all(&mut self, ways: &[Way], bytes: &[u8], position: Position) -> Option<Vec<Way>> {
-        let mut next: Vec<Way> = Vec::new();
-        for way in ways {
-            for byte in bytes {
-                let moved = self.step(way, Some(*byte), position)?;
-                if !next.contains(&moved) {
-                    next.push(moved);
-                }
-            }
-            if next.len() > WAYS_MAX {
-                return None;
-            }
-        }
-        Some(next)
-    }
-
-    /// The way after a byte, or at the end.
-    fn step(&mut self, way: &Way, byte: Option<u8>, position: Position) -> Option<Way> {
-        let nfa = &self.expression.nfa;
-        // Without looks it only matters that something was before.
-        let before = byte.map(|byte| if self.expression.looks { byte } else { 0 });
-        // Nothing is under way, and nothing begins here.
-        let quiet = way.matched.is_some() || byte.is_some_and(|byte| !self.expression.first[usize::from(byte)]);
-        if way.threads.is_empty() && quiet {
-            return Some(Way { before, ..way.clone() });
-        }
-        let mut seen = FxHashSet::default();
-        let mut ready = Vec::new();
-        for (state, ends) in &way.threads {
-            self.expand(*state, ends, (way.before, byte), position, &mut seen, &mut ready);
-        }
-        if way.matched.is_none() {
-            let nothing = vec![NOWHERE; 2 * self.expression.groups.len()];
-            self.expand(nfa.start_anchored(), &nothing, (way.before, byte), position, &mut seen, &mut ready);
-        }
-        self.moves += ready.len() + 1;
-        if self.moves > MOVES_MAX {
-            return None;
-        }
-        let mut threads: Vec<(StateID, Ends)> = Vec::new();
-        let mut matched = way.matched.clone();
-        for (state, ends) in ready {
-            if let State::Match { .. } = nfa.state(state) {
-                // What is less wanted than a match is given up.
-                matched = Some(ends);
-                break;
-            }
-            if let Some(next) = byte.and_then(|byte| moved(nfa.state(state), byte))
-                && !threads.iter().any(|(known, _)| *known == next)
-            {
-                threads.push((next, ends));
-            }
-        }
-        Some(Way { threads, matched, before })
-    }
-
-    /// Adds the states that take a byte and can be reached from `state` without one, the most wanted first.
-    fn expand(
-        &self,
-        state: StateID,
-        ends: &Ends,
-        (before, after): (Option<u8>, Option<u8>),
-        position: Position,
-        seen: &mut FxHashSet<StateID>,
-        ready: &mut Vec<(StateID, Ends)>,
-    ) {
-        let nfa = &self.expression.nfa;
-        let around: Vec<u8> = before.into_iter().chain(after).collect();
-        let mut waiting = vec![(state, ends.clone())];
-        while let Some((state, mut ends)) = waiting.pop() {
-            if !seen.insert(state) {
-                continue;
-            }
-            match nfa.state(state) {
-                State::Look { look, next } => {
-                    if nfa.look_matcher().matches(*look, &around, usize::from(before.is_some())) {
-                        waiting.push((*next, ends));
-                    }
-                }
-                State::Union { alternates } => waiting.extend(alternates.iter().rev().map(|next| (*next, ends.clone()))),
-                State::BinaryUnion { alt1, alt2 } => {
-                    waiting.push((*alt2, ends.clone()));
-                    waiting.push((*alt1, ends));
-                }
-                State::Capture { next, group_index, slot, .. } => {
-                    if let Some(group) = self.expression.groups.iter().position(|(_, number)| *number == group_index.as_usize()) {
-                        ends[2 * group + slot.as_usize() % 2] = position;
-                    }
-                    waiting.push((*next, ends));
-                }
-                State::Fail => {}
-                State::ByteRange { .. } | State::Sparse(_) | State::Dense(_) | State::Match { .. } => ready.push((state, ends)),
-            }
-        }
     }
 }

@@ -4,7 +4,9 @@
 
 use super::expression::Expression;
 use super::keys::{Columns, Pairs};
-use super::rules::Rule;
+use super::model::model;
+use super::rules::{FileRule, How, Keys, Rule};
+use super::when::{CLEANERS, When, cleaner};
 use crate::events::EventText;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +35,12 @@ pub(crate) struct File {
     pub(super) automatic: bool,
     #[serde(default)]
     pub(crate) event: Option<EventText>,
+    /// Fields with a fixed value in all events whose type a rule of the file tells.
+    #[serde(default)]
+    set: BTreeMap<String, String>,
+    /// Fields whose values are written in another way, wherever rules of the file find them.
+    #[serde(default)]
+    clean: BTreeMap<String, String>,
     #[serde(default)]
     rule: Vec<Spanned<RuleText>>,
     /// Other names of fields: `new = "old"`, or several of which the first that is there counts.
@@ -64,6 +72,15 @@ fn yes() -> bool {
 enum OneOrMore {
     One(String),
     More(Vec<String>),
+}
+
+impl OneOrMore {
+    fn all(&self) -> &[String] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::More(more) => more,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -142,9 +159,18 @@ pub(crate) struct StreamSample {
 #[serde(deny_unknown_fields)]
 struct RuleText {
     #[serde(rename = "match", default)]
-    text: Option<String>,
+    text: Option<OneOrMore>,
     #[serde(default)]
-    regex: Option<String>,
+    regex: Option<OneOrMore>,
+    /// The fields that the event must have, and one of the values of each.
+    #[serde(default)]
+    when: BTreeMap<String, OneOrMore>,
+    /// With `when`: a field, and those of which it is a copy.
+    #[serde(default)]
+    copy: BTreeMap<String, OneOrMore>,
+    /// With `when`: a field, and what the values of another mean.
+    #[serde(default)]
+    map: BTreeMap<String, Meanings>,
     #[serde(default)]
     keys: Option<String>,
     /// With `keys = "pairs"`: the bytes between a name and its value, and behind a pair.
@@ -162,9 +188,30 @@ struct RuleText {
     /// With `regex`: look at the whole event, not only behind the syslog header.
     #[serde(default)]
     whole: bool,
+    /// With `regex` in a built-in file: see what stands in double quotes.
+    #[serde(default)]
+    quoted: bool,
+    /// The type of event in the normal model.
+    #[serde(rename = "type", default)]
+    kind: Option<String>,
+    /// Of the sourcetypes of the file, those that are meant; none: all.
+    #[serde(default)]
+    sourcetypes: Vec<String>,
     /// Fields with a constant value.
     #[serde(default)]
     set: BTreeMap<String, String>,
+    /// Fields whose values are written in another way.
+    #[serde(default)]
+    clean: BTreeMap<String, String>,
+}
+
+/// What the values of a field mean.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Meanings {
+    /// The field.
+    of: String,
+    values: BTreeMap<String, String>,
 }
 
 /// A line and the fields it must have; those with an empty value it must not have.
@@ -174,6 +221,9 @@ pub(super) struct Sample {
     pub(super) line: String,
     #[serde(default)]
     pub(super) sourcetype: Option<String>,
+    /// The type of event that it is; none where it is left out.
+    #[serde(rename = "type", default)]
+    pub(super) kind: Option<String>,
     pub(super) fields: BTreeMap<String, String>,
 }
 
@@ -196,6 +246,11 @@ impl fmt::Display for Fault {
 }
 
 impl File {
+    /// Whether rules say what type events are of.
+    pub(super) fn has_types(&self) -> bool {
+        self.rule.iter().any(|rule| rule.get_ref().kind.is_some())
+    }
+
     fn calculated(&self, text: &str) -> Vec<Calculated> {
         let each = self.calculated.iter().map(|spanned| {
             let CalculatedText { field, eval } = spanned.get_ref();
@@ -262,23 +317,6 @@ pub struct FormatFile {
     pub(super) aliases: Vec<(String, Vec<String>)>,
 }
 
-/// A rule of any kind.
-#[derive(Debug)]
-pub(super) enum FileRule {
-    /// The beginning of a message; of several the first that matches counts.
-    Match(Rule),
-    /// Named groups.
-    Regex { expression: Box<Expression>, whole: bool, set: Vec<(String, Arc<str>)>, names: Arc<BTreeSet<String>> },
-    /// Pairs with delimiters of their own.
-    Pairs(Box<Pairs>),
-    /// Columns with names.
-    Columns(Box<Columns>, Arc<BTreeSet<String>>),
-    /// A JSON object that stands somewhere in the message.
-    Json,
-    /// XML that stands somewhere in the message.
-    Xml,
-}
-
 impl FormatFile {
     /// Reads a file and runs its samples; the faults say what is wrong and where.
     pub fn read(name: &str, text: &str) -> Result<Arc<Self>, Vec<Fault>> {
@@ -287,19 +325,19 @@ impl FormatFile {
             let message = "how lines belong together cannot be said in files of your own: leave [event] and [[stream]] out".to_owned();
             return Err(vec![Fault { line: line_of(text, stream), message }]);
         }
-        let this = Arc::new(Self::compile(name, text, &written).map_err(|fault| vec![fault])?);
+        let this = Arc::new(Self::compile(name, text, &written, false).map_err(|fault| vec![fault])?);
         let faults = super::samples::run(&this, text, &written);
         if faults.is_empty() { Ok(this) } else { Err(faults) }
     }
 
-    pub(super) fn compile(name: &str, text: &str, written: &File) -> Result<Self, Fault> {
+    pub(super) fn compile(name: &str, text: &str, written: &File, built_in: bool) -> Result<Self, Fault> {
         if written.rule.len() > FORMAT_RULES_MAX {
             return Err(Fault { line: 0, message: format!("it has {} rules, at most {FORMAT_RULES_MAX} are allowed", written.rule.len()) });
         }
         let mut rules = Vec::new();
         for rule in &written.rule {
             let fault = |message: String| Fault { line: line_of(text, rule.span().start), message };
-            rules.push(rule.get_ref().compile().map_err(fault)?);
+            rules.extend(rule.get_ref().compile(written, built_in).map_err(fault)?);
         }
         if let Some(like) = &written.like
             && !matches!(like.get_ref().as_str(), "syslog" | "access_common" | "access_combined" | "json" | "text")
@@ -316,14 +354,8 @@ impl FormatFile {
         if let Some(empty) = lookups.iter().find(|lookup| lookup.keys.is_empty() || lookup.output.is_empty()) {
             return Err(Fault { line: empty.line, message: "a lookup needs a column to `match` and one for its `output`".to_owned() });
         }
-        let names = rules.iter().flat_map(FileRule::names).collect();
-        let aliases = written.alias.iter().map(|(new, old)| {
-            let old = match old {
-                OneOrMore::One(old) => vec![old.clone()],
-                OneOrMore::More(old) => old.clone(),
-            };
-            (new.clone(), old)
-        });
+        let names = rules.iter().flat_map(|rule| rule.names.iter().cloned()).collect();
+        let aliases = written.alias.iter().map(|(new, old)| (new.clone(), old.all().to_vec()));
         Ok(Self {
             name: name.to_owned(),
             summary: written.summary.clone(),
@@ -336,7 +368,7 @@ impl FormatFile {
             samples: written.sample.len() + written.stream.len(),
             like: written.like.as_ref().map(|like| like.get_ref().clone()),
             automatic: written.automatic,
-            is_open: rules.iter().any(|rule| matches!(rule, FileRule::Pairs(_) | FileRule::Json | FileRule::Xml)),
+            is_open: rules.iter().any(|rule| rule.keys.as_ref().is_some_and(|keys| keys.is_open())),
             rules,
             names: Arc::new(names),
             aliases: aliases.collect(),
@@ -362,20 +394,47 @@ pub(super) fn wildcard(wanted: &str, text: &str) -> bool {
     left.ends_with(rest)
 }
 
-impl FileRule {
-    /// The names that are known beforehand.
-    fn names(&self) -> Vec<String> {
-        match self {
-            Self::Match(rule) => rule.names().map(str::to_owned).collect(),
-            Self::Regex { names, .. } | Self::Columns(_, names) => names.iter().cloned().collect(),
-            Self::Pairs(_) | Self::Json | Self::Xml => Vec::new(),
-        }
-    }
-}
-
 impl RuleText {
-    fn compile(&self) -> Result<FileRule, String> {
-        let set = || self.set.iter().map(|(name, value)| (name.clone(), Arc::from(value.as_str()))).collect::<Vec<(String, Arc<str>)>>();
+    /// The rule, once for each way in which it is written; the error says what is wrong with it.
+    fn compile(&self, file: &File, built_in: bool) -> Result<Vec<FileRule>, String> {
+        self.check()?;
+        let hows = self.hows(built_in)?;
+        let keys = self.keys()?.map(Arc::new);
+        let set = Arc::new(self.constants(file)?);
+        let mut clean = Vec::new();
+        for (name, how) in self.clean.iter().chain(&file.clean) {
+            let found = cleaner(how).ok_or_else(|| format!("clean = {how:?} is not known; there are {CLEANERS}"))?;
+            clean.push((name.clone(), found));
+        }
+        let clean = Arc::new(clean);
+        let rule = |how: How| {
+            let mut names: BTreeSet<String> = set.iter().map(|(name, _)| name.clone()).collect();
+            match &how {
+                How::Match(rule) => names.extend(rule.names().map(str::to_owned)),
+                How::Regex { expression, .. } => names.extend(expression.names().filter(|name| *name != "_").map(str::to_owned)),
+                How::When(when) => {
+                    names.extend(when.copy.iter().map(|(name, _)| name).chain(when.map.iter().map(|(name, ..)| name)).cloned())
+                }
+                How::Message => {}
+            }
+            if let Some(Keys::Columns(columns)) = keys.as_deref() {
+                names.extend(columns.names().map(str::to_owned));
+            }
+            let first = matches!(how, How::Match(_)) || (self.kind.is_some() && matches!(how, How::Regex { .. }));
+            FileRule {
+                how,
+                first,
+                sourcetypes: self.sourcetypes.clone(),
+                set: set.clone(),
+                clean: clean.clone(),
+                keys: keys.clone(),
+                names: Arc::new(names),
+            }
+        };
+        Ok(hows.into_iter().map(rule).collect())
+    }
+
+    fn check(&self) -> Result<(), String> {
         let keys = self.keys.as_deref();
         if keys != Some("pairs") && (self.equals.is_some() || self.between.is_some()) {
             return Err("`equals` and `between` go with keys = \"pairs\"".to_owned());
@@ -386,38 +445,81 @@ impl RuleText {
         if self.whole && self.regex.is_none() {
             return Err("`whole` goes with `regex`".to_owned());
         }
-        match (&self.text, &self.regex, keys) {
-            (Some(text), None, None) => Rule::checked(text, set()).map(FileRule::Match),
-            (None, Some(regex), None) => {
-                let expression = Box::new(Expression::new(regex)?);
-                let set = set();
-                let names = expression.names().map(str::to_owned).chain(set.iter().map(|(name, _)| name.clone())).collect();
-                Ok(FileRule::Regex { expression, whole: self.whole, set, names: Arc::new(names) })
+        if self.quoted && self.regex.is_none() {
+            return Err("`quoted` goes with `regex`".to_owned());
+        }
+        if self.when.is_empty() && !(self.copy.is_empty() && self.map.is_empty()) {
+            return Err("`copy` and `map` go with `when`".to_owned());
+        }
+        let bare = self.text.is_none() && self.regex.is_none() && self.when.is_empty();
+        if bare && !(self.set.is_empty() && self.kind.is_none()) {
+            return Err("`set` and `type` go with `match`, `regex` or `when`".to_owned());
+        }
+        Ok(())
+    }
+
+    fn hows(&self, built_in: bool) -> Result<Vec<How>, String> {
+        match (&self.text, &self.regex, self.when.is_empty()) {
+            (Some(texts), None, true) => texts.all().iter().map(|text| Rule::checked(text).map(How::Match)).collect(),
+            (None, Some(texts), true) => {
+                let compile = if built_in { Expression::deferred } else { Expression::new };
+                let seeing = |expression: Expression| if self.quoted { expression.seeing_quoted() } else { expression };
+                let each =
+                    texts.all().iter().map(|text| Ok(How::Regex { expression: Arc::new(seeing(compile(text)?)), whole: self.whole }));
+                each.collect()
             }
-            (None, None, Some(_)) if !self.set.is_empty() => Err("`set` goes with `match` or `regex`".to_owned()),
-            (None, None, Some("json")) => Ok(FileRule::Json),
-            (None, None, Some("xml")) => Ok(FileRule::Xml),
-            (None, None, Some("pairs")) => {
+            (None, None, false) if self.keys.is_none() => {
+                let lists = |of: &BTreeMap<String, OneOrMore>| of.iter().map(|(name, all)| (name.clone(), all.all().to_vec())).collect();
+                let table =
+                    |values: &BTreeMap<String, String>| values.iter().map(|(from, to)| (from.clone(), Arc::from(to.as_str()))).collect();
+                let map = self.map.iter().map(|(name, meanings)| (name.clone(), meanings.of.clone(), Arc::new(table(&meanings.values))));
+                Ok(vec![How::When(When { conditions: lists(&self.when), copy: lists(&self.copy), map: map.collect() })])
+            }
+            (None, None, true) if self.keys.is_some() => Ok(vec![How::Message]),
+            _ => Err("a rule has one of `match`, `regex`, `when` and `keys`; `keys` may go with the first two".to_owned()),
+        }
+    }
+
+    /// The fields with a fixed value: of the rule, of its type, and of the file.
+    fn constants(&self, file: &File) -> Result<Vec<(String, Arc<str>)>, String> {
+        let mut set: BTreeMap<&str, &str> = BTreeMap::new();
+        if let Some(kind) = &self.kind {
+            let kind = model().kind(kind)?;
+            set.extend(file.set.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+            set.insert("tag", &kind.name);
+            let mapped = self.map.iter().flat_map(|(name, meanings)| meanings.values.values().map(move |value| (name, value)));
+            for (name, value) in self.set.iter().chain(mapped).chain(&file.set) {
+                kind.allows(name, value)?;
+            }
+        }
+        set.extend(self.set.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        Ok(set.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.to_owned(), Arc::from(value))).collect())
+    }
+
+    fn keys(&self) -> Result<Option<Keys>, String> {
+        Ok(Some(match self.keys.as_deref() {
+            None => return Ok(None),
+            Some("json") => Keys::Json,
+            Some("xml") => Keys::Xml,
+            Some("labels") => Keys::Labels,
+            Some("pairs") => {
                 let (equals, between) = (self.equals.as_deref().unwrap_or("="), self.between.as_deref().unwrap_or(","));
                 if equals.is_empty() || between.is_empty() || equals.bytes().any(|byte| between.as_bytes().contains(&byte)) {
                     return Err("`equals` and `between` need a character each, and none in common".to_owned());
                 }
-                Ok(FileRule::Pairs(Box::new(Pairs::new(equals.as_bytes(), between.as_bytes()))))
+                Keys::Pairs(Box::new(Pairs::new(equals.as_bytes(), between.as_bytes())))
             }
-            (None, None, Some("columns")) => self.columns(),
-            (None, None, Some(other)) => Err(format!("keys = {other:?} is not known; write pairs, json, xml or columns")),
-            _ => Err("a rule has one of `match`, `regex` and `keys`".to_owned()),
-        }
-    }
-
-    fn columns(&self) -> Result<FileRule, String> {
-        let delimiter = self.delimiter.as_deref().unwrap_or(",");
-        let &[delimiter] = delimiter.as_bytes() else { return Err(format!("delimiter = {delimiter:?} is not one character of ASCII")) };
-        if self.names.is_empty() || self.names.len() > FORMAT_COLUMNS_MAX {
-            return Err(format!("keys = \"columns\" needs `names`, from one to {FORMAT_COLUMNS_MAX} of them"));
-        }
-        let columns = Box::new(Columns::new(self.names.clone(), delimiter, &self.comment));
-        let names = Arc::new(columns.names().map(str::to_owned).collect());
-        Ok(FileRule::Columns(columns, names))
+            Some("columns") => {
+                let delimiter = self.delimiter.as_deref().unwrap_or(",");
+                let &[delimiter] = delimiter.as_bytes() else {
+                    return Err(format!("delimiter = {delimiter:?} is not one character of ASCII"));
+                };
+                if self.names.is_empty() || self.names.len() > FORMAT_COLUMNS_MAX {
+                    return Err(format!("keys = \"columns\" needs `names`, from one to {FORMAT_COLUMNS_MAX} of them"));
+                }
+                Keys::Columns(Box::new(Columns::new(self.names.clone(), delimiter, &self.comment)))
+            }
+            Some(other) => return Err(format!("keys = {other:?} is not known; write pairs, labels, json, xml or columns")),
+        }))
     }
 }

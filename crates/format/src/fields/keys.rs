@@ -190,3 +190,92 @@ fn once(text: &[u8]) -> Option<String> {
     }
     Some(String::from_utf8_lossy(&out).into_owned())
 }
+
+/// Units of the name of a label: one that is longer is none.
+const LABEL_MAX: usize = 64;
+
+/// Extracts `name=value name=value` where values have blanks, as in CEF: a value ends before the blank before the next name and its
+/// `=`. A backslash takes the meaning of an equals sign, of itself, and begins `\n` and `\r`.
+pub(super) fn labels<T: Tape>(tape: T, span: Span, out: &mut Collector<'_>) {
+    let mut open: Option<(Span, usize)> = None;
+    let mut at = span.start;
+    while at < span.end && !out.is_done() {
+        match tape.unit(at) {
+            Unit::Byte(b'\\') => {
+                if matches!(tape.unit(at + 1), Unit::Slot(_)) {
+                    tape.undecided();
+                    return;
+                }
+                at += 1;
+            }
+            Unit::Byte(b'=') => {
+                if let Some(name) = label(tape, span.start, at) {
+                    if tape.has_slot(name) {
+                        tape.undecided();
+                        return;
+                    }
+                    if let Some((name, start)) = open.replace((name, at + 1)) {
+                        add_label(tape, name, Span::new(start, open.map_or(at, |(next, _)| next.start)), out);
+                    }
+                }
+            }
+            Unit::Slot(taffrail_pattern::SlotKind::Quoted | taffrail_pattern::SlotKind::Raw) => {
+                tape.undecided();
+                return;
+            }
+            // A word may end in a backslash.
+            Unit::Slot(_) if tape.unit(at + 1) == Unit::Byte(b'=') => {
+                tape.undecided();
+                return;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    if let Some((name, start)) = open {
+        add_label(tape, name, Span::new(start, span.end), out);
+    }
+}
+
+/// The name that ends before the `=` at `end`.
+fn label<T: Tape>(tape: T, from: usize, end: usize) -> Option<Span> {
+    let mut start = end;
+    while start > from && end - start < LABEL_MAX {
+        match tape.unit(start - 1) {
+            Unit::Byte(byte) if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']') => start -= 1,
+            Unit::Byte(b' ' | b'\t') => break,
+            Unit::Byte(_) | Unit::End => return None,
+            Unit::Slot(_) => start -= 1,
+        }
+    }
+    (start < end).then(|| Span::new(start, end))
+}
+
+fn add_label<T: Tape>(tape: T, name: Span, value: Span, out: &mut Collector<'_>) {
+    let value = trimmed(tape, value);
+    if !value.is_empty() {
+        let plain = value.range().all(|at| matches!(tape.unit(at), Unit::Byte(byte) if byte != b'\\'));
+        let kind = if plain { Value::Text } else { Value::Map(unescaped) };
+        tape.with_text(name, |text| out.add(tape, &pairs::cleaned(text), value, kind));
+    }
+}
+
+/// A value of CEF without its backslashes.
+fn unescaped(text: &[u8]) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.iter().peekable();
+    while let Some(byte) = bytes.next() {
+        match bytes.peek() {
+            Some(&&next @ (b'=' | b'\\' | b'|')) if *byte == b'\\' => {
+                out.push(next);
+                bytes.next();
+            }
+            Some(b'n' | b'r') if *byte == b'\\' => {
+                out.push(b'\n');
+                bytes.next();
+            }
+            _ => out.push(*byte),
+        }
+    }
+    Some(String::from_utf8_lossy(&out).into_owned())
+}

@@ -158,7 +158,7 @@ fn bare<T: Tape>(tape: T, mut at: usize, limit: usize) -> (usize, bool) {
                 Some(rest) => opened = rest,
                 None => break,
             },
-            Unit::Slot(SlotKind::Time) => {
+            Unit::Slot(SlotKind::Time) if tape.slot(at).bytes.has(b' ') || tape.slot(at).bytes.has(b',') => {
                 // With a blank in the time the value ends there; then what follows must not matter.
                 timed = true;
                 if opened > 0 || (at + 1 < limit && !tape.is(at + 1, &BEHIND_VALUE)) {

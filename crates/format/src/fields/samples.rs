@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 /// The faults of a file whose samples have not the fields that it says.
 pub(super) fn run(file: &Arc<FormatFile>, text: &str, written: &File) -> Vec<Fault> {
+    if written.sample.is_empty() {
+        return Vec::new();
+    }
     let formats = Formats::new().with([Arc::clone(file)]);
     let mut faults = Vec::new();
     for sample in &written.sample {
@@ -31,5 +34,10 @@ pub(super) fn wrong_fields(formats: &Formats, written: &File, sample: &Sample) -
             (None, want) => Some(format!("the sample has no {field}, it should be {want:?}")),
         }
     });
-    wrong.collect()
+    let mut wrong: Vec<String> = wrong.collect();
+    let (is, should) = (found.iter().find(|(name, _)| name == "tag").map(|(_, value)| value.as_str()), sample.kind.as_deref());
+    if is != should && (should.is_some() || written.has_types()) {
+        wrong.push(format!("the sample is of type {}, not {}", is.unwrap_or("none"), should.unwrap_or("none")));
+    }
+    wrong
 }

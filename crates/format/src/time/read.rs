@@ -123,7 +123,17 @@ pub(crate) fn any(bytes: &[u8]) -> Option<(Layout, Reading, usize)> {
 /// Whether a time might begin with these bytes, were there more of them.
 pub(crate) fn may_begin(bytes: &[u8]) -> bool {
     match bytes {
-        [first, ..] if first.is_ascii_digit() => bytes.len() < 40,
+        [first, ..] if first.is_ascii_digit() => {
+            let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let fits = match (digits, bytes.get(digits)) {
+                (_, None) | (8 | 10 | 13 | 14 | 16 | 19, _) => true,
+                (4, Some(next)) => b"-/. ".contains(next),
+                (1 | 2, Some(next)) => b"/ -.".contains(next),
+                (6, Some(next)) => *next == b' ',
+                _ => false,
+            };
+            fits && bytes.len() < 40
+        }
         [a, b, c, ..] => {
             let name = [a | 0x20, b | 0x20, c | 0x20];
             bytes.len() < 48 && (MONTHS.contains(&name) || WEEKDAYS.contains(&name))

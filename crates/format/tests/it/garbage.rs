@@ -23,7 +23,7 @@ proptest! {
         prop_assert_eq!(batch.event(0).problems.contains(Problems::NOT_UTF8), std::str::from_utf8(&bytes).is_err());
         let formats = Formats::new();
         formats.fields_of_event(SOURCETYPES[kind], &bytes);
-        formats.resolve(SOURCETYPES[kind], &Pattern::raw(), "user");
+        formats.resolve(SOURCETYPES[kind], &Pattern::raw(), &[], "user");
     }
 
     #[test]

@@ -46,3 +46,15 @@ fn megabytes_per_second() {
         eprintln!("{:7.0} MB per CPU-second, {sourcetype}: {}", stream.len() as f64 / best / 1e6, &line[..60]);
     }
 }
+
+#[test]
+#[ignore = "a measurement, not a check"]
+fn milliseconds_to_have_the_formats_ready() {
+    let start = cpu_nanos();
+    let formats = taffrail_format::Formats::new();
+    println!("{} files: {:.1} ms", formats.built_in().len(), (cpu_nanos() - start) as f64 / 1e6);
+    let start = cpu_nanos();
+    let line = "Nov 21 19:36:41 vm sshd[2998]: Accepted password for alice from 127.3.4.5 port 49051 ssh2";
+    let found = taffrail_pattern::FieldResolver::fields_of_event(&formats, "syslog", line.as_bytes());
+    println!("first event, {} fields: {:.1} ms", found.len(), (cpu_nanos() - start) as f64 / 1e6);
+}

@@ -129,7 +129,7 @@ impl<'a, 'b> Rows<'a, 'b> {
                 if !self.is_sparse() && self.captured(*slot, capture, coder, out)? {
                     return Ok(());
                 }
-                self.grouped(group, &self.scan.plan(self.pattern, &group.name), coder, out)
+                self.grouped(group, &self.scan.plan(self.pattern, &group.name)?, coder, out)
             }
             Plan::Event(group, field) => self.grouped(group, field, coder, out),
         }

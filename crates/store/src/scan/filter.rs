@@ -1,5 +1,6 @@
 //! A filter made ready, and its decision for each pattern of a segment.
 
+use super::plans::Plans;
 use super::rows::Hit;
 use super::select::{Bits, Selection};
 use super::term::{PreparedRegex, PreparedTerm, Reading, in_pattern};
@@ -10,13 +11,12 @@ use crate::segment::hosts::{self, Lookup};
 use crate::segment::meta::{Body, PageMeta, Run};
 use crate::segment::summary::{self, Part};
 use crate::segment::{Blocks, Segment, SegmentMeta};
-use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
-use taffrail_base::{Result, Stop};
+use taffrail_base::Result;
 use taffrail_event::{Origin, Timestamp};
-use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, PatternId, PlanPiece, Term};
+use taffrail_pattern::{FieldPlan, FieldResolver, PlanPiece, Term};
 
 /// A filter with its terms prepared, shared by all threads of a scan.
 #[derive(Debug)]
@@ -105,33 +105,19 @@ pub fn origin_part(origin: &Origin, field: OriginField) -> &Arc<str> {
     }
 }
 
-/// Where fields are in the patterns met so far, for all segments of a scan.
-#[derive(Default)]
-pub struct Plans {
-    known: Mutex<FxHashMap<PatternId, Vec<KnownPlan>>>,
-    signs: Mutex<FxHashMap<String, Arc<PreparedTerm>>>,
-    /// Ends the scan.
-    pub stop: Stop,
-}
-
-struct KnownPlan {
-    pattern: Arc<Pattern>,
-    sourcetype: Arc<str>,
-    field: String,
-    plan: FieldPlan,
-}
-
 /// A segment being scanned: what has been read of it so far. One thread's.
 pub struct SegmentScan<'b> {
     pub blocks: &'b Blocks<'b>,
-    resolver: &'b dyn FieldResolver,
-    plans: &'b Plans,
+    pub(super) resolver: &'b dyn FieldResolver,
+    pub(super) plans: &'b Plans,
     origins: OnceCell<Vec<i64>>,
     /// The stream of origins, without the hosts that slots tell.
     stream: OnceCell<Vec<i64>>,
     /// Finds origins by these hosts.
     lookup: OnceCell<Lookup<'b>>,
     cursors: Vec<OnceCell<PatternCursor<'b>>>,
+    /// Plans that were decided with samples, by pattern and field.
+    pub(super) guarded: RefCell<FxHashMap<(usize, String), FieldPlan>>,
     reading: Reading<'b, 'b>,
 }
 
@@ -148,6 +134,7 @@ impl<'b> SegmentScan<'b> {
             stream: OnceCell::new(),
             lookup: OnceCell::new(),
             cursors,
+            guarded: RefCell::default(),
             reading: Reading::new(blocks),
         }
     }
@@ -226,21 +213,6 @@ impl<'b> SegmentScan<'b> {
     /// The columns of a pattern.
     pub fn cursor(&self, pattern: usize) -> &PatternCursor<'b> {
         self.cursors[pattern].get_or_init(|| PatternCursor::new(self.blocks, pattern))
-    }
-
-    /// Where a field is in a pattern's events; the resolver is asked once for all segments.
-    pub fn plan(&self, pattern: usize, field: &str) -> FieldPlan {
-        let meta = &self.segment().footer().events.patterns[pattern];
-        let sourcetype = self.segment().sourcetype(meta.class);
-        let mut known = self.plans.known.lock();
-        let same = |known: &&KnownPlan| *known.sourcetype == **sourcetype && known.field == field && known.pattern == meta.pattern;
-        if let Some(known) = known.get(&meta.id).and_then(|plans| plans.iter().find(same)) {
-            return known.plan.clone();
-        }
-        let plan = self.resolver.resolve(sourcetype, &meta.pattern, field);
-        let made = KnownPlan { pattern: meta.pattern.clone(), sourcetype: sourcetype.clone(), field: field.to_owned(), plan: plan.clone() };
-        known.entry(meta.id).or_default().push(made);
-        plan
     }
 
     /// The rows of a pattern that pass a filter.
@@ -335,7 +307,7 @@ impl<'b> SegmentScan<'b> {
 
     fn select_field(&self, name: &str, test: &ValueTest, pattern: usize) -> Result<Selection> {
         let rows = self.segment().footer().events.patterns[pattern].rows as usize;
-        match self.plan(pattern, name) {
+        match self.plan(pattern, name)? {
             FieldPlan::Absent => Ok(Selection::all_if(test.passes(None))),
             FieldPlan::Constant(value) => Ok(Selection::all_if(test.passes(Some(&value)))),
             FieldPlan::Pieces(pieces) => match &pieces[..] {
@@ -355,7 +327,7 @@ impl<'b> SegmentScan<'b> {
     }
 
     /// Tests each distinct value of a slot; numbers as numbers, where that is known to be the same.
-    fn select_slot(&self, slot: usize, test: &dyn Fn(&[u8]) -> bool, numbers: &NumberTest, pattern: usize) -> Result<Selection> {
+    pub(super) fn select_slot(&self, slot: usize, test: &dyn Fn(&[u8]) -> bool, numbers: &NumberTest, pattern: usize) -> Result<Selection> {
         let cursor = self.cursor(pattern);
         let pages = &cursor.meta().columns[slot].pages;
         let mut bits = Bits::new(cursor.meta().rows as usize);

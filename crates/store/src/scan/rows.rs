@@ -10,6 +10,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, Result};
 use taffrail_event::{Origin, Problems};
@@ -181,7 +182,11 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
         let few = hits.len() < FEW_ROWS;
         for hit in hits {
             let pattern = hit.pattern as usize;
-            let plan = self.plans[number].entry(hit.pattern).or_insert_with(|| self.scan.plan(pattern, name));
+            let plan = match self.plans[number].entry(hit.pattern) {
+                Entry::Occupied(known) => known.into_mut(),
+                // To read whole columns does not pay for a few events.
+                Entry::Vacant(new) => new.insert(if few { self.scan.plain_plan(pattern, name) } else { self.scan.plan(pattern, name)? }),
+            };
             match plan {
                 FieldPlan::Absent => builder.append_null(),
                 FieldPlan::Constant(value) => builder.append_value(value),

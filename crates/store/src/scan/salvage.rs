@@ -67,7 +67,7 @@ impl SegmentScan<'_> {
                 test.passes(Some(origin_part(self.origin(&hit)?, *field)))
             }
             Prepared::Field(name, test) => {
-                let plan = self.plan(pattern, name);
+                let plan = self.plain_plan(pattern, name);
                 test.passes(self.field(pattern, row, &plan, &mut Vec::new())?.as_deref())
             }
             Prepared::And(all) => {

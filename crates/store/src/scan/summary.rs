@@ -156,9 +156,10 @@ impl Scan {
                 if *selection == Selection::None {
                     continue;
                 }
-                if !resolver.fields_vary(sourcetype, &meta.pattern) {
+                let held = SegmentScan::held(meta);
+                if !resolver.fields_vary(sourcetype, &meta.pattern, &held) {
                     let count = selection.count(meta.rows as usize) as u64;
-                    for (name, _) in resolver.fields(sourcetype, &meta.pattern) {
+                    for (name, _) in resolver.fields(sourcetype, &meta.pattern, &held) {
                         *here.entry(name).or_default() += count;
                     }
                     continue;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use taffrail_base::Ulid;
 use taffrail_event::{EventBatch, Origin, Problems};
 use taffrail_pattern::split::time;
-use taffrail_pattern::{FieldPlan, FieldResolver, NoFields, Pattern, PlanPiece, Term, TermMatcher};
+use taffrail_pattern::{FieldPlan, FieldResolver, Guard, Guarded, Held, NoFields, Pattern, PlanPiece, Term, TermMatcher};
 
 fn origin(host: &str) -> Origin {
     let sourcetype = if host.len().is_multiple_of(2) { "even" } else { "odd" };
@@ -523,17 +523,85 @@ fn damage_is_named_wherever_it_is() {
 struct Slots;
 
 impl FieldResolver for Slots {
-    fn resolve(&self, _: &str, _: &Pattern, field: &str) -> FieldPlan {
+    fn resolve(&self, _: &str, _: &Pattern, _: &[Held], field: &str) -> FieldPlan {
         FieldPlan::Pieces(vec![PlanPiece::Slot(field.parse().unwrap())])
     }
-    fn fields(&self, _: &str, _: &Pattern) -> Vec<(String, FieldPlan)> {
+    fn fields(&self, _: &str, _: &Pattern, _: &[Held]) -> Vec<(String, FieldPlan)> {
         Vec::new()
     }
-    fn fields_vary(&self, _: &str, _: &Pattern) -> bool {
+    fn fields_vary(&self, _: &str, _: &Pattern, _: &[Held]) -> bool {
         false
     }
     fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
         Vec::new()
+    }
+}
+
+/// Knows the last word of events, of digits only: by asking each event, or from the slot where a sample has digits.
+#[derive(Default)]
+struct Wary {
+    asked: Arc<std::sync::atomic::AtomicUsize>,
+}
+
+impl Wary {
+    fn last(raw: &[u8]) -> Option<String> {
+        let word = raw.rsplit(|byte| *byte == b' ').next()?;
+        word.iter().all(u8::is_ascii_digit).then(|| String::from_utf8_lossy(word).into_owned())
+    }
+}
+
+impl FieldResolver for Wary {
+    fn resolve(&self, _: &str, _: &Pattern, held: &[Held], _: &str) -> FieldPlan {
+        assert!(held.iter().all(|held| held.sample.is_none()));
+        let asked = self.asked.clone();
+        let each = move |raw: &[u8]| {
+            asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Self::last(raw)
+        };
+        FieldPlan::PerEvent(Arc::new(each), None)
+    }
+    fn guarded(&self, _: &str, pattern: &Pattern, held: &[Held], _: &str) -> Option<Guarded> {
+        let slot = pattern.slots() - 1;
+        let digits = |value: &[u8]| value.iter().all(u8::is_ascii_digit);
+        let sample = held[slot].sample.as_deref()?;
+        let plan = if digits(sample) { FieldPlan::Pieces(vec![PlanPiece::Slot(slot)]) } else { FieldPlan::Absent };
+        let same = digits(sample);
+        Some(Guarded { plan, guards: [Guard { slot, test: Arc::new(move |value| digits(value) == same) }].into() })
+    }
+    fn fields(&self, _: &str, _: &Pattern, _: &[Held]) -> Vec<(String, FieldPlan)> {
+        Vec::new()
+    }
+    fn fields_vary(&self, _: &str, _: &Pattern, _: &[Held]) -> bool {
+        false
+    }
+    fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
+        Vec::new()
+    }
+}
+
+/// Where all values of a segment pass, none of its events is asked; where one does not, each is.
+#[test]
+fn what_a_sample_decides_holds_where_all_values_pass() {
+    let lines = |name: &dyn Fn(usize) -> String| -> Vec<Vec<u8>> {
+        (0..400).map(|at| format!("user u{at} came from port {}", name(at)).into_bytes()).collect()
+    };
+    let digits = lines(&|at| (at * 7).to_string());
+    let words = lines(&|at| format!("p{at}"));
+    let mixed = lines(&|at| if at == 399 { "ssh".to_owned() } else { at.to_string() });
+    let segments: Vec<SegmentRef> = [&digits, &words, &mixed].iter().map(|lines| SegmentRef::Open(segment_of(&batch(lines)))).collect();
+    for (which, asks) in [(vec![0], false), (vec![1], false), (vec![0, 1], false), (vec![2], true), (vec![0, 1, 2], true)] {
+        let resolver = Arc::new(Wary::default());
+        let asked = resolver.asked.clone();
+        let snapshot = Snapshot { segments: which.iter().map(|at| segments[*at].clone()).collect() };
+        let request = ScanRequest { resolver, ..request(Filter::All) };
+        let counted = Scan::plan(&snapshot, request).count_by(&[CountField::Column(Column::Field("port".into()))]).unwrap().unwrap();
+        let all: Vec<&Vec<u8>> = which.iter().flat_map(|at| [&digits, &words, &mixed][*at]).collect();
+        let expected: std::collections::BTreeSet<String> = all.iter().filter_map(|line| Wary::last(line)).collect();
+        let with = all.iter().filter(|line| Wary::last(line).is_some()).count() as u64;
+        assert_eq!(counted.events.iter().sum::<u64>(), with, "{which:?}");
+        assert_eq!(counted.events.len(), expected.len(), "{which:?}");
+        let asked = asked.load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(asked > 0, asks, "{which:?}");
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) enum Plan<'w> {
 
 pub(super) fn plan<'w>(scan: &SegmentScan<'_>, pattern: usize, wanted: &'w Wanted) -> Result<Plan<'w>> {
     let group = match wanted {
-        Wanted::Column(Column::Field(name)) => return Ok(Plan::Field(scan.plan(pattern, name))),
+        Wanted::Column(Column::Field(name)) => return Ok(Plan::Field(scan.plan(pattern, name)?)),
         Wanted::Column(column) => return Ok(Plan::Origin(column)),
         Wanted::Span(width) => return Ok(Plan::Span(*width)),
         Wanted::Group(group) => group,
@@ -75,16 +75,16 @@ pub(super) fn plan<'w>(scan: &SegmentScan<'_>, pattern: usize, wanted: &'w Wante
     let meta = &scan.segment().footer().events.patterns[pattern];
     let field = || scan.plan(pattern, &group.name);
     if !group.regex.is_possible(meta, scan.blocks)? {
-        return Ok(Plan::Field(field()));
+        return Ok(Plan::Field(field()?));
     }
-    let Some(capture) = &group.capture else { return Ok(Plan::Event(group, field())) };
+    let Some(capture) = &group.capture else { return Ok(Plan::Event(group, field()?)) };
     Ok(match capture.place(meta) {
-        Place::Absent => Plan::Field(field()),
+        Place::Absent => Plan::Field(field()?),
         Place::Pieces(pieces) => Plan::Field(match &pieces[..] {
             [PlanPiece::Text(text)] => FieldPlan::Constant(text.as_str().into()),
             _ => FieldPlan::Pieces(pieces),
         }),
         Place::Slot(slot) => Plan::Slot(slot, capture, group),
-        Place::Unknown => Plan::Event(group, field()),
+        Place::Unknown => Plan::Event(group, field()?),
     })
 }

@@ -2,58 +2,8 @@
 
 use super::fuse;
 use taffrail_pattern::bytes::same;
+pub use taffrail_pattern::held::{DIGITS, HEX_DIGITS, NOT_ASCII, mask};
 use taffrail_pattern::text::tokens;
-
-const CLASS: [u8; 256] = {
-    let mut table = [63u8; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        let b = byte as u8;
-        table[byte] = match b {
-            b'a'..=b'z' => b - b'a',
-            b'A'..=b'Z' => b - b'A',
-            b'0'..=b'9' => 26 + b - b'0',
-            b' ' => 36,
-            b'.' => 37,
-            b'-' => 38,
-            b'/' => 39,
-            b':' => 40,
-            b'_' => 41,
-            b'=' => 42,
-            b'%' => 43,
-            b'@' => 44,
-            b'\\' => 45,
-            b'$' => 46,
-            b'#' => 47,
-            b',' => 48,
-            b';' => 49,
-            b'(' | b')' => 50,
-            b'[' | b']' => 51,
-            b'{' | b'}' => 52,
-            b'"' | b'\'' => 53,
-            b'?' | b'&' => 54,
-            b'+' | b'*' => 55,
-            b'<' | b'>' | b'|' | b'!' => 56,
-            _ => 57,
-        };
-        byte += 1;
-    }
-    table
-};
-
-/// The mask of all bytes that are not ASCII.
-pub const NOT_ASCII: u64 = 1 << 63;
-
-/// The mask of `0`-`9`.
-pub const DIGITS: u64 = 0x3ff << 26;
-
-/// The mask of hexadecimal digits.
-pub const HEX_DIGITS: u64 = DIGITS | 0x3f;
-
-/// The classes of the bytes of `text`, letters without case. Part of the stored format.
-pub fn mask(text: &[u8]) -> u64 {
-    text.iter().fold(0, |mask, byte| mask | 1 << CLASS[*byte as usize])
-}
 
 /// Different tokens up to which a page gets a filter: more would need more memory than building it is worth.
 const FILTER_TOKENS_MAX: usize = 1 << 20;

@@ -88,11 +88,20 @@ fn wrong_files_are_refused_with_the_place() {
     assert_eq!(one("[[rule]]\nmatch = '{a...} b'\n"), "line 3: `{a...}` takes the rest, so nothing can stand behind it");
     assert!(one("[[rule]]\nregex = '(?<a>'\n").starts_with("line 3: regex parse error"), "{}", one("[[rule]]\nregex = '(?<a>'\n"));
     assert!(one("[[rule]]\nregex = 'a'\n").contains("no named group"));
-    assert_eq!(one("[[rule]]\nmatch = 'a'\nregex = '(?<b>c)'\n"), "line 3: a rule has one of `match`, `regex` and `keys`");
-    assert!(one("[[rule]]\nkeys = 'csv'\n").contains("write pairs, json, xml or columns"));
+    assert_eq!(
+        one("[[rule]]\nmatch = 'a'\nregex = '(?<b>c)'\n"),
+        "line 3: a rule has one of `match`, `regex`, `when` and `keys`; `keys` may go with the first two"
+    );
+    assert!(one("[[rule]]\nkeys = 'csv'\n").contains("write pairs, labels, json, xml or columns"));
     assert!(one("[[rule]]\nkeys = 'columns'\n").contains("needs `names`"));
     assert!(one("[[rule]]\nkeys = 'columns'\nnames = ['a']\ndelimiter = '||'\n").contains("not one character"));
     assert!(one("[[rule]]\nkeys = 'pairs'\nequals = '='\nbetween = '='\n").contains("none in common"));
+    assert!(one("[[rule]]\nmatch = 'a {b}'\ntype = 'login'\n").contains("is not of the normal model; there are authentication"));
+    let wrong = one("[[rule]]\nmatch = 'a {b}'\ntype = 'authentication'\nset = { action = 'denied' }\n");
+    assert_eq!(wrong, "line 3: action = \"denied\" is not of the normal model; in authentication it is one of success, failure");
+    assert!(one("[[rule]]\nmatch = 'a {b}'\ncopy = { c = 'b' }\n").contains("go with `when`"));
+    assert!(one("[[rule]]\nwhen = { a = 'b' }\nkeys = 'json'\n").contains("a rule has one of"));
+    assert!(one("[[rule]]\nmatch = 'a {b}'\nclean = { b = 'wash' }\n").contains("there are account, address"));
     assert!(one("like = 'xml'\n").starts_with("line 3: like"), "{}", one("like = 'xml'\n"));
     assert!(one("colour = 1\n").starts_with("line 3: unknown field `colour`"), "{}", one("colour = 1\n"));
     assert!(one("[event]\ntime = true\n").contains("leave [event]"));
@@ -103,6 +112,45 @@ fn wrong_files_are_refused_with_the_place() {
         samples,
         "line 5: the sample has b=\"1\", not \"2\"\nline 5: the sample has no c, it should be \"3\"\nline 8: the sample has b=\"1\", and should not have it"
     );
+}
+
+#[test]
+fn rules_go_by_fields_and_say_what_the_event_is() {
+    let formats =
+        own("summary = 'x'\nsourcetypes = ['w']\n[[rule]]\nwhen = { kind = ['in', 'enter'], code = '0' }\ntype = 'authentication'\n\
+         set = { action = 'success', app = 'door' }\ncopy = { user = ['who', 'badge'], src = 'gate' }\nclean = { src = 'address' }\n\
+         [[rule]]\nwhen = { kind = 'in', code = '*' }\ntype = 'authentication'\nset = { action = 'failure' }\ncopy = { user = 'who' }\n\
+         map = { reason = { of = 'code', values = { 1 = 'bad_password', 2 = 'locked', '*' = 'other' } } }\n\
+         [[rule]]\nwhen = { kind = 'out', code = '' }\ntype = 'session'\nset = { action = 'closed' }\n");
+    let field = |line: &str, name: &str| {
+        let found = formats.fields_of_event("w", line.as_bytes());
+        found.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    };
+    let some = |value: &str| Some(value.to_owned());
+    let line = "kind=in code=0 who=- badge=77 gate=::ffff:10.0.0.9 action=opened";
+    assert_eq!(field(line, "tag"), some("authentication"));
+    assert_eq!(field(line, "action"), some("success"), "the model goes before what the event calls so");
+    assert_eq!((field(line, "user"), field(line, "src"), field(line, "app")), (some("77"), some("10.0.0.9"), some("door")));
+    let line = "kind=in code=2 who=bob";
+    assert_eq!((field(line, "action"), field(line, "reason"), field(line, "user")), (some("failure"), some("locked"), some("bob")));
+    assert_eq!(field("kind=in code=9 who=bob", "reason"), some("other"));
+    assert_eq!((field("kind=out who=bob", "tag"), field("kind=out code=1", "tag")), (some("session"), None));
+    assert_eq!(field("kind=over code=0", "tag"), None);
+    for line in ["kind=in code=0 who=- badge=77 gate=::ffff:10.0.0.9 action=opened", "kind=in code=2 who=bob", "kind=out who=bob user=x"] {
+        for bits in 0..64_u32 {
+            same_with(&formats, "w", line, |number| bits >> (number % 6) & 1 == 1).expect("the pattern says the same");
+        }
+    }
+}
+
+#[test]
+fn keys_are_read_of_what_a_rule_takes() {
+    let formats = own(
+        "summary = 'x'\nsourcetypes = ['k']\nautomatic = false\n[[rule]]\nmatch = 'row {kind}: {...}'\nkeys = 'columns'\nnames = ['one', 'two']\n\
+         [[rule]]\nregex = 'set\\((?<_>[^)]*)\\)'\nkeys = 'labels'\n",
+    );
+    check_with(&formats, "k", "row a: 1,two words", &[("kind", "a"), ("one", "1"), ("two", "two words")]);
+    check_with(&formats, "k", "set(msg=a b\\=c dst=10.0.0.1 empty= last=x y)", &[("msg", "a b=c"), ("dst", "10.0.0.1"), ("last", "x y")]);
 }
 
 #[test]
@@ -126,7 +174,10 @@ fn xml_of_windows() {
         ("IpAddress", "10.0.0.7"),
         ("CommandLine", "\"C:\\x y.exe\" -k"),
     ];
-    check("text", event, &want);
+    let found = fields("text", event);
+    let found: Vec<(&str, &str)> = found.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(&found[..want.len()], &want[..], "behind these stand the names of the normal model");
+    assert!(found.contains(&("user", "bob & co")) && found.contains(&("tag", "authentication")), "{found:?}");
     check(
         "text",
         "<?xml version=\"1.0\"?><!-- a --> <r><s:a>1</s:a><b><![CDATA[x<y]]></b><c k=\"v\">t</c> <d name='e'><f>2</f></d></r> ",
@@ -158,7 +209,7 @@ fn kind_with(formats: &Formats, sourcetype: &str, line: &str, vary: &[&str], fie
     let (mut tokens, mut shape) = (Vec::new(), Vec::new());
     assert!(split::split(line.as_bytes(), &mut tokens, &mut shape, 1000));
     let (pattern, _) = pattern_of(line.as_bytes(), |n| !words.contains(&String::from_utf8_lossy(tokens[n].of(line.as_bytes())).as_ref()));
-    let plan = format!("{:?}", formats.resolve(sourcetype, &pattern, field));
+    let plan = format!("{:?}", formats.resolve(sourcetype, &pattern, &[], field));
     plan.split('(').next().unwrap_or_default().to_owned()
 }
 

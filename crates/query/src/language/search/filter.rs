@@ -3,7 +3,7 @@
 use super::{SearchExpr, SearchValue, ValueMatcher, Wildcard};
 use std::sync::Arc;
 use taffrail_pattern::text::is_major_breaker;
-use taffrail_pattern::{FieldPlan, FieldResolver, Pattern, Term};
+use taffrail_pattern::{FieldPlan, FieldResolver, Guarded, Held, Pattern, Term};
 use taffrail_store::{Filter, OriginField, ValueTest};
 
 /// The filter for a base search: [`SearchExpr::filter`], and where the search names no index, only indexes
@@ -116,20 +116,24 @@ pub fn with_store_fields(resolver: Arc<dyn FieldResolver>) -> Arc<dyn FieldResol
 }
 
 impl FieldResolver for WithStoreFields {
-    fn resolve(&self, sourcetype: &str, pattern: &Pattern, field: &str) -> FieldPlan {
+    fn resolve(&self, sourcetype: &str, pattern: &Pattern, held: &[Held], field: &str) -> FieldPlan {
         match field {
             "_raw" => FieldPlan::PerEvent(Arc::new(|raw| Some(String::from_utf8_lossy(raw).into_owned())), None),
             "_pattern" => FieldPlan::Constant(pattern.id().to_string().into()),
-            _ => self.0.resolve(sourcetype, pattern, field),
+            _ => self.0.resolve(sourcetype, pattern, held, field),
         }
     }
 
-    fn fields(&self, sourcetype: &str, pattern: &Pattern) -> Vec<(String, FieldPlan)> {
-        self.0.fields(sourcetype, pattern)
+    fn guarded(&self, sourcetype: &str, pattern: &Pattern, held: &[Held], field: &str) -> Option<Guarded> {
+        self.0.guarded(sourcetype, pattern, held, field)
     }
 
-    fn fields_vary(&self, sourcetype: &str, pattern: &Pattern) -> bool {
-        self.0.fields_vary(sourcetype, pattern)
+    fn fields(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> Vec<(String, FieldPlan)> {
+        self.0.fields(sourcetype, pattern, held)
+    }
+
+    fn fields_vary(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> bool {
+        self.0.fields_vary(sourcetype, pattern, held)
     }
 
     fn fields_of_event(&self, sourcetype: &str, raw: &[u8]) -> Vec<(String, String)> {
