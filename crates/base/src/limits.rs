@@ -342,8 +342,8 @@ pub const MULTIVALUE_VALUES_MAX: usize = 100_000;
 /// later is more often about something else, and the search is made for every event.
 pub const TIME_SCAN_BYTES_MAX: usize = 1_024;
 
-/// Hosts remembered per source of events: a relay speaks for thousands. Beyond it they are learned anew.
-pub const DECODER_HOSTS_MAX: usize = 16_384;
+/// Hosts remembered per source of events, some 200 bytes each: a relay speaks for fifty thousand. Beyond it they are learned anew.
+pub const DECODER_HOSTS_MAX: usize = 65_536;
 
 /// Fields that are extracted from one event: a hostile one may have a million, a person reads a hundred.
 pub const EVENT_FIELDS_MAX: usize = 1_000;

@@ -7,7 +7,7 @@ use crate::outgoing::Outgoing;
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_base::{Error, ErrorKind, Result};
-use taffrail_event::{EventSink, Receipt};
+use taffrail_event::{EventBatch, EventSink, Timestamp};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -33,13 +33,15 @@ pub(crate) struct Delivery {
     runtime: Handle,
     stop: Stop,
     on_failure: OnFailure,
-    pending: Option<JoinHandle<Result<Receipt>>>,
+    pending: Option<JoinHandle<Result<EventBatch>>>,
     gave_up: bool,
+    /// The last batch that became durable: its memory is for the next one.
+    spare: Option<EventBatch>,
 }
 
 impl Delivery {
     pub fn new(sink: Arc<dyn EventSink>, runtime: Handle, stop: Stop, on_failure: OnFailure) -> Self {
-        Self { sink, runtime, stop, on_failure, pending: None, gave_up: false }
+        Self { sink, runtime, stop, on_failure, pending: None, gave_up: false, spare: None }
     }
 
     /// Waits until the batch before is durable, then offers this one. Blocks; not for async code.
@@ -62,16 +64,21 @@ impl Delivery {
         } else {
             let sink = Arc::clone(&self.sink);
             let (stop, on_failure) = (self.stop.clone(), self.on_failure);
-            self.pending = Some(self.runtime.spawn(deliver(sink, outgoing, stop, on_failure)));
+            self.pending = Some(self.runtime.spawn(offer(sink, outgoing, stop, on_failure)));
         }
         before
+    }
+
+    /// An empty batch, in the memory of one that is durable where there is one.
+    pub fn next(&mut self, received: Timestamp) -> Outgoing {
+        self.spare.take().map_or_else(|| Outgoing::new(received), |spare| Outgoing::in_place_of(spare, received))
     }
 
     /// Waits until everything sent is durable.
     pub fn settle(&mut self) -> Result<()> {
         let Some(pending) = self.pending.take() else { return Ok(()) };
         let result = match self.runtime.block_on(pending) {
-            Ok(result) => result.map(|_| ()),
+            Ok(result) => result.map(|batch| self.spare = Some(batch)),
             Err(join) => Err(Error::new(ErrorKind::Bug, format!("handing over a batch failed: {join}"))),
         };
         // The grace of a stopping input is for all it has together, not for each batch.
@@ -89,17 +96,19 @@ fn account(outgoing: Outgoing, error: &Error, on_failure: OnFailure) {
 }
 
 /// Offers one batch until the sink takes it, fails for good, or the input has been stopping for too long.
-pub(crate) async fn deliver(sink: Arc<dyn EventSink>, mut outgoing: Outgoing, mut stop: Stop, on_failure: OnFailure) -> Result<Receipt> {
+pub(crate) async fn deliver(sink: Arc<dyn EventSink>, outgoing: Outgoing, stop: Stop, on_failure: OnFailure) -> Result<()> {
+    offer(sink, outgoing, stop, on_failure).await.map(drop)
+}
+
+/// The same; gives the batch back, which nobody else needs any more.
+async fn offer(sink: Arc<dyn EventSink>, mut outgoing: Outgoing, mut stop: Stop, on_failure: OnFailure) -> Result<EventBatch> {
     let mut wait = RETRY_WAIT_MIN;
     let mut grace = STOP_GRACE;
     // It may have to be offered again: the sink gets a clone, which must not cost a copy.
     outgoing.batch.share();
     loop {
         match sink.append(outgoing.batch.clone()).await {
-            Ok(receipt) => {
-                outgoing.stored();
-                return Ok(receipt);
-            }
+            Ok(_) => return Ok(outgoing.stored()),
             Err(error) if matches!(error.kind(), ErrorKind::Full | ErrorKind::Busy) => {
                 if grace.is_zero() {
                     let error = Error::new(ErrorKind::Cancelled, format!("stopped while the store refused events: {error}"));

@@ -148,7 +148,7 @@ impl Gatherer {
                     None => break,
                 }
             }
-            let next = Outgoing::after(&out, self.now());
+            let next = delivery.next(self.now());
             self.send(std::mem::replace(&mut out, next), &mut delivery);
         }
         if let Err(error) = delivery.settle() {
@@ -169,7 +169,7 @@ impl Gatherer {
             let mut rest = run;
             while !rest.is_empty() {
                 if out.is_full() && !whole {
-                    let next = Outgoing::after(out, self.now());
+                    let next = delivery.next(self.now());
                     self.send(std::mem::replace(out, next), delivery);
                 }
                 let taken = out.add(&source, |batch| self.take(rest, &chunk.bytes, &mut start, whole, batch));

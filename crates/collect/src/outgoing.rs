@@ -25,9 +25,9 @@ impl Outgoing {
         Self { batch: EventBatch::new(received), tally: Tally::default(), receipts: Vec::new() }
     }
 
-    /// The next one after `before`, which was full.
-    pub fn after(before: &Self, received: Timestamp) -> Self {
-        Self { batch: EventBatch::with_room_of(&before.batch, received), tally: Tally::default(), receipts: Vec::new() }
+    /// One that is empty, in the memory of a batch that is done with.
+    pub fn in_place_of(done: EventBatch, received: Timestamp) -> Self {
+        Self { batch: done.emptied(received), tally: Tally::default(), receipts: Vec::new() }
     }
 
     /// Runs `fill` on the batch and books what it added on `source`.
@@ -52,12 +52,13 @@ impl Outgoing {
         !self.receipts.is_empty()
     }
 
-    /// The sink has it.
-    pub fn stored(self) {
+    /// The sink has it. Gives the batch back.
+    pub fn stored(self) -> EventBatch {
         self.tally.stored();
         // A connection that is gone hears nothing any more.
         for receipt in self.receipts {
             let _ = receipt.send(());
         }
+        self.batch
     }
 }

@@ -1,7 +1,6 @@
 //! Events on their way in: many at once, in one buffer, so that an event costs no allocation.
 
-use crate::{Origin, Problems, Timestamp};
-use rustc_hash::FxHashMap;
+use crate::{Origin, Origins, Problems, Timestamp};
 use std::sync::Arc;
 
 /// How far an input has come with something it reads. It is committed in the same journal record as the
@@ -39,49 +38,11 @@ enum Body {
     Shared(Arc<Events>),
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Events {
     heads: Vec<Head>,
     raw: Vec<u8>,
-    origins: Vec<Origin>,
-    /// The number of each origin, once there are many.
-    numbers: FxHashMap<Origin, u32>,
-}
-
-impl PartialEq for Events {
-    fn eq(&self, other: &Self) -> bool {
-        self.heads == other.heads && self.raw == other.raw && self.origins == other.origins
-    }
-}
-
-impl Eq for Events {}
-
-/// Origins up to which looking through them is quicker than a table: nearly every batch has one or a few, and some have
-/// one for nearly every event.
-const ORIGINS_FEW: usize = 8;
-
-impl Events {
-    fn origin(&mut self, origin: &Origin) -> u32 {
-        let few = self.origins.len() <= ORIGINS_FEW;
-        let found = match few {
-            // The last few are the likely ones: senders come in runs.
-            true => self.origins.iter().rposition(|known| known == origin).map(|at| at as u32),
-            false => {
-                if self.numbers.is_empty() {
-                    self.numbers.extend(self.origins.iter().cloned().zip(0..));
-                }
-                self.numbers.get(origin).copied()
-            }
-        };
-        found.unwrap_or_else(|| {
-            let number = u32::try_from(self.origins.len()).expect("origins per batch are bounded by its events");
-            self.origins.push(origin.clone());
-            if !few {
-                self.numbers.insert(origin.clone(), number);
-            }
-            number
-        })
-    }
+    origins: Origins,
 }
 
 impl Default for Body {
@@ -147,11 +108,16 @@ impl EventBatch {
         Self { received, ..Self::default() }
     }
 
-    /// An empty batch received at `received` with room for as much as `before` holds, so that an input that fills
-    /// one after the other does not grow each anew.
-    pub fn with_room_of(before: &Self, received: Timestamp) -> Self {
-        let events = Events { heads: Vec::with_capacity(before.len()), raw: Vec::with_capacity(before.raw_bytes()), ..Events::default() };
-        Self { received, body: Body::Own(events), ..Self::default() }
+    /// An empty batch received at `received` in the memory of this one, where nobody else holds its events any more.
+    pub fn emptied(self, received: Timestamp) -> Self {
+        let mut events = match self.body {
+            Body::Own(events) => events,
+            Body::Shared(events) => Arc::try_unwrap(events).unwrap_or_default(),
+        };
+        events.heads.clear();
+        events.raw.clear();
+        events.origins.clear();
+        Self { received, positions: Vec::new(), body: Body::Own(events) }
     }
 
     /// Makes clones cheap: from here on they share the events. Adding to a shared batch copies it.
@@ -163,14 +129,19 @@ impl EventBatch {
 
     /// The number of `origin` in this batch, added if new.
     pub fn origin(&mut self, origin: &Origin) -> u32 {
-        self.body.own().origin(origin)
+        self.body.own().origins.number(origin)
+    }
+
+    /// Adds an origin that is known not to be there, and gives its number. One that is there all the same is there twice, no more.
+    pub fn new_origin(&mut self, origin: &Origin) -> u32 {
+        self.body.own().origins.add(origin)
     }
 
     /// Adds an event; `origin` is a number that [`EventBatch::origin`] gave.
     #[inline]
     pub fn push(&mut self, origin: u32, time: Timestamp, problems: Problems, raw: &[u8]) {
         let events = self.body.own();
-        debug_assert!((origin as usize) < events.origins.len());
+        debug_assert!((origin as usize) < events.origins.all().len());
         events.raw.extend_from_slice(raw);
         events.heads.push(Head { end: events.raw.len(), time, origin, problems });
     }
@@ -197,14 +168,12 @@ impl EventBatch {
 
     /// The origins, by number.
     pub fn origins(&self) -> &[Origin] {
-        &self.body.origins
+        self.body.origins.all()
     }
 
     /// Changes every origin (an input that assigns an index or host to what a format produced).
     pub fn map_origins(&mut self, change: impl FnMut(&mut Origin)) {
-        let events = self.body.own();
-        events.origins.iter_mut().for_each(change);
-        events.numbers.clear();
+        self.body.own().origins.change(change);
     }
 
     /// Event number `at`.
@@ -216,7 +185,7 @@ impl EventBatch {
             raw: &events.raw[start..head.end],
             time: head.time,
             received: self.received,
-            origin: &events.origins[head.origin as usize],
+            origin: &events.origins.all()[head.origin as usize],
             origin_number: head.origin,
             problems: head.problems,
         }
@@ -238,21 +207,6 @@ mod tests {
     }
 
     #[test]
-    fn origins_are_numbered_once_however_many_there_are() {
-        let named = |host: &str| Origin { host: host.into(), ..origin() };
-        let mut batch = EventBatch::new(Timestamp(1));
-        for round in 0..3 {
-            for host in 0..3 * ORIGINS_FEW {
-                assert_eq!(batch.origin(&named(&host.to_string())), host as u32, "{round}");
-            }
-        }
-        assert_eq!(batch.origins().len(), 3 * ORIGINS_FEW);
-        batch.map_origins(|origin| origin.index = "other".into());
-        let moved = Origin { index: "other".into(), ..named("3") };
-        assert_eq!((batch.origin(&moved), batch.origin(&named("3"))), (3, 3 * ORIGINS_FEW as u32));
-    }
-
-    #[test]
     fn clones_of_a_shared_batch_are_independent() {
         let mut batch = EventBatch::new(Timestamp(1));
         let number = batch.origin(&origin());
@@ -265,7 +219,9 @@ mod tests {
         let raw: Vec<&[u8]> = other.iter().map(|event| event.raw).collect();
         assert_eq!(raw, [b"one", b"two"]);
         assert_ne!(batch, other);
-        let room = EventBatch::with_room_of(&other, Timestamp(4));
-        assert!(room.is_empty() && room.received == Timestamp(4));
+        let clone = batch.clone();
+        for again in [batch.emptied(Timestamp(5)), clone.emptied(Timestamp(5)), other.emptied(Timestamp(5))] {
+            assert_eq!(again, EventBatch::new(Timestamp(5)));
+        }
     }
 }

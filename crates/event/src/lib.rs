@@ -5,12 +5,14 @@
 
 pub mod batch;
 pub mod origin;
+pub mod origins;
 pub mod problems;
 pub mod sink;
 pub mod time;
 
 pub use batch::{EventBatch, EventRef, Position};
 pub use origin::Origin;
+pub use origins::Origins;
 pub use problems::Problems;
 pub use sink::{EventSink, Receipt};
 pub use time::Timestamp;

@@ -202,7 +202,8 @@ impl Interned {
                 && Arc::ptr_eq(&known.transport, &self.origin.transport)
         };
         if !batch.origins().get(self.number as usize).is_some_and(same) {
-            self.number = batch.origin(&self.origin);
+            // Nobody else gives events to this origin, and this batch has none of ours yet: it need not be looked for.
+            self.number = batch.new_origin(&self.origin);
         }
         self.number
     }

@@ -39,7 +39,18 @@ struct Inner {
 impl MemorySegment {
     /// Empty; its first event will have arrival number `first_sequence`.
     pub fn new(index: &str, first_sequence: u64) -> Self {
-        let open = SegmentBuilder::new(index, first_sequence);
+        Self::begun(index, SegmentBuilder::new(index, first_sequence))
+    }
+
+    /// Empty, to go on behind another that is full.
+    pub fn after(full: &Self, first_sequence: u64) -> Self {
+        let inner = full.inner.lock();
+        let part = inner.closed.first().map_or(&inner.open, |part| &part.0.builder);
+        Self::begun(&full.index, part.followed(first_sequence))
+    }
+
+    fn begun(index: &str, open: SegmentBuilder) -> Self {
+        let first_sequence = open.first_sequence();
         let inner = Inner { closed: Vec::new(), open, seen: None, events: 0, raw_bytes: 0 };
         Self { index: index.into(), first_sequence, inner: Mutex::new(inner) }
     }
@@ -99,7 +110,7 @@ impl MemorySegment {
 
 impl Inner {
     fn close(&mut self, index: &Arc<str>, first_sequence: u64) {
-        let next = SegmentBuilder::new(index, first_sequence + self.events as u64);
+        let next = self.open.followed(first_sequence + self.events as u64);
         let full = std::mem::replace(&mut self.open, next);
         let seen = self.seen.take().filter(|seen| seen.0.meta.events == full.events() as u64);
         self.closed.push(seen.unwrap_or_else(|| MemoryPart::new(full, index)));

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: makes the log of an estate, measures Taffrail on it beside other programs, prints a report and
 //! writes it to `benches/runs/`. What is measured, and how, stands in `benches/README.md`.
 
+mod collect;
 mod commands;
 mod grep;
 mod logs;
@@ -8,6 +9,7 @@ mod measure;
 mod product;
 mod questions;
 mod report;
+mod sender;
 mod server;
 mod sizes;
 mod yardsticks;
@@ -85,6 +87,9 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
     let no_write = arguments.flag("--no-write");
     let log_only = arguments.flag("--log-only");
     let commands = arguments.flag("--commands");
+    let collect = arguments.flag("--collect");
+    let rate = arguments.value("--rate")?.map_or(Ok(collect::RATE), |text| text.parse()).context("--rate is a number")?;
+    let seconds = arguments.value("--seconds")?.map_or(Ok(collect::SECONDS), |text| text.parse()).context("--seconds is a number")?;
     let events = match arguments.value("--events")? {
         Some(text) => text.parse().with_context(|| format!("--events {text:?} is not a number"))?,
         None => commands::EVENTS,
@@ -105,6 +110,14 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
             binary("demo")?
         }
     };
+    if collect {
+        let text = collect::run(&Product(program), rate, seconds, &Folder::new()?)?;
+        println!("\n{text}");
+        if !no_write {
+            write(&format!("{}-collect.md", report::stem()?), &text)?;
+        }
+        return Ok(());
+    }
     if commands {
         let text = commands::run(&Product(program), events, &Folder::new()?)?;
         println!("\n{text}");

@@ -1,5 +1,6 @@
 //! A server over the measured folder, and the smallest HTTP client that can ask it.
 
+use super::collect::Ports;
 use super::measure;
 use anyhow::{Context, Result, bail};
 use std::io::{Read, Write};
@@ -24,15 +25,26 @@ pub enum Settings {
     ManySegments,
     /// What was read and unpacked stays in memory, as other programs keep it.
     LargeCache,
+    /// It listens for syslog.
+    Listening(Ports),
 }
 
 impl Settings {
     /// What stands in the configuration.
-    fn text(self) -> Option<&'static str> {
+    fn text(self) -> Option<String> {
         match self {
             Self::Default => None,
-            Self::ManySegments => Some("[store]\nflush_events = 1\n[audit]\nenabled = false\n"),
-            Self::LargeCache => Some("[store]\nmemory_cache_size = \"2GiB\"\n"),
+            Self::ManySegments => Some("[store]\nflush_events = 1\n[audit]\nenabled = false\n".into()),
+            Self::LargeCache => Some("[store]\nmemory_cache_size = \"2GiB\"\n".into()),
+            Self::Listening(ports) => Some(format!("[[input]]\ntype = \"relp\"\naddress = \"127.0.0.1:{}\"\n", ports.relp)),
+        }
+    }
+
+    /// Where it listens for syslog over UDP and TCP.
+    fn syslog(self) -> [String; 2] {
+        match self {
+            Self::Listening(ports) => [ports.udp, ports.tcp].map(|port| format!("127.0.0.1:{port}")),
+            _ => ["off", "off"].map(str::to_owned),
         }
     }
 }
@@ -52,7 +64,8 @@ impl Server {
         // Free now; nobody else on this machine is likely to take it in the next second.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut command = Command::new(program);
-        command.args(["serve", "--http", &format!("127.0.0.1:{port}"), "--syslog-udp", "off", "--syslog-tcp", "off", "--data"]).arg(data);
+        let [udp, tcp] = settings.syslog();
+        command.args(["serve", "--http", &format!("127.0.0.1:{port}"), "--syslog-udp", &udp, "--syslog-tcp", &tcp, "--data"]).arg(data);
         if let Some(text) = settings.text() {
             let file = data.with_extension("toml");
             std::fs::write(&file, text)?;
@@ -122,6 +135,11 @@ impl Server {
     /// Adds lines to an index.
     pub fn ingest(&self, index: &str, lines: &str) -> Result<()> {
         self.request(&format!("POST /api/v1/ingest/raw?index={index}&sourcetype=syslog"), "text/plain", lines).map(|_| ())
+    }
+
+    /// The accounts of its inputs.
+    pub fn inputs(&self) -> Result<serde_json::Value> {
+        Ok(serde_json::from_str(&self.request("GET /api/v1/inputs", "application/json", "")?)?)
     }
 
     /// Ends the server as Ctrl-C would.

@@ -346,7 +346,7 @@ impl<'w> Reader<'w> {
     }
 
     fn hand_over(&mut self) -> Result<()> {
-        let next = Outgoing::after(&self.out, now(self.work));
+        let next = self.delivery.next(now(self.work));
         let out = std::mem::replace(&mut self.out, next);
         let progress = &self.work.progress;
         progress.events.fetch_add(out.batch.len() as u64, Ordering::Relaxed);

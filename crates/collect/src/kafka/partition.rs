@@ -211,7 +211,7 @@ impl Reader {
             self.push(record, &mut out);
             next = offset + 1;
             if out.is_full() {
-                let following = Outgoing::after(&out, Timestamp(self.shared.context.clock.now_nanos()));
+                let following = self.out();
                 self.hand_over(std::mem::replace(&mut out, following), next).await?;
             }
         }

@@ -13,8 +13,9 @@ use taffrail_base::limits::OUTPUT_REPLY_BYTES_MAX;
 use taffrail_base::{Error, ErrorKind, Result};
 use taffrail_event::EventBatch;
 
-/// Messages on their way at the same time; librelp's own receiver takes as many.
-const WINDOW: usize = 128;
+/// Messages on their way at the same time. The sender alone decides on it; their answers, some 15 bytes each, have to fit into the
+/// buffers of a connection, as they are read only once all these are sent.
+const WINDOW: usize = 1_024;
 
 /// Numbers of transactions have nine digits.
 const NUMBER_MAX: u32 = 999_999_999;
@@ -28,7 +29,9 @@ pub(super) struct Relp {
 struct Open {
     connection: Connection,
     number: u32,
+    /// What was received, up to `read` looked at.
     held: Vec<u8>,
+    read: usize,
 }
 
 impl Relp {
@@ -40,12 +43,12 @@ impl Relp {
     async fn opened(&mut self) -> Result<Open> {
         // What is said while nothing is asked is the end of the session.
         if let Some(mut open) = self.open.take()
-            && open.held.is_empty()
+            && open.read == open.held.len()
             && matches!(open.connection.alive(), Ok(false))
         {
             return Ok(open);
         }
-        let mut open = Open { connection: self.dialer.dial().await?, number: 0, held: Vec::new() };
+        let mut open = Open { connection: self.dialer.dial().await?, number: 0, held: Vec::new(), read: 0 };
         let offers = format!("relp_version=0\nrelp_software=taffrail,{}\ncommands=syslog", env!("CARGO_PKG_VERSION"));
         let mut bytes = Vec::new();
         let number = open.frame("open", offers.as_bytes(), &mut bytes);
@@ -54,20 +57,34 @@ impl Relp {
         Ok(open)
     }
 
-    async fn window(open: &mut Open, layout: Layout, batch: &EventBatch, from: usize, confirmed: &mut usize) -> Result<()> {
+    /// Sends events and counts what was sent and what was confirmed of it; there is always something on its way.
+    async fn stream(open: &mut Open, layout: Layout, batch: &EventBatch, from: usize, done: &mut Done) -> Result<()> {
         let (mut bytes, mut message, mut numbers) = (Vec::new(), Vec::new(), VecDeque::new());
-        for event in batch.iter().skip(from).take(WINDOW) {
-            message.clear();
-            layout.write(&event, &mut message);
-            numbers.push_back(open.frame("syslog", &message, &mut bytes));
-        }
-        open.connection.send(&bytes).await?;
-        for number in numbers {
+        loop {
+            if numbers.len() <= WINDOW / 2 {
+                bytes.clear();
+                for event in batch.iter().skip(from + done.sent).take(WINDOW - numbers.len()) {
+                    message.clear();
+                    layout.write(&event, &mut message);
+                    numbers.push_back(open.frame("syslog", &message, &mut bytes));
+                    done.sent += 1;
+                }
+                if !bytes.is_empty() {
+                    open.connection.send(&bytes).await?;
+                }
+            }
+            let Some(number) = numbers.pop_front() else { return Ok(()) };
             open.answer(number).await?;
-            *confirmed += 1;
+            done.confirmed += 1;
         }
-        Ok(())
     }
+}
+
+/// Events sent, and of these those confirmed.
+#[derive(Default)]
+struct Done {
+    sent: usize,
+    confirmed: usize,
 }
 
 impl Open {
@@ -86,19 +103,20 @@ impl Open {
     /// Waits for the answer to a frame, which has to be `200`.
     async fn answer(&mut self, number: u32) -> Result<()> {
         loop {
-            if let Some((found, command, end)) = reply(&self.held)? {
-                let text = String::from_utf8_lossy(&command.1).into_owned();
-                let of = command.0.clone();
-                self.held.drain(..end);
-                return match (&*of, found == number) {
+            if let Some(Reply { number: found, command, data, end }) = reply(&self.held[self.read..])? {
+                self.read += end;
+                return match (command, found == number) {
                     ("serverclose", _) => Err(Error::new(ErrorKind::Io, "the receiver has ended the session")),
-                    ("rsp", true) if text.starts_with("200") => Ok(()),
+                    ("rsp", true) if data.starts_with(b"200") => Ok(()),
                     ("rsp", true) => {
-                        Err(Error::new(ErrorKind::Io, format!("the receiver answers {}", text.chars().take(200).collect::<String>())))
+                        let text: String = String::from_utf8_lossy(data).chars().take(200).collect();
+                        Err(Error::new(ErrorKind::Io, format!("the receiver answers {text}")))
                     }
                     _ => Err(Error::new(ErrorKind::Io, format!("the receiver answers {found} where {number} is due"))),
                 };
             }
+            self.held.drain(..self.read);
+            self.read = 0;
             if self.held.len() > OUTPUT_REPLY_BYTES_MAX {
                 return Err(Error::new(ErrorKind::Limit, "the receiver's answer is too long"));
             }
@@ -107,22 +125,26 @@ impl Open {
     }
 }
 
-/// The number, the command with its data and the end of the first whole frame.
-type Reply = (u32, (String, Vec<u8>), usize);
+/// The first whole frame, and where it ends.
+#[derive(Debug, PartialEq, Eq)]
+struct Reply<'a> {
+    number: u32,
+    command: &'a str,
+    data: &'a [u8],
+    end: usize,
+}
 
-fn reply(bytes: &[u8]) -> Result<Option<Reply>> {
+fn reply(bytes: &[u8]) -> Result<Option<Reply<'_>>> {
     let wrong = || Error::new(ErrorKind::Io, "the receiver does not speak RELP");
-    let mut words = Vec::new();
+    let mut words = [""; 3];
     let mut at = 0;
-    while words.len() < 3 {
+    for (place, word) in words.iter_mut().enumerate() {
+        at += usize::from(place > 0);
         let Some(length) = bytes[at..].iter().position(|b| matches!(b, b' ' | b'\n')) else {
             return if bytes.len() - at > 40 { Err(wrong()) } else { Ok(None) };
         };
-        words.push(std::str::from_utf8(&bytes[at..at + length]).map_err(|_| wrong())?);
+        *word = std::str::from_utf8(&bytes[at..at + length]).map_err(|_| wrong())?;
         at += length;
-        if words.len() < 3 {
-            at += 1;
-        }
     }
     let (number, length) = (words[0].parse().map_err(|_| wrong())?, words[2].parse::<usize>().map_err(|_| wrong())?);
     if length > OUTPUT_REPLY_BYTES_MAX {
@@ -132,7 +154,7 @@ fn reply(bytes: &[u8]) -> Result<Option<Reply>> {
     let start = at + usize::from(bytes[at] == b' ');
     match bytes.get(start + length) {
         None => Ok(None),
-        Some(b'\n') => Ok(Some((number, (words[1].to_owned(), bytes[start..start + length].to_vec()), start + length + 1))),
+        Some(b'\n') => Ok(Some(Reply { number, command: words[1], data: &bytes[start..start + length], end: start + length + 1 })),
         Some(_) => Err(wrong()),
     }
 }
@@ -144,15 +166,12 @@ impl Output for Relp {
                 Ok(open) => open,
                 Err(error) => return Delivered::failed(0, error),
             };
-            let (mut confirmed, all) = (0, batch.len() - from);
-            while confirmed < all {
-                let before = confirmed;
-                if let Err(error) = Self::window(&mut open, self.layout, batch, from + confirmed, &mut confirmed).await {
-                    return Delivered { confirmed, attempted: (before + WINDOW).min(all), refused: None, outcome: Err(error) };
-                }
+            let mut done = Done::default();
+            if let Err(error) = Self::stream(&mut open, self.layout, batch, from, &mut done).await {
+                return Delivered { confirmed: done.confirmed, attempted: done.sent, refused: None, outcome: Err(error) };
             }
             self.open = Some(open);
-            Delivered::all(all)
+            Delivered::all(done.confirmed)
         })
     }
 }
@@ -167,8 +186,8 @@ mod tests {
         for at in 0..16 {
             assert!(reply(&text[..at]).expect("is a part of one").is_none(), "{at}");
         }
-        assert_eq!(reply(text).expect("is one"), Some((12, ("rsp".into(), b"200 OK".to_vec()), 16)));
-        assert_eq!(reply(&text[16..]).expect("is one"), Some((0, ("serverclose".into(), Vec::new()), 16)));
+        assert_eq!(reply(text).expect("is one"), Some(Reply { number: 12, command: "rsp", data: b"200 OK", end: 16 }));
+        assert_eq!(reply(&text[16..]).expect("is one"), Some(Reply { number: 0, command: "serverclose", data: b"", end: 16 }));
         for wrong in [&b"HTTP/1.1 400 Bad Request\r\n"[..], b"1 rsp 3 200x\n", &[b'x'; 100], b"1 rsp 99999999 x"] {
             assert!(reply(wrong).is_err(), "{:?}", String::from_utf8_lossy(wrong));
         }

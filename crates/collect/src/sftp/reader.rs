@@ -393,7 +393,7 @@ impl Reader {
     }
 
     fn hand_over(&mut self) -> Result<()> {
-        let next = Outgoing::after(&self.out, self.now());
+        let next = self.delivery.next(self.now());
         let out = std::mem::replace(&mut self.out, next);
         self.delivery.send(out)
     }

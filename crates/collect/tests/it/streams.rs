@@ -88,10 +88,14 @@ pub mod tls {
         TlsSettings { certificate: file("server.pem"), key: file("server.key"), client_ca: client_ca.then(|| file("ca.pem")) }
     }
 
-    /// A connection that stays open.
-    pub fn open(stream: TcpStream) -> rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
+    /// A connection that stays open; the handshake is over, as a listener waits for that only so long.
+    pub fn open(mut stream: TcpStream) -> rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
         let name = ServerName::try_from("localhost").unwrap();
-        rustls::StreamOwned::new(rustls::ClientConnection::new(client(false), name).unwrap(), stream)
+        let mut session = rustls::ClientConnection::new(client(false), name).unwrap();
+        while session.is_handshaking() {
+            session.complete_io(&mut stream).unwrap();
+        }
+        rustls::StreamOwned::new(session, stream)
     }
 
     fn client(certificate: bool) -> Arc<rustls::ClientConfig> {

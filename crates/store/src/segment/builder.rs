@@ -5,18 +5,16 @@ use super::encode::{self, Learned, Output};
 use super::hosts::Whose;
 use super::meta::Footer;
 use super::{MAGIC, SegmentMeta, summary};
-use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, Result, Ulid};
-use taffrail_event::{EventRef, Origin, Timestamp};
+use taffrail_event::{EventRef, Origin, Origins, Timestamp};
 
 /// Builds a segment from events in arrival order.
 #[derive(Clone, Debug)]
 pub struct SegmentBuilder {
     index: Arc<str>,
     first_sequence: u64,
-    origins: Vec<Origin>,
-    origin_numbers: FxHashMap<Origin, i64>,
+    origins: Origins,
     raw: Vec<u8>,
     ends: Vec<usize>,
     times: Vec<i64>,
@@ -31,14 +29,29 @@ impl SegmentBuilder {
         Self {
             index: index.into(),
             first_sequence,
-            origins: Vec::new(),
-            origin_numbers: FxHashMap::default(),
+            origins: Origins::default(),
             raw: Vec::new(),
             ends: Vec::new(),
             times: Vec::new(),
             received: Vec::new(),
             event_origins: Vec::new(),
             problems: Vec::new(),
+        }
+    }
+
+    /// A builder with room for about as much as this one holds.
+    pub fn followed(&self, first_sequence: u64) -> Self {
+        fn room<T>(values: &[T]) -> Vec<T> {
+            Vec::with_capacity(values.len() + values.len() / 8)
+        }
+        Self {
+            raw: room(&self.raw),
+            ends: room(&self.ends),
+            times: room(&self.times),
+            received: room(&self.received),
+            event_origins: room(&self.event_origins),
+            problems: room(&self.problems),
+            ..Self::new(&self.index, first_sequence)
         }
     }
 
@@ -51,13 +64,7 @@ impl SegmentBuilder {
     /// The number of an origin in this builder, new or not; for events of one origin this is asked once.
     pub fn origin(&mut self, origin: &Origin) -> i64 {
         debug_assert_eq!(origin.index, self.index);
-        if let Some(number) = self.origin_numbers.get(origin) {
-            return *number;
-        }
-        let number = self.origins.len() as i64;
-        self.origin_numbers.insert(origin.clone(), number);
-        self.origins.push(origin.clone());
-        number
+        self.origins.number(origin).into()
     }
 
     /// Adds an event whose origin has this number.
@@ -149,26 +156,16 @@ impl<'b> Joined<'b> {
     }
 
     fn new(parts: &[&'b SegmentBuilder]) -> Self {
-        let mut numbers: FxHashMap<&Origin, i64> = FxHashMap::default();
-        let mut origins = Vec::new();
-        let mut event_origins = Vec::new();
+        let mut origins = Origins::default();
+        let mut event_origins = Vec::with_capacity(parts.iter().map(|part| part.event_origins.len()).sum());
         for part in parts {
-            let renumber: Vec<i64> = part
-                .origins
-                .iter()
-                .map(|origin| {
-                    *numbers.entry(origin).or_insert_with(|| {
-                        origins.push(origin.clone());
-                        origins.len() as i64 - 1
-                    })
-                })
-                .collect();
-            event_origins.extend(part.event_origins.iter().map(|number| renumber[*number as usize]));
+            let renumber = origins.add_all(&part.origins);
+            event_origins.extend(part.event_origins.iter().map(|number| i64::from(renumber[*number as usize])));
         }
         let join = |stream: fn(&SegmentBuilder) -> &[i64]| parts.iter().flat_map(|part| stream(part)).copied().collect();
         Self {
             lines: parts.iter().flat_map(|part| (0..part.ends.len()).map(|row| part.line(row))).collect(),
-            origins,
+            origins: origins.into_all(),
             times: join(|part| &part.times),
             received: join(|part| &part.received),
             event_origins,

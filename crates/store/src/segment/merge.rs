@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use taffrail_base::limits::SEGMENT_PATTERNS_MAX;
 use taffrail_base::{Error, ErrorKind, Result, Ulid};
-use taffrail_event::{Origin, Timestamp};
+use taffrail_event::{Origin, Origins, Timestamp};
 use taffrail_pattern::Pattern;
 use taffrail_pattern::group::{GroupLimits, Grouped, Leaf, group};
 
@@ -196,17 +196,10 @@ impl Order {
 
 /// All origins, and the number of each event's.
 fn join_origins(order: &Order, blocks: &[Blocks<'_>]) -> Result<(Vec<Origin>, Vec<i64>)> {
-    let mut known: FxHashMap<&Origin, i64> = FxHashMap::default();
-    let mut origins = Vec::new();
+    let mut origins = Origins::default();
     let mut streams: Vec<Vec<i64>> = Vec::new();
     for blocks in blocks {
-        let mut number = |origin| {
-            *known.entry(origin).or_insert_with(|| {
-                origins.push(Origin::clone(origin));
-                origins.len() as i64 - 1
-            })
-        };
-        let renumbered: Vec<i64> = blocks.segment().origins().iter().map(&mut number).collect();
+        let renumbered: Vec<i64> = blocks.segment().origins().iter().map(|origin| origins.number(origin).into()).collect();
         // What is decoded for this is needed once.
         let mut stream = hosts::read(&Blocks::with_streams_of(blocks))?;
         stream.iter_mut().for_each(|number| *number = renumbered[*number as usize]);
@@ -216,7 +209,7 @@ fn join_origins(order: &Order, blocks: &[Blocks<'_>]) -> Result<(Vec<Origin>, Ve
         Order::Inputs(_) => streams.concat(),
         Order::Mixed { rows, .. } => rows.iter().map(|(input, row)| streams[*input as usize][*row as usize]).collect(),
     };
-    Ok((origins, numbers))
+    Ok((origins.into_all(), numbers))
 }
 
 /// The sourcetypes of origins.

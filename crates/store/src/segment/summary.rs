@@ -28,7 +28,14 @@ pub fn of(origins: &[Origin]) -> Arc<[u8]> {
     let mut out = vec![LAYOUT];
     let parts: [fn(&Origin) -> &Arc<str>; 3] = [|o| &o.host, |o| &o.source, |o| &o.sourcetype];
     for part in parts {
-        let values: BTreeSet<&str> = origins.iter().map(|origin| &**part(origin)).collect();
+        let mut values: BTreeSet<&str> = BTreeSet::new();
+        // One more than can be listed is enough to know of many thousands that they are too many.
+        let mut rest = origins.iter().map(|origin| &**part(origin));
+        while values.len() <= VALUES_MAX
+            && let Some(value) = rest.next()
+        {
+            values.insert(value);
+        }
         let bytes: usize = values.iter().map(|value| value.len() + 2).sum();
         let few = values.len() <= VALUES_MAX && bytes <= BYTES_MAX;
         put_number(&mut out, if few { values.len() as u64 } else { 0 });

@@ -153,8 +153,11 @@ impl Shared {
                     Ok(first) => Ok(Receipt { events, sequence: first + number as u64 }),
                     Err(error) => Err(again(error)),
                 };
+                let Job { batch, answer: sender, _room } = job;
+                // Let go of before the answer: who waits for it may use the memory again.
+                drop(batch);
                 // A sender that went away misses its answer, not its events.
-                let _ = job.answer.send(answer);
+                let _ = sender.send(answer);
             }
         }
     }

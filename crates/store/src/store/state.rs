@@ -131,13 +131,20 @@ impl State {
     pub fn room(&mut self, settings: &StoreSettings, bytes: usize, spans: &[Span], now: u64) -> Vec<Arc<MemorySegment>> {
         let mut targets = Vec::with_capacity(spans.len());
         for span in spans {
-            if let Some(active) = self.active.get(&span.index)
-                && (active.events + span.count as usize > settings.flush_events || active.raw_bytes + bytes > settings.flush_bytes)
-            {
+            let is_full = |active: &&Active| {
+                active.events + span.count as usize > settings.flush_events || active.raw_bytes + bytes > settings.flush_bytes
+            };
+            let full = self.active.get(&span.index).filter(is_full).map(|active| active.segment.clone());
+            if full.is_some() {
                 self.freeze(&span.index);
             }
             let active = self.active.entry(span.index.clone()).or_insert_with(|| {
-                let segment = Arc::new(MemorySegment::new(&span.index, span.first));
+                let segment = full.map_or_else(
+                    || MemorySegment::new(&span.index, span.first),
+                    // What fills quickly does so again.
+                    |full| MemorySegment::after(&full, span.first),
+                );
+                let segment = Arc::new(segment);
                 Active { segment, events: 0, raw_bytes: 0, since: now }
             });
             targets.push(active.segment.clone());
