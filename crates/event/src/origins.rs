@@ -147,8 +147,8 @@ mod tests {
     fn those_of_others_are_numbered_anew() {
         for (ours, theirs) in [(3, 2), (2 * FEW, 3), (3, 4 * FEW), (4 * FEW, 4 * FEW)] {
             let (mut one, mut two) = (Origins::default(), Origins::default());
-            (0..ours).for_each(|host| drop(one.number(&named(host))));
-            (1..=theirs).rev().for_each(|host| drop(two.number(&named(host))));
+            (0..ours).for_each(|host| _ = one.number(&named(host)));
+            (1..=theirs).rev().for_each(|host| _ = two.number(&named(host)));
             let numbers = one.add_all(&two);
             assert_eq!(one.all().len(), ours.max(theirs + 1));
             assert!(numbers.iter().zip(two.all()).all(|(number, origin)| one.all()[*number as usize] == *origin));
