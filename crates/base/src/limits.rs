@@ -456,3 +456,30 @@ pub const OUTPUT_REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Routes of a server: each reads all that arrives.
 pub const ROUTES_MAX: usize = 100;
+
+/// Bytes of an envelope of Windows Event Forwarding as it is sent. Sources are told to send far less; one long event is let through.
+pub const WEF_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes that it may expand to: a packed one can otherwise name 200 times its size.
+pub const WEF_EXPANDED_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Bytes of envelopes that are being received on all connections together; beyond it, they are answered with an error and come again.
+pub const WEF_HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Envelopes that are taken apart and stored at the same time: each costs up to three times what it expands to.
+pub const WEF_TOGETHER_MAX: usize = 4;
+
+/// Elements within elements of an envelope: Windows has eight.
+pub const WEF_DEPTH_MAX: usize = 100;
+
+/// Sources of Windows Event Forwarding whose progress is kept, per input: some kilobytes each. Further ones are refused, and keep their events.
+pub const WEF_SOURCES_MAX: usize = 20_000;
+
+/// Bytes of a bookmark that is kept: about 100 for each channel.
+pub const WEF_BOOKMARK_BYTES_MAX: usize = 256 * 1024;
+
+/// Channels of a source whose record numbers are watched. A Windows has about 1,000.
+pub const WEF_CHANNELS_MAX: usize = 2_000;
+
+/// Events of the last envelope of a source that are told when they come again: eight bytes each.
+pub const WEF_RECENT_EVENTS_MAX: usize = 8_192;

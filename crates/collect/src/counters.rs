@@ -54,6 +54,11 @@ impl SourceCounters {
         self.received_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// It has said that it is there.
+    pub(crate) fn heard(&self, received: i64) {
+        self.rhythm.lock().arrived(&Arrival { received, delay: None });
+    }
+
     fn landed(&self, events: u64) {
         self.in_flight.fetch_sub(events, Ordering::Relaxed);
     }
@@ -98,7 +103,7 @@ struct Booked {
 }
 
 /// Problems that are the event's own: what a person may want to mend at the source.
-const PROBLEMS: [Problems; 4] = [Problems::NO_TIME, Problems::BAD_TIME, Problems::NOT_UTF8, Problems::MALFORMED];
+const PROBLEMS: [Problems; 5] = [Problems::NO_TIME, Problems::BAD_TIME, Problems::NOT_UTF8, Problems::MALFORMED, Problems::OTHER_SENDER];
 
 /// Events and bytes per source of one batch. What is dropped without a word leaves a gap in the account, which is found.
 #[derive(Debug, Default)]
@@ -167,11 +172,13 @@ pub struct InputCounters {
     kind: &'static str,
     sources: Mutex<BTreeMap<Arc<str>, Arc<SourceCounters>>>,
     problems: Mutex<Troubles>,
+    notices: Mutex<Vec<Notice>>,
     kernel_drops: AtomicU64,
     lost_bytes: AtomicU64,
     refused_connections: AtomicU64,
     open_connections: AtomicU64,
     skipped: Mutex<BTreeMap<&'static str, u64>>,
+    checks: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -200,6 +207,8 @@ pub struct InputSnapshot {
     /// Files that are not read and messages that are refused, by reason: `binary`, `unreadable`, `copy`, `damaged`,
     /// `incomplete`, `too_large`.
     pub skipped: Vec<(&'static str, u64)>,
+    /// What came of comparing what was read with what somebody signed, by outcome.
+    pub checks: Vec<(&'static str, u64)>,
     /// The last problems in words, oldest first, at most `INPUT_PROBLEMS_MAX`.
     pub problems: Vec<String>,
     /// How many problems there were in all.
@@ -223,7 +232,7 @@ pub struct SourceSnapshot {
     pub dropped: Vec<(DropReason, u64)>,
     /// Events on their way to the sink, counted by themselves.
     pub in_flight_events: u64,
-    /// Stored events with a problem of their own: no time, a wrong one, not UTF-8, malformed.
+    /// Stored events with a problem of their own: no time, a wrong one, not UTF-8, malformed, of another sender.
     pub problem_events: u64,
     /// When and how it sends.
     pub pulse: Pulse,
@@ -245,6 +254,19 @@ pub struct Turn {
     pub source: Arc<str>,
     /// The silence that is longer than it ever was, in nanoseconds; `None` when it speaks again.
     pub silent: Option<i64>,
+}
+
+/// Something about a source that is to be kept as an event of its own: a loss, or what may hide one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What it is, as the action of an audit event.
+    pub action: &'static str,
+    /// Which source.
+    pub source: String,
+    /// What happened, in words.
+    pub text: String,
+    /// Events that are concerned.
+    pub events: u64,
 }
 
 impl InputSnapshot {
@@ -277,11 +299,13 @@ impl InputCounters {
             kind,
             sources: Mutex::default(),
             problems: Mutex::default(),
+            notices: Mutex::default(),
             kernel_drops: AtomicU64::new(0),
             lost_bytes: AtomicU64::new(0),
             refused_connections: AtomicU64::new(0),
             open_connections: AtomicU64::new(0),
             skipped: Mutex::default(),
+            checks: Mutex::default(),
         }
     }
 
@@ -315,6 +339,21 @@ impl InputCounters {
         problems.texts.push(text);
     }
 
+    /// Notes trouble of a source that is also to be kept as an event: whoever watches takes it. What nobody takes stays among the
+    /// problems alone.
+    pub fn notice(&self, notice: Notice) {
+        self.problem(format!("{}: {}", notice.source, notice.text));
+        let mut notices = self.notices.lock();
+        if notices.len() < INPUT_PROBLEMS_MAX {
+            notices.push(notice);
+        }
+    }
+
+    /// The notices since the last time.
+    pub fn take_notices(&self) -> Vec<Notice> {
+        std::mem::take(&mut *self.notices.lock())
+    }
+
     /// Books the events of a batch that is about to be handed to the sink by somebody who is no input of this crate.
     pub fn book(&self, source: &str, batch: &EventBatch) -> Tally {
         let mut tally = Tally::default();
@@ -334,7 +373,19 @@ impl InputCounters {
 
     /// Notes a file that is not read, or a message that is refused.
     pub fn skip(&self, reason: &'static str) {
-        *self.skipped.lock().entry(reason).or_default() += 1;
+        self.skip_many(reason, 1);
+    }
+
+    /// The same, of so many; of none it is no news.
+    pub(crate) fn skip_many(&self, reason: &'static str, count: u64) {
+        if count > 0 {
+            *self.skipped.lock().entry(reason).or_default() += count;
+        }
+    }
+
+    /// Notes what came of comparing something with what somebody signed.
+    pub(crate) fn check(&self, outcome: &'static str) {
+        *self.checks.lock().entry(outcome).or_default() += 1;
     }
 
     pub(crate) fn add_kernel_drops(&self, datagrams: u64) {
@@ -373,6 +424,7 @@ impl InputCounters {
             refused_connections: self.refused_connections.load(Ordering::Relaxed),
             open_connections: self.open_connections.load(Ordering::Relaxed),
             skipped: self.skipped.lock().iter().map(|(reason, count)| (*reason, *count)).collect(),
+            checks: self.checks.lock().iter().map(|(outcome, count)| (*outcome, *count)).collect(),
             problems,
             problems_total,
         }

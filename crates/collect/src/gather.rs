@@ -7,14 +7,14 @@ use crate::counters::{InputCounters, SourceCounters};
 use crate::decode::{Decoding, Envelope};
 use crate::delivery::{Delivery, OnFailure};
 use crate::input::{Context, Running, Stop};
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Outgoing, is_full};
 use crate::records::{Record, Writer};
 use rustc_hash::FxHashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_base::limits::SYSLOG_PEERS_MAX;
-use taffrail_event::{Problems, Timestamp};
+use taffrail_event::{EventBatch, Problems, Timestamp};
 use taffrail_format::Frame;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -129,9 +129,10 @@ impl Gatherer {
     fn run(mut self, runtime: &Handle, mut chunks: mpsc::Receiver<Chunk>) {
         let sink = Arc::clone(&self.context.sink);
         let mut delivery = Delivery::new(sink, runtime.clone(), self.stop.clone(), OnFailure::Drop);
+        let mut out = Outgoing::new(self.now());
         while let Some(chunk) = chunks.blocking_recv() {
             let started = self.context.clock.monotonic_nanos();
-            let mut out = Outgoing::new(self.now());
+            out.batch.received = self.now();
             self.decode(chunk, &mut out, &mut delivery);
             loop {
                 let spent = Duration::from_nanos(self.context.clock.monotonic_nanos().saturating_sub(started));
@@ -147,7 +148,8 @@ impl Gatherer {
                     None => break,
                 }
             }
-            self.send(out, &mut delivery);
+            let next = Outgoing::after(&out, self.now());
+            self.send(std::mem::replace(&mut out, next), &mut delivery);
         }
         if let Err(error) = delivery.settle() {
             self.counters.problem(format!("events were dropped: {error}"));
@@ -159,17 +161,20 @@ impl Gatherer {
     }
 
     fn decode(&mut self, mut chunk: Chunk, out: &mut Outgoing, delivery: &mut Delivery) {
+        // A chunk that is waited for stays together: it is durable as a whole or not at all.
+        let whole = chunk.receipt.is_some();
         let mut start = 0;
-        for message in &chunk.messages {
-            // A chunk that is waited for stays together: it is durable as a whole or not at all.
-            if out.is_full() && chunk.receipt.is_none() {
-                let full = std::mem::replace(out, Outgoing::new(self.now()));
-                self.send(full, delivery);
+        for run in chunk.messages.chunk_by(|a, b| a.peer == b.peer) {
+            let source = self.account(run[0].peer);
+            let mut rest = run;
+            while !rest.is_empty() {
+                if out.is_full() && !whole {
+                    let next = Outgoing::after(out, self.now());
+                    self.send(std::mem::replace(out, next), delivery);
+                }
+                let taken = out.add(&source, |batch| self.take(rest, &chunk.bytes, &mut start, whole, batch));
+                rest = &rest[taken..];
             }
-            let frame = Frame { raw: &chunk.bytes[start..message.end], problems: message.problems };
-            start = message.end;
-            let source = self.account(message.peer);
-            out.add(&source, |batch| self.take(message.peer, frame, batch));
         }
         if let Some(receipt) = chunk.receipt.take() {
             out.receipts.push(receipt);
@@ -188,26 +193,44 @@ impl Gatherer {
         account
     }
 
-    fn take(&mut self, peer: IpAddr, frame: Frame<'_>, batch: &mut taffrail_event::EventBatch) {
+    /// Takes messages of one sender until the batch is full, or all where they have to stay together, and says how many; at least one.
+    fn take(&mut self, run: &[Message], bytes: &[u8], start: &mut usize, whole: bool, batch: &mut EventBatch) -> usize {
+        let peer = run[0].peer;
         let envelope = || self.envelope.with_peer(&Arc::from(peer.to_canonical().to_string()));
+        let frame = |message: &Message, start: usize| Frame { raw: &bytes[start..message.end], problems: message.problems };
+        let mut taken = 0;
+        let mut each = |batch: &mut EventBatch, take: &mut dyn FnMut(Frame<'_>, &mut EventBatch)| {
+            for message in run {
+                take(frame(message, *start), batch);
+                *start = message.end;
+                taken += 1;
+                if !whole && is_full(batch) {
+                    break;
+                }
+            }
+        };
         match &mut self.content {
             Content::Lines => {
                 forget_many(&mut self.decodings, &peer);
-                self.decodings.entry(peer).or_insert_with(|| envelope().decoding()).push(frame, batch);
+                let decoding = self.decodings.entry(peer).or_insert_with(|| envelope().decoding());
+                each(batch, &mut |frame, batch| decoding.push(frame, batch));
             }
             Content::Wrapped(unwrap) => {
                 forget_many(&mut self.writers, &peer);
                 let writer = self.writers.entry(peer).or_insert_with(|| Writer::new(envelope()));
                 let now = self.context.clock.monotonic_nanos();
-                let taken = unwrap.unwrap(peer, frame.raw, now, &mut |mut record| {
-                    record.problems = record.problems.with(frame.problems);
-                    writer.push(&record, batch);
+                each(batch, &mut |frame, batch| {
+                    let taken = unwrap.unwrap(peer, frame.raw, now, &mut |mut record| {
+                        record.problems = record.problems.with(frame.problems);
+                        writer.push(&record, batch);
+                    });
+                    if let Err(reason) = taken {
+                        self.counters.skip(reason);
+                    }
                 });
-                if let Err(reason) = taken {
-                    self.counters.skip(reason);
-                }
             }
         }
+        taken
     }
 
     fn send(&self, out: Outgoing, delivery: &mut Delivery) {

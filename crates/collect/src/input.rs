@@ -113,10 +113,16 @@ pub enum InputSettings {
     Netflow(UdpSettings),
     /// Listens for SNMP traps and informs.
     SnmpTrap(crate::snmp::SnmpSettings),
+    /// Listens for Windows machines that forward their events.
+    Wef(crate::wef::WefSettings),
     /// Reads the rows that a table gets.
     Sql(crate::sql::SqlSettings),
     /// Reads the objects of a bucket.
     S3(crate::s3::S3Settings),
+    /// Reads topics of Kafka.
+    Kafka(crate::kafka::KafkaSettings),
+    /// Fetches files of another machine.
+    Sftp(crate::sftp::SftpSettings),
     /// Runs a command on a schedule.
     Command(crate::command::CommandSettings),
 }
@@ -131,7 +137,7 @@ pub struct Kind {
 }
 
 /// All types of inputs.
-pub const KINDS: [Kind; 14] = [
+pub const KINDS: [Kind; 17] = [
     Kind { name: "file", summary: "follows files and folders through rotation" },
     Kind { name: "syslog-udp", summary: "receives syslog datagrams (RFC 3164, 5424, 5426)" },
     Kind { name: "syslog-tcp", summary: "receives syslog over TCP (RFC 6587: octet count, LF or NUL)" },
@@ -142,9 +148,12 @@ pub const KINDS: [Kind; 14] = [
     Kind { name: "lumberjack", summary: "receives from Beats and Logstash, acknowledged when durable" },
     Kind { name: "netflow", summary: "receives flows: NetFlow 5 and 9, IPFIX" },
     Kind { name: "snmp-trap", summary: "receives SNMP traps and informs (versions 1, 2c, 3), informs acknowledged when durable" },
+    Kind { name: "wef", summary: "collects the events that Windows machines forward (WS-Management), acknowledged when durable" },
     Kind { name: "journald", summary: "follows the systemd journal" },
     Kind { name: "sql", summary: "reads the rows that a table gets, by a column whose values rise" },
     Kind { name: "s3", summary: "reads the objects of a bucket, each once" },
+    Kind { name: "kafka", summary: "reads topics of Kafka, each record once" },
+    Kind { name: "sftp", summary: "fetches files of another machine over SFTP, and what is new of them" },
     Kind { name: "command", summary: "runs a command on a schedule and keeps its output" },
 ];
 
@@ -165,25 +174,39 @@ impl InputSettings {
             Self::Relp(settings) => Listener::Stream(crate::relp::RELP, settings),
             Self::GelfTcp(settings) => Listener::Stream(gelf::TCP, settings),
             Self::Lumberjack(settings) => Listener::Stream(crate::lumberjack::LUMBERJACK, settings),
-            Self::File(_) | Self::Journald(_) | Self::SnmpTrap(_) | Self::Sql(_) | Self::S3(_) | Self::Command(_) => return None,
+            Self::File(_)
+            | Self::Journald(_)
+            | Self::SnmpTrap(_)
+            | Self::Wef(_)
+            | Self::Sql(_)
+            | Self::S3(_)
+            | Self::Kafka(_)
+            | Self::Sftp(_)
+            | Self::Command(_) => {
+                return None;
+            }
         })
     }
 
     /// The address that it listens at, if it does.
     pub fn address(&self) -> Option<SocketAddr> {
-        if let Self::SnmpTrap(settings) = self {
-            return Some(crate::snmp::address_of(settings));
-        }
-        Some(match self.listener()? {
-            Listener::Stream(protocol, settings) => stream::address_of(&protocol, settings),
-            Listener::Datagrams(datagrams, settings) => udp::address_of(&datagrams, settings),
+        Some(match (self, self.listener()) {
+            (Self::SnmpTrap(settings), _) => crate::snmp::address_of(settings),
+            (Self::Wef(settings), _) => crate::wef::address_of(settings),
+            (_, Some(Listener::Stream(protocol, settings))) => stream::address_of(&protocol, settings),
+            (_, Some(Listener::Datagrams(datagrams, settings))) => udp::address_of(&datagrams, settings),
+            (_, None) => return None,
         })
     }
 
     /// Whether it lets in nobody but who shows a certificate that an authority of the settings has signed.
     pub fn checks_certificates(&self) -> bool {
-        let Some(Listener::Stream(_, settings)) = self.listener() else { return false };
-        settings.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some())
+        let tls = match (self, self.listener()) {
+            (Self::Wef(settings), _) => settings.tls.as_ref(),
+            (_, Some(Listener::Stream(_, settings))) => settings.tls.as_ref(),
+            _ => None,
+        };
+        tls.is_some_and(|tls| tls.client_ca.is_some())
     }
 
     /// The type as in the settings.
@@ -193,8 +216,11 @@ impl InputSettings {
             (_, Some(Listener::Datagrams(datagrams, _))) => datagrams.kind,
             (Self::Journald(_), None) => "journald",
             (Self::SnmpTrap(_), None) => "snmp-trap",
+            (Self::Wef(_), None) => "wef",
             (Self::Sql(_), None) => "sql",
             (Self::S3(_), None) => "s3",
+            (Self::Kafka(_), None) => "kafka",
+            (Self::Sftp(_), None) => "sftp",
             (Self::Command(_), None) => "command",
             (_, None) => "file",
         }
@@ -208,8 +234,11 @@ impl InputSettings {
             (Self::File(settings), None) => Box::new(crate::files::FileInput::new(settings.clone())?),
             (Self::Journald(settings), None) => Box::new(crate::journald::JournaldInput::new(settings.clone())?),
             (Self::SnmpTrap(settings), None) => Box::new(crate::snmp::SnmpInput::new(settings.clone())?),
+            (Self::Wef(settings), None) => Box::new(crate::wef::WefInput::new(settings.clone())?),
             (Self::Sql(settings), None) => Box::new(crate::sql::SqlInput::new(settings.clone())?),
             (Self::S3(settings), None) => Box::new(crate::s3::S3Input::new(settings.clone())?),
+            (Self::Kafka(settings), None) => Box::new(crate::kafka::KafkaInput::new(settings.clone())?),
+            (Self::Sftp(settings), None) => Box::new(crate::sftp::SftpInput::new(settings.clone())?),
             (Self::Command(settings), None) => Box::new(crate::command::CommandInput::new(settings.clone())?),
             (_, None) => return Err(Error::new(ErrorKind::Bug, "an input without anything that builds it")),
         })

@@ -4,12 +4,14 @@
 //!   what it read to an `EventSink` together with its position, in one batch.
 //! - [`files`] follows growing files through every kind of rotation, [`journald`] follows the systemd journal,
 //!   [`import`] reads files once; [`evtx`], [`event_xml`] and [`cloudtrail`] make lines of what holds events; [`command`] runs commands,
-//!   [`sql`] reads tables, [`s3`] buckets.
+//!   [`sql`] reads tables, [`s3`] buckets, [`kafka`] topics, [`sftp`] files of
+//!   another machine.
 //! - [`stream`] is all that listens for connections (limits, TLS, PROXY protocol, acknowledgements); [`syslog`], `relp`,
-//!   [`gelf`] and `lumberjack` are what may be spoken there. [`netflow`] and [`snmp`] listen for datagrams.
+//!   [`gelf`] and `lumberjack` are what may be spoken there. [`netflow`] and [`snmp`] listen for datagrams,
+//!   [`wef`] for Windows machines that forward their events.
 //! - [`push`] and [`http`] turn bodies of HTTP requests into batches: one decoder per protocol.
 //! - [`records`] is how events that a protocol has taken apart get into a batch.
-//! - [`outputs`] send events on: syslog, RELP, files, HTTP; [`forwarding`] is a batch as another Taffrail takes it.
+//! - [`outputs`] send events on: syslog, RELP, files, HTTP, Kafka; [`forwarding`] is a batch as another Taffrail takes it.
 //! - [`counters`] keeps the account of each source: received = stored + dropped, always.
 //!
 //! Inputs write to `event::EventSink` and never to a store; what lines mean is the business of `format`. It
@@ -23,6 +25,7 @@ pub mod delivery;
 pub mod event_xml;
 pub mod evtx;
 pub mod files;
+mod finding;
 pub mod forwarding;
 mod gather;
 pub mod gelf;
@@ -30,6 +33,7 @@ pub mod http;
 pub mod import;
 pub mod input;
 pub mod journald;
+pub mod kafka;
 mod lumberjack;
 pub mod netflow;
 mod outgoing;
@@ -40,12 +44,14 @@ pub mod records;
 mod relp;
 pub mod rhythm;
 pub mod s3;
+pub mod sftp;
 pub mod snmp;
 pub mod sql;
 pub mod stream;
 pub mod syslog;
 pub mod unpack;
+pub mod wef;
 mod whole;
 
-pub use counters::{InputCounters, InputSnapshot, SourceSnapshot};
+pub use counters::{InputCounters, InputSnapshot, Notice, SourceSnapshot};
 pub use input::{Context, Input, InputSettings, Inputs, Running};

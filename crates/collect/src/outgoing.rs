@@ -6,6 +6,11 @@ use taffrail_base::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use taffrail_event::{EventBatch, Timestamp};
 use tokio::sync::oneshot;
 
+/// Whether it is time to hand a batch over.
+pub(crate) fn is_full(batch: &EventBatch) -> bool {
+    batch.raw_bytes() >= BATCH_BYTES_MAX || batch.len() >= BATCH_EVENTS_MAX
+}
+
 /// A batch on its way to the sink.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
@@ -35,7 +40,7 @@ impl Outgoing {
 
     /// Whether it is time to hand it over.
     pub fn is_full(&self) -> bool {
-        self.batch.raw_bytes() >= BATCH_BYTES_MAX || self.batch.len() >= BATCH_EVENTS_MAX
+        is_full(&self.batch)
     }
 
     pub fn is_empty(&self) -> bool {

@@ -46,7 +46,7 @@ pub(crate) struct Rhythm {
 /// When and how a source sends, as others see it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Pulse {
-    /// When events of it were last stored, nanoseconds since the epoch.
+    /// When events of it were last stored, or it said that it is there, nanoseconds since the epoch.
     pub last_seen: Option<i64>,
     /// Events in a thousand seconds, averaged over the last minute.
     pub rate_millis: u64,

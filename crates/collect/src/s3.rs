@@ -3,7 +3,11 @@
 //!
 //! **What may be believed.** How far an object was read is durable in the same step as its events, per object and version of it: after a
 //! failure, a kill or a broken connection it goes on at the very byte. An object that is written anew is read anew. What is damaged within an
-//! object is said once, and what stands before is kept. Objects that are gone are forgotten.
+//! object is said once, and what stands before is kept. Objects that are gone are forgotten. What digests of CloudTrail vouch for is compared with
+//! them; what differs is kept all the same, and told.
+
+mod check;
+mod digest;
 
 use crate::counters::InputCounters;
 use crate::decode::{Breaking, Envelope};
@@ -17,10 +21,12 @@ use futures::StreamExt;
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path as Key;
 use object_store::{ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
+use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use std::io::{self, Cursor, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -51,6 +57,8 @@ pub struct S3Settings {
     pub sourcetype: Option<String>,
     /// Host of every event, whatever it says.
     pub host: Option<String>,
+    /// Files in PEM form with the public keys that digests of CloudTrail are signed with.
+    pub digest_keys: Vec<PathBuf>,
 }
 
 impl Default for S3Settings {
@@ -65,6 +73,7 @@ impl Default for S3Settings {
             index: None,
             sourcetype: None,
             host: None,
+            digest_keys: Vec::new(),
         }
     }
 }
@@ -153,6 +162,7 @@ impl Input for S3Input {
 
     fn start(&self, context: Context) -> Result<Running> {
         let counters = Arc::new(InputCounters::new(self.name(), self.kind()));
+        let keys_of_digests = digest::keys(&self.settings.digest_keys, &*context.vfs)?;
         let (stopper, stop) = Stop::channel();
         let runtime = Handle::current();
         let (bucket, _) = parts(&self.settings.url)?;
@@ -176,6 +186,7 @@ impl Input for S3Input {
             every: self.every,
             buffer: vec![0; READ_BYTES],
             counted: FxHashSet::default(),
+            keys_of_digests,
             counters: Arc::clone(&counters),
             context,
             runtime,
@@ -196,7 +207,19 @@ struct Progress {
     continued: bool,
     /// Whether its end was reached.
     ended: bool,
+    /// Hash of its unpacked bytes, of what a digest may vouch for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    /// The hash that a digest says it has; also of the version before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    /// It is a digest, and what it vouches for was compared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    checked: bool,
 }
+
+/// The hash of what is read of an object, while it is read.
+type Hashed = Arc<Mutex<Sha256>>;
 
 /// The thread of one input.
 struct Reader {
@@ -212,6 +235,7 @@ struct Reader {
     buffer: Vec<u8>,
     /// Binary objects that are counted already, should they be looked at again.
     counted: FxHashSet<String>,
+    keys_of_digests: Vec<digest::PublicKey>,
     delivery: Delivery,
     out: Outgoing,
     runtime: Handle,
@@ -261,13 +285,17 @@ impl Reader {
             }
             let known: Option<Progress> =
                 self.context.sink.position(&self.key(object)).and_then(|value| serde_json::from_slice(&value).ok());
-            let known = known.filter(|known| known.version == version(object));
-            if object.size > 0 && known.as_ref().is_none_or(|known| !known.ended) {
-                self.read(object, known.unwrap_or_default())?;
+            let known = match known {
+                Some(known) if known.version == version(object) => known,
+                other => Progress { digest: other.and_then(|other| other.digest), ..Progress::default() },
+            };
+            if object.size > 0 && !known.ended {
+                self.read(object, known)?;
             }
         }
         self.hand_over()?;
-        self.delivery.settle()
+        self.delivery.settle()?;
+        self.check_digests(&objects)
     }
 
     fn list(&self) -> Result<Vec<ObjectMeta>> {
@@ -298,7 +326,8 @@ impl Reader {
         let mut decoding = self.envelope.with_source(&name).decoding();
         decoding.set_modified(object.last_modified.timestamp_nanos_opt().unwrap_or(0));
         let mut progress = Progress { version: version(object), ..known };
-        let (head, mut stream) = match self.open(object, progress.offset, &cut) {
+        let hashed = digest::is_covered(object.location.as_ref()).then(Hashed::default);
+        let (head, mut stream) = match self.open(object, progress.offset, &cut, hashed.clone()) {
             Ok(opened) => opened,
             Err(error) => {
                 self.trouble(&name, &error, &cut, &mut progress);
@@ -331,6 +360,8 @@ impl Reader {
                 Ok(0) => {
                     self.out.add(&source, |batch| breaking.finish(batch));
                     progress.ended = true;
+                    progress.sha256 = hashed.as_ref().map(|hashed| digest::hex(hashed.lock().clone().finalize()));
+                    self.check_again(&name, &progress);
                 }
                 Ok(n) => {
                     let bytes = &self.buffer[..n];
@@ -360,8 +391,17 @@ impl Reader {
     }
 
     /// What an object begins with, and its unpacked bytes from `offset` on.
-    fn open(&self, object: &ObjectMeta, offset: u64, cut: &Arc<AtomicBool>) -> io::Result<(Vec<u8>, impl Read + use<>)> {
-        let (_, mut stream) = unpack::unpack(self.fetch(object, Arc::clone(cut)))?;
+    fn open(
+        &self,
+        object: &ObjectMeta,
+        offset: u64,
+        cut: &Arc<AtomicBool>,
+        hashed: Option<Hashed>,
+    ) -> io::Result<(Vec<u8>, impl Read + use<>)> {
+        let (_, mut stream) = unpack::unpack_through(self.fetch(object, Arc::clone(cut)), |stream| match hashed {
+            Some(hashed) => Box::new(Hashing { stream, hashed }),
+            None => stream,
+        })?;
         let mut head = Vec::new();
         // What fails behind the beginning fails again where it stands.
         let failed = stream.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head).err();
@@ -427,6 +467,20 @@ struct Failing(Option<io::Error>);
 impl Read for Failing {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         self.0.take().map_or(Ok(0), Err)
+    }
+}
+
+/// Hashes all that is read through it.
+struct Hashing {
+    stream: Box<dyn Read + Send>,
+    hashed: Hashed,
+}
+
+impl Read for Hashing {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let n = self.stream.read(out)?;
+        self.hashed.lock().update(&out[..n]);
+        Ok(n)
     }
 }
 

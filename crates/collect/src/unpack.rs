@@ -51,6 +51,11 @@ impl Packing {
         }
     }
 
+    /// Whether nothing has to be decompressed to look into it.
+    fn is_container(self) -> bool {
+        matches!(self, Self::Plain | Self::Evtx | Self::EventXml | Self::Records)
+    }
+
     /// The kind of a stream, and what of its beginning was taken to know it. What failed meanwhile is the last.
     fn of_stream(reader: &mut impl Read) -> (Self, Vec<u8>, Option<io::Error>) {
         let mut head = Vec::new();
@@ -97,16 +102,24 @@ impl Read for FileReader {
 }
 
 /// How a stream is packed, and its plain bytes.
-pub fn unpack(mut reader: impl Read + Send + 'static) -> io::Result<(Packing, Box<dyn Read + Send>)> {
+pub fn unpack(reader: impl Read + Send + 'static) -> io::Result<(Packing, Box<dyn Read + Send>)> {
+    unpack_through(reader, |stream| stream)
+}
+
+/// The same; what is decompressed, and not yet taken apart, is read through what `through` makes of it.
+pub fn unpack_through(
+    mut reader: impl Read + Send + 'static,
+    through: impl FnOnce(Box<dyn Read + Send>) -> Box<dyn Read + Send>,
+) -> io::Result<(Packing, Box<dyn Read + Send>)> {
     let (packing, head, error) = Packing::of_stream(&mut reader);
     if let Some(error) = error {
         return Err(error);
     }
     let whole = Cursor::new(head).chain(reader);
-    if matches!(packing, Packing::Plain | Packing::Evtx | Packing::EventXml | Packing::Records) {
-        return Ok((packing, open_container(packing, whole)));
+    if packing.is_container() {
+        return Ok((packing, open_container(packing, through(Box::new(whole)))));
     }
-    let mut stream = decompress(packing, io::BufReader::with_capacity(IO_BYTES, whole))?;
+    let mut stream = through(decompress(packing, io::BufReader::with_capacity(IO_BYTES, whole))?);
     // What is in there may be a container. Damage that is met here is met by whoever reads, in its place.
     let (within, head, error) = Packing::of_stream(&mut stream);
     let rest: Box<dyn Read + Send> = match error {
@@ -114,6 +127,19 @@ pub fn unpack(mut reader: impl Read + Send + 'static) -> io::Result<(Packing, Bo
         None => stream,
     };
     Ok((packing, open_container(within, Cursor::new(head).chain(rest))))
+}
+
+/// The bytes of a stream as they are without compression, containers left whole.
+pub fn decompressed(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+    let (packing, head, error) = Packing::of_stream(&mut reader);
+    if let Some(error) = error {
+        return Err(error);
+    }
+    let whole = Cursor::new(head).chain(reader);
+    if packing.is_container() {
+        return Ok(Box::new(whole));
+    }
+    decompress(packing, io::BufReader::with_capacity(IO_BYTES, whole))
 }
 
 fn open_container(packing: Packing, whole: impl Read + Send + 'static) -> Box<dyn Read + Send> {

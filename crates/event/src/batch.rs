@@ -1,6 +1,7 @@
 //! Events on their way in: many at once, in one buffer, so that an event costs no allocation.
 
 use crate::{Origin, Problems, Timestamp};
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// How far an input has come with something it reads. It is committed in the same journal record as the
@@ -28,7 +29,6 @@ pub struct EventBatch {
     pub received: Timestamp,
     /// How far the input has come once these are durable.
     pub positions: Vec<Position>,
-    origins: Vec<Origin>,
     body: Body,
 }
 
@@ -39,10 +39,49 @@ enum Body {
     Shared(Arc<Events>),
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 struct Events {
     heads: Vec<Head>,
     raw: Vec<u8>,
+    origins: Vec<Origin>,
+    /// The number of each origin, once there are many.
+    numbers: FxHashMap<Origin, u32>,
+}
+
+impl PartialEq for Events {
+    fn eq(&self, other: &Self) -> bool {
+        self.heads == other.heads && self.raw == other.raw && self.origins == other.origins
+    }
+}
+
+impl Eq for Events {}
+
+/// Origins up to which looking through them is quicker than a table: nearly every batch has one or a few, and some have
+/// one for nearly every event.
+const ORIGINS_FEW: usize = 8;
+
+impl Events {
+    fn origin(&mut self, origin: &Origin) -> u32 {
+        let few = self.origins.len() <= ORIGINS_FEW;
+        let found = match few {
+            // The last few are the likely ones: senders come in runs.
+            true => self.origins.iter().rposition(|known| known == origin).map(|at| at as u32),
+            false => {
+                if self.numbers.is_empty() {
+                    self.numbers.extend(self.origins.iter().cloned().zip(0..));
+                }
+                self.numbers.get(origin).copied()
+            }
+        };
+        found.unwrap_or_else(|| {
+            let number = u32::try_from(self.origins.len()).expect("origins per batch are bounded by its events");
+            self.origins.push(origin.clone());
+            if !few {
+                self.numbers.insert(origin.clone(), number);
+            }
+            number
+        })
+    }
 }
 
 impl Default for Body {
@@ -111,7 +150,7 @@ impl EventBatch {
     /// An empty batch received at `received` with room for as much as `before` holds, so that an input that fills
     /// one after the other does not grow each anew.
     pub fn with_room_of(before: &Self, received: Timestamp) -> Self {
-        let events = Events { heads: Vec::with_capacity(before.len()), raw: Vec::with_capacity(before.raw_bytes()) };
+        let events = Events { heads: Vec::with_capacity(before.len()), raw: Vec::with_capacity(before.raw_bytes()), ..Events::default() };
         Self { received, body: Body::Own(events), ..Self::default() }
     }
 
@@ -124,20 +163,14 @@ impl EventBatch {
 
     /// The number of `origin` in this batch, added if new.
     pub fn origin(&mut self, origin: &Origin) -> u32 {
-        // The last few are the likely ones: senders come in runs.
-        let found = self.origins.iter().rposition(|known| known == origin);
-        let number = found.unwrap_or_else(|| {
-            self.origins.push(origin.clone());
-            self.origins.len() - 1
-        });
-        u32::try_from(number).expect("origins per batch are bounded by its events")
+        self.body.own().origin(origin)
     }
 
     /// Adds an event; `origin` is a number that [`EventBatch::origin`] gave.
     #[inline]
     pub fn push(&mut self, origin: u32, time: Timestamp, problems: Problems, raw: &[u8]) {
-        debug_assert!((origin as usize) < self.origins.len());
         let events = self.body.own();
+        debug_assert!((origin as usize) < events.origins.len());
         events.raw.extend_from_slice(raw);
         events.heads.push(Head { end: events.raw.len(), time, origin, problems });
     }
@@ -164,12 +197,14 @@ impl EventBatch {
 
     /// The origins, by number.
     pub fn origins(&self) -> &[Origin] {
-        &self.origins
+        &self.body.origins
     }
 
     /// Changes every origin (an input that assigns an index or host to what a format produced).
     pub fn map_origins(&mut self, change: impl FnMut(&mut Origin)) {
-        self.origins.iter_mut().for_each(change);
+        let events = self.body.own();
+        events.origins.iter_mut().for_each(change);
+        events.numbers.clear();
     }
 
     /// Event number `at`.
@@ -181,7 +216,7 @@ impl EventBatch {
             raw: &events.raw[start..head.end],
             time: head.time,
             received: self.received,
-            origin: &self.origins[head.origin as usize],
+            origin: &events.origins[head.origin as usize],
             origin_number: head.origin,
             problems: head.problems,
         }
@@ -200,6 +235,21 @@ mod tests {
     fn origin() -> Origin {
         let text = |text: &str| -> Arc<str> { text.into() };
         Origin { index: text("main"), host: text("h"), source: text("s"), sourcetype: text("t"), transport: text("file"), peer: text("") }
+    }
+
+    #[test]
+    fn origins_are_numbered_once_however_many_there_are() {
+        let named = |host: &str| Origin { host: host.into(), ..origin() };
+        let mut batch = EventBatch::new(Timestamp(1));
+        for round in 0..3 {
+            for host in 0..3 * ORIGINS_FEW {
+                assert_eq!(batch.origin(&named(&host.to_string())), host as u32, "{round}");
+            }
+        }
+        assert_eq!(batch.origins().len(), 3 * ORIGINS_FEW);
+        batch.map_origins(|origin| origin.index = "other".into());
+        let moved = Origin { index: "other".into(), ..named("3") };
+        assert_eq!((batch.origin(&moved), batch.origin(&named("3"))), (3, 3 * ORIGINS_FEW as u32));
     }
 
     #[test]

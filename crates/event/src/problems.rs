@@ -21,8 +21,10 @@ impl Problems {
     pub const MALFORMED: Self = Self(32);
     /// Lines that go on an event which was cut off between two of its lines: it reached a limit, or had rested.
     pub const MORE_LINES: Self = Self(64);
+    /// It names another machine than the one that has proved to be the sender.
+    pub const OTHER_SENDER: Self = Self(128);
 
-    const NAMES: [(Self, &'static str); 7] = [
+    const NAMES: [(Self, &'static str); 8] = [
         (Self::NO_TIME, "no_time"),
         (Self::BAD_TIME, "bad_time"),
         (Self::INFERRED_TIME, "inferred_time"),
@@ -30,6 +32,7 @@ impl Problems {
         (Self::CONTINUED, "continued"),
         (Self::MALFORMED, "malformed"),
         (Self::MORE_LINES, "more_lines"),
+        (Self::OTHER_SENDER, "other_sender"),
     ];
 
     /// Both sets together.

@@ -1,4 +1,4 @@
-//! The watch over the accounts of all inputs: rates, sources that fall silent, and every minute the sum. An account that does not
+//! The watch over the accounts of all inputs: rates, sources that fall silent, what inputs find missing, and every minute the sum. An account that does not
 //! add up is a bug that loses events without a word: it becomes an event of the index `_audit`, a problem of its input and a
 //! number among the metrics. Watches only; what is counted, inputs count.
 
@@ -70,6 +70,7 @@ pub async fn watch(app: Arc<App>) {
         let inputs: Vec<Arc<InputCounters>> = app.inputs.read().clone();
         for input in &inputs {
             rhythm(&app, input, seconds);
+            notices(&app, input);
         }
         if looks.is_multiple_of(LOOKS_PER_CHECK) {
             let snapshots: Vec<InputSnapshot> = inputs.iter().map(|input| input.snapshot()).collect();
@@ -92,6 +93,14 @@ fn rhythm(app: &App, input: &InputCounters, seconds: f64) {
             }
             None => app.audit.note("source_back", json!({"input": input.name(), "source": &*turn.source})),
         }
+    }
+}
+
+/// What inputs have found that is to be kept.
+fn notices(app: &App, input: &InputCounters) {
+    for notice in input.take_notices() {
+        app.audit
+            .note(notice.action, json!({"input": input.name(), "source": notice.source, "text": notice.text, "events": notice.events}));
     }
 }
 

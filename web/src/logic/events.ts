@@ -61,6 +61,7 @@ const PROBLEM_TEXT: Record<string, string> = {
   continued: 'A part of a longer event that was split',
   malformed: 'Not as its format wants it; kept as text',
   more_lines: 'More lines of the event before, which was complete or full',
+  other_sender: 'It names another machine than the one whose certificate its sender has shown',
 };
 
 /** What was wrong with an event, in sentences. */

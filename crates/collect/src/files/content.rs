@@ -201,7 +201,12 @@ pub struct Book {
 impl Book {
     /// Reads what the sink knows of followed files of `index`.
     pub fn load(sink: &dyn EventSink, index: &str) -> Self {
-        let mut book = Self { prefix: format!("file/{index}/"), ..Self::default() };
+        Self::load_from(sink, format!("file/{index}/"))
+    }
+
+    /// Reads what the sink knows of contents whose keys begin with `prefix`.
+    pub fn load_from(sink: &dyn EventSink, prefix: String) -> Self {
+        let mut book = Self { prefix, ..Self::default() };
         for (key, value) in sink.positions(&book.prefix) {
             // What another version wrote and this one cannot read is as if it were not there.
             if let Ok(content) = serde_json::from_slice(&value) {

@@ -31,8 +31,8 @@
 //! own, marked `continued`.
 
 pub(crate) mod binary;
-mod content;
-mod discover;
+pub(crate) mod content;
+pub(crate) mod discover;
 mod follow;
 mod tracker;
 mod watch;

@@ -66,7 +66,7 @@ impl Dialer {
 }
 
 /// The host of an address, which has to have a port as well.
-pub(super) fn checked(address: &str) -> Result<&str> {
+pub(crate) fn checked(address: &str) -> Result<&str> {
     let wrong = || {
         Error::new(ErrorKind::Invalid, format!("{address:?} is not an address with a port")).with_hint("for example soc.example.com:6514")
     };
@@ -90,7 +90,7 @@ fn wrong(error: &dyn std::fmt::Display) -> Error {
 }
 
 /// Whom to trust and who we are.
-pub(super) fn client_config(tls: &OutputTls, vfs: &dyn Vfs) -> Result<ClientConfig> {
+pub(crate) fn client_config(tls: &OutputTls, vfs: &dyn Vfs) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&tls.ca, vfs)? {
         roots.add(certificate).map_err(|e| wrong(&e))?;

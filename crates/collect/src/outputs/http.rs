@@ -140,6 +140,10 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy();
         if let Some(tls) = &settings.tls {
+            if tls.server_name.is_some() {
+                let error = Error::new(ErrorKind::Invalid, "server_name is for outputs with an address; over HTTP the url has the name");
+                return Err(error.with_hint("put the name in the receiver's certificate into url, and leave server_name out"));
+            }
             builder = builder.use_preconfigured_tls(client_config(tls, &*around.vfs)?);
         }
         let client = builder.build().map_err(|e| Error::new(ErrorKind::Invalid, format!("an HTTP client cannot be made: {e}")))?;

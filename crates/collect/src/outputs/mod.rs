@@ -4,10 +4,11 @@
 //! that is worth depends on the protocol and stands in each module's **promise**. It keeps no queue and never retries: whoever
 //! routes remembers the place in the store and offers again what was not confirmed. It decides nothing about which events.
 
-mod connection;
+pub(crate) mod connection;
 mod encode;
 mod file;
 mod http;
+mod kafka;
 mod relp;
 mod rewrite;
 mod syslog;
@@ -16,6 +17,7 @@ mod udp;
 pub use connection::OutputTls;
 pub use file::FileOutput;
 pub use http::{HttpOutput, Token};
+pub use kafka::{KafkaOutput, Packed, Value};
 pub use rewrite::Layout;
 pub use syslog::{Framing, SyslogOutput};
 pub use udp::UdpOutput;
@@ -101,6 +103,8 @@ pub enum OutputSettings {
     JsonLines(HttpOutput),
     /// Another Taffrail: events with their times and origins.
     Taffrail(HttpOutput),
+    /// A topic of Kafka.
+    Kafka(KafkaOutput),
 }
 
 impl OutputSettings {
@@ -118,6 +122,7 @@ impl OutputSettings {
             Self::Lines(_) => "lines",
             Self::JsonLines(_) => "json-lines",
             Self::Taffrail(_) => "taffrail",
+            Self::Kafka(_) => "kafka",
         }
     }
 
@@ -127,6 +132,7 @@ impl OutputSettings {
             Self::SyslogUdp(settings) => settings.address.clone(),
             Self::SyslogTcp(settings) | Self::Relp(settings) => settings.address.clone(),
             Self::File(settings) => settings.path.display().to_string(),
+            Self::Kafka(settings) => format!("{}/{}", settings.brokers.join(","), settings.topic),
             _ => self.http().map(|(_, settings)| settings.url.clone()).unwrap_or_default(),
         }
     }
@@ -140,7 +146,7 @@ impl OutputSettings {
             Self::Lines(settings) => (Protocol::Lines, settings),
             Self::JsonLines(settings) => (Protocol::JsonLines, settings),
             Self::Taffrail(settings) => (Protocol::Taffrail, settings),
-            Self::SyslogUdp(_) | Self::SyslogTcp(_) | Self::Relp(_) | Self::File(_) => return None,
+            Self::SyslogUdp(_) | Self::SyslogTcp(_) | Self::Relp(_) | Self::File(_) | Self::Kafka(_) => return None,
         })
     }
 
@@ -154,6 +160,7 @@ impl OutputSettings {
             Self::SyslogTcp(settings) => Box::new(syslog::Syslog::new(settings, around)?),
             Self::Relp(settings) => Box::new(relp::Relp::new(settings, around)?),
             Self::File(settings) => Box::new(file::File::new(settings, around)),
+            Self::Kafka(settings) => Box::new(kafka::Kafka::new(settings, around)?),
             _ => return Err(Error::new(ErrorKind::Bug, "an output without anything that builds it")),
         })
     }

@@ -1,21 +1,21 @@
-//! The encoding of SNMP: tag, length, value. Reading never goes beyond what is there; writing is from the inside out.
+//! The encoding of SNMP and of certificates: tag, length, value. Reading never goes beyond what is there; writing is from the inside out.
 
 /// Tags.
-pub(super) const INTEGER: u8 = 0x02;
-pub(super) const OCTETS: u8 = 0x04;
-pub(super) const NULL: u8 = 0x05;
-pub(super) const OID: u8 = 0x06;
-pub(super) const SEQUENCE: u8 = 0x30;
-pub(super) const ADDRESS: u8 = 0x40;
-pub(super) const COUNTER32: u8 = 0x41;
-pub(super) const GAUGE32: u8 = 0x42;
-pub(super) const TICKS: u8 = 0x43;
-pub(super) const OPAQUE: u8 = 0x44;
-pub(super) const COUNTER64: u8 = 0x46;
+pub(crate) const INTEGER: u8 = 0x02;
+pub(crate) const OCTETS: u8 = 0x04;
+pub(crate) const NULL: u8 = 0x05;
+pub(crate) const OID: u8 = 0x06;
+pub(crate) const SEQUENCE: u8 = 0x30;
+pub(crate) const ADDRESS: u8 = 0x40;
+pub(crate) const COUNTER32: u8 = 0x41;
+pub(crate) const GAUGE32: u8 = 0x42;
+pub(crate) const TICKS: u8 = 0x43;
+pub(crate) const OPAQUE: u8 = 0x44;
+pub(crate) const COUNTER64: u8 = 0x46;
 
 /// A part of a message, read from the front.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     all: &'a [u8],
     at: usize,
     end: usize,
@@ -23,7 +23,7 @@ pub(super) struct Reader<'a> {
 
 /// One value with its tag, and where in the message its bytes are.
 #[derive(Clone, Copy)]
-pub(super) struct Value<'a> {
+pub(crate) struct Value<'a> {
     pub tag: u8,
     pub bytes: &'a [u8],
     pub start: usize,
@@ -119,7 +119,7 @@ impl<'a> Value<'a> {
 }
 
 /// A value as it is sent.
-pub(super) fn value(tag: u8, bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn value(tag: u8, bytes: &[u8]) -> Vec<u8> {
     let len = bytes.len();
     let mut out = vec![tag];
     match len {
@@ -136,12 +136,12 @@ pub(super) fn value(tag: u8, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Values one behind the other, within one.
-pub(super) fn sequence(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn sequence(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     value(tag, &parts.concat())
 }
 
 /// A number as it is sent.
-pub(super) fn integer(number: u32) -> Vec<u8> {
+pub(crate) fn integer(number: u32) -> Vec<u8> {
     let bytes = [&[0][..], &number.to_be_bytes()].concat();
     let zeros = bytes.windows(2).take_while(|pair| pair[0] == 0 && pair[1] & 0x80 == 0).count();
     value(INTEGER, &bytes[zeros..])

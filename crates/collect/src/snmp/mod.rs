@@ -5,7 +5,7 @@
 //! the security level of that user or refused: signed by him, not encrypted where he encrypts, or older than what his engine sent before, is counted as
 //! refused. What is no SNMP is counted as `damaged`.
 
-mod ber;
+pub(crate) mod ber;
 mod trap;
 mod usm;
 mod v3;

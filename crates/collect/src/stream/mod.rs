@@ -143,19 +143,23 @@ impl Input for StreamInput {
         };
         let counters = InputCounters::new(format!("{} {address}", protocol.kind), protocol.kind);
         let gathering = Gathering::start(context, envelope, counters, (protocol.content)());
+        let door = server::Door {
+            counters: Arc::clone(&gathering.counters),
+            stop: gathering.stop.clone(),
+            acceptor,
+            proxy_protocol: settings.proxy_protocol,
+            addresses: server::Addresses::new(settings.connections_per_address_max.unwrap_or(usize::MAX)),
+        };
         let server = server::Server {
             counters: Arc::clone(&gathering.counters),
             chunks: gathering.chunks.clone(),
             stop: gathering.stop.clone(),
-            acceptor,
-            proxy_protocol: settings.proxy_protocol,
             idle: self.idle,
             session: protocol.session,
             message_bytes_max: settings.message_bytes_max.max(1024),
             held: Arc::default(),
-            addresses: server::Addresses::new(settings.connections_per_address_max.unwrap_or(usize::MAX)),
         };
         let connections_max = settings.connections_max;
-        Ok(gathering.running(address, server.accept(listener, connections_max)))
+        Ok(gathering.running(address, door.accept(listener, connections_max, server)))
     }
 }

@@ -9,12 +9,13 @@ use crate::input::Stop;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use rustls::pki_types::CertificateDer;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::ready;
@@ -38,6 +39,9 @@ const WRITE_WAIT: Duration = Duration::from_secs(30);
 
 /// How long a peer waits for an answer before it is told that we are there, where the protocol has that.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
+
+/// Looks at whether a connection is idle, in the time that it may be.
+const IDLE_TICKS: u32 = 8;
 
 /// Reads of a stopping connection.
 const STOP_READS: usize = 64;
@@ -111,25 +115,33 @@ impl Drop for Place {
     }
 }
 
-/// What all connections of a listener share.
+/// Who has connected.
+pub(crate) struct Caller {
+    /// Its address, or that of the sender for whom it speaks.
+    pub peer: IpAddr,
+    /// The certificate that it has shown, which is good.
+    pub certificate: Option<CertificateDer<'static>>,
+}
+
+/// What speaks with those who were let in.
+pub(crate) trait Serve: Clone + Send + 'static {
+    /// Speaks with one until it ends, or we stop.
+    fn serve(self, wire: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, caller: Caller) -> impl Future<Output = ()> + Send;
+}
+
+/// Who is let in, and how.
 #[derive(Clone)]
-pub(crate) struct Server {
+pub(crate) struct Door {
     pub counters: Arc<InputCounters>,
-    pub chunks: mpsc::Sender<Chunk>,
     pub stop: Stop,
     pub acceptor: Option<TlsAcceptor>,
     pub proxy_protocol: bool,
-    pub idle: Duration,
-    pub session: fn(usize) -> Box<dyn Session>,
-    pub message_bytes_max: usize,
-    /// Bytes of unfinished messages of all connections together.
-    pub held: Arc<AtomicUsize>,
     pub addresses: Addresses,
 }
 
-impl Server {
+impl Door {
     /// Takes connections until it is told to stop, and returns when all of them have ended.
-    pub async fn accept(self, listener: TcpListener, connections_max: usize) {
+    pub async fn accept(self, listener: TcpListener, connections_max: usize, serve: impl Serve) {
         let permits = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
         let mut connections = JoinSet::new();
         let mut stop = self.stop.clone();
@@ -143,9 +155,9 @@ impl Server {
             match accepted {
                 Ok((stream, peer)) => match Arc::clone(&permits).try_acquire_owned() {
                     Ok(permit) => {
-                        let server = self.clone();
+                        let (door, serve) = (self.clone(), serve.clone());
                         connections.spawn(async move {
-                            server.greet(stream, peer.ip()).await;
+                            door.greet(stream, peer.ip(), serve).await;
                             drop(permit);
                         });
                     }
@@ -162,7 +174,7 @@ impl Server {
     }
 
     /// What comes before the protocol: for whom it speaks, and TLS.
-    async fn greet(mut self, mut stream: TcpStream, peer: IpAddr) {
+    async fn greet(mut self, mut stream: TcpStream, peer: IpAddr, serve: impl Serve) {
         // Finds peers that vanished without a word.
         let _ = socket2::SockRef::from(&stream).set_keepalive(true);
         let mut stop = self.stop.clone();
@@ -183,7 +195,7 @@ impl Server {
         };
         self.counters.connection_opened();
         match self.acceptor.take() {
-            None => self.clone().serve(stream, peer).await,
+            None => serve.serve(stream, Caller { peer, certificate: None }).await,
             Some(acceptor) => {
                 let greeted = tokio::select! {
                     () = stop.stopped() => None,
@@ -191,7 +203,11 @@ impl Server {
                 };
                 match greeted {
                     None => {}
-                    Some(Ok(Ok(stream))) => self.clone().serve(stream, peer).await,
+                    Some(Ok(Ok(stream))) => {
+                        let shown = stream.get_ref().1.peer_certificates();
+                        let certificate = shown.and_then(|chain| chain.first()).map(|first| first.clone().into_owned());
+                        serve.serve(stream, Caller { peer, certificate }).await;
+                    }
                     Some(Ok(Err(error))) => self.refuse(peer, &error),
                     Some(Err(late)) => self.refuse(peer, &late),
                 }
@@ -204,26 +220,59 @@ impl Server {
         self.counters.connection_refused();
         self.counters.problem(format!("a connection of {peer} was refused: {error}"));
     }
+}
 
+/// What all connections of a listener share.
+#[derive(Clone)]
+pub(crate) struct Server {
+    pub counters: Arc<InputCounters>,
+    pub chunks: mpsc::Sender<Chunk>,
+    pub stop: Stop,
+    pub idle: Duration,
+    pub session: fn(usize) -> Box<dyn Session>,
+    pub message_bytes_max: usize,
+    /// Bytes of unfinished messages of all connections together.
+    pub held: Arc<AtomicUsize>,
+}
+
+impl Serve for Server {
+    async fn serve(self, wire: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, caller: Caller) {
+        self.converse(wire, caller.peer).await;
+    }
+}
+
+impl Server {
     /// Reads until the peer ends, is idle for too long, breaks the protocol, or we stop.
-    async fn serve(mut self, mut wire: impl AsyncRead + AsyncWrite + Unpin, peer: IpAddr) {
+    async fn converse(self, mut wire: impl AsyncRead + AsyncWrite + Unpin, peer: IpAddr) {
         let mut session = (self.session)(self.message_bytes_max);
         let mut answers = Answers { waiting: VecDeque::new(), all: session.acknowledges() };
         let mut held = 0;
         let alive = session.still_alive();
+        // Both are set up once, not anew with each read.
+        let mut stop = self.stop.clone();
+        let mut stopped = pin!(stop.stopped());
+        let mut tick = pin!(tokio::time::sleep(self.idle / IDLE_TICKS));
+        let mut quiet = 0;
         let intact = loop {
             let waits = !answers.waiting.is_empty();
             let event = tokio::select! {
                 biased;
-                () = self.stop.stopped() => Event::Stop,
+                () = &mut stopped => Event::Stop,
                 answer = answers.next(), if waits => Event::Answer(answer),
                 () = tokio::time::sleep(ALIVE_EVERY), if waits && !alive.is_empty() => Event::Answer(Some(alive.to_vec())),
-                read = tokio::time::timeout(self.idle, read(&mut wire, &mut *session, peer)), if answers.waiting.len() < ANSWERS_MAX => {
-                    read.map_or(Event::End, |read| read.map_or(Event::End, Event::Read))
-                }
+                read = read(&mut wire, &mut *session, peer), if answers.waiting.len() < ANSWERS_MAX => read.map_or(Event::End, Event::Read),
+                () = &mut tick => Event::Tick,
             };
             match event {
                 Event::Read((0, _)) | Event::End => break true,
+                // One tick more, as the first may have begun long before the last byte.
+                Event::Tick if quiet >= IDLE_TICKS => break true,
+                Event::Tick => {
+                    // Who waits for us is not idle.
+                    quiet = if waits { 0 } else { quiet + 1 };
+                    let next = tick.deadline() + self.idle / IDLE_TICKS;
+                    tick.as_mut().reset(next);
+                }
                 Event::Stop => break self.drain(&mut wire, &mut *session, peer, &mut answers).await,
                 Event::Answer(answer) => {
                     if !write(&mut wire, answer).await {
@@ -231,6 +280,7 @@ impl Server {
                     }
                 }
                 Event::Read((_, taken)) => {
+                    quiet = 0;
                     held = self.hold(held, session.held());
                     if !self.take(taken, peer, &mut answers).await {
                         break true;
@@ -319,6 +369,7 @@ enum Event {
     Read((usize, Taken)),
     Answer(Option<Vec<u8>>),
     Stop,
+    Tick,
     End,
 }
 

@@ -2,10 +2,13 @@
 
 use crate::sink::{MemorySink, until};
 use parking_lot::Mutex;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use taffrail_base::{ErrorKind, RealVfs, SystemClock};
 use taffrail_collect::input::InputSettings;
 use taffrail_collect::outputs::{
@@ -39,6 +42,30 @@ fn built(settings: &OutputSettings) -> Box<dyn Output> {
 /// Heads and bodies of requests.
 type Seen = Arc<Mutex<Vec<(String, String)>>>;
 
+/// Takes one request and answers it with what `answer` makes of its body.
+fn exchange(stream: impl Read + Write, seen: &Seen, answer: &impl Fn(&str) -> String) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? <= 2 {
+            break;
+        }
+        let lower = line.to_ascii_lowercase();
+        if let Some(value) = lower.strip_prefix("content-length:") {
+            length = value.trim().parse().expect("is a number");
+        }
+        head.push_str(&line);
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let body = String::from_utf8_lossy(&body).into_owned();
+    let text = answer(&body);
+    seen.lock().push((head, body));
+    let stream = reader.get_mut();
+    stream.write_all(text.as_bytes()).and_then(|()| stream.flush())
+}
+
 /// A server that answers requests with what `answer` makes of their bodies.
 fn http(answer: impl Fn(&str) -> String + Send + 'static) -> (String, Seen) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("listens");
@@ -47,31 +74,46 @@ fn http(answer: impl Fn(&str) -> String + Send + 'static) -> (String, Seen) {
     let kept = Arc::clone(&seen);
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let mut reader = BufReader::new(stream.expect("is a connection"));
-            let (mut head, mut length) = (String::new(), 0);
-            loop {
-                let mut line = String::new();
-                if reader.read_line(&mut line).unwrap_or(0) <= 2 {
-                    break;
-                }
-                let lower = line.to_ascii_lowercase();
-                if let Some(value) = lower.strip_prefix("content-length:") {
-                    length = value.trim().parse().expect("is a number");
-                }
-                head.push_str(&line);
-            }
-            let mut body = vec![0; length];
-            if reader.read_exact(&mut body).is_err() {
-                continue;
-            }
-            let body = String::from_utf8_lossy(&body).into_owned();
-            let text = answer(&body);
-            kept.lock().push((head, body));
             // A client that reads no further closes.
-            let _ = reader.get_mut().write_all(text.as_bytes());
+            let _ = exchange(stream.expect("is a connection"), &kept, &answer);
         }
     });
     (url, seen)
+}
+
+/// The same over TLS; with `mutual` for those only who have a certificate. Counts handshakes that came to nothing.
+fn https(at: &str, mutual: bool, answer: impl Fn(&str) -> String + Send + 'static) -> std::io::Result<(String, Seen, Arc<AtomicUsize>)> {
+    let all =
+        |name: &str| CertificateDer::pem_file_iter(tls_file(name)).expect("is there").map(|it| it.expect("is one")).collect::<Vec<_>>();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(all("ca.pem"));
+    let builder =
+        rustls::ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().expect("has versions");
+    let builder = match mutual {
+        true => builder.with_client_cert_verifier(
+            rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().expect("is right"),
+        ),
+        false => builder.with_no_client_auth(),
+    };
+    let key = PrivateKeyDer::from_pem_file(tls_file("server.key")).expect("is a key");
+    let config = Arc::new(builder.with_single_cert(all("server.pem"), key).expect("fit"));
+    let listener = TcpListener::bind(at)?;
+    let url = format!("https://{}", listener.local_addr()?);
+    let (seen, refused) = (Seen::default(), Arc::<AtomicUsize>::default());
+    let (kept, failed) = (Arc::clone(&seen), Arc::clone(&refused));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let session = rustls::ServerConnection::new(Arc::clone(&config)).expect("begins");
+            let mut stream = rustls::StreamOwned::new(session, stream.expect("is a connection"));
+            if exchange(&mut stream, &kept, &answer).is_err() {
+                failed.fetch_add(1, Ordering::SeqCst);
+            }
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
+    });
+    Ok((url, seen, refused))
 }
 
 fn status(status: &str, body: &str) -> String {
@@ -157,6 +199,60 @@ fn what_is_not_confirmed_is_said() {
         let error = OutputSettings::Hec(settings(url)).build(&around()).err().expect("is wrong");
         assert!(!error.to_string().contains("password@"), "{error}");
     }
+}
+
+fn trusting(url: &str, ca: &str, certificate: bool) -> HttpOutput {
+    let ours = |name: &str| certificate.then(|| tls_file(name));
+    let tls = OutputTls { ca: tls_file(ca), certificate: ours("client.pem"), key: ours("client.key"), server_name: None };
+    HttpOutput { tls: Some(tls), ..settings(url) }
+}
+
+#[test]
+fn over_https_only_to_whom_we_trust_and_nothing_is_lost() {
+    let runtime = Runtime::new().expect("starts");
+    let all = batch(&[b"one", b"two", b"three"]);
+    let (url, seen, failed) = https("127.0.0.1:0", false, |_| status("200 OK", "{}")).expect("listens");
+    for kind in [OutputSettings::Hec, OutputSettings::Lines] {
+        // A certificate that nobody whom we trust has signed: no byte of an event leaves us, and what is wrong is said.
+        let mut wrong = built(&kind(trusting(&url, "client.pem", false)));
+        let refused = deliver(&runtime, &mut *wrong, &all);
+        let said = refused.outcome.expect_err("is not trusted").to_string();
+        assert_eq!((refused.confirmed, refused.refused), (0, None), "{said}");
+        assert!(said.contains("certificate") && said.contains("127.0.0.1") && !said.contains("hidden-token"), "{said}");
+        assert!(seen.lock().is_empty());
+        // What was not confirmed is offered again, to the receiver that we meant.
+        let mut right = built(&kind(trusting(&url, "ca.pem", false)));
+        for _ in 0..2 {
+            let delivered = deliver(&runtime, &mut *right, &all);
+            assert_eq!(delivered.confirmed, 3, "{:?}", delivered.outcome);
+        }
+        let taken = std::mem::take(&mut *seen.lock());
+        assert_eq!(taken.len(), 2);
+        assert!(taken.iter().all(|(head, _)| head.contains("hidden-token")));
+        assert!(taken.iter().all(|(_, body)| ["one", "two", "three"].iter().all(|word| body.matches(word).count() == 1)), "{taken:?}");
+    }
+    assert!(failed.load(Ordering::SeqCst) >= 2);
+}
+
+#[test]
+fn over_https_names_and_our_own_certificate_count() {
+    let runtime = Runtime::new().expect("starts");
+    let all = batch(&[b"one"]);
+    let (url, seen, _) = https("127.0.0.1:0", true, |_| status("200 OK", "{}")).expect("listens");
+    let nobody = deliver(&runtime, &mut *built(&OutputSettings::Hec(trusting(&url, "ca.pem", false))), &all);
+    assert!(nobody.confirmed == 0 && nobody.outcome.is_err() && seen.lock().is_empty());
+    let known = deliver(&runtime, &mut *built(&OutputSettings::Hec(trusting(&url, "ca.pem", true))), &all);
+    assert_eq!((known.confirmed, seen.lock().len()), (1, 1), "{:?}", known.outcome);
+    // Trusted, but not for this name. Not every system has a second loopback address.
+    if let Ok((url, seen, _)) = https("127.0.0.2:0", false, |_| status("200 OK", "{}")) {
+        let other = deliver(&runtime, &mut *built(&OutputSettings::Lines(trusting(&url, "ca.pem", false))), &all);
+        let said = other.outcome.expect_err("has another name").to_string();
+        assert!(other.confirmed == 0 && seen.lock().is_empty() && said.contains("certificate"), "{said}");
+    }
+    let mut named = trusting(&url, "ca.pem", false);
+    named.tls.as_mut().expect("is set").server_name = Some("localhost".into());
+    let error = OutputSettings::Hec(named).build(&around()).err().expect("would not be looked at");
+    assert!(error.to_string().contains("server_name"), "{error}");
 }
 
 fn tls_file(name: &str) -> std::path::PathBuf {

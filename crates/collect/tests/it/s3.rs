@@ -149,3 +149,236 @@ fn over_http() {
         assert!(settings.build().is_err(), "{wrong}");
     }
 }
+
+/// A trail of a few hours as AWS lays it out, with a key of its own.
+struct Trail {
+    folder: tempfile::TempDir,
+    store: Arc<InMemory>,
+    previous: Option<(String, String, String)>,
+}
+
+const FOLDER: &str = "AWSLogs/111122223333";
+
+impl Trail {
+    /// `None` without OpenSSL, which signs as AWS does.
+    fn new(store: &Arc<InMemory>) -> Option<Self> {
+        let trail = Self { folder: tempfile::tempdir().unwrap(), store: Arc::clone(store), previous: None };
+        let made = trail.openssl("genrsa -out key.pem 2048", b"")?;
+        assert!(made.is_empty());
+        trail.openssl("rsa -in key.pem -pubout -out public.pem", b"")?;
+        trail.openssl("rsa -in key.pem -RSAPublicKey_out -out bare.pem", b"")?;
+        trail.openssl("genrsa -out other.pem 2048", b"")?;
+        trail.openssl("rsa -in other.pem -pubout -out wrong.pem", b"")?;
+        Some(trail)
+    }
+
+    fn openssl(&self, arguments: &str, input: &[u8]) -> Option<Vec<u8>> {
+        let mut command = std::process::Command::new("openssl");
+        let command = command.args(arguments.split(' ')).current_dir(self.folder.path());
+        let quiet = command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
+        let mut child = quiet.spawn().ok()?;
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{arguments}");
+        Some(output.stdout)
+    }
+
+    fn key(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Puts a log file of one record in the bucket and gives its entry in a digest.
+    fn file(&self, runtime: &Runtime, name: &str) -> serde_json::Value {
+        let plain = format!("{{\"Records\":[{{\"eventTime\":\"2026-11-21T21:14:03Z\",\"name\":\"{name}\"}}]}}");
+        let object = format!("{FOLDER}/CloudTrail/eu-central-1/2026/11/21/{name}.json.gz");
+        put(runtime, &self.store, &object, gzip(plain.as_bytes()));
+        let hash = hash(plain.as_bytes());
+        serde_json::json!({"s3Bucket": "logs", "s3Object": object, "hashValue": hash, "hashAlgorithm": "SHA-256"})
+    }
+
+    /// Puts the digest of an hour in the bucket, over these files and the digest before it.
+    fn digest(&mut self, runtime: &Runtime, hour: u32, files: &[serde_json::Value]) -> String {
+        let object = format!("{FOLDER}/CloudTrail-Digest/eu-central-1/2026/11/21/digest_{hour:02}.json.gz");
+        let end = format!("2026-11-21T{hour:02}:00:00Z");
+        let before = self.previous.clone();
+        let plain = serde_json::json!({
+            "awsAccountId": "111122223333", "digestEndTime": end, "digestS3Bucket": "logs", "digestS3Object": object,
+            "digestPublicKeyFingerprint": "31e8b5433410dfb61a9dc45cc65b22ff", "digestSignatureAlgorithm": "SHA256withRSA",
+            "previousDigestS3Bucket": before.as_ref().map(|_| "logs"), "previousDigestS3Object": before.as_ref().map(|b| &b.0),
+            "previousDigestHashValue": before.as_ref().map(|b| &b.1), "previousDigestHashAlgorithm": before.as_ref().map(|_| "SHA-256"),
+            "previousDigestSignature": before.as_ref().map(|b| &b.2), "logFiles": files,
+        })
+        .to_string();
+        let signed = format!("{end}\nlogs/{object}\n{}\n{}", hash(plain.as_bytes()), before.map_or("null".to_owned(), |b| b.2));
+        let signature: String =
+            self.openssl("dgst -sha256 -sign key.pem", signed.as_bytes()).unwrap().iter().map(|b| format!("{b:02x}")).collect();
+        let mut attributes = object_store::Attributes::new();
+        attributes.insert(object_store::Attribute::Metadata("signature".into()), signature.clone().into());
+        let options = object_store::PutOptions { attributes, ..object_store::PutOptions::default() };
+        let packed = gzip(plain.as_bytes());
+        runtime.block_on(self.store.put_opts(&object.as_str().into(), packed.into(), options)).unwrap();
+        self.previous = Some((object.clone(), hash(plain.as_bytes()), signature));
+        object
+    }
+}
+
+fn hash(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn start_trail(runtime: &Runtime, sink: &Arc<MemorySink>, store: &Arc<InMemory>, keys: &[std::path::PathBuf]) -> Running {
+    let settings = S3Settings { url: "s3://logs/AWSLogs".into(), every_seconds: 0.05, digest_keys: keys.to_vec(), ..S3Settings::default() };
+    let _inside = runtime.enter();
+    S3Input::over(settings, Arc::clone(store) as Arc<dyn ObjectStore>).unwrap().start(sink.context()).unwrap()
+}
+
+fn findings(sink: &MemorySink) -> Vec<(String, String)> {
+    let events = sink.events().into_iter().filter(|event| &*event.origin.index == "_audit");
+    let all = events.map(|event| {
+        let said: serde_json::Value = serde_json::from_slice(&event.raw).unwrap();
+        assert_eq!((said["action"].as_str(), said["input"].as_str()), (Some("digest_mismatch"), Some("s3 s3://logs/AWSLogs")));
+        let object = said["object"].as_str().unwrap();
+        (said["outcome"].as_str().unwrap().to_owned(), object.rsplit('/').next().unwrap().to_owned())
+    });
+    all.collect()
+}
+
+fn checks(running: &Running) -> std::collections::BTreeMap<&'static str, u64> {
+    running.counters.snapshot().checks.into_iter().collect()
+}
+
+/// A trail that nobody touched is found good, and every kind of touch is found: by hash, by chain, by signature.
+#[test]
+fn a_trail_is_compared_with_its_digests() {
+    let runtime = Runtime::new().unwrap();
+    let store = Arc::new(InMemory::new());
+    let Some(mut trail) = Trail::new(&store) else { return println!("skipped: no openssl") };
+    let files: Vec<_> = ["a", "b", "c", "d"].iter().map(|name| trail.file(&runtime, name)).collect();
+    let first = trail.digest(&runtime, 1, &files[..2]);
+    trail.digest(&runtime, 2, &files[2..3]);
+    let sink = MemorySink::new();
+    let running = start_trail(&runtime, &sink, &store, &[trail.key("wrong.pem"), trail.key("bare.pem")]);
+    until("two digests are checked", || checks(&running).get("signature_good") == Some(&2) && checks(&running).contains_key("digest_good"));
+    // A third, in the next pass.
+    trail.digest(&runtime, 3, &files[3..]);
+    until("the third is", || checks(&running).get("file_good") == Some(&4));
+    let wanted = [("chain_begins", 1), ("digest_good", 2), ("file_good", 4), ("signature_good", 3)];
+    let snapshot = settle(&runtime, running);
+    assert_eq!((snapshot.checks, snapshot.problems_total), (wanted.to_vec(), 0), "{:?}", snapshot.problems);
+    assert_eq!(findings(&sink), []);
+    assert_eq!((sink.count(), snapshot.sources.len()), (7, 7));
+
+    // What was good is changed: a log file, and a digest.
+    put(&runtime, &store, files[0]["s3Object"].as_str().unwrap(), gzip(b"{\"Records\":[{\"eventTime\":\"2026-11-21T21:14:03Z\"}]}"));
+    put(&runtime, &store, &first, gzip(b"{}"));
+    let running = start_trail(&runtime, &sink, &store, &[trail.key("public.pem")]);
+    until("it is told", || findings(&sink).len() >= 3);
+    let snapshot = settle(&runtime, running);
+    let mut found = findings(&sink);
+    found.sort();
+    let wanted = [("changed_later", "a.json.gz"), ("changed_later", "digest_01.json.gz"), ("digest_malformed", "digest_01.json.gz")];
+    assert_eq!(found, wanted.map(|(outcome, object)| (outcome.to_owned(), object.to_owned())));
+    assert_eq!((snapshot.problems_total, snapshot.checks), (3, vec![("changed_later", 2), ("digest_malformed", 1)]));
+    // Said once: nothing is new to another run.
+    settle(&runtime, start_trail(&runtime, &sink, &store, &[trail.key("public.pem")]));
+    assert_eq!(findings(&sink).len(), 3);
+}
+
+#[test]
+fn what_was_changed_before_it_was_read() {
+    let runtime = Runtime::new().unwrap();
+    let store = Arc::new(InMemory::new());
+    let Some(mut trail) = Trail::new(&store) else { return println!("skipped: no openssl") };
+    let files: Vec<_> = ["edited", "gone", "cut", "good"].iter().map(|name| trail.file(&runtime, name)).collect();
+    let object = |at: usize| files[at]["s3Object"].as_str().unwrap().to_owned();
+    let lost = trail.digest(&runtime, 1, &[]);
+    let edited = trail.digest(&runtime, 2, &files);
+    let moved = trail.digest(&runtime, 3, &[]);
+    trail.digest(&runtime, 4, &[]);
+    let other = format!("{moved}.copy");
+    runtime.block_on(store.copy(&moved.as_str().into(), &other.as_str().into())).unwrap();
+    // One byte of the digest of the second hour: its signature tells, and the chain behind it.
+    let mut plain = String::new();
+    let packed = runtime.block_on(async { store.get(&edited.as_str().into()).await.unwrap().bytes().await.unwrap() });
+    flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut plain).unwrap();
+    put(&runtime, &store, &edited, gzip(plain.replace("T02:00:00Z", "T02:00:01Z").as_bytes()));
+    runtime.block_on(store.delete(&lost.as_str().into())).unwrap();
+    put(&runtime, &store, &object(0), gzip(b"{\"Records\":[{\"n\":2}]}"));
+    runtime.block_on(store.delete(&object(1).as_str().into())).unwrap();
+    let whole = gzip(&[&b"{\"Records\":["[..], "{\"n\":1},".repeat(9_000).as_bytes(), b"]}"].concat());
+    put(&runtime, &store, &object(2), whole[..whole.len() - 20].to_vec());
+    let sink = MemorySink::new();
+    let running = start_trail(&runtime, &sink, &store, &[trail.key("public.pem")]);
+    until("the good one is found good", || checks(&running).contains_key("file_good"));
+    until("all digests are checked", || checks(&running).get("signature_good") == Some(&3));
+    let snapshot = settle(&runtime, running);
+    let mut found = findings(&sink);
+    found.sort();
+    let wanted = [
+        ("digest_changed", "digest_02.json.gz"),
+        ("digest_missing", "digest_01.json.gz"),
+        ("digest_moved", "digest_03.json.gz.copy"),
+        ("file_changed", "cut.json.gz"),
+        ("file_changed", "edited.json.gz"),
+        ("file_missing", "gone.json.gz"),
+        // Of the copy too, it is told once more that the digest before it is another.
+        ("digest_changed", "digest_02.json.gz"),
+        ("signature_wrong", "digest_02.json.gz"),
+    ];
+    let mut wanted = wanted.map(|(outcome, object)| (outcome.to_owned(), object.to_owned()));
+    wanted.sort();
+    assert_eq!(found, wanted);
+    let counted: u64 = snapshot.checks.iter().filter(|(outcome, _)| !outcome.ends_with("good")).map(|(_, count)| count).sum();
+    assert_eq!(counted, 8, "{:?}", snapshot.checks);
+    // Whatever differs is kept.
+    assert!(sink.texts().contains(&"{\"n\":2}".to_owned()) && sink.count() > 5_000);
+
+    // Without keys the hashes and the chain are checked all the same, and the account says what was not.
+    let sink = MemorySink::new();
+    let running = start_trail(&runtime, &sink, &store, &[]);
+    until("all is checked", || checks(&running).get("signature_not_checked") == Some(&4));
+    until("to the last", || findings(&sink).len() >= 7);
+    settle(&runtime, running);
+    let without: Vec<_> = wanted.iter().filter(|(outcome, _)| outcome != "signature_wrong").cloned().collect();
+    let mut found = findings(&sink);
+    found.sort();
+    assert_eq!(found, without);
+
+    // A file without a key in it.
+    let settings = S3Settings { url: "s3://logs".into(), digest_keys: vec![trail.key("key.pem")], ..S3Settings::default() };
+    let _inside = runtime.enter();
+    let input = S3Input::over(settings, Arc::clone(&store) as Arc<dyn ObjectStore>).unwrap();
+    let error = input.start(sink.context()).err().expect("is refused").to_string();
+    assert!(error.contains("key.pem is no public RSA key"), "{error}");
+}
+
+/// Anything may stand in the place of a digest: it is told, kept, and nothing breaks.
+#[test]
+fn ten_thousand_malformed_digests() {
+    let runtime = Runtime::new().unwrap();
+    let store = Arc::new(InMemory::new());
+    let mut next = crate::chance::numbers();
+    let good = format!(
+        r#"{{"digestEndTime":"x","digestS3Bucket":"logs","digestS3Object":"o","previousDigestS3Bucket":"logs","previousDigestS3Object":"p","previousDigestHashValue":"00","previousDigestHashAlgorithm":"SHA-256","previousDigestSignature":"00","logFiles":[{{"s3Bucket":"logs","s3Object":"{FOLDER}/CloudTrail/x","hashValue":"01","hashAlgorithm":"SHA-256"}}]}}"#
+    );
+    for number in 0..10_000 {
+        let mut bytes = good.clone().into_bytes();
+        for _ in 0..=next() % 4 {
+            let at = next() % bytes.len();
+            match next() % 3 {
+                0 => bytes[at] = next() as u8,
+                1 => bytes.truncate(at.max(1)),
+                _ => bytes.insert(at, next() as u8),
+            }
+        }
+        put(&runtime, &store, &format!("{FOLDER}/CloudTrail-Digest/{number:05}"), bytes);
+    }
+    let sink = MemorySink::new();
+    let running = start_trail(&runtime, &sink, &store, &[]);
+    let wrong =
+        |of: &std::collections::BTreeMap<&str, u64>| of.get("digest_malformed").unwrap_or(&0) + of.get("digest_moved").unwrap_or(&0);
+    until("all are looked at", || wrong(&checks(&running)) >= 10_000);
+    let snapshot = settle(&runtime, running);
+    assert_eq!((snapshot.total().gap(), wrong(&snapshot.checks.into_iter().collect())), (0, 10_000));
+}

@@ -74,7 +74,8 @@ fn rest(stream: &mut TcpStream) -> Vec<u8> {
     rest
 }
 
-mod tls {
+/// TLS as a sender speaks it, and the files that both sides need.
+pub mod tls {
     use super::*;
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -85,6 +86,12 @@ mod tls {
 
     pub fn settings(client_ca: bool) -> TlsSettings {
         TlsSettings { certificate: file("server.pem"), key: file("server.key"), client_ca: client_ca.then(|| file("ca.pem")) }
+    }
+
+    /// A connection that stays open.
+    pub fn open(stream: TcpStream) -> rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
+        let name = ServerName::try_from("localhost").unwrap();
+        rustls::StreamOwned::new(rustls::ClientConnection::new(client(false), name).unwrap(), stream)
     }
 
     fn client(certificate: bool) -> Arc<rustls::ClientConfig> {
@@ -117,6 +124,50 @@ mod tls {
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         session.complete_io(&mut stream).map(|_| ())
     }
+}
+
+/// Files that this process may have open.
+fn files_max() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(1_000)
+}
+
+/// All connections are open at the same time, and of each every message is stored: those of before and those of after.
+#[test]
+fn thousands_of_connections_held_open() {
+    // Both ends are ours. Where fewer files may be open there are fewer connections.
+    let most = (files_max().saturating_sub(500) / 2).min(6_000);
+    let (plain, secret) = (most * 5 / 6, most / 6);
+    let tcp = Listener::start(&InputSettings::SyslogTcp(StreamSettings { connections_max: plain, ..settings() }));
+    let tls = Listener::start(&InputSettings::SyslogTls(StreamSettings { tls: Some(tls::settings(false)), ..settings() }));
+    let mut plains: Vec<TcpStream> = (0..plain).map(|_| tcp.connect()).collect();
+    let mut secrets: Vec<_> = (0..secret).map(|_| tls::open(tls.connect())).collect();
+    let round = |round: usize, plains: &mut Vec<TcpStream>, secrets: &mut Vec<rustls::StreamOwned<rustls::ClientConnection, TcpStream>>| {
+        for (at, stream) in plains.iter_mut().enumerate() {
+            stream.write_all(format!("<13>Mar  1 00:00:00 web app: {round} {at}\n").as_bytes()).unwrap();
+        }
+        for (at, stream) in secrets.iter_mut().enumerate() {
+            stream.write_all(format!("<13>Mar  1 00:00:00 web app: {round} {at}\n").as_bytes()).unwrap();
+        }
+    };
+    round(0, &mut plains, &mut secrets);
+    until("all have come", || tcp.sink.count() == plain && tls.sink.count() == secret);
+    let open = |listener: &Listener| listener.snapshot().open_connections as usize;
+    assert_eq!((open(&tcp), open(&tls)), (plain, secret));
+    // One more than may be is closed at once, and said.
+    assert_eq!(rest(&mut tcp.connect()), b"");
+    assert_eq!((tcp.snapshot().refused_connections, open(&tcp)), (1, plain));
+    round(1, &mut plains, &mut secrets);
+    until("those of after as well", || tcp.sink.count() == 2 * plain && tls.sink.count() == 2 * secret);
+    drop((plains, secrets));
+    until("all are gone", || open(&tcp) == 0 && open(&tls) == 0);
+    for (listener, connections) in [(tcp, plain), (tls, secret)] {
+        let (events, snapshot) = listener.stop();
+        let known: std::collections::BTreeSet<String> = texts(&events).into_iter().collect();
+        assert_eq!((known.len(), events.len(), snapshot.total().gap()), (2 * connections, 2 * connections, 0));
+    }
+    println!("{plain} connections, and {secret} with TLS");
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn by_key(around: Around<'_>) -> Option<Named> {
     if with == ':' {
         // What a sentence says before its colon is no key: `login failed: bob`.
         let alone = words(key).count() == 1 || key[..key.len() - word.len()].trim_end().ends_with([',', ';', '|', '(', '[', '{']);
-        if !alone && !named_by_word(word, around).is_some_and(|named| named.sure != Sure::Guess) {
+        if !alone && named_by_word(word, around).is_none_or(|named| named.sure == Sure::Guess) {
             return None;
         }
     }

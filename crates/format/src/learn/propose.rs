@@ -126,7 +126,7 @@ fn names_by_kinds(kinds: Vec<Kind>) -> Vec<Option<Named>> {
 
 fn positions(lines: &[&str], columns: &[layout::Column], has_head: bool) -> Proposed {
     let mut found = Proposed::new(Layout::Positions, lines.len());
-    let data = |at: usize| !(has_head && at == 0) && !lines[at].trim().is_empty();
+    let data = |at: usize| !(lines[at].trim().is_empty() || has_head && at == 0);
     let kinds =
         columns.iter().map(|column| Kind::of_all((0..lines.len()).filter(|at| data(*at)).map(|at| layout::cell_at(lines[at], column))));
     let named: Vec<Option<Named>> = match columns.iter().map(|column| column.header.clone()).collect::<Option<Vec<String>>>() {

@@ -15,6 +15,7 @@ mod missing;
 mod nibbles;
 mod picks;
 mod plan;
+mod plans;
 mod raw;
 mod rows;
 mod runs;

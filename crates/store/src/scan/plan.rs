@@ -1,8 +1,9 @@
 //! Which segments are read, in which order, by how many readers; and the reading itself.
 
 use super::explain::LeftOut;
-use super::filter::{Plans, Prepared, SegmentScan};
+use super::filter::{Prepared, SegmentScan};
 use super::gather::Room;
+use super::plans::Plans;
 use super::rows::{Hit, RowBuilder, schema};
 use super::select::Selection;
 use super::times::newest;

@@ -68,6 +68,8 @@ pub struct InputAnswer {
     pub open_connections: u64,
     /// Files that are not read and messages or requests that are refused, by reason.
     pub skipped: BTreeMap<String, u64>,
+    /// What came of comparing what was read with what somebody signed (digests of CloudTrail), by outcome.
+    pub checks: BTreeMap<String, u64>,
     /// The last problems in words.
     pub problems: Vec<String>,
     /// How many there were.
@@ -114,6 +116,7 @@ impl From<&InputSnapshot> for InputAnswer {
             refused_connections: input.refused_connections,
             open_connections: input.open_connections,
             skipped: input.skipped.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
+            checks: input.checks.iter().map(|(outcome, count)| ((*outcome).to_owned(), *count)).collect(),
             problems: input.problems.clone(),
             problems_total: input.problems_total,
             total: (&input.total()).into(),

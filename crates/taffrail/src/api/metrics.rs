@@ -174,6 +174,12 @@ fn accounts(page: &mut Page, app: &App, snapshots: &[taffrail_collect::InputSnap
             page.sample("taffrail_input_skipped_total", &[("input", &input.name), ("kind", input.kind), ("reason", reason)], count);
         }
     }
+    page.metric("taffrail_input_checks_total", "counter", "Comparisons with what somebody signed, by outcome.");
+    for input in snapshots {
+        for (outcome, count) in &input.checks {
+            page.sample("taffrail_input_checks_total", &[("input", &input.name), ("kind", input.kind), ("outcome", outcome)], count);
+        }
+    }
     page.single(
         "taffrail_account_checks_total",
         "counter",

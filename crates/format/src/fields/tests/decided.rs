@@ -125,7 +125,7 @@ fn most_fields_of_the_samples_are_decided_once() {
         faults.iter().for_each(|fault| eprintln!("    {fault}"));
     }
     eprintln!("{decided} of {asked}: {:.2} %", share * 100.0);
-    assert!(share >= 0.94, "{:.2} %", share * 100.0);
+    assert!(share >= 0.97, "{:.2} %", share * 100.0);
 }
 
 /// The rules that are followed though their texts may only be in slots.

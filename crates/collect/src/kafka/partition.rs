@@ -1,0 +1,388 @@
+//! One partition, read from where it is stored up to. Asks for a part, hands it over, asks for the next.
+
+use super::{Begin, Brokers, KafkaSettings, RETRY_MAX, RETRY_MIN, TimeOf};
+use crate::counters::{InputCounters, SourceCounters};
+use crate::decode::Envelope;
+use crate::delivery::{OnFailure, deliver};
+use crate::finding;
+use crate::input::{Context, Stop};
+use crate::outgoing::Outgoing;
+use crate::records::{Record, Writer, json};
+use rskafka::client::error::{Error as KafkaError, ProtocolError};
+use rskafka::client::partition::{OffsetAt, PartitionClient, UnknownTopicHandling};
+use rskafka::record::{Record as Got, RecordAndOffset};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use taffrail_event::Timestamp;
+
+/// Bytes of records that are asked for at once.
+const FETCH_BYTES: i32 = 1024 * 1024;
+
+/// How long a broker may wait for records to come.
+const FETCH_WAIT: Duration = Duration::from_millis(500);
+
+/// How long a broker may take to answer, beyond that.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// Failures one behind the other in the same place after which what stands there is taken to be undecodable.
+const DAMAGED_AFTER: u32 = 3;
+
+/// Offsets behind one without a record that are tried in search of the next: marks of transactions take one each.
+const MARKS_MAX: i64 = 16;
+
+/// Headers that say where a record comes from.
+const HOSTS: [&str; 3] = ["host", "hostname", "host.name"];
+
+/// What all partitions of an input share.
+pub(super) struct Shared {
+    pub context: Context,
+    pub counters: Arc<InputCounters>,
+    pub settings: KafkaSettings,
+    pub brokers: Brokers,
+    pub envelope: Envelope,
+    /// All positions begin so.
+    pub keys: String,
+    pub stop: Stop,
+}
+
+impl Shared {
+    /// The partitions that are there and to be read.
+    pub async fn partitions(&self) -> Result<Vec<(String, i32)>, String> {
+        let topics = self.brokers.topics().await?;
+        let mut all = Vec::new();
+        for name in &self.settings.topics {
+            let Some(topic) = topics.iter().find(|topic| topic.name == *name) else {
+                self.counters.problem(format!("there is no topic {name:?}; it is read when there is"));
+                continue;
+            };
+            let wanted = &self.settings.partitions;
+            all.extend(topic.partitions.iter().filter(|n| wanted.is_empty() || wanted.contains(n)).map(|n| (name.clone(), *n)));
+            if let Some(missing) = wanted.iter().find(|number| !topic.partitions.contains(number)) {
+                self.counters.problem(format!("topic {name:?} has no partition {missing}"));
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// How far a partition was read: the value of its position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Reached {
+    /// The record that is read next.
+    next: i64,
+}
+
+/// Why reading ended.
+enum Ended {
+    Stopped,
+    Trouble(String),
+}
+
+impl From<String> for Ended {
+    fn from(text: String) -> Self {
+        Self::Trouble(text)
+    }
+}
+
+/// Reads a partition until the input stops.
+pub(super) async fn follow(shared: Arc<Shared>, topic: String, number: i32) {
+    let source = shared.settings.source.clone().unwrap_or_else(|| topic.clone());
+    let mut reader = Reader {
+        key: format!("{}{topic}/{number}", shared.keys),
+        source: shared.counters.source(&format!("{topic}/{number}")),
+        writer: Writer::new(Envelope { source: source.into(), ..shared.envelope.clone() }),
+        stop: shared.stop.clone(),
+        wait: RETRY_MIN,
+        failed_at: (-1, 0),
+        topic,
+        number,
+        shared,
+    };
+    loop {
+        match reader.session().await {
+            Err(Ended::Stopped) | Ok(()) => return,
+            Err(Ended::Trouble(text)) => reader.shared.counters.problem(format!("{}/{}: {text}", reader.topic, reader.number)),
+        }
+        if tokio::time::timeout(reader.wait, reader.stop.stopped()).await.is_ok() {
+            return;
+        }
+        reader.wait = (reader.wait * 2).min(RETRY_MAX);
+    }
+}
+
+struct Reader {
+    shared: Arc<Shared>,
+    topic: String,
+    number: i32,
+    key: String,
+    source: Arc<SourceCounters>,
+    writer: Writer,
+    stop: Stop,
+    wait: Duration,
+    /// Where an answer could not be decoded last, and how many times.
+    failed_at: (i64, u32),
+}
+
+impl Reader {
+    /// Reads on one connection.
+    async fn session(&mut self) -> Result<(), Ended> {
+        let client = self.unless_stopped(self.shared.brokers.client()).await??;
+        let opened = client.partition_client(self.topic.clone(), self.number, UnknownTopicHandling::Error);
+        let partition = match self.asked(opened).await? {
+            Ok(partition) => partition,
+            Err(error) => {
+                self.shared.brokers.forget(&client);
+                return Err(self.shared.brokers.told(&error).into());
+            }
+        };
+        let mut next = self.begin(&partition).await?;
+        loop {
+            let got = self.asked(partition.fetch_records(next, 1..FETCH_BYTES, millis(FETCH_WAIT))).await?;
+            next = match got {
+                Ok((records, high)) if records.is_empty() && high > next => self.over_marks(&partition, next, high).await?,
+                Ok((records, _)) => self.keep(records, next).await?,
+                Err(KafkaError::ServerError { protocol_error: ProtocolError::OffsetOutOfRange, .. }) => {
+                    self.out_of_range(&partition, next).await?
+                }
+                Err(error @ (KafkaError::InvalidResponse(_) | KafkaError::Request(_))) => {
+                    self.undecodable(&partition, next, &error).await?
+                }
+                Err(error) => {
+                    self.shared.brokers.forget(&client);
+                    return Err(self.shared.brokers.told(&error).into());
+                }
+            };
+            self.wait = RETRY_MIN;
+        }
+    }
+
+    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Ended> {
+        let mut stop = self.stop.clone();
+        tokio::select! { biased; () = stop.stopped() => Err(Ended::Stopped), done = work => Ok(done) }
+    }
+
+    /// A question to the broker, with its limit of time.
+    async fn asked<T>(&self, work: impl Future<Output = Result<T, KafkaError>>) -> Result<Result<T, KafkaError>, Ended> {
+        let limited = tokio::time::timeout(ANSWER + FETCH_WAIT, work);
+        self.unless_stopped(async { limited.await.unwrap_or(Err(KafkaError::Timeout)) }).await
+    }
+
+    async fn offset(&self, partition: &PartitionClient, at: OffsetAt) -> Result<i64, Ended> {
+        Ok(self.asked(partition.get_offset(at)).await?.map_err(|error| self.shared.brokers.told(&error))?)
+    }
+
+    fn out(&self) -> Outgoing {
+        Outgoing::new(Timestamp(self.shared.context.clock.now_nanos()))
+    }
+
+    /// Hands a batch over together with how far it reaches.
+    async fn hand_over(&self, mut out: Outgoing, next: i64) -> Result<(), Ended> {
+        out.batch.set_position(&self.key, serde_json::to_vec(&Reached { next }).expect("a number always serialises"));
+        let sent = deliver(Arc::clone(&self.shared.context.sink), out, self.stop.clone(), OnFailure::Reread).await;
+        sent.map(|_| ()).map_err(|error| Ended::Trouble(format!("records will be read again: {error}")))
+    }
+
+    /// Where to read on, or to begin.
+    async fn begin(&self, partition: &PartitionClient) -> Result<i64, Ended> {
+        let stored = self.shared.context.sink.position(&self.key);
+        if let Some(Reached { next }) = stored.and_then(|value| serde_json::from_slice(&value).ok()) {
+            return Ok(next);
+        }
+        let at = match self.shared.settings.start {
+            Begin::Earliest => OffsetAt::Earliest,
+            Begin::Latest => OffsetAt::Latest,
+        };
+        let next = self.offset(partition, at).await?;
+        // What comes from here on is not missed, should nothing come before the next start.
+        self.hand_over(self.out(), next).await?;
+        Ok(next)
+    }
+
+    /// Stores records, and says which is next.
+    async fn keep(&mut self, records: Vec<RecordAndOffset>, mut next: i64) -> Result<i64, Ended> {
+        if records.is_empty() {
+            return Ok(next);
+        }
+        self.failed_at = (-1, 0);
+        let mut out = self.out();
+        for RecordAndOffset { record, offset } in records {
+            self.push(record, &mut out);
+            next = offset + 1;
+            if out.is_full() {
+                let following = Outgoing::after(&out, Timestamp(self.shared.context.clock.now_nanos()));
+                self.hand_over(std::mem::replace(&mut out, following), next).await?;
+            }
+        }
+        self.hand_over(out, next).await?;
+        Ok(next)
+    }
+
+    fn push(&mut self, got: Got, out: &mut Outgoing) {
+        if got.value.as_ref().is_none_or(Vec::is_empty) {
+            self.shared.counters.skip("no_value");
+            return;
+        }
+        let record = event(got, &self.shared.settings, &self.shared.counters);
+        let writer = &mut self.writer;
+        out.add(&self.source, |batch| writer.push(&record, batch));
+    }
+
+    /// Nothing is given though there is more: a transaction that is open, which is waited for, or the mark of one that has ended.
+    async fn over_marks(&mut self, partition: &PartitionClient, next: i64, high: i64) -> Result<i64, Ended> {
+        for from in next + 1..high.min(next + MARKS_MAX + 1) {
+            let further = self.asked(partition.fetch_records(from, 1..FETCH_BYTES, 0)).await?;
+            if !further.is_ok_and(|(records, _)| !records.is_empty()) {
+                continue;
+            }
+            // What is given now behind it is ended, and so is what is before: if there is a record, it is given now.
+            let again = self.asked(partition.fetch_records(next, 1..FETCH_BYTES, 0)).await?;
+            return match again {
+                Ok((records, _)) if records.is_empty() => Ok(from),
+                Ok((records, _)) => self.keep(records, next).await,
+                Err(error) => Err(self.shared.brokers.told(&error).into()),
+            };
+        }
+        // An answer without records came at once: it is not asked for again and again.
+        self.unless_stopped(tokio::time::sleep(FETCH_WAIT)).await?;
+        Ok(next)
+    }
+
+    /// The broker no longer has what comes next, or does not have it yet.
+    async fn out_of_range(&mut self, partition: &PartitionClient, next: i64) -> Result<i64, Ended> {
+        let earliest = self.offset(partition, OffsetAt::Earliest).await?;
+        if earliest > next {
+            self.lost("expired", next, earliest, "the brokers threw them away before they were read").await
+        } else {
+            let latest = self.offset(partition, OffsetAt::Latest).await?;
+            if latest >= next {
+                return Err(Ended::Trouble("the broker finds an offset out of range that is in it".to_owned()));
+            }
+            self.lost(
+                "restarted",
+                next,
+                earliest,
+                "the partition ends before what was read of it: it was made anew, and is read from its beginning",
+            )
+            .await
+        }
+    }
+
+    /// An answer that cannot be decoded: tried again, and when it stays so, left out up to the next batch that can be.
+    async fn undecodable(&mut self, partition: &PartitionClient, next: i64, error: &KafkaError) -> Result<i64, Ended> {
+        self.failed_at = if self.failed_at.0 == next { (next, self.failed_at.1 + 1) } else { (next, 1) };
+        let why = self.shared.brokers.told(error);
+        if self.failed_at.1 < DAMAGED_AFTER {
+            return Err(Ended::Trouble(format!("what comes at {next} cannot be decoded: {why}")));
+        }
+        let latest = self.offset(partition, OffsetAt::Latest).await?;
+        for from in next + 1..=latest {
+            // A broker gives one whole batch at least: this asks for no more.
+            let decoded = from == latest || self.asked(partition.fetch_records(from, 1..2, 0)).await?.is_ok();
+            if decoded {
+                return self.lost("damaged", next, from, &format!("they cannot be decoded: {why}")).await;
+            }
+        }
+        Err(Ended::Trouble(format!("what comes at {next} cannot be decoded: {why}")))
+    }
+
+    /// Goes on at another place, and says what was not read.
+    async fn lost(&mut self, reason: &'static str, next: i64, from: i64, why: &str) -> Result<i64, Ended> {
+        let records = u64::try_from(from - next).unwrap_or(0);
+        let counters = &self.shared.counters;
+        counters.skip_many(reason, records.max(1));
+        let place = format!("{}/{}", self.topic, self.number);
+        counters.problem(format!("{place}: {records} records from {next} on are not read, it goes on at {from}: {why}"));
+        let mut out = self.out();
+        let details = json!({"input": counters.name(), "topic": self.topic, "partition": self.number, "reason": reason,
+            "records": records, "from": next, "to": from, "problem": why});
+        finding::push(&mut out.batch, &self.shared.context, "records_lost", details);
+        self.hand_over(out, from).await?;
+        self.failed_at = (-1, 0);
+        Ok(from)
+    }
+}
+
+fn millis(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}
+
+/// A record as an event: its value, and what stands beside it as fields where it says more than host and source.
+fn event(got: Got, settings: &KafkaSettings, counters: &InputCounters) -> Record<'static> {
+    let Got { key, value, headers, timestamp } = got;
+    let value = value.unwrap_or_default();
+    let time = timestamp.timestamp_millis();
+    let time = (settings.time == TimeOf::Record && time >= 0).then(|| Timestamp(time.saturating_mul(1_000_000)));
+    let headers: Vec<(String, String)> =
+        headers.into_iter().map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned())).collect();
+    let said = |names: &[&str]| {
+        let found = names.iter().find_map(|name| headers.iter().find(|(key, value)| key == name && !value.is_empty()));
+        found.map(|(_, value)| value.clone()).unwrap_or_default()
+    };
+    let (host, source, sourcetype) = (said(&HOSTS), said(&["source"]), said(&["sourcetype"]));
+    let known = |name: &str| HOSTS.contains(&name) || matches!(name, "source" | "sourcetype");
+    let mut fields: Vec<(String, String)> =
+        if settings.headers { headers.iter().filter(|(name, _)| !known(name)).cloned().collect() } else { Vec::new() };
+    if settings.keys
+        && let Some(key) = key
+    {
+        fields.push(("key".to_owned(), String::from_utf8_lossy(&key).into_owned()));
+    }
+    let mut record = match std::str::from_utf8(&value) {
+        Ok(text) if !fields.is_empty() => {
+            let mut object = json::Object::default();
+            if json::is_object(text) && json::is_value(text) {
+                object.all(text);
+            } else {
+                object.text("message", text);
+            }
+            fields.iter().for_each(|(name, value)| object.text(name, value));
+            Record::json(object.finish())
+        }
+        not_text => {
+            if not_text.is_err() && !fields.is_empty() {
+                // JSON has no bytes; the value goes before what stands beside it.
+                counters.skip("headers");
+            }
+            Record::of(value)
+        }
+    };
+    if !sourcetype.is_empty() {
+        record.sourcetype = sourcetype.into();
+    }
+    Record { time, host: host.into(), source: source.into(), ..record }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rskafka::chrono::DateTime;
+
+    fn record(value: &[u8], headers: &[(&str, &str)]) -> Got {
+        Got {
+            key: Some(b"k".to_vec()),
+            value: Some(value.to_vec()),
+            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect(),
+            timestamp: DateTime::from_timestamp_millis(1_500).unwrap_or_default(),
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_a_value() {
+        let (settings, counters) = (KafkaSettings::default(), InputCounters::new("k", "kafka"));
+        let of = |value: &[u8], headers: &[(&str, &str)], settings: &KafkaSettings| event(record(value, headers), settings, &counters);
+        let text = |record: &Record<'_>| String::from_utf8_lossy(&record.raw).into_owned();
+        let plain = of(b"a\nb", &[("host", "fw"), ("source", "/x"), ("sourcetype", "syslog")], &settings);
+        assert_eq!((&*text(&plain), plain.time), ("a\nb", Some(Timestamp(1_500_000_000))));
+        assert_eq!((&*plain.host, &*plain.source, &*plain.sourcetype), ("fw", "/x", "syslog"));
+        let more = of(b"line", &[("trace", "1"), ("hostname", "h")], &settings);
+        assert_eq!((&*text(&more), &*more.host, &*more.sourcetype), (r#"{"message":"line","trace":"1"}"#, "h", "json"));
+        let json = of(b"{\"a\": 1,\"trace\":2}", &[("trace", "1")], &KafkaSettings { keys: true, ..settings.clone() });
+        assert_eq!(text(&json), r#"{"a":1,"trace":2,"trace_2":"1","key":"k"}"#);
+        let none = of(b"line", &[("trace", "1")], &KafkaSettings { headers: false, time: TimeOf::Value, ..settings.clone() });
+        assert_eq!((&*text(&none), none.time), ("line", None));
+        assert_eq!(of(b"\xff", &[("trace", "1")], &settings).raw, &b"\xff"[..]);
+        assert_eq!(counters.snapshot().skipped, [("headers", 1)]);
+    }
+}
