@@ -103,28 +103,15 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
         return generated(Path::new(&file), scale.megabytes).map(|_| ());
     }
     let built = given.is_none();
-    let program = match given {
-        Some(program) => std::path::absolute(program)?,
-        None => {
-            execute(&mut cargo(&["build", "--profile", "demo", "--package", "taffrail"]))?;
-            binary("demo")?
-        }
+    let program = program(given)?;
+    let other = match (collect, commands) {
+        (true, _) => Some(("collect", collect::run(&Product(program.clone()), rate, seconds, &Folder::new()?)?)),
+        (_, true) => Some(("commands", commands::run(&Product(program.clone()), events, &Folder::new()?)?)),
+        _ => None,
     };
-    if collect {
-        let text = collect::run(&Product(program), rate, seconds, &Folder::new()?)?;
+    if let Some((name, text)) = other {
         println!("\n{text}");
-        if !no_write {
-            write(&format!("{}-collect.md", report::stem()?), &text)?;
-        }
-        return Ok(());
-    }
-    if commands {
-        let text = commands::run(&Product(program), events, &Folder::new()?)?;
-        println!("\n{text}");
-        if !no_write {
-            write(&format!("{}-commands.md", report::stem()?), &text)?;
-        }
-        return Ok(());
+        return if no_write { Ok(()) } else { write(&format!("{}-{name}.md", report::stem()?), &text) };
     }
     let mut command = format!("cargo xtask bench{}", if quick { " --quick" } else { "" });
     if log_only {
@@ -146,6 +133,15 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
         write(&report::file_name(&outcome)?, &text)?;
     }
     Ok(())
+}
+
+/// The program that is measured: the one that was given, or the tree's.
+fn program(given: Option<PathBuf>) -> Result<PathBuf> {
+    if let Some(program) = given {
+        return Ok(std::path::absolute(program)?);
+    }
+    execute(&mut cargo(&["build", "--profile", "demo", "--package", "taffrail"]))?;
+    binary("demo")
 }
 
 /// Writes a report.
