@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// Rules that are followed through a pattern though their texts do not stand in it, but may be in slots.
 const HIDDEN_MAX: usize = 16;
 
+/// The same where there are samples: each is followed in one way only then, but its guards are tests of every value.
+const HIDDEN_SAMPLED_MAX: usize = 256;
+
 /// For each field that rules tell by others: these others.
 pub(super) type Helpers = FxHashMap<String, FxHashSet<String>>;
 
@@ -170,7 +173,8 @@ impl FileSet {
         let files = self.files_of(&candidates, tape, of);
         // Where slots may hide the texts of many rules, each event is asked, which shows what it holds.
         let hidden = |file: &usize| self.rules(*file).filter(|rule| candidates.is_hidden(*rule)).count();
-        let too_many = !tape.is_sampled() && files.iter().map(hidden).sum::<usize>() > HIDDEN_MAX;
+        let most = if tape.is_sampled() { HIDDEN_SAMPLED_MAX } else { HIDDEN_MAX };
+        let too_many = files.iter().map(hidden).sum::<usize>() > most;
         for number in files {
             let file = &self.files[number];
             match self.is_hidden(number, tape, of) || (too_many && hidden(&number) > 0) {

@@ -70,8 +70,14 @@ impl Plans {
         known.get(&of.meta.id).and_then(|plans| plans.iter().find(|known| known.is(of, true))).map(|known| known.plan.clone())
     }
 
+    /// Keeps one plan with samples, the newest: guards hold memory, and there are as many samples as segments.
     fn remember(&self, of: &Asked<'_>, plan: Guarded) {
-        self.known.lock().entry(of.meta.id).or_default().push(KnownPlan::new(of, plan, true));
+        let mut known = self.known.lock();
+        let plans = known.entry(of.meta.id).or_default();
+        match plans.iter_mut().find(|known| known.is(of, true)) {
+            Some(known) => known.plan = plan,
+            None => plans.push(KnownPlan::new(of, plan, true)),
+        }
     }
 }
 
