@@ -17,7 +17,7 @@ import struct
 import sys
 
 MAGIC = b"TAFSEG\x00"
-VERSIONS = (1, 2, 3)
+VERSIONS = (1, 2, 3, 4)
 TRAILER = struct.Struct("<QIII8s")
 BYTES_MAX = 1 << 30
 DEPTH_MAX = 8
@@ -163,7 +163,11 @@ class Footer:
         self.cursor = cursor
         self.blocks = cursor.many(self.block)
         self.classes = cursor.many(cursor.text)
-        self.origins = cursor.many(lambda: [cursor.text() for _ in range(5)])
+        if version >= 4:
+            rests = cursor.many(lambda: [cursor.text() for _ in range(4)])
+            self.origins = [[host, *self.rest(rests, number)] for number, host in cursor.many(lambda: (cursor.varint(), cursor.text()))]
+        else:
+            self.origins = cursor.many(lambda: [cursor.text() for _ in range(5)])
         self.time, self.received, self.origin, self.problems = (cursor.place() for _ in range(4))
         self.zones = (cursor.place(), cursor.place()) if version >= 2 and cursor.byte() else None
         self.hosts = cursor.many(cursor.varint) if version >= 3 else []
@@ -180,6 +184,13 @@ class Footer:
         if length > BYTES_MAX:
             raise Damaged(f"a block of {length} bytes")
         return {"offset": offset, "stored": stored, "length": length, "crc": crc, "compressed": cursor.byte() != 0}
+
+    @staticmethod
+    def rest(rests, number):
+        """What an origin is but for its host."""
+        if number >= len(rests):
+            raise Damaged("an origin of which only the host is there")
+        return rests[number]
 
     def node(self, depth):
         if depth > DEPTH_MAX:

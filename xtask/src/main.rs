@@ -35,6 +35,11 @@ cargo xtask <command>
           --log-only        leave out all but the generated log and its questions
           --no-write        print only
           --generate FILE   write the generated log to a file and measure nothing
+          --commands        the commands of the search language instead
+          --collect         syslog as it arrives instead, beside rsyslog
+          --soak            syslog over TCP for an hour instead
+          --rate N          of these two: events a second over TCP (default 100000)
+          --seconds N       of these two: seconds of sending
   crash   power cuts, kills and full disks, many of them; as root, on real file systems too
           --cuts N          of a file system in a file (default 300)
           --states N        of the simulated disk (default 200000)

@@ -303,6 +303,33 @@ impl Formats {
             Value::Constant(ref value) => FieldPlan::Constant(value.clone()),
         }
     }
+
+    /// All fields of a pattern that is laid.
+    fn fields_laid(&self, sourcetype: &str, of: (&Pattern, &[Held]), laid: &Laid) -> Vec<(String, FieldPlan)> {
+        let mut out = Collector::all();
+        self.extract(sourcetype, laid, &mut out);
+        let doubtful = out.doubtful_names();
+        let mut fields: Vec<_> = out.into_found().into_iter().map(|f| (self.plan(sourcetype, laid, &f), f.name)).collect();
+        for name in doubtful {
+            if !fields.iter().any(|(_, known)| *known == name) {
+                fields.push((self.per_event(sourcetype, &name), name));
+            }
+        }
+        if self.aliases {
+            for (plan, name) in &mut fields {
+                *plan = self.or_aliases(sourcetype, of, name, plan.clone());
+            }
+            let mut new: Vec<&String> = self.own(sourcetype).flat_map(|file| &file.aliases).map(|(new, _)| new).collect();
+            new.sort_unstable();
+            new.dedup();
+            for name in new {
+                if !fields.iter().any(|(_, known)| known == name) {
+                    fields.push((self.or_aliases(sourcetype, of, name, FieldPlan::Absent), name.clone()));
+                }
+            }
+        }
+        fields.into_iter().filter(|(plan, _)| !matches!(plan, FieldPlan::Absent)).map(|(plan, name)| (name, plan)).collect()
+    }
 }
 
 fn pieces(laid: &Laid, span: Span) -> Vec<PlanPiece> {
@@ -339,33 +366,7 @@ impl FieldResolver for Formats {
     }
 
     fn fields(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> Vec<(String, FieldPlan)> {
-        if pattern.is_raw() {
-            return Vec::new();
-        }
-        let laid = Laid::new(pattern, held);
-        let mut out = Collector::all();
-        self.extract(sourcetype, &laid, &mut out);
-        let doubtful = out.doubtful_names();
-        let mut fields: Vec<_> = out.into_found().into_iter().map(|f| (self.plan(sourcetype, &laid, &f), f.name)).collect();
-        for name in doubtful {
-            if !fields.iter().any(|(_, known)| *known == name) {
-                fields.push((self.per_event(sourcetype, &name), name));
-            }
-        }
-        if self.aliases {
-            for (plan, name) in &mut fields {
-                *plan = self.or_aliases(sourcetype, (pattern, held), name, plan.clone());
-            }
-            let mut new: Vec<&String> = self.own(sourcetype).flat_map(|file| &file.aliases).map(|(new, _)| new).collect();
-            new.sort_unstable();
-            new.dedup();
-            for name in new {
-                if !fields.iter().any(|(_, known)| known == name) {
-                    fields.push((self.or_aliases(sourcetype, (pattern, held), name, FieldPlan::Absent), name.clone()));
-                }
-            }
-        }
-        fields.into_iter().filter(|(plan, _)| !matches!(plan, FieldPlan::Absent)).map(|(plan, name)| (name, plan)).collect()
+        if pattern.is_raw() { Vec::new() } else { self.fields_laid(sourcetype, (pattern, held), &Laid::new(pattern, held)) }
     }
 
     fn fields_vary(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> bool {
@@ -375,6 +376,15 @@ impl FieldResolver for Formats {
         let laid = Laid::new(pattern, held);
         self.extract(sourcetype, &laid, &mut Collector::all());
         (&laid).is_undecided()
+    }
+
+    fn fields_guarded(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> Option<Guarded<Vec<(String, FieldPlan)>>> {
+        if pattern.is_raw() {
+            return None;
+        }
+        let laid = Laid::new(pattern, held);
+        let plan = self.fields_laid(sourcetype, (pattern, held), &laid);
+        (!(&laid).is_undecided()).then(|| Guarded { plan, guards: laid.into_guards().into() })
     }
 
     fn fields_of_event(&self, sourcetype: &str, raw: &[u8]) -> Vec<(String, String)> {

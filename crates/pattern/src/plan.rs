@@ -31,11 +31,11 @@ pub enum FieldPlan {
     PerEvent(FieldFunction, Signs),
 }
 
-/// A plan that was decided with one value of each slot, and holds where the others pass tests.
+/// A plan, or the plans of all fields, decided with one value of each slot; it holds where the others pass tests.
 #[derive(Clone, Debug)]
-pub struct Guarded {
+pub struct Guarded<P = FieldPlan> {
     /// The plan.
-    pub plan: FieldPlan,
+    pub plan: P,
     /// What the values have to pass.
     pub guards: Arc<[Guard]>,
 }
@@ -87,14 +87,25 @@ pub trait FieldResolver: Send + Sync {
 
     /// All fields of the pattern with their plans, in the order they stand in the event; not those of which
     /// [`FieldResolver::fields_vary`] speaks.
-    fn fields(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> Vec<(String, FieldPlan)>;
+    fn fields(&self, _sourcetype: &str, _pattern: &Pattern, _held: &[Held]) -> Vec<(String, FieldPlan)> {
+        Vec::new()
+    }
 
     /// Whether events of the pattern may have fields that [`FieldResolver::fields`] cannot list, because their names
     /// depend on what stands in the slots.
-    fn fields_vary(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> bool;
+    fn fields_vary(&self, _sourcetype: &str, _pattern: &Pattern, _held: &[Held]) -> bool {
+        false
+    }
+
+    /// The same with samples of what the slots hold, where the names hang on it.
+    fn fields_guarded(&self, _sourcetype: &str, _pattern: &Pattern, _held: &[Held]) -> Option<Guarded<Vec<(String, FieldPlan)>>> {
+        None
+    }
 
     /// All fields of one event, for events whose fields vary within their pattern.
-    fn fields_of_event(&self, sourcetype: &str, raw: &[u8]) -> Vec<(String, String)>;
+    fn fields_of_event(&self, _sourcetype: &str, _raw: &[u8]) -> Vec<(String, String)> {
+        Vec::new()
+    }
 }
 
 /// Knows no fields: for who asks for none.
@@ -104,17 +115,5 @@ pub struct NoFields;
 impl FieldResolver for NoFields {
     fn resolve(&self, _: &str, _: &Pattern, _: &[Held], _: &str) -> FieldPlan {
         FieldPlan::Absent
-    }
-
-    fn fields(&self, _: &str, _: &Pattern, _: &[Held]) -> Vec<(String, FieldPlan)> {
-        Vec::new()
-    }
-
-    fn fields_vary(&self, _: &str, _: &Pattern, _: &[Held]) -> bool {
-        false
-    }
-
-    fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
-        Vec::new()
     }
 }

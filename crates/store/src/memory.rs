@@ -57,6 +57,11 @@ impl MemorySegment {
 
     /// Adds events, in order.
     pub fn extend<'e>(&self, events: impl Iterator<Item = EventRef<'e>>) {
+        self.extend_from(events, false);
+    }
+
+    /// Adds events, in order; `many_origins` says that most have one of their own, so that looking for them would not pay.
+    pub fn extend_from<'e>(&self, events: impl Iterator<Item = EventRef<'e>>, many_origins: bool) {
         let mut inner = self.inner.lock();
         // Origins are numbered within the batch that events come in: each is looked up once for all its events.
         let mut numbers: Vec<Option<i64>> = Vec::new();
@@ -65,7 +70,10 @@ impl MemorySegment {
             if numbers.len() <= at {
                 numbers.resize(at + 1, None);
             }
-            let number = *numbers[at].get_or_insert_with(|| inner.open.origin(event.origin));
+            let number = *numbers[at].get_or_insert_with(|| match many_origins {
+                true => inner.open.new_origin(event.origin),
+                false => inner.open.origin(event.origin),
+            });
             inner.open.push_from(number, event);
             inner.events += 1;
             inner.raw_bytes += event.raw.len();

@@ -32,8 +32,8 @@ struct Gap {
 }
 
 impl Gaps {
-    /// Gaps that were there at the last check already and were not told: the numbers of a busy source are of slightly different
-    /// moments, but such a difference does not stay.
+    /// Gaps that were there at the last check already, and are larger than what was told. The numbers of a busy source are of slightly
+    /// different moments, but such a difference does not stay: of two checks the smaller gap counts, and one that grows is told as it grows.
     fn check(&mut self, inputs: &[InputSnapshot]) -> Vec<Gap> {
         let mut now = BTreeMap::new();
         for input in inputs {
@@ -41,9 +41,13 @@ impl Gaps {
                 now.insert((input.name.clone(), source.source.clone()), source.gap());
             }
         }
-        let stayed: BTreeMap<_, _> =
-            now.iter().filter(|(key, gap)| self.before.get(*key) == Some(gap)).map(|(k, g)| (k.clone(), *g)).collect();
-        let fresh = stayed.iter().filter(|(key, gap)| self.told.get(*key) != Some(gap));
+        let stays = |key: &(String, String), gap: i64| {
+            let before = *self.before.get(key)?;
+            (before.signum() == gap.signum()).then(|| gap.signum() * gap.abs().min(before.abs()))
+        };
+        let stayed: BTreeMap<_, _> = now.iter().filter_map(|(key, gap)| Some((key.clone(), stays(key, *gap)?))).collect();
+        let grown = |key: &(String, String), gap: i64| gap.abs() > self.told.get(key).map_or(0, |told| told.abs());
+        let fresh = stayed.iter().filter(|(key, gap)| grown(key, **gap));
         let fresh = fresh.map(|((input, source), events)| Gap { input: input.clone(), source: source.clone(), events: *events }).collect();
         self.before = now;
         self.told = stayed;
@@ -105,6 +109,7 @@ fn notices(app: &App, input: &InputCounters) {
 }
 
 fn tell(app: &App, inputs: &[Arc<InputCounters>], gap: &Gap) {
+    tracing::error!(input = %gap.input, source = %gap.source, "{} events were received and are neither stored nor counted as lost", gap.events);
     if let Some(input) = inputs.iter().find(|input| input.name() == gap.input) {
         input.problem(format!("{}: {} events were received and are neither stored nor counted as lost", gap.source, gap.events));
     }
@@ -127,6 +132,17 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_that_grows_at_every_check_is_told() {
+        let (input, mut gaps) = (InputCounters::new("in", "in"), Gaps::default());
+        let mut told = Vec::new();
+        for _ in 0..4 {
+            drop(input.book("a", &batch(4)));
+            told.extend(gaps.check(&[input.snapshot()]).into_iter().map(|gap| gap.events));
+        }
+        assert_eq!((told, gaps.total()), (vec![4, 8, 12], 12));
+    }
+
+    #[test]
     fn a_gap_is_told_once_when_it_stays() {
         let (input, mut gaps) = (InputCounters::new("in", "in"), Gaps::default());
         let on_its_way = input.book("a", &batch(3));
@@ -137,7 +153,7 @@ mod tests {
         assert_eq!((gaps.check(&[input.snapshot()]), gaps.total()), (vec![], 5));
         on_its_way.stored();
         drop(input.book("b", &batch(1)));
-        assert_eq!(gaps.check(&[input.snapshot()]), []);
+        assert_eq!((gaps.check(&[input.snapshot()]), gaps.total()), (vec![], 5), "what has come since may be on its way");
         assert_eq!(gaps.check(&[input.snapshot()]), [Gap { input: "in".into(), source: "b".into(), events: 6 }], "it has grown");
     }
 }

@@ -185,7 +185,8 @@ pub struct Ports {
 }
 
 impl Ports {
-    fn free() -> Result<Self> {
+    /// Three that are free now.
+    pub fn free() -> Result<Self> {
         let held: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<std::io::Result<_>>()?;
         let port = |at: usize| -> Result<u16> { Ok(held[at].local_addr()?.port()) };
         Ok(Self { tcp: port(0)?, udp: port(1)?, relp: port(2)? })

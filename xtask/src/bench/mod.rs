@@ -12,6 +12,7 @@ mod report;
 mod sender;
 mod server;
 mod sizes;
+mod soak;
 mod yardsticks;
 
 use crate::Arguments;
@@ -89,7 +90,9 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
     let commands = arguments.flag("--commands");
     let collect = arguments.flag("--collect");
     let rate = arguments.value("--rate")?.map_or(Ok(collect::RATE), |text| text.parse()).context("--rate is a number")?;
-    let seconds = arguments.value("--seconds")?.map_or(Ok(collect::SECONDS), |text| text.parse()).context("--seconds is a number")?;
+    let soak = arguments.flag("--soak");
+    let usual = if soak { soak::SECONDS } else { collect::SECONDS };
+    let seconds = arguments.value("--seconds")?.map_or(Ok(usual), |text| text.parse()).context("--seconds is a number")?;
     let events = match arguments.value("--events")? {
         Some(text) => text.parse().with_context(|| format!("--events {text:?} is not a number"))?,
         None => commands::EVENTS,
@@ -104,9 +107,10 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
     }
     let built = given.is_none();
     let program = program(given)?;
-    let other = match (collect, commands) {
-        (true, _) => Some(("collect", collect::run(&Product(program.clone()), rate, seconds, &Folder::new()?)?)),
-        (_, true) => Some(("commands", commands::run(&Product(program.clone()), events, &Folder::new()?)?)),
+    let other = match (soak, collect, commands) {
+        (true, ..) => Some(("soak", soak::run(&Product(program.clone()), rate, seconds, &Folder::new()?)?)),
+        (_, true, _) => Some(("collect", collect::run(&Product(program.clone()), rate, seconds, &Folder::new()?)?)),
+        (.., true) => Some(("commands", commands::run(&Product(program.clone()), events, &Folder::new()?)?)),
         _ => None,
     };
     if let Some((name, text)) = other {

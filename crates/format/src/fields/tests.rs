@@ -158,6 +158,7 @@ fn same_with(formats: &Formats, sourcetype: &str, line: &str, chosen: impl FnMut
 
 fn same_pattern(formats: &Formats, sourcetype: &str, line: &str, pattern: &Pattern, values: &[Vec<u8>]) -> Result<(), TestCaseError> {
     let want = same_listed(formats, sourcetype, line, pattern, values)?;
+    same_guarded(formats, sourcetype, line, pattern, values)?;
     let more = ["user", "src", "action", "tag", "reason", "a", "nothing", "status", "app", "message", "who", "EventID", "first"];
     let more = more.into_iter().filter(|name| !want.iter().any(|(known, _)| known == name));
     for name in want.iter().map(|(name, _)| name.as_str()).chain(more) {
@@ -188,25 +189,66 @@ fn same_field(
         return Ok(());
     }
     // What this event decides holds for others that pass.
-    let others: Vec<Vec<Vec<u8>>> = (0..3).map(|number| varied(pattern, values, number)).collect();
-    let all: Vec<&[Vec<u8>]> = std::iter::once(values).chain(others.iter().map(Vec::as_slice)).collect();
-    let mut held = held_by(pattern, &all);
-    held.iter_mut().zip(values).for_each(|(held, value)| held.sample = Some(value.as_slice().into()));
-    let Some(Guarded { plan, guards }) = formats.guarded(sourcetype, pattern, &held, name) else { return Ok(()) };
-    for (number, values) in all.into_iter().enumerate() {
-        let passes = guards.iter().all(|guard| (guard.test)(&values[guard.slot]));
-        prop_assert!(passes || number > 0, "the sample of {} itself fails: {:?}", name, line);
-        if !passes {
-            continue;
-        }
-        let mut raw = Vec::new();
-        pattern.render(|slot| &values[slot], &mut raw);
-        let want = formats.fields_of_event(sourcetype, &raw);
-        let found = evaluate(&plan, values, &raw);
-        let shown = String::from_utf8_lossy(&raw).into_owned();
+    let others = Others::of(pattern, values);
+    let Some(Guarded { plan, guards }) = formats.guarded(sourcetype, pattern, &others.held, name) else { return Ok(()) };
+    others.each_passing(pattern, &guards, |values, raw| {
+        let want = formats.fields_of_event(sourcetype, raw);
+        let found = evaluate(&plan, values, raw);
+        let shown = String::from_utf8_lossy(raw).into_owned();
         prop_assert_eq!(found, value(&want), "{} by {:?} of {} in {:?} as in {:?}", name, plan, pattern, shown, line);
+        Ok(())
+    })
+}
+
+/// An event, and others of its pattern.
+struct Others {
+    all: Vec<Vec<Vec<u8>>>,
+    /// What the slots of all of them hold, the first being the sample.
+    held: Vec<Held>,
+}
+
+impl Others {
+    fn of(pattern: &Pattern, values: &[Vec<u8>]) -> Self {
+        let all: Vec<Vec<Vec<u8>>> = std::iter::once(values.to_vec()).chain((0..3).map(|number| varied(pattern, values, number))).collect();
+        let mut held = held_by(pattern, &all.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        held.iter_mut().zip(values).for_each(|(held, value)| held.sample = Some(value.as_slice().into()));
+        Self { all, held }
     }
-    Ok(())
+
+    /// Calls `each` with values and text of those that pass; the sample must.
+    fn each_passing(
+        &self,
+        pattern: &Pattern,
+        guards: &[Guard],
+        mut each: impl FnMut(&[Vec<u8>], &[u8]) -> Result<(), TestCaseError>,
+    ) -> Result<(), TestCaseError> {
+        for (number, values) in self.all.iter().enumerate() {
+            let mut raw = Vec::new();
+            pattern.render(|slot| &values[slot], &mut raw);
+            let passes = guards.iter().all(|guard| (guard.test)(&values[guard.slot]));
+            prop_assert!(passes || number > 0, "the sample itself fails: {:?}", String::from_utf8_lossy(&raw));
+            if passes {
+                each(values, &raw)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All fields of a pattern whose names hang on what its slots hold, decided with an event's values.
+fn same_guarded(formats: &Formats, sourcetype: &str, line: &str, pattern: &Pattern, values: &[Vec<u8>]) -> Result<(), TestCaseError> {
+    if !formats.fields_vary(sourcetype, pattern, &held_by(pattern, &[values])) {
+        return Ok(());
+    }
+    let others = Others::of(pattern, values);
+    let Some(Guarded { plan: listed, guards }) = formats.fields_guarded(sourcetype, pattern, &others.held) else { return Ok(()) };
+    others.each_passing(pattern, &guards, |values, raw| {
+        let want: BTreeMap<String, String> = formats.fields_of_event(sourcetype, raw).into_iter().rev().collect();
+        let found = listed.iter().filter_map(|(name, plan)| Some((name.clone(), evaluate(plan, values, raw)?)));
+        let found: BTreeMap<String, String> = found.collect();
+        prop_assert_eq!(found, want, "of {} in {:?} as in {:?}", pattern, String::from_utf8_lossy(raw), line);
+        Ok(())
+    })
 }
 
 fn kinds(pattern: &Pattern) -> impl Iterator<Item = SlotKind> {

@@ -455,6 +455,13 @@ impl Journal {
         paths
     }
 
+    /// Per index, the arrival number after the last event in the oldest closed file, where all files hold more than `bytes`: what keeps
+    /// that file is to go into segments.
+    pub fn ends_of_oldest(&self, bytes: u64) -> impl Iterator<Item = (&str, u64)> {
+        let oldest = self.closed.front().filter(|_| self.size().1 > bytes);
+        oldest.into_iter().flat_map(|file| file.ends.iter().map(|(index, end)| (&**index, *end)))
+    }
+
     /// Sequence number of the newest record; 0 if there never was one.
     pub fn last_sequence(&self) -> u64 {
         self.next_sequence + self.carried.len() as u64 - 1

@@ -152,6 +152,19 @@ impl SegmentScan<'_> {
         Ok(Some(made.plan))
     }
 
+    /// All fields of a pattern whose names hang on what its slots hold, if the values here pass the tests of the first ones.
+    pub fn guarded_fields(&self, pattern: usize, held: &[Held]) -> Result<Option<Vec<(String, FieldPlan)>>> {
+        let meta = &self.segment().footer().events.patterns[pattern];
+        if meta.rows < SAMPLED {
+            return Ok(None);
+        }
+        let made = self.resolver.fields_guarded(self.segment().sourcetype(meta.class), &meta.pattern, &self.sampled(pattern, held)?);
+        match made {
+            Some(made) if self.pass(pattern, &made.guards)? => Ok(Some(made.plan)),
+            _ => Ok(None),
+        }
+    }
+
     /// Whether all values of the slots pass.
     fn pass(&self, pattern: usize, guards: &[Guard]) -> Result<bool> {
         let slots: BTreeSet<usize> = guards.iter().map(|guard| guard.slot).collect();

@@ -164,6 +164,11 @@ impl Scan {
                     }
                     continue;
                 }
+                if let Some(fields) = scan.guarded_fields(number, &held)? {
+                    let count = selection.count(meta.rows as usize) as u64;
+                    fields.into_iter().for_each(|(name, _)| *here.entry(name).or_default() += count);
+                    continue;
+                }
                 let mut line = Vec::new();
                 for at in selection.iter(meta.rows as usize) {
                     line.clear();

@@ -526,15 +526,6 @@ impl FieldResolver for Slots {
     fn resolve(&self, _: &str, _: &Pattern, _: &[Held], field: &str) -> FieldPlan {
         FieldPlan::Pieces(vec![PlanPiece::Slot(field.parse().unwrap())])
     }
-    fn fields(&self, _: &str, _: &Pattern, _: &[Held]) -> Vec<(String, FieldPlan)> {
-        Vec::new()
-    }
-    fn fields_vary(&self, _: &str, _: &Pattern, _: &[Held]) -> bool {
-        false
-    }
-    fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
-        Vec::new()
-    }
 }
 
 /// Knows the last word of events, of digits only: by asking each event, or from the slot where a sample has digits.
@@ -568,14 +559,17 @@ impl FieldResolver for Wary {
         let same = digits(sample);
         Some(Guarded { plan, guards: [Guard { slot, test: Arc::new(move |value| digits(value) == same) }].into() })
     }
-    fn fields(&self, _: &str, _: &Pattern, _: &[Held]) -> Vec<(String, FieldPlan)> {
-        Vec::new()
-    }
     fn fields_vary(&self, _: &str, _: &Pattern, _: &[Held]) -> bool {
-        false
+        true
     }
-    fn fields_of_event(&self, _: &str, _: &[u8]) -> Vec<(String, String)> {
-        Vec::new()
+    fn fields_guarded(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> Option<Guarded<Vec<(String, FieldPlan)>>> {
+        let Guarded { plan, guards } = self.guarded(sourcetype, pattern, held, "port")?;
+        let found = !matches!(plan, FieldPlan::Absent);
+        Some(Guarded { plan: found.then(|| ("port".to_owned(), plan)).into_iter().collect(), guards })
+    }
+    fn fields_of_event(&self, _: &str, raw: &[u8]) -> Vec<(String, String)> {
+        self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Self::last(raw).map(|value| ("port".to_owned(), value)).into_iter().collect()
     }
 }
 
@@ -593,14 +587,20 @@ fn what_a_sample_decides_holds_where_all_values_pass() {
         let resolver = Arc::new(Wary::default());
         let asked = resolver.asked.clone();
         let snapshot = Snapshot { segments: which.iter().map(|at| segments[*at].clone()).collect() };
-        let request = ScanRequest { resolver, ..request(Filter::All) };
-        let counted = Scan::plan(&snapshot, request).count_by(&[CountField::Column(Column::Field("port".into()))]).unwrap().unwrap();
+        let counting = ScanRequest { resolver, ..request(Filter::All) };
+        let counted = Scan::plan(&snapshot, counting).count_by(&[CountField::Column(Column::Field("port".into()))]).unwrap().unwrap();
         let all: Vec<&Vec<u8>> = which.iter().flat_map(|at| [&digits, &words, &mixed][*at]).collect();
         let expected: std::collections::BTreeSet<String> = all.iter().filter_map(|line| Wary::last(line)).collect();
         let with = all.iter().filter(|line| Wary::last(line).is_some()).count() as u64;
         assert_eq!(counted.events.iter().sum::<u64>(), with, "{which:?}");
         assert_eq!(counted.events.len(), expected.len(), "{which:?}");
-        let asked = asked.load(std::sync::atomic::Ordering::Relaxed);
+        let before = asked.load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(before > 0, asks, "{which:?}");
+        // The names of fields are found the same way.
+        let request = ScanRequest { resolver: Arc::new(Wary { asked: asked.clone() }), ..request(Filter::All) };
+        let names = Scan::plan(&snapshot, request).field_names().unwrap();
+        assert_eq!(names, [("port".to_owned(), with)].into_iter().filter(|_| with > 0).collect::<Vec<_>>(), "{which:?}");
+        let asked = asked.load(std::sync::atomic::Ordering::Relaxed) - before;
         assert_eq!(asked > 0, asks, "{which:?}");
     }
 }

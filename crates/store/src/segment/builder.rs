@@ -3,7 +3,7 @@
 use super::blocks::BlockWriter;
 use super::encode::{self, Learned, Output};
 use super::hosts::Whose;
-use super::meta::Footer;
+use super::meta::{FiveNames, Footer};
 use super::{MAGIC, SegmentMeta, summary};
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, Result, Ulid};
@@ -65,6 +65,13 @@ impl SegmentBuilder {
     pub fn origin(&mut self, origin: &Origin) -> i64 {
         debug_assert_eq!(origin.index, self.index);
         self.origins.number(origin).into()
+    }
+
+    /// The number of an origin that is most likely new: it is not looked for. One that is there all the same is there twice, until
+    /// what is built is encoded.
+    pub fn new_origin(&mut self, origin: &Origin) -> i64 {
+        debug_assert_eq!(origin.index, self.index);
+        self.origins.add(origin).into()
     }
 
     /// Adds an event whose origin has this number.
@@ -227,9 +234,9 @@ fn encode_joined(
     let sequence = all.sequences.as_ref().map(|numbers| encode::put_ints(numbers, &mut out)).transpose()?;
     let zones = Some(encode::put_zones(&all.times, &mut out)?);
     let (mut file, blocks) = out.finish()?;
-    let five = |o: &Origin| [o.host.clone(), o.source.clone(), o.sourcetype.clone(), o.transport.clone(), o.peer.clone()];
     let patterns = events.patterns.len() as u64;
-    let origins = all.origins.iter().map(five).collect();
+    let summary = summary::of(&all.origins);
+    let origins = all.origins.into_iter().map(five_names).collect();
     let version = MAGIC[7];
     let footer =
         Footer { version, blocks, classes, origins, time, received, origin, problems, zones, hosts, dictionaries, events, sequence };
@@ -247,9 +254,15 @@ fn encode_joined(
         max_time: Timestamp(all.times.iter().copied().max().unwrap_or(0)),
         first_sequence,
         end_sequence,
-        summary: summary::of(&all.origins),
+        summary,
     };
     Ok((file, meta))
+}
+
+/// An origin as footers have it.
+pub(super) fn five_names(origin: Origin) -> FiveNames {
+    let Origin { index: _, host, source, sourcetype, transport, peer } = origin;
+    [host, source, sourcetype, transport, peer]
 }
 
 /// Appends the footer and the trailer to a file's blocks.

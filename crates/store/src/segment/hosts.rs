@@ -13,8 +13,20 @@ use taffrail_event::Origin;
 /// The number of the first origin that has everything but the host of each.
 pub fn without_host(origins: &[Origin]) -> Vec<i64> {
     let mut first: FxHashMap<[&Arc<str>; 4], i64> = FxHashMap::default();
-    let numbers = origins.iter().enumerate();
-    numbers.map(|(number, origin)| *first.entry(all_but_host(origin)).or_insert(number as i64)).collect()
+    let mut last: Option<([&Arc<str>; 4], i64)> = None;
+    let numbers = origins.iter().enumerate().map(|(number, origin)| {
+        let rest = all_but_host(origin);
+        // Those of one sender mostly share their texts.
+        if let Some((known, number)) = last
+            && known.iter().zip(rest).all(|(known, part)| Arc::ptr_eq(known, part))
+        {
+            return number;
+        }
+        let number = *first.entry(rest).or_insert(number as i64);
+        last = Some((rest, number));
+        number
+    });
+    numbers.collect()
 }
 
 fn all_but_host(origin: &Origin) -> [&Arc<str>; 4] {

@@ -92,9 +92,8 @@ pub fn merge(segments: &[Arc<Segment>], id: Ulid, zstd_level: i32) -> Result<(Ve
     let sequence = numbers.map(|numbers| put_ints(&numbers, &mut out)).transpose()?;
     let (mut file, written) = out.finish()?;
     let patterns = events.patterns.len() as u64;
-    let five = |o: &Origin| [o.host.clone(), o.source.clone(), o.sourcetype.clone(), o.transport.clone(), o.peer.clone()];
     let summary = summary::of(&origins);
-    let origins = origins.iter().map(five).collect();
+    let origins = origins.into_iter().map(builder::five_names).collect();
     let version = MAGIC[7];
     let blocks = written;
     let footer =

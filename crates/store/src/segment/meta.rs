@@ -3,6 +3,7 @@
 use super::lines::LinesMeta;
 use super::stamp::FilterKind;
 use super::wire::{Reader, put_bytes, put_signed, put_varint};
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use taffrail_base::Result;
 use taffrail_pattern::{Pattern, PatternId};
@@ -156,6 +157,9 @@ pub enum Body {
     Lines(Box<LinesMeta>),
 }
 
+/// What an origin has in a footer: host, source, sourcetype, transport, peer.
+pub type FiveNames = [Arc<str>; 5];
+
 /// A footer's content.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Footer {
@@ -164,7 +168,7 @@ pub struct Footer {
     pub blocks: Vec<BlockMeta>,
     /// The sourcetype of each class.
     pub classes: Vec<Arc<str>>,
-    pub origins: Vec<[Arc<str>; 5]>,
+    pub origins: Vec<FiveNames>,
     pub time: Place,
     pub received: Place,
     pub origin: Place,
@@ -241,8 +245,7 @@ impl Footer {
         }
         put_varint(&mut out, self.classes.len() as u64);
         self.classes.iter().for_each(|class| put_bytes(&mut out, class.as_bytes()));
-        put_varint(&mut out, self.origins.len() as u64);
-        self.origins.iter().flatten().for_each(|part| put_bytes(&mut out, part.as_bytes()));
+        put_origins(&mut out, &self.origins);
         for stream in [&self.time, &self.received, &self.origin, &self.problems] {
             put_place(&mut out, stream);
         }
@@ -273,7 +276,7 @@ impl Footer {
             Ok(BlockMeta { offset, stored_len, len, crc32c, compressed: r.byte()? != 0 })
         })?;
         let classes = many(reader, text)?;
-        let origins = many(reader, |r| Ok([text(r)?, text(r)?, text(r)?, text(r)?, text(r)?]))?;
+        let origins = origins(reader, version)?;
         let (time, received, origin, problems) = (place(reader)?, place(reader)?, place(reader)?, place(reader)?);
         let zones = if version >= 2 && reader.byte()? != 0 { Some((place(reader)?, place(reader)?)) } else { None };
         let hosts = if version >= 3 { many(reader, |r| Ok(r.small()?.checked_sub(1)))? } else { Vec::new() };
@@ -307,6 +310,46 @@ impl Footer {
 fn many<T>(reader: &mut Reader<'_>, mut one: impl FnMut(&mut Reader<'_>) -> Result<T>) -> Result<Vec<T>> {
     let count = reader.count()?;
     (0..count).map(|_| one(reader)).collect()
+}
+
+/// Writes origins: what they are but for the host once, as most differ by the host alone.
+fn put_origins(out: &mut Vec<u8>, origins: &[FiveNames]) {
+    let mut known: FxHashMap<[&str; 4], usize> = FxHashMap::default();
+    let mut rests: Vec<[&str; 4]> = Vec::new();
+    let numbers: Vec<usize> = origins
+        .iter()
+        .map(|[_, source, sourcetype, transport, peer]| {
+            let rest = [&**source, sourcetype, transport, peer];
+            // They come in runs.
+            match rests.last() {
+                Some(last) if *last == rest => rests.len() - 1,
+                _ => *known.entry(rest).or_insert_with(|| {
+                    rests.push(rest);
+                    rests.len() - 1
+                }),
+            }
+        })
+        .collect();
+    put_varint(out, rests.len() as u64);
+    rests.iter().flatten().for_each(|part| put_bytes(out, part.as_bytes()));
+    put_varint(out, origins.len() as u64);
+    for ([host, ..], number) in origins.iter().zip(numbers) {
+        put_varint(out, number as u64);
+        put_bytes(out, host.as_bytes());
+    }
+}
+
+fn origins(reader: &mut Reader<'_>, version: u8) -> Result<Vec<FiveNames>> {
+    if version < 4 {
+        return many(reader, |r| Ok([text(r)?, text(r)?, text(r)?, text(r)?, text(r)?]));
+    }
+    let rests = many(reader, |r| Ok([text(r)?, text(r)?, text(r)?, text(r)?]))?;
+    many(reader, |r| {
+        let Some([source, sourcetype, transport, peer]) = rests.get(r.small()? as usize).cloned() else {
+            return Err(r.damaged("an origin of which only the host is there"));
+        };
+        Ok([text(r)?, source, sourcetype, transport, peer])
+    })
 }
 
 fn text(reader: &mut Reader<'_>) -> Result<Arc<str>> {

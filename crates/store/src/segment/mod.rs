@@ -29,7 +29,7 @@ pub use render::Frame;
 
 use decode::Values;
 use grams::{GRAMMED_TEXT_MAX, Grams};
-use meta::{Footer, PageMeta, Place};
+use meta::{FiveNames, Footer, PageMeta, Place};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
@@ -42,7 +42,7 @@ use taffrail_event::{Origin, Timestamp};
 use wire::Reader;
 
 /// What every segment file begins with: the name and the format's version, here the newest.
-pub const MAGIC: [u8; 8] = *b"TAFSEG\x00\x03";
+pub const MAGIC: [u8; 8] = *b"TAFSEG\x00\x04";
 
 /// Bytes after the footer: its offset, its stored length, its length, its checksum, the magic again.
 const TRAILER_BYTES: usize = 8 + 4 + 4 + 4 + 8;
@@ -185,7 +185,7 @@ impl Segment {
         }
         let stored = source.read(offset, stored_len as usize, &name)?;
         let block = meta::BlockMeta { offset, stored_len, len: unpacked, crc32c: crc, compressed: true };
-        let footer = Footer::decode(&blocks::unpack(&block, &stored, &name)?, version, &name)?;
+        let mut footer = Footer::decode(&blocks::unpack(&block, &stored, &name)?, version, &name)?;
         if meta.events != SegmentMeta::EVENTS_UNKNOWN && u64::from(footer.events.rows) != meta.events {
             return Err(Error::corrupt(&name, format_args!("{} events where the catalog has {}", footer.events.rows, meta.events)));
         }
@@ -193,7 +193,7 @@ impl Segment {
         if known && footer.sequence.is_none() && meta.first_sequence.checked_add(meta.events) != Some(meta.end_sequence) {
             return Err(Error::corrupt(&name, "the catalog has gaps in its arrival numbers, the file has none"));
         }
-        let origins = origins(&footer, &meta);
+        let origins = take_origins(&mut footer, &meta);
         Ok(Arc::new(Self {
             meta,
             name,
@@ -299,7 +299,7 @@ impl Segment {
             end_sequence: 1 + u64::from(footer.events.rows),
             summary: Arc::default(),
         };
-        let origins = origins(&footer, &meta);
+        let origins = take_origins(&mut footer, &meta);
         Ok(Arc::new(Self {
             meta,
             name,
@@ -329,16 +329,17 @@ impl Segment {
     }
 }
 
-fn origins(footer: &Footer, meta: &SegmentMeta) -> Vec<Origin> {
-    let origins = footer.origins.iter().map(|[host, source, sourcetype, transport, peer]| Origin {
+/// The origins, taken out of the footer: there may be one for nearly every event.
+fn take_origins(footer: &mut Footer, meta: &SegmentMeta) -> Vec<Origin> {
+    let named = |[host, source, sourcetype, transport, peer]: FiveNames| Origin {
         index: meta.index.clone(),
-        host: host.clone(),
-        source: source.clone(),
-        sourcetype: sourcetype.clone(),
-        transport: transport.clone(),
-        peer: peer.clone(),
-    });
-    origins.collect()
+        host,
+        source,
+        sourcetype,
+        transport,
+        peer,
+    };
+    std::mem::take(&mut footer.origins).into_iter().map(named).collect()
 }
 
 impl Source {

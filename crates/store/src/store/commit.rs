@@ -198,8 +198,9 @@ impl Shared {
         let Entry { batch, spans } = entry;
         let targets = self.state.lock().room(&self.settings, batch.raw_bytes(), spans, self.clock.monotonic_nanos());
         let mut bytes = vec![0; spans.len()];
+        let many_origins = batch.origins().len() > batch.len() / 4;
         for (slot, (target, bytes)) in targets.iter().zip(&mut bytes).enumerate() {
-            target.extend(events_of(batch, spans, slot).inspect(|event| *bytes += event.raw.len()));
+            target.extend_from(events_of(batch, spans, slot).inspect(|event| *bytes += event.raw.len()), many_origins);
         }
         let mut state = self.state.lock();
         state.count(&self.settings, spans, &bytes);

@@ -17,6 +17,10 @@ use taffrail_base::{Error, ErrorKind, Result, Ulid};
 /// How often the flusher looks at the age of what is in memory, and how long it waits after a failure.
 const TICK: Duration = Duration::from_secs(1);
 
+/// So many full files of the journal (or, where they are larger, memories full) may wait for an index with few events: beyond, these are written out however few they are. A busy
+/// index would fill the disk with what a quiet one keeps, and a start after a crash reads all of it.
+const JOURNAL_FILES: u64 = 8;
+
 /// What only one thread at a time may do: changing the catalog.
 #[derive(Default)]
 pub(super) struct Flusher {
@@ -56,16 +60,20 @@ impl Shared {
         }
     }
 
-    /// Writes out what is frozen or old, and takes a checkpoint if that would shorten the journal.
+    /// Writes out what is frozen, old, or keeps a long journal, and takes a checkpoint if that would shorten the journal.
     pub fn flush_due(&self) -> Result<()> {
         let now = self.clock.monotonic_nanos();
-        let aged = self.state.lock().aged(&self.settings, now);
-        if !aged.is_empty() {
+        {
             // The ingest lock first: nobody may be pushing into what gets frozen.
             let mut ingest = self.ingest.lock();
             let mut state = self.state.lock();
-            aged.iter().for_each(|index| state.freeze(index));
-            if let Some(ingest) = ingest.as_mut() {
+            let mut due = state.aged(&self.settings, now);
+            if let Some(ingest) = ingest.as_ref() {
+                let bytes = self.settings.journal_file_bytes.max(self.settings.memory_bytes_max() as u64).saturating_mul(JOURNAL_FILES);
+                due.extend(ingest.journal.ends_of_oldest(bytes).filter_map(|(index, end)| state.active_before(index, end)));
+            }
+            due.iter().for_each(|index| state.freeze(index));
+            if let Some(ingest) = ingest.as_mut().filter(|_| !due.is_empty()) {
                 ingest.journal.rotate_soon();
             }
         }

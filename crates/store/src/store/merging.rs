@@ -8,7 +8,8 @@
 //! a segment of `s` bytes, it is written again at most log(256 MiB / s) times to the base of the factor. The factor
 //! is 4 where segments still come in, and 2 where none did for an hour; a segment of five minutes at 1 kB/s is
 //! written again at most 4 times at the first and 8 times at the second. Segments of more than half of the bound
-//! cannot grow and are left alone.
+//! cannot grow and are left alone. While segments follow each other within seconds they wait for each other until there are enough
+//! for one that need not grow any more: so of a stream that fills them quickly, each event is written again once.
 
 use crate::catalog::{Hold, written};
 use crate::segment::SegmentMeta;
@@ -26,6 +27,9 @@ const GROWTH_CLOSED: u64 = 2;
 
 /// Time without a new segment after which a neighbourhood counts as closed: an hour.
 const CLOSED_NANOS: i64 = 3_600_000_000_000;
+
+/// Segments that follow each other within this time are of a stream that will fill a large one soon.
+const BUSY_NANOS: i64 = 10_000_000_000;
 
 const DAY_NANOS: i64 = 86_400_000_000_000;
 const MONTH_NANOS: i64 = 31 * DAY_NANOS;
@@ -66,6 +70,7 @@ fn run(mut group: Vec<&SegmentMeta>, now: Timestamp) -> Option<Vec<Ulid>> {
     let newest = group.iter().map(|meta| written(meta.id)).max()?;
     let closed = now.nanos().saturating_sub(newest.nanos()) >= CLOSED_NANOS;
     let growth = if closed { GROWTH_CLOSED } else { GROWTH };
+    let busy = now.nanos().saturating_sub(newest.nanos()) < BUSY_NANOS;
     // Of those of about one size, such as follow each other: then their events do in what they become.
     group.sort_by_key(|meta| (size(meta).checked_ilog2(), meta.first_sequence, meta.id));
     let (mut bytes, mut events, mut sum, mut most, mut largest) = (0, 0, 0, 0, 0);
@@ -77,7 +82,8 @@ fn run(mut group: Vec<&SegmentMeta>, now: Timestamp) -> Option<Vec<Ulid>> {
             break;
         }
         largest = largest.max(size(meta));
-        if at > 0 && sum >= growth * largest {
+        let waits = busy && sum < MERGED_SEGMENT_BYTES_MAX as u64 / 2 && at + 1 < MERGE_INPUTS_MAX;
+        if at > 0 && sum >= growth * largest && !waits {
             most = at + 1;
         }
     }
@@ -158,7 +164,7 @@ mod tests {
             for flush in 0..days * 288 {
                 let now = START + (flush + 1) * 300_000_000_000;
                 world.flush(now, rng.u64(bytes_per_flush / 2..=bytes_per_flush));
-                world.merge_all(now);
+                world.merge_all(now + BUSY_NANOS);
             }
             let end = START + (days * 288) * 300_000_000_000;
             for hours in 1..20 {
@@ -174,6 +180,21 @@ mod tests {
     }
 
     #[test]
+    fn a_quick_stream_is_written_again_once() {
+        let mut world = World::default();
+        let mut most = 0;
+        for flush in 0..2_000 {
+            let now = START + flush * 250_000_000;
+            world.flush(now, 10_400_000);
+            world.merge_all(now);
+            most = most.max(world.segments.values().filter(|(meta, _)| meta.raw_bytes < 100_000_000).count());
+        }
+        world.merge_all(START + 500_000_000_000 + BUSY_NANOS);
+        assert!(world.most == 1 && most <= 14, "{} times, {most} small ones", world.most);
+        assert!(world.segments.values().filter(|(meta, _)| meta.raw_bytes < 100_000_000).count() <= 4);
+    }
+
+    #[test]
     fn late_events_do_not_rewrite_what_is_large() {
         let mut world = World::default();
         world.add(START, (START, START + DAY_NANOS - 1), 30_000_000, 200_000, 0);
@@ -182,7 +203,7 @@ mod tests {
             let now = START + 9 * DAY_NANOS + hour * CLOSED_NANOS;
             world.flushed += 700;
             world.add(now, (START + 5, START + 6), 700, 5, 0);
-            world.merge_all(now);
+            world.merge_all(now + BUSY_NANOS);
         }
         assert!(world.segments.len() < 14, "{}", world.segments.len());
         assert!(world.amplification() < 10.0, "{}: the large one was written again", world.amplification());

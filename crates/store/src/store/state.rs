@@ -177,6 +177,12 @@ impl State {
         }
     }
 
+    /// The index, if events of it before an arrival number wait for others in memory.
+    pub fn active_before(&self, index: &str, end: u64) -> Option<Arc<str>> {
+        let (index, active) = self.active.get_key_value(index)?;
+        (active.segment.first_sequence() < end).then(|| index.clone())
+    }
+
     /// The indexes whose oldest event in memory is older than the limit.
     pub fn aged(&self, settings: &StoreSettings, now: u64) -> Vec<Arc<str>> {
         let limit = settings.flush_age_seconds.saturating_mul(1_000_000_000);

@@ -233,3 +233,23 @@ fn one_event_of_the_largest_size_goes_in_and_out() {
     store.flush().unwrap();
     check(&store);
 }
+
+/// What a busy index writes is not kept in the journal for the few events of a quiet one.
+#[test]
+fn a_quiet_index_does_not_keep_a_long_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(folder.path());
+    options.settings = StoreSettings { flush_bytes: 20_000, journal_file_bytes: 20_000, synchronous: true, ..options.settings };
+    let store = Store::open(options).unwrap();
+    let line = "x".repeat(1_000);
+    let mut most = 0;
+    for round in 0..600 {
+        if round % 200 == 0 {
+            store.append_blocking(batch("quiet", &["now and then"])).unwrap();
+        }
+        store.append_blocking(batch("busy", &[&*line; 10])).unwrap();
+        most = most.max(store.metrics().journal_bytes);
+    }
+    assert!(most < 900_000, "{most} bytes of journal, and 6,000,000 were written");
+    assert_eq!((texts(&store, "quiet").len(), texts(&store, "busy").len()), (3, 6_000));
+}

@@ -126,11 +126,10 @@ fn store(page: &mut Page, app: &App) {
 
 fn inputs(page: &mut Page, app: &App) {
     let snapshots: Vec<_> = app.inputs.read().iter().map(|counters| counters.snapshot()).collect();
-    let per_input: Table<taffrail_collect::InputSnapshot, 8> = [
+    let per_input: Table<taffrail_collect::InputSnapshot, 7> = [
         ("taffrail_input_received_events_total", "Events taken in.", |i| i.total().received_events),
         ("taffrail_input_received_bytes_total", "Bytes of events taken in.", |i| i.total().received_bytes),
         ("taffrail_input_stored_events_total", "Events that the store acknowledged.", |i| i.total().stored_events),
-        ("taffrail_input_dropped_events_total", "Events given up.", |i| i.total().dropped.iter().map(|(_, n)| n).sum()),
         ("taffrail_input_kernel_drops_total", "Datagrams that the kernel dropped.", |i| i.kernel_drops),
         ("taffrail_input_lost_bytes_total", "Bytes gone from a file before they could be read.", |i| i.lost_bytes),
         ("taffrail_input_refused_connections_total", "Connections closed because there were too many.", |i| i.refused_connections),
@@ -153,6 +152,42 @@ fn inputs(page: &mut Page, app: &App) {
     }
 }
 
+fn seconds(nanos: i64) -> f64 {
+    nanos as f64 / 1e9
+}
+
+/// How inputs send: those of which nothing is known yet have no sample.
+fn pulses(page: &mut Page, snapshots: &[taffrail_collect::InputSnapshot]) {
+    type Value = fn(&taffrail_collect::InputSnapshot) -> Option<f64>;
+    let gauges: [(&str, &str, Value); 3] = [
+        ("taffrail_input_events_per_second", "Events a second, averaged over the last minute.", |i| {
+            Some(i.total().pulse.rate_millis as f64 / 1e3)
+        }),
+        ("taffrail_input_lag_seconds", "From the time of the last event to when it was received; of the source where it is most.", |i| {
+            i.total().pulse.lag_nanos.map(seconds)
+        }),
+        ("taffrail_input_last_seen_seconds", "When events were last stored, in seconds since 1970.", |i| {
+            i.total().pulse.last_seen.map(seconds)
+        }),
+    ];
+    for (name, help, value) in gauges {
+        page.metric(name, "gauge", help);
+        for input in snapshots {
+            if let Some(value) = value(input) {
+                page.sample(name, &[("input", &input.name), ("kind", input.kind)], value);
+            }
+        }
+    }
+    let skew =
+        |input: &taffrail_collect::InputSnapshot| input.sources.iter().filter_map(|s| s.pulse.skew_nanos).max_by_key(|nanos| nanos.abs());
+    page.metric("taffrail_input_skew_seconds", "gauge", "By how much a sender's clock is behind ours; of the source where it is most.");
+    for input in snapshots {
+        if let Some(nanos) = skew(input) {
+            page.sample("taffrail_input_skew_seconds", &[("input", &input.name), ("kind", input.kind)], seconds(nanos));
+        }
+    }
+}
+
 /// What the accounts say besides sums, and how routes do.
 fn accounts(page: &mut Page, app: &App, snapshots: &[taffrail_collect::InputSnapshot]) {
     let gauges: Table<taffrail_collect::InputSnapshot, 3> = [
@@ -166,6 +201,14 @@ fn accounts(page: &mut Page, app: &App, snapshots: &[taffrail_collect::InputSnap
         page.metric(name, if name.ends_with("_total") { "counter" } else { "gauge" }, help);
         for input in snapshots {
             page.sample(name, &[("input", &input.name), ("kind", input.kind)], value(input));
+        }
+    }
+    pulses(page, snapshots);
+    page.metric("taffrail_input_dropped_events_total", "counter", "Events given up, by reason.");
+    for input in snapshots {
+        for (reason, events) in &input.total().dropped {
+            let labels = [("input", &*input.name), ("kind", input.kind), ("reason", reason.name())];
+            page.sample("taffrail_input_dropped_events_total", &labels, events);
         }
     }
     page.metric("taffrail_input_skipped_total", "counter", "Files not read, messages and requests refused, by reason.");

@@ -166,6 +166,13 @@ struct Sent {
     bytes: u64,
 }
 
+impl Sent {
+    fn add(&mut self, other: Self) {
+        self.events += other.events;
+        self.bytes += other.bytes;
+    }
+}
+
 /// What became of what was sent.
 #[derive(Debug, Default)]
 struct Fate {
@@ -204,10 +211,11 @@ pub async fn run(arguments: Arguments) -> Outcome {
         )));
     }
     let started = world.clock.monotonic_nanos();
-    let sent = tokio::select! {
-        sent = produce(&arguments, &estate, &*world.clock, &sender) => sent,
-        _ = tokio::signal::ctrl_c() => BTreeMap::new(),
-    };
+    let mut sent = BTreeMap::new();
+    tokio::select! {
+        () = produce(&arguments, &estate, &*world.clock, &sender, &mut sent) => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
     drop(sender);
     for task in tasks {
         // A connection ends with the last batch.
@@ -218,10 +226,16 @@ pub async fn run(arguments: Arguments) -> Outcome {
     report(&arguments, &sent, &fate, seconds)
 }
 
-/// Makes batches at the rate that is asked for, and gives what was made by kind of sender.
-async fn produce(arguments: &Arguments, estate: &Estate, clock: &dyn Clock, to: &mpsc::Sender<EventBatch>) -> BTreeMap<String, Sent> {
+/// Makes batches at the rate that is asked for, and counts in `sent`, by kind of sender, those that are on their way. May be dropped at
+/// any time.
+async fn produce(
+    arguments: &Arguments,
+    estate: &Estate,
+    clock: &dyn Clock,
+    to: &mpsc::Sender<EventBatch>,
+    sent: &mut BTreeMap<String, Sent>,
+) {
     let mut live = Live::new(estate, arguments.seed);
-    let mut sent: BTreeMap<String, Sent> = BTreeMap::new();
     let started = clock.monotonic_nanos();
     let elapsed = || clock.monotonic_nanos().saturating_sub(started) as f64 / 1e9;
     let most = if arguments.seconds.is_some() { u64::MAX } else { arguments.events };
@@ -238,13 +252,12 @@ async fn produce(arguments: &Arguments, estate: &Estate, clock: &dyn Clock, to: 
         let now = Timestamp(clock.now_nanos());
         let mut batch = EventBatch::new(now);
         let time = header_time(now);
+        let mut mix: BTreeMap<String, Sent> = BTreeMap::new();
         for _ in 0..size.min(most - made) {
             made += 1;
             let message = live.message();
             let line = format!("<{}>{time} {} {} seq={made}", message.priority, message.host, message.text);
-            let of = sent.entry(message.role.to_owned()).or_default();
-            of.events += 1;
-            of.bytes += line.len() as u64;
+            mix.entry(message.role.to_owned()).or_default().add(Sent { events: 1, bytes: line.len() as u64 });
             let [index, source, transport, peer] = ["main", "taffrail-generate", "generate", ""].map(Arc::from);
             let origin = Origin { index, host: message.host.into(), source, sourcetype: "syslog".into(), transport, peer };
             let number = batch.origin(&origin);
@@ -253,8 +266,8 @@ async fn produce(arguments: &Arguments, estate: &Estate, clock: &dyn Clock, to: 
         if to.send(batch).await.is_err() {
             break;
         }
+        mix.into_iter().for_each(|(role, of)| sent.entry(role).or_default().add(of));
     }
-    sent
 }
 
 /// The time as RFC 3164 has it, in this machine's zone.
@@ -305,7 +318,8 @@ async fn connection(
 }
 
 fn report(arguments: &Arguments, sent: &BTreeMap<String, Sent>, fate: &Fate, seconds: f64) -> Outcome {
-    let total = sent.values().fold(Sent::default(), |sum, of| Sent { events: sum.events + of.events, bytes: sum.bytes + of.bytes });
+    let mut total = Sent::default();
+    sent.values().for_each(|of| total.add(*of));
     let per_second = (total.events as f64 / seconds.max(1e-9)).round();
     if arguments.output == Form::Json {
         let mix: BTreeMap<&String, Value> = sent.iter().map(|(role, of)| (role, json!({"events": of.events, "bytes": of.bytes}))).collect();

@@ -61,11 +61,41 @@ pub async fn run(arguments: Arguments) -> Outcome {
             rows.push(row(input, &all, input.kernel_drops));
         }
     }
-    print(&whole, &COLUMNS, &rows, arguments.output)
+    print(&whole, &COLUMNS, &rows, arguments.output)?;
+    if arguments.output == Form::Table {
+        inputs.iter().for_each(remarks);
+    }
+    Ok(())
 }
 
-const COLUMNS: [&str; 13] =
-    ["input", "source", "received", "stored", "lost", "kernel_drops", "in_flight", "problems", "bytes", "rate", "lag", "skew", "last_seen"];
+/// What no column says of an input: to standard error, beside the table.
+fn remarks(input: &InputAnswer) {
+    let mut said: Vec<String> = input.skipped.iter().map(|(reason, count)| format!("{count} times: {reason}")).collect();
+    if input.refused_connections > 0 {
+        said.push(format!("{} connections refused", input.refused_connections));
+    }
+    said.extend(input.problems.last().map(|problem| format!("{} problems, the last: {problem}", input.problems_total)));
+    let mut out = std::io::stderr().lock();
+    // Who closed it wants no remarks.
+    said.iter().for_each(|said| _ = writeln!(out, "{}: {said}", input.name));
+}
+
+const COLUMNS: [&str; 14] = [
+    "input",
+    "source",
+    "received",
+    "stored",
+    "lost",
+    "kernel_drops",
+    "in_flight",
+    "gap",
+    "problems",
+    "bytes",
+    "rate",
+    "lag",
+    "skew",
+    "last_seen",
+];
 
 const ROUTE_COLUMNS: [&str; 12] = [
     "name",
@@ -87,7 +117,7 @@ fn row(input: &InputAnswer, of: &AccountAnswer, kernel_drops: u64) -> Value {
     let seen = of.last_seen.as_ref().map(|seen| if of.silent { format!("{seen} silent") } else { seen.clone() });
     json!({
         "input": input.name, "source": of.source, "received": of.received_events, "stored": of.stored_events, "lost": lost,
-        "kernel_drops": kernel_drops, "in_flight": of.in_flight_events, "problems": of.problem_events, "bytes": of.received_bytes,
+        "kernel_drops": kernel_drops, "in_flight": of.in_flight_events, "gap": of.gap_events, "problems": of.problem_events, "bytes": of.received_bytes,
         "rate": of.rate, "lag": of.lag_seconds, "skew": of.skew_seconds, "last_seen": seen,
     })
 }

@@ -56,13 +56,20 @@ fn every_sender_has_an_account_that_adds_up() {
     assert!(tcp["last_seen"].is_string() && tcp["lag_seconds"].is_number() && tcp["skew_seconds"].is_number(), "{tcp}");
     assert_eq!(tcp["silent"], false);
 
-    let table = scratch.text(&["sources", "--data", "@"]);
+    let shown = scratch.run(&["sources", "--data", "@"]);
+    let (table, remarks) = (String::from_utf8_lossy(&shown.stdout), String::from_utf8_lossy(&shown.stderr));
     assert!(table.contains("hec 127.0.0.1") && table.contains("(all)") && table.contains("kernel_drops"), "{table}");
+    assert!(remarks.contains("http: 1 times: malformed"), "{remarks}");
     let whole: Value = serde_json::from_str(&scratch.text(&["sources", "--data", "@", "--output", "json"])).expect("is JSON");
     assert_eq!(whole[0]["total"]["stored_events"], 10);
     assert!(scratch.text(&["sources", "--data", "@", "--silent", "--output", "csv"]).lines().count() <= 1);
     let metrics = server.get("/metrics").text();
-    for name in ["taffrail_account_gap_events 0\n", "taffrail_input_skipped_total{input=\"http\",kind=\"http\",reason=\"malformed\"} 1\n"] {
+    for name in [
+        "taffrail_account_gap_events 0\n",
+        "taffrail_input_last_seen_seconds{input=\"syslog-tcp\",",
+        "taffrail_input_skew_seconds{input=\"syslog-tcp\",",
+        "taffrail_input_skipped_total{input=\"http\",kind=\"http\",reason=\"malformed\"} 1\n",
+    ] {
         assert!(metrics.contains(name), "{name} is not in {metrics}");
     }
     server.stop();

@@ -136,6 +136,10 @@ impl FieldResolver for WithStoreFields {
         self.0.fields_vary(sourcetype, pattern, held)
     }
 
+    fn fields_guarded(&self, sourcetype: &str, pattern: &Pattern, held: &[Held]) -> Option<Guarded<Vec<(String, FieldPlan)>>> {
+        self.0.fields_guarded(sourcetype, pattern, held)
+    }
+
     fn fields_of_event(&self, sourcetype: &str, raw: &[u8]) -> Vec<(String, String)> {
         self.0.fields_of_event(sourcetype, raw)
     }
