@@ -130,7 +130,9 @@ fn every_family_has_ten_samples() {
     let (files, _) = under_test();
     let mut counts: BTreeMap<&str, usize> = FAMILIES.iter().map(|family| (*family, 0)).collect();
     for (name, file) in &files {
-        counts.entry(name.as_str()).or_default();
+        if file.sample.is_empty() {
+            counts.entry(name.as_str()).or_default();
+        }
         for sample in &file.sample {
             *counts.entry(sample.get_ref().family.as_deref().unwrap_or(name)).or_default() += 1;
         }
