@@ -20,6 +20,7 @@ mod json;
 mod keys;
 pub mod model;
 mod pairs;
+mod repeated;
 mod rules;
 mod samples;
 mod set;
@@ -166,6 +167,7 @@ impl Formats {
     }
 
     fn extract_subject<T: Tape>(&self, tape: T, of: Subject<'_>, [own, built_in]: &[Candidates; 2], out: &mut Collector<'_>) {
+        let of = repeated::inside(tape, of, out);
         self.extract_text(tape, of, out);
         self.own.mean(own, tape, of, out);
         self.built_in.mean(built_in, tape, of, out);

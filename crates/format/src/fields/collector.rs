@@ -123,7 +123,8 @@ impl<'a> Collector<'a> {
         match self.wanted {
             None => self.found.len() >= EVENT_FIELDS_MAX,
             Some(wanted) => match self.helpers {
-                None => !self.found.is_empty(),
+                // The program of the header stands until the rules have been asked.
+                None => self.found.first().is_some_and(|found| found.meant || wanted != "app"),
                 Some(_) => self.found.len() >= EVENT_FIELDS_MAX || self.find(wanted).is_some_and(|found| found.meant),
             },
         }

@@ -224,6 +224,10 @@ pub(super) struct Sample {
     /// The type of event that it is; none where it is left out.
     #[serde(rename = "type", default)]
     pub(super) kind: Option<String>,
+    /// The family of products whose line it is; that of the file where it is left out.
+    #[serde(default)]
+    #[cfg_attr(not(test), allow(dead_code))] // counted by the tests
+    pub(super) family: Option<String>,
     pub(super) fields: BTreeMap<String, String>,
 }
 
@@ -487,6 +491,10 @@ impl RuleText {
             let kind = model().kind(kind)?;
             set.extend(file.set.iter().map(|(name, value)| (name.as_str(), value.as_str())));
             set.insert("tag", &kind.name);
+            if kind.name == "authentication" {
+                // One, where the event does not say another number.
+                set.insert("attempts", "1");
+            }
             let mapped = self.map.iter().flat_map(|(name, meanings)| meanings.values.values().map(move |value| (name, value)));
             for (name, value) in self.set.iter().chain(mapped).chain(&file.set) {
                 kind.allows(name, value)?;

@@ -17,7 +17,7 @@ pub(super) fn extract<T: Tape>(tape: T, out: &mut Collector<'_>) -> (Span, Optio
         out.map(tape, "severity", priority, |text| syslog::priority_number(text).map(|p| syslog::severity(p).to_owned()));
     }
     // In RFC 5424 a part may be `-`, for none; a slot may hold that.
-    let mut part = |name: &str, span: Option<Span>| {
+    let part = |name: &str, span: Option<Span>, out: &mut Collector<'_>| {
         let Some(span) = span else { return };
         let slot = header.kind == Kind::Rfc5424 && matches!(tape.unit(span.start), Unit::Slot(_)) && span.end == span.start + 1;
         if slot {
@@ -27,10 +27,13 @@ pub(super) fn extract<T: Tape>(tape: T, out: &mut Collector<'_>) -> (Span, Optio
         }
     };
     // Cisco's `%ASA-6-302013` names a message, not the program: that the formats know.
-    part("app", header.app.filter(|app| !tape.eq(app.start, b'%')));
-    part("pid", header.procid);
-    part("procid", header.procid);
-    part("msgid", header.msgid);
+    // What a rule says of it goes before the name of the program that wrote the line.
+    let before = out.automatic_if(true);
+    part("app", header.app.filter(|app| !tape.eq(app.start, b'%')), out);
+    out.automatic_if(before);
+    part("pid", header.procid, out);
+    part("procid", header.procid, out);
+    part("msgid", header.msgid, out);
     if let Some(data) = header.data {
         structured_data(tape, data, out);
     }

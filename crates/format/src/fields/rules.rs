@@ -196,12 +196,17 @@ impl FileRule {
 
     fn name<T: Tape>(&self, tape: T, name: &str, span: Span, out: &mut Collector<'_>) {
         let clean = self.clean.iter().find(|(field, _)| field == name);
-        out.add(tape, name, span, clean.map_or(Value::Text, |(_, clean)| Value::Map(*clean)));
+        self.give(tape, name, span, clean.map_or(Value::Text, |(_, clean)| Value::Map(*clean)), out);
+    }
+
+    /// Adds a field. The `app` of a rule that says what the event is goes before the program of the header.
+    fn give<T: Tape>(&self, tape: T, name: &str, span: Span, value: Value, out: &mut Collector<'_>) {
+        if self.first && name == "app" { out.mean(tape, name, span, value) } else { out.add(tape, name, span, value) }
     }
 
     fn constants<T: Tape>(&self, tape: T, at: usize, out: &mut Collector<'_>) {
         for (name, value) in self.set.iter() {
-            out.add(tape, name, Span::new(at, at), Value::Constant(value.clone()));
+            self.give(tape, name, Span::new(at, at), Value::Constant(value.clone()), out);
         }
     }
 
@@ -252,7 +257,7 @@ impl FileRule {
                     let empty = span.range().all(|at| matches!(tape.unit(at), Unit::Slot(SlotKind::Quoted | SlotKind::Raw)));
                     let clean = self.clean.iter().any(|(field, _)| field == name);
                     match empty && !clean {
-                        true => out.add(tape, name, *span, Value::Map(unless_empty)),
+                        true => self.give(tape, name, *span, Value::Map(unless_empty), out),
                         false => self.name(tape, name, *span, out),
                     }
                 }
@@ -260,7 +265,7 @@ impl FileRule {
                 Place::Made(span, made) => {
                     let clean = self.clean.iter().find(|(field, _)| field == name);
                     let made = Value::Made(made.clone());
-                    out.add(tape, name, *span, clean.map_or_else(|| made.clone(), |(_, clean)| made.clone().then(*clean)));
+                    self.give(tape, name, *span, clean.map_or_else(|| made.clone(), |(_, clean)| made.clone().then(*clean)), out);
                 }
                 Place::At(_) | Place::Absent => {}
                 Place::Unknown if name == "_" => tape.undecided(),

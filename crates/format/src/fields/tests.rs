@@ -494,6 +494,7 @@ fn the_usual_patterns_are_decided_once() {
 mod corpus;
 mod decided;
 mod inside;
+mod logins;
 mod many;
 mod own;
 mod packs;

@@ -124,7 +124,8 @@ impl When {
 
     /// Gives the fields, once the rule holds.
     pub(super) fn give<T: Tape>(&self, tape: T, at: usize, set: &[(String, Arc<str>)], clean: &[(String, Clean)], out: &mut Collector<'_>) {
-        for (name, value) in set {
+        // How many attempts it was the event may say itself.
+        for (name, value) in set.iter().filter(|(name, _)| name != "attempts") {
             out.mean(tape, name, Span::new(at, at), Value::Constant(value.clone()));
         }
         for (name, from, meanings) in &self.map {
@@ -133,6 +134,9 @@ impl When {
         for (name, from) in &self.copy {
             let clean = clean.iter().find(|(field, _)| field == name).map_or(nil as Clean, |(_, clean)| *clean);
             copied(tape, name, from, clean, out);
+        }
+        if let Some((name, value)) = set.iter().find(|(name, _)| name == "attempts") {
+            out.add(tape, name, Span::new(at, at), Value::Constant(value.clone()));
         }
     }
 

@@ -53,7 +53,7 @@ fn every_session_of_sshd() {
     let mut found: HashMap<(String, String, String), (usize, usize)> = HashMap::new();
     for line in lines(corpus.join("real/sshd-auth.log.zst")) {
         let event = Event::of(&formats, "syslog", &line);
-        if event.get("tag") != "authentication" || event.get("app") != "sshd" || event.get("method").is_empty() {
+        if event.get("tag") != "authentication" || event.get("app") != "sshd" {
             continue;
         }
         let counts =
@@ -238,6 +238,16 @@ fn outcome_of_rule(rule: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
+/// Lines that the projects count, beside which the outcome of the attempt stands in another one.
+fn is_detail(line: &str) -> bool {
+    let of_sshd = ["Postponed ", "Invalid user ", "maximum authentication attempts", "(pam_unix)"];
+    let of_pam = ["check pass; user unknown", "pam_unix(dovecot:auth)"];
+    let of_su = [": + ", ": - "];
+    (line.contains("sshd") && of_sshd.iter().any(|text| line.contains(text)))
+        || of_pam.iter().any(|text| line.contains(text))
+        || (line.contains(" su") && of_su.iter().any(|text| line.contains(text)))
+}
+
 fn rules(corpus: &Path, formats: &Formats, project: &str, score: &mut Score) {
     let address = regex::Regex::new(r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b").expect("compiles");
     for file in ["pam", "proftpd", "sshd", "su", "sudo", "apache", "nginx", "named", "postfix", "syslog", "web_rules"] {
@@ -255,6 +265,7 @@ fn rules(corpus: &Path, formats: &Formats, project: &str, score: &mut Score) {
                 let event = Event::of(formats, sourcetype_of(line), line.as_bytes());
                 let shown = format!("[{project} {file} {rule}] {line}");
                 if let Some((kind, action)) = outcome_of_rule(rule.trim()) {
+                    let kind = if is_detail(line) { "authentication_detail" } else { kind };
                     score.expect("tag", kind, event.get("tag"), &shown);
                     score.expect("action", action, event.get("action"), &shown);
                 }
