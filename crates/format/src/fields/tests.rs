@@ -2,7 +2,8 @@
 
 use super::*;
 use proptest::prelude::*;
-use taffrail_pattern::{Piece, SlotKind, split};
+use std::collections::BTreeMap;
+use taffrail_pattern::{Guard, Piece, SlotKind, split};
 
 fn fields(sourcetype: &str, line: &str) -> Vec<(String, String)> {
     Formats::new().fields_of_event(sourcetype, line.as_bytes())
