@@ -442,8 +442,20 @@ pub const LOOK_BACK_COLUMNS_MAX: usize = 1_000;
 /// Values of a field that `fieldsummary` lists: they are one text in one row.
 pub const FIELDSUMMARY_VALUES_MAX: usize = 100_000;
 
-/// Events that a route reads and sends in one go: what may be sent again after a crash.
-pub const ROUTE_BATCH_EVENTS: usize = 1_000;
+/// Events that a route reads in one go: enough that finding them is little beside sending them.
+pub const ROUTE_BATCH_EVENTS: usize = 10_000;
+
+/// Bytes of them: a route holds one batch that is being sent and one that comes next.
+pub const ROUTE_BATCH_BYTES: usize = 16 * 1024 * 1024;
+
+/// Arrivals of which a route finds none that it sends, until it goes on from behind them: what it may look at once more after a crash.
+pub const ROUTE_LOOK_ARRIVALS: u64 = 1_000_000;
+
+/// Bytes of events in one request over HTTP, about: well below what receivers refuse, and far above what a request costs by itself.
+pub const OUTPUT_REQUEST_BYTES: usize = 2 * 1024 * 1024;
+
+/// Bytes after which a connection is given what was put together for it: each such part has to be taken within the time for an answer.
+pub const OUTPUT_WRITE_BYTES: usize = 1024 * 1024;
 
 /// Seconds that a receiver may take to let us connect, TLS included.
 pub const OUTPUT_CONNECT_SECONDS: u64 = 10;

@@ -14,7 +14,7 @@ mod tail;
 pub use explain::{ExplainedNode, ExplainedRun, ExplainedScan, ExplainedSegment, ExplainedStep, Explanation};
 pub use export::Batches;
 pub use export::{ExportOrder, RawExport};
-pub use follow::{Followed, Place};
+pub use follow::{Followed, Place, StepLimits};
 pub use limits::SearchLimits;
 pub use message::{ResultKind, SearchMessage, SearchRequest};
 pub use over::{Outcome, over};
@@ -25,7 +25,7 @@ use crate::eval::{self, EvalContext};
 use crate::functions::FUNCTIONS;
 use crate::knowledge::{AddedFields, Knowledge};
 use crate::language::{self, Check, QueryError};
-use crate::messages::{Messages, Severity};
+use crate::messages::{Message, Messages, Severity};
 use crate::pipeline::Query;
 use crate::rows::Row;
 use crate::source::{Opened, Searches, Source, StoredSource, Wanted};
@@ -221,8 +221,8 @@ impl Engine {
         tail::tail(self.clone(), query)
     }
 
-    /// Whether [`Engine::follow`] can follow a search.
-    pub fn can_follow(&self, query: &str) -> Result<(), QueryError> {
+    /// Whether [`Engine::follow`] can follow a search, and what is to be said of it.
+    pub fn can_follow(&self, query: &str) -> Result<Vec<Message>, QueryError> {
         follow::check(self, query)
     }
 
@@ -231,9 +231,9 @@ impl Engine {
         follow::newest(self)
     }
 
-    /// The next events from a place on that a search finds, at most so many, in the order of arrival. None when all were looked at.
-    pub async fn follow(&self, query: &str, from: &Place, most: usize) -> Result<Followed, QueryError> {
-        follow::step(self, query, from, most).await
+    /// The next events from a place on that a search finds, in the order of arrival. `turn` is that of the step before.
+    pub async fn follow(&self, query: &str, from: &Place, turn: &str, limits: StepLimits) -> Result<Followed, QueryError> {
+        follow::step(self, query, from, turn, limits).await
     }
 
     /// The commands and functions there are.
@@ -337,6 +337,11 @@ pub(crate) fn prepare(
     let messages = Messages::default();
     let fields = knowledge.fields();
     fields.problems.iter().for_each(|problem| messages.add(Severity::Warn, problem));
+    if let Some((typed, meant)) = std::iter::once(&wanted.search).chain(&wanted.more).find_map(language::SearchExpr::severity_by_number) {
+        let text =
+            format!("{typed} goes by letters where severity is a name, as in syslog (emerg, alert, crit ...); {meant} goes by its number");
+        messages.add(Severity::Info, text);
+    }
     let planner = Planner {
         eval,
         messages,

@@ -33,7 +33,7 @@ pub mod text;
 
 pub use engine::{
     Batches, Engine, EngineOptions, ExportOrder, Followed, Language, Place, RawExport, ResultKind, SearchLimits, SearchMessage,
-    SearchRequest, Update,
+    SearchRequest, StepLimits, Update,
 };
 pub use knowledge::Knowledge;
 pub use language::{Check, QueryError};

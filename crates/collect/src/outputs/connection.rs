@@ -155,17 +155,23 @@ impl Connection {
         }
     }
 
+    /// Bytes that the machine at the other end has yet to acknowledge, of what was sent; with TLS those of its records, which are more.
+    /// An error if the connection has ended.
+    pub fn waiting(&mut self) -> Result<usize> {
+        let waiting = unacknowledged(self.tcp());
+        // Looked at after the count: a reset empties the queue, and is told here.
+        // Receivers of syslog say nothing; if one does, it is nothing that is waited for.
+        let _ = self.alive()?;
+        Ok(waiting)
+    }
+
     /// Waits until the machine at the other end has acknowledged all bytes that were sent.
     pub async fn acknowledged(&mut self) -> Result<()> {
         let address = self.address.clone();
         let all = async {
             let mut wait = Duration::from_micros(200);
             loop {
-                let waiting = unacknowledged(self.tcp());
-                // Looked at after the count: a reset empties the queue, and is told here.
-                // Receivers of syslog say nothing; if one does, it is nothing that is waited for.
-                let _ = self.alive()?;
-                if waiting == 0 {
+                if self.waiting()? == 0 {
                     return Ok(());
                 }
                 tokio::time::sleep(wait).await;

@@ -7,6 +7,7 @@ use super::rewrite::Layout;
 use super::{Delivered, Output, Surroundings};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, Result, Vfs, VfsFile};
@@ -74,10 +75,10 @@ fn append(vfs: &dyn Vfs, path: &Path, bytes: &[u8], before: Option<Mark>) -> std
 }
 
 impl Output for File {
-    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, from: usize) -> BoxFuture<'a, Delivered> {
+    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, range: Range<usize>) -> BoxFuture<'a, Delivered> {
         Box::pin(async move {
-            let mut bytes = Vec::with_capacity(batch.raw_bytes() + batch.len());
-            for event in batch.iter().skip(from) {
+            let mut bytes = Vec::new();
+            for event in range.clone().map(|at| batch.event(at)) {
                 self.settings.layout.write(&event, &mut bytes);
                 bytes.push(b'\n');
             }
@@ -89,7 +90,7 @@ impl Output for File {
             match written {
                 Ok(mark) => {
                     (self.mark, self.resumed) = (Some(mark), false);
-                    Delivered::all(batch.len() - from)
+                    Delivered::all(range.len())
                 }
                 Err(error) => Delivered::failed(0, error),
             }

@@ -2,7 +2,8 @@
 //! a protocol that writes the body.
 //!
 //! **Promise.** Confirmed is what was answered with a status of success. A body that is refused for what is in it (400, 413,
-//! 422) is halved until the event is found that is meant: that one is counted as refused, and the others go on.
+//! 422) is halved until the event is found that is meant: that one is counted as refused, and the others go on. Where an answer of
+//! success says that some are refused (`_bulk`, OTLP), these are counted, and what was taken is not sent again.
 
 use super::connection::{OutputTls, client_config};
 use super::encode;
@@ -12,8 +13,9 @@ use futures::future::BoxFuture;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::ops::Range;
 use std::time::Duration;
-use taffrail_base::limits::{OUTPUT_CONNECT_SECONDS, OUTPUT_REPLY_BYTES_MAX, OUTPUT_REPLY_SECONDS};
+use taffrail_base::limits::{OUTPUT_CONNECT_SECONDS, OUTPUT_REPLY_BYTES_MAX, OUTPUT_REPLY_SECONDS, OUTPUT_REQUEST_BYTES};
 use taffrail_base::{Error, ErrorKind, Result};
 use taffrail_event::EventBatch;
 
@@ -114,6 +116,22 @@ enum Failed {
     Other(Error),
 }
 
+/// What a receiver has taken of a body that it answered with success.
+struct Taken {
+    /// Events, from the first on, that need not be sent again.
+    events: usize,
+    /// How many of these it will never take, and why the last of them.
+    refused: Option<(u64, String)>,
+    /// Why it did not take the others.
+    outcome: Result<()>,
+}
+
+impl Taken {
+    fn all(events: usize) -> Self {
+        Self { events, refused: None, outcome: Ok(()) }
+    }
+}
+
 impl Http {
     pub fn new(protocol: Protocol, settings: &HttpOutput, around: &Surroundings) -> Result<Self> {
         let (path, _, scheme) = protocol.facts();
@@ -151,7 +169,7 @@ impl Http {
         Ok(Self { protocol, url, token, client })
     }
 
-    async fn post(&self, body: Vec<u8>) -> std::result::Result<(), Failed> {
+    async fn post(&self, body: Vec<u8>, events: usize) -> std::result::Result<Taken, Failed> {
         let mut request = self.client.post(self.url.clone()).header(CONTENT_TYPE, self.protocol.facts().1).body(body);
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token);
@@ -169,7 +187,7 @@ impl Http {
         }
         let text = || String::from_utf8_lossy(&said).chars().filter(|c| !c.is_control()).take(200).collect::<String>();
         match status {
-            status if status.is_success() => self.partly(&said),
+            status if status.is_success() => self.taken(&said, events),
             StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
                 Err(Failed::Content(format!("{place} answers {}: {}", status.as_u16(), text())))
             }
@@ -177,35 +195,61 @@ impl Http {
         }
     }
 
-    /// Protocols that answer with success and say within that not all was taken.
-    fn partly(&self, said: &[u8]) -> std::result::Result<(), Failed> {
-        let answer: serde_json::Value = match self.protocol {
-            Protocol::Elastic | Protocol::Otlp => serde_json::from_slice(said).unwrap_or_default(),
-            _ => return Ok(()),
-        };
-        if self.protocol == Protocol::Otlp {
-            return match answer["partialSuccess"]["rejectedLogRecords"]
-                .as_str()
-                .map_or(answer["partialSuccess"]["rejectedLogRecords"].as_u64(), |n| n.parse().ok())
-            {
-                // They were refused for good, and which they are is not said.
-                Some(refused) if refused > 0 => Err(Failed::Content(format!("{refused} records are rejected"))),
-                _ => Ok(()),
-            };
-        }
-        if answer["errors"].as_bool() != Some(true) {
-            return Ok(());
-        }
-        let items = answer["items"].as_array().map_or(&[][..], Vec::as_slice);
-        let statuses = || items.iter().filter_map(|item| item.as_object()?.values().next()).filter(|item| !item["error"].is_null());
-        let busy = statuses().any(|item| matches!(item["status"].as_u64(), Some(429 | 500..)));
-        let why = statuses().next().map(|item| item["error"].to_string().chars().take(200).collect::<String>()).unwrap_or_default();
-        if busy {
-            Err(Failed::Other(Error::new(ErrorKind::Busy, format!("the receiver refuses for now: {why}"))))
-        } else {
-            Err(Failed::Content(why))
+    /// What an answer of success says: of some protocols, that not all was taken.
+    fn taken(&self, said: &[u8], events: usize) -> std::result::Result<Taken, Failed> {
+        let answer = || serde_json::from_slice::<serde_json::Value>(said).unwrap_or_default();
+        match self.protocol {
+            Protocol::Elastic => by_items(&answer(), events),
+            Protocol::Otlp => Ok(by_rejected(&answer(), events)),
+            _ => Ok(Taken::all(events)),
         }
     }
+}
+
+/// What `_bulk` says of each document, in their order.
+fn by_items(answer: &serde_json::Value, events: usize) -> std::result::Result<Taken, Failed> {
+    if answer["errors"].as_bool() != Some(true) {
+        return Ok(Taken::all(events));
+    }
+    let why = |item: &serde_json::Value| item["error"].to_string().chars().take(200).collect::<String>();
+    let items = answer["items"].as_array().map_or(&[][..], Vec::as_slice);
+    let items: Vec<_> = items.iter().filter_map(|item| item.as_object()?.values().next()).collect();
+    if items.len() != events {
+        let what = format!("the answer tells of {} of {events} documents", items.len());
+        return Err(Failed::Other(Error::new(ErrorKind::Io, what)));
+    }
+    let mut taken = Taken::all(events);
+    for (at, item) in items.into_iter().enumerate().filter(|(_, item)| !item["error"].is_null()) {
+        if matches!(item["status"].as_u64(), Some(429 | 500..)) {
+            taken.outcome = Err(Error::new(ErrorKind::Busy, format!("the receiver refuses for now: {}", why(item))));
+            taken.events = at;
+            break;
+        }
+        taken.refused = Some((taken.refused.map_or(0, |(before, _)| before) + 1, why(item)));
+    }
+    Ok(taken)
+}
+
+/// What OTLP says: how many records it rejects for good, not which. The others it has, and must not be sent again.
+fn by_rejected(answer: &serde_json::Value, events: usize) -> Taken {
+    let said = &answer["partialSuccess"];
+    let rejected = said["rejectedLogRecords"].as_str().map_or(said["rejectedLogRecords"].as_u64(), |number| number.parse().ok());
+    let rejected = rejected.unwrap_or_default().min(events as u64);
+    let why: String = said["errorMessage"].as_str().unwrap_or("records are rejected").chars().take(200).collect();
+    Taken { refused: (rejected > 0).then_some((rejected, why)), ..Taken::all(events) }
+}
+
+/// What an event takes beside its bytes, about: in the request, or in an answer that tells of each.
+const EVENT_BYTES: usize = 512;
+
+/// The end of the events that are sent in one request: as many as fit into one, `most` at most, and one at least.
+fn request_end(batch: &EventBatch, rest: Range<usize>, most: usize) -> usize {
+    let mut bytes = 0;
+    let fits = |at: &usize| {
+        bytes += batch.event(*at).raw.len() + EVENT_BYTES;
+        bytes <= OUTPUT_REQUEST_BYTES
+    };
+    rest.start + rest.take(most).take_while(fits).count().max(1)
 }
 
 /// An error with what caused it.
@@ -220,30 +264,36 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 impl Output for Http {
-    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, from: usize) -> BoxFuture<'a, Delivered> {
+    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, range: Range<usize>) -> BoxFuture<'a, Delivered> {
         Box::pin(async move {
-            let all = batch.len() - from;
-            let (mut confirmed, mut size, mut refused) = (0, all, None::<(u64, String)>);
-            while confirmed < all {
-                let until = (confirmed + size).min(all);
-                let sent = match self.protocol.body(batch, from + confirmed, from + until) {
-                    Ok(body) => self.post(body).await,
+            let (mut at, mut most, mut refused) = (range.start, range.len(), None::<(u64, String)>);
+            while at < range.end {
+                let until = request_end(batch, at..range.end, most);
+                let sent = match self.protocol.body(batch, at, until) {
+                    Ok(body) => self.post(body, until - at).await,
                     Err(error) => Err(Failed::Other(error)),
                 };
-                match sent {
-                    Ok(()) => {
-                        confirmed = until;
-                        size = (size * 2).min(all);
+                let taken = match sent {
+                    Ok(taken) => {
+                        most = (most * 2).min(range.len());
+                        taken
                     }
-                    Err(Failed::Content(_)) if until - confirmed > 1 => size = (until - confirmed) / 2,
-                    Err(Failed::Content(why)) => {
-                        refused = Some((refused.map_or(0, |(before, _)| before) + 1, why));
-                        confirmed = until;
+                    Err(Failed::Content(_)) if until - at > 1 => {
+                        most = (until - at) / 2;
+                        continue;
                     }
-                    Err(Failed::Other(error)) => return Delivered { confirmed, attempted: until, refused, outcome: Err(error) },
+                    Err(Failed::Content(why)) => Taken { refused: Some((1, why)), ..Taken::all(1) },
+                    Err(Failed::Other(error)) => Taken { outcome: Err(error), ..Taken::all(0) },
+                };
+                at += taken.events;
+                if let Some((count, why)) = taken.refused {
+                    refused = Some((refused.map_or(0, |(before, _)| before) + count, why));
+                }
+                if taken.outcome.is_err() {
+                    return Delivered { confirmed: at - range.start, attempted: until - range.start, refused, outcome: taken.outcome };
                 }
             }
-            Delivered { refused, ..Delivered::all(all) }
+            Delivered { refused, ..Delivered::all(range.len()) }
         })
     }
 }

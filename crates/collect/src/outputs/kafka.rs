@@ -13,6 +13,7 @@ use rskafka::client::partition::{Compression, PartitionClient, UnknownTopicHandl
 use rskafka::record::Record;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 use taffrail_base::limits::OUTPUT_REPLY_SECONDS;
 use taffrail_base::{Error, ErrorKind, Result};
@@ -221,15 +222,15 @@ fn partition_of(key: &[u8], partitions: usize) -> usize {
 }
 
 impl Output for Kafka {
-    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, from: usize) -> BoxFuture<'a, Delivered> {
+    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, range: Range<usize>) -> BoxFuture<'a, Delivered> {
         Box::pin(async move {
             if let Err(text) = self.connect().await {
                 return Delivered::failed(0, Error::new(ErrorKind::Io, text));
             }
-            let all = batch.len() - from;
+            let all = range.len();
             let mut groups: Vec<Vec<(usize, Record)>> = self.partitions.iter().map(|_| Vec::new()).collect();
             for at in 0..all {
-                let record = self.record(&batch.event(from + at));
+                let record = self.record(&batch.event(range.start + at));
                 let group = partition_of(record.key.as_deref().unwrap_or_default(), groups.len());
                 groups[group].push((at, record));
             }

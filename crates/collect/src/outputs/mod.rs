@@ -25,6 +25,7 @@ pub use udp::UdpOutput;
 use futures::future::BoxFuture;
 use http::Protocol;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::sync::Arc;
 use taffrail_base::{Clock, Error, ErrorKind, Result, Vfs};
 use taffrail_event::EventBatch;
@@ -63,10 +64,25 @@ impl Delivered {
     }
 }
 
+/// How far a connection has got with events that it was given: sent, and of these confirmed.
+#[derive(Debug, Default)]
+struct Progress {
+    sent: usize,
+    confirmed: usize,
+}
+
+impl Progress {
+    /// What came of it, if it ended so.
+    fn delivered(self, outcome: Result<()>) -> Delivered {
+        Delivered { confirmed: self.confirmed, attempted: self.sent, refused: None, outcome }
+    }
+}
+
 /// Sends events on.
 pub trait Output: Send {
-    /// Sends the events from number `from` on, and waits until they are confirmed or it is clear that they are not.
-    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, from: usize) -> BoxFuture<'a, Delivered>;
+    /// Sends the events with these numbers, and waits until they are confirmed or it is clear that they are not. What it tells is
+    /// counted from the first of them on.
+    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, range: Range<usize>) -> BoxFuture<'a, Delivered>;
 
     /// What has to be remembered with the place, beside the place: given to [`Output::resume`] after a restart.
     fn mark(&self) -> Option<String> {

@@ -6,10 +6,11 @@
 use super::connection::{Connection, Dialer};
 use super::rewrite::Layout;
 use super::syslog::SyslogOutput;
-use super::{Delivered, Output, Surroundings};
+use super::{Delivered, Output, Progress, Surroundings};
 use futures::future::BoxFuture;
 use std::collections::VecDeque;
-use taffrail_base::limits::OUTPUT_REPLY_BYTES_MAX;
+use std::ops::Range;
+use taffrail_base::limits::{OUTPUT_REPLY_BYTES_MAX, OUTPUT_WRITE_BYTES};
 use taffrail_base::{Error, ErrorKind, Result};
 use taffrail_event::EventBatch;
 
@@ -58,16 +59,16 @@ impl Relp {
     }
 
     /// Sends events and counts what was sent and what was confirmed of it; there is always something on its way.
-    async fn stream(open: &mut Open, layout: Layout, batch: &EventBatch, from: usize, done: &mut Done) -> Result<()> {
+    async fn stream(&self, open: &mut Open, batch: &EventBatch, range: Range<usize>, progress: &mut Progress) -> Result<()> {
         let (mut bytes, mut message, mut numbers) = (Vec::new(), Vec::new(), VecDeque::new());
         loop {
             if numbers.len() <= WINDOW / 2 {
                 bytes.clear();
-                for event in batch.iter().skip(from + done.sent).take(WINDOW - numbers.len()) {
+                while progress.sent < range.len() && numbers.len() < WINDOW && bytes.len() < OUTPUT_WRITE_BYTES {
                     message.clear();
-                    layout.write(&event, &mut message);
+                    self.layout.write(&batch.event(range.start + progress.sent), &mut message);
                     numbers.push_back(open.frame("syslog", &message, &mut bytes));
-                    done.sent += 1;
+                    progress.sent += 1;
                 }
                 if !bytes.is_empty() {
                     open.connection.send(&bytes).await?;
@@ -75,16 +76,9 @@ impl Relp {
             }
             let Some(number) = numbers.pop_front() else { return Ok(()) };
             open.answer(number).await?;
-            done.confirmed += 1;
+            progress.confirmed += 1;
         }
     }
-}
-
-/// Events sent, and of these those confirmed.
-#[derive(Default)]
-struct Done {
-    sent: usize,
-    confirmed: usize,
 }
 
 impl Open {
@@ -160,18 +154,16 @@ fn reply(bytes: &[u8]) -> Result<Option<Reply<'_>>> {
 }
 
 impl Output for Relp {
-    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, from: usize) -> BoxFuture<'a, Delivered> {
+    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, range: Range<usize>) -> BoxFuture<'a, Delivered> {
         Box::pin(async move {
             let mut open = match self.opened().await {
                 Ok(open) => open,
                 Err(error) => return Delivered::failed(0, error),
             };
-            let mut done = Done::default();
-            if let Err(error) = Self::stream(&mut open, self.layout, batch, from, &mut done).await {
-                return Delivered { confirmed: done.confirmed, attempted: done.sent, refused: None, outcome: Err(error) };
-            }
-            self.open = Some(open);
-            Delivered::all(done.confirmed)
+            let mut progress = Progress::default();
+            let outcome = self.stream(&mut open, batch, range, &mut progress).await;
+            self.open = outcome.is_ok().then_some(open);
+            progress.delivered(outcome)
         })
     }
 }

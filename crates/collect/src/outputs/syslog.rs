@@ -5,10 +5,13 @@
 
 use super::connection::{Connection, Dialer, OutputTls};
 use super::rewrite::Layout;
-use super::{Delivered, Output, Surroundings};
+use super::{Delivered, Output, Progress, Surroundings};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use taffrail_base::{Error, Result};
+use std::collections::VecDeque;
+use std::ops::Range;
+use taffrail_base::Result;
+use taffrail_base::limits::OUTPUT_WRITE_BYTES;
 use taffrail_event::EventBatch;
 
 /// How messages are told apart on a connection.
@@ -54,18 +57,39 @@ impl Syslog {
         Ok(Self { dialer, layout: settings.layout, framing: settings.framing, connection: None })
     }
 
-    async fn send(&mut self, bytes: &[u8]) -> std::result::Result<(), (bool, Error)> {
+    async fn opened(&mut self) -> Result<Connection> {
         // One that was idle may have ended meanwhile: nothing is lost if that is seen before anything is sent.
-        if self.connection.as_mut().is_some_and(|connection| connection.alive().is_err()) {
-            self.connection = None;
+        if let Some(mut open) = self.connection.take()
+            && open.alive().is_ok()
+        {
+            return Ok(open);
         }
-        let mut connection = match self.connection.take() {
-            Some(open) => open,
-            None => self.dialer.dial().await.map_err(|e| (false, e))?,
-        };
-        connection.send(bytes).await.map_err(|e| (true, e))?;
-        connection.acknowledged().await.map_err(|e| (true, e))?;
-        self.connection = Some(connection);
+        self.dialer.dial().await
+    }
+
+    /// Sends part after part, and notes which of them are acknowledged while there is more to send.
+    async fn stream(&self, connection: &mut Connection, batch: &EventBatch, range: Range<usize>, progress: &mut Progress) -> Result<()> {
+        let (mut bytes, mut message, mut written) = (Vec::new(), Vec::new(), 0);
+        // Where parts end: in bytes, and in events.
+        let mut ends = VecDeque::new();
+        while progress.sent < range.len() {
+            bytes.clear();
+            while progress.sent < range.len() && bytes.len() < OUTPUT_WRITE_BYTES {
+                message.clear();
+                self.layout.write(&batch.event(range.start + progress.sent), &mut message);
+                frame(self.framing, &message, &mut bytes);
+                progress.sent += 1;
+            }
+            connection.send(&bytes).await?;
+            written += bytes.len();
+            ends.push_back((written, progress.sent));
+            let waiting = connection.waiting()?;
+            while let Some((_, events)) = ends.pop_front_if(|(end, _)| written - *end >= waiting) {
+                progress.confirmed = events;
+            }
+        }
+        connection.acknowledged().await?;
+        progress.confirmed = progress.sent;
         Ok(())
     }
 }
@@ -92,19 +116,16 @@ pub(super) fn frame(framing: Framing, message: &[u8], out: &mut Vec<u8>) {
 }
 
 impl Output for Syslog {
-    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, from: usize) -> BoxFuture<'a, Delivered> {
+    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, range: Range<usize>) -> BoxFuture<'a, Delivered> {
         Box::pin(async move {
-            let (mut bytes, mut message) = (Vec::with_capacity(batch.raw_bytes() + 16 * batch.len()), Vec::new());
-            for event in batch.iter().skip(from) {
-                message.clear();
-                self.layout.write(&event, &mut message);
-                frame(self.framing, &message, &mut bytes);
-            }
-            let events = batch.len() - from;
-            match self.send(&bytes).await {
-                Ok(()) => Delivered::all(events),
-                Err((begun, error)) => Delivered::failed(if begun { events } else { 0 }, error),
-            }
+            let mut connection = match self.opened().await {
+                Ok(connection) => connection,
+                Err(error) => return Delivered::failed(0, error),
+            };
+            let mut progress = Progress::default();
+            let outcome = self.stream(&mut connection, batch, range, &mut progress).await;
+            self.connection = outcome.is_ok().then_some(connection);
+            progress.delivered(outcome)
         })
     }
 }

@@ -8,6 +8,7 @@ use super::rewrite::Layout;
 use super::{Delivered, Output};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use taffrail_base::{Error, Result};
 use taffrail_event::EventBatch;
 use tokio::net::UdpSocket;
@@ -50,7 +51,7 @@ impl Udp {
 }
 
 impl Output for Udp {
-    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, from: usize) -> BoxFuture<'a, Delivered> {
+    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, range: Range<usize>) -> BoxFuture<'a, Delivered> {
         Box::pin(async move {
             let socket = match self.socket.take() {
                 Some(socket) => socket,
@@ -61,7 +62,7 @@ impl Output for Udp {
             };
             let (mut confirmed, mut refused, mut message) = (0, 0u64, Vec::new());
             let said = |refused: u64| (refused > 0).then(|| (refused, format!("longer than the {DATAGRAM_BYTES_MAX} bytes of a datagram")));
-            for event in batch.iter().skip(from) {
+            for event in range.map(|at| batch.event(at)) {
                 message.clear();
                 self.settings.layout.write(&event, &mut message);
                 if message.len() > DATAGRAM_BYTES_MAX {

@@ -551,7 +551,7 @@ fn events_become_records_and_events_again() {
     for (at, packed) in ["none", "gzip", "snappy", "lz4", "zstd"].iter().enumerate() {
         let part = &lines[at * 600..(at + 1) * 600];
         let mut output = output(&broker.address, &format!("compression = \"{packed}\""));
-        is_all(&runtime.block_on(output.deliver(&batch(&[&lines[..3], part].concat()), 3)), 600);
+        is_all(&runtime.block_on(output.deliver(&batch(&[&lines[..3], part].concat()), 3..603)), 600);
     }
     // Another client puts the same keys where we did.
     broker.kcat(
@@ -592,13 +592,13 @@ fn an_outage_of_the_broker() {
     let address = proxy(&runtime, &broker, &doings);
     let mut output = output(&address, "value = \"json\"");
     let events = batch(&[("a".to_owned(), b"one".to_vec()), ("b".to_owned(), b"two".to_vec())]);
-    is_all(&runtime.block_on(output.deliver(&events, 0)), 2);
+    is_all(&runtime.block_on(output.deliver(&events, 0..2)), 2);
     doings.cut.store(true, Ordering::Relaxed);
     std::thread::sleep(std::time::Duration::from_millis(50));
-    let failed = runtime.block_on(output.deliver(&events, 0));
+    let failed = runtime.block_on(output.deliver(&events, 0..2));
     assert!(failed.confirmed == 0 && failed.outcome.is_err(), "{failed:?}");
     doings.cut.store(false, Ordering::Relaxed);
-    is_all(&runtime.block_on(output.deliver(&events, 1)), 1);
+    is_all(&runtime.block_on(output.deliver(&events, 1..2)), 1);
     let mut seen: Vec<String> = broker.kcat("-C -t out -e -o beginning", b"").lines().map(str::to_owned).collect();
     seen.sort_unstable();
     assert_eq!(seen.len(), 3);

@@ -32,7 +32,7 @@ fn batch(lines: &[&[u8]]) -> EventBatch {
 }
 
 fn deliver(runtime: &Runtime, output: &mut dyn Output, batch: &EventBatch) -> Delivered {
-    runtime.block_on(output.deliver(batch, 0))
+    runtime.block_on(output.deliver(batch, 0..batch.len()))
 }
 
 fn built(settings: &OutputSettings) -> Box<dyn Output> {
@@ -194,11 +194,72 @@ fn what_is_not_confirmed_is_said() {
     let busy = r#"{"errors":true,"items":[{"create":{"status":201}},{"create":{"status":429,"error":{"type":"busy"}}}]}"#;
     let (url, _) = http(move |_| status("200 OK", busy));
     let delivered = deliver(&runtime, &mut *built(&OutputSettings::Elastic(settings(&url))), &all);
-    assert_eq!((delivered.confirmed, delivered.outcome.expect_err("is busy").kind()), (0, ErrorKind::Busy));
+    assert_eq!((delivered.confirmed, delivered.attempted), (1, 2));
+    assert_eq!(delivered.outcome.expect_err("is busy").kind(), ErrorKind::Busy);
     for url in ["ftp://x", "nothing", "http://user:password@host"] {
         let error = OutputSettings::Hec(settings(url)).build(&around()).err().expect("is wrong");
         assert!(!error.to_string().contains("password@"), "{error}");
     }
+}
+
+/// Receivers that take a body and refuse some of what is in it: these count as refused, and nothing is sent twice.
+#[test]
+fn what_is_refused_within_a_body_is_not_looked_for() {
+    let runtime = Runtime::new().expect("starts");
+    let all = batch(&[b"one", b"two", b"three"]);
+    let items = r#"{"errors":true,"items":[{"create":{"status":201}},{"create":{"status":400,"error":{"type":"mapping"}}},{"create":{"status":201}}]}"#;
+    let rejected = r#"{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"mapping"}}"#;
+    for (kind, answer) in [(OutputSettings::Elastic as fn(HttpOutput) -> OutputSettings, items), (OutputSettings::Otlp, rejected)] {
+        let (url, seen) = http(move |_| status("200 OK", answer));
+        let delivered = deliver(&runtime, &mut *built(&kind(settings(&url))), &all);
+        let (refused, why) = delivered.refused.expect("is refused");
+        assert!(delivered.confirmed == 3 && refused == 1 && why.contains("mapping") && delivered.outcome.is_ok(), "{refused}: {why}");
+        assert_eq!(seen.lock().len(), 1);
+    }
+}
+
+/// Large batches go in requests of a few MiB; after a failure those go on that were not answered.
+#[test]
+fn large_batches_are_sent_in_parts() {
+    let runtime = Runtime::new().expect("starts");
+    let lines: Vec<Vec<u8>> = (0..5_000).map(|at| format!("<13>line {at} {}", "x".repeat(1_000)).into_bytes()).collect();
+    let all = batch(&lines.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let (url, seen) = http(|body| if body.contains("line 3000 ") { status("503 Service Unavailable", "") } else { status("200 OK", "") });
+    let mut output = built(&OutputSettings::Lines(settings(&url)));
+    let failed = deliver(&runtime, &mut *output, &all);
+    assert!(failed.outcome.is_err() && (1..=3_000).contains(&failed.confirmed) && failed.attempted > 3_000, "{failed:?}");
+    let taken = |seen: &Seen| seen.lock().drain(..).map(|(_, body)| body).collect::<Vec<_>>();
+    let mut bodies = taken(&seen);
+    assert!(bodies.len() > 1 && bodies.iter().all(|body| body.len() < 3 << 20), "{}", bodies.len());
+    // The last was not taken.
+    bodies.pop();
+    let (url, seen) = http(|_| status("200 OK", ""));
+    let mut output = built(&OutputSettings::Lines(settings(&url)));
+    let rest = runtime.block_on(output.deliver(&all, failed.confirmed..all.len()));
+    assert_eq!((rest.confirmed, rest.attempted), (5_000 - failed.confirmed, 5_000 - failed.confirmed));
+    bodies.extend(taken(&seen));
+    let wanted: Vec<u8> = lines.iter().flat_map(|line| [line.as_slice(), b"\n"].concat()).collect();
+    assert!(bodies.concat().as_bytes() == wanted, "each once and in order, in {} requests", bodies.len());
+}
+
+/// What the other machine has acknowledged before a connection breaks is not sent again.
+#[test]
+fn syslog_confirms_while_it_sends() {
+    let runtime = Runtime::new().expect("starts");
+    let line = [b"<13>".as_slice(), &[b'x'; 16_000]].concat();
+    let all = batch(&vec![line.as_slice(); 4_000]);
+    let socket = TcpListener::bind("127.0.0.1:0").expect("listens");
+    let address = socket.local_addr().expect("has an address").to_string();
+    let receiver = std::thread::spawn(move || {
+        let (mut stream, _) = socket.accept().expect("is a connection");
+        // More than our side can hold, and less than both can: then it is gone.
+        stream.read_exact(&mut vec![0; 8 << 20]).expect("comes");
+    });
+    let settings = SyslogOutput { address, layout: Layout::Original, framing: Framing::OctetCount, tls: None };
+    let broken = deliver(&runtime, &mut *built(&OutputSettings::SyslogTcp(settings)), &all);
+    receiver.join().expect("has read");
+    assert!(broken.outcome.is_err(), "{broken:?}");
+    assert!(0 < broken.confirmed && broken.confirmed < broken.attempted && broken.attempted < 4_000, "{broken:?}");
 }
 
 fn trusting(url: &str, ca: &str, certificate: bool) -> HttpOutput {

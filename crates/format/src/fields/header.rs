@@ -1,12 +1,12 @@
-//! Fields of a syslog header: `priority facility severity app pid procid msgid message`, and `sd.<id>.<name>` for
-//! each parameter of the structured data.
+//! Fields of a syslog header: `priority facility severity severity_id app pid procid msgid message`, and `sd.<id>.<name>` for
+//! each parameter of the structured data. `severity` is a name, `severity_id` its number.
 
 use super::collector::Collector;
 use crate::syslog::{self, Kind};
 use crate::tape::{Span, Tape, Unit};
 
 /// The fields that it gives; beside these, what begins with `sd.`.
-pub(super) const NAMES: [&str; 8] = ["priority", "facility", "severity", "app", "pid", "procid", "msgid", "message"];
+pub(super) const NAMES: [&str; 9] = ["priority", "facility", "severity", "severity_id", "app", "pid", "procid", "msgid", "message"];
 
 /// Extracts the header; gives the message's span and the program's.
 pub(super) fn extract<T: Tape>(tape: T, out: &mut Collector<'_>) -> (Span, Option<Span>) {
@@ -15,6 +15,7 @@ pub(super) fn extract<T: Tape>(tape: T, out: &mut Collector<'_>) -> (Span, Optio
         out.map(tape, "priority", priority, |text| syslog::priority_number(text).map(|p| p.to_string()));
         out.map(tape, "facility", priority, |text| syslog::priority_number(text).map(|p| syslog::facility(p).to_owned()));
         out.map(tape, "severity", priority, |text| syslog::priority_number(text).map(|p| syslog::severity(p).to_owned()));
+        out.map(tape, "severity_id", priority, |text| syslog::priority_number(text).map(|p| (p & 7).to_string()));
     }
     // In RFC 5424 a part may be `-`, for none; a slot may hold that.
     let part = |name: &str, span: Option<Span>, out: &mut Collector<'_>| {

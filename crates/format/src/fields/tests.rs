@@ -48,7 +48,15 @@ fn json() {
     check(
         "syslog",
         r#"<13>Nov 21 21:14:03 h app: @cee: {"a":1}"#,
-        &[("priority", "13"), ("facility", "user"), ("severity", "notice"), ("app", "app"), ("message", r#"@cee: {"a":1}"#), ("a", "1")],
+        &[
+            ("priority", "13"),
+            ("facility", "user"),
+            ("severity", "notice"),
+            ("severity_id", "5"),
+            ("app", "app"),
+            ("message", r#"@cee: {"a":1}"#),
+            ("a", "1"),
+        ],
     );
 }
 
@@ -93,6 +101,7 @@ fn structured_data() {
             ("priority", "165"),
             ("facility", "local4"),
             ("severity", "notice"),
+            ("severity_id", "5"),
             ("app", "app"),
             ("pid", "7"),
             ("procid", "7"),
@@ -474,7 +483,7 @@ fn the_usual_patterns_are_decided_once() {
     for field in ["user", "src", "src_port", "pid", "message"] {
         assert_eq!(kind("syslog", line, &words, field), "pieces", "{field}");
     }
-    for field in ["priority", "facility", "severity", "app"] {
+    for field in ["priority", "facility", "severity", "severity_id", "app"] {
         assert_eq!(kind("syslog", line, &words, field), "constant", "{field}");
     }
     assert_eq!(kind("syslog", line, &words, "nothing"), "absent");

@@ -6,6 +6,7 @@
 use super::Engine;
 use crate::commands::Required;
 use crate::language::QueryError;
+use crate::messages::Message;
 use crate::source::Source;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
@@ -13,7 +14,6 @@ use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 use futures::TryStreamExt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use taffrail_base::limits::BATCH_BYTES_MAX;
 use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
 use taffrail_store::{SegmentRef, Snapshot};
 
@@ -27,6 +27,17 @@ const WINDOW_EVENTS: u64 = 200_000;
 const FIRST: u64 = 1;
 
 const COLUMNS: [&str; 8] = ["_sequence", "_time", "_indextime", "_raw_bytes", "index", "host", "source", "sourcetype"];
+
+/// How much a step of a follower takes, at most.
+#[derive(Clone, Copy, Debug)]
+pub struct StepLimits {
+    /// Events that it gives.
+    pub events: usize,
+    /// Their bytes; an event that is longer comes alone.
+    pub bytes: usize,
+    /// Arrivals after which it ends with nothing, so that the place behind them can be remembered.
+    pub arrivals: u64,
+}
 
 /// One step of a follower.
 #[derive(Debug, Default)]
@@ -43,10 +54,12 @@ pub struct Followed {
     pub unread: Vec<String>,
     /// Events behind `next` that are to be looked at yet.
     pub behind: u64,
+    /// The index that was looked at last: in the next step the others have their turn before it.
+    pub turn: String,
 }
 
-/// Refuses a search that cannot be followed.
-pub fn check(engine: &Engine, text: &str) -> Result<(), QueryError> {
+/// Refuses a search that cannot be followed, and gives what is to be said of one that can.
+pub fn check(engine: &Engine, text: &str) -> Result<Vec<Message>, QueryError> {
     let prepared = engine.prepare(text, None, None)?;
     let query = &prepared.query;
     if let Some((name, span)) = query.first_blocking() {
@@ -60,7 +73,7 @@ pub fn check(engine: &Engine, text: &str) -> Result<(), QueryError> {
     if query.is_table() || query.generating || query.writes() {
         return Err(QueryError::new("a route sends events, and this search makes something else of them"));
     }
-    Ok(())
+    Ok(prepared.planner.messages.take())
 }
 
 /// The place behind everything that is there.
@@ -74,9 +87,10 @@ pub fn newest(engine: &Engine) -> Place {
     place
 }
 
-/// Looks on from a place until something is found or everything was looked at.
-pub async fn step(engine: &Engine, text: &str, from: &Place, most: usize) -> Result<Followed, QueryError> {
-    let mut followed = Followed { next: from.clone(), ..Followed::default() };
+/// Looks on from a place until something is found, everything was looked at, or as much as `limits` says. `turn` is that of the
+/// step before: an index in which always something is found keeps no other waiting.
+pub async fn step(engine: &Engine, text: &str, from: &Place, turn: &str, limits: StepLimits) -> Result<Followed, QueryError> {
+    let mut followed = Followed { next: from.clone(), turn: turn.to_owned(), ..Followed::default() };
     let mut indexes: BTreeMap<String, Vec<SegmentRef>> = BTreeMap::new();
     for segment in engine.store.snapshot().segments {
         let meta = segment.meta();
@@ -84,19 +98,24 @@ pub async fn step(engine: &Engine, text: &str, from: &Place, most: usize) -> Res
             indexes.entry(meta.index.to_string()).or_default().push(segment);
         }
     }
-    for (index, segments) in &mut indexes {
+    let (before, behind): (Vec<_>, Vec<_>) = indexes.iter_mut().partition(|(index, _)| index.as_str() <= turn);
+    let mut looked_at = 0;
+    for (index, segments) in behind.into_iter().chain(before) {
         segments.sort_by_key(|segment| segment.meta().first_sequence);
         let mut at = from.get(index).copied().unwrap_or(FIRST);
         while followed.events.is_empty()
+            && looked_at < limits.arrivals
             && let Some((window, end)) = window(segments, at)
         {
-            let next = look(engine, text, index, &window, (at, end), most, &mut followed).await?;
+            let next = look(engine, text, index, &window, (at, end), limits, &mut followed).await?;
             followed.gone += gone(&window, at, next);
+            looked_at += next.saturating_sub(at);
             at = next;
             followed.next.insert(index.clone(), at);
+            followed.turn.clone_from(index);
         }
     }
-    followed.behind = indexes.iter().map(|(index, segments)| behind(segments, followed.next.get(index).copied().unwrap_or(FIRST))).sum();
+    followed.behind = indexes.iter().map(|(index, segments)| left(segments, followed.next.get(index).copied().unwrap_or(FIRST))).sum();
     Ok(followed)
 }
 
@@ -127,7 +146,7 @@ fn gone(segments: &[SegmentRef], from: u64, until: u64) -> u64 {
 }
 
 /// Events of the segments from a place on, about: of segments with gaps among their arrivals at most as many as they hold.
-fn behind(segments: &[SegmentRef], next: u64) -> u64 {
+fn left(segments: &[SegmentRef], next: u64) -> u64 {
     segments.iter().map(|segment| segment.meta().events.min(segment.meta().end_sequence.saturating_sub(next))).sum()
 }
 
@@ -138,10 +157,10 @@ async fn look(
     index: &str,
     segments: &[SegmentRef],
     (from, end): (u64, u64),
-    most: usize,
+    limits: StepLimits,
     followed: &mut Followed,
 ) -> Result<u64, QueryError> {
-    let mut prepared = engine.prepare(&format!("{text} | sort {most} _sequence"), None, None)?;
+    let mut prepared = engine.prepare(&format!("{text} | sort {} _sequence", limits.events), None, None)?;
     let source = engine.source_of(Snapshot { segments: segments.to_vec() }).tolerating_damage().since(Arc::new(move |_| from));
     let source: Arc<dyn Source> = Arc::new(source);
     let opened = prepared.open(&source, Required::of(COLUMNS.map(str::to_owned)), None).await?;
@@ -154,9 +173,9 @@ async fn look(
     if rows.num_rows() == 0 {
         return Ok(end);
     }
-    let whole = Rows::of(&rows)?.take(index, end, followed);
+    let whole = Rows::of(&rows)?.take(index, end, limits.bytes, followed);
     // As many rows as were asked for, or bytes as are held: behind the last of them there may be others.
-    let last = followed.numbers.1.last().copied().filter(|_| !whole || rows.num_rows() >= most);
+    let last = followed.numbers.1.last().copied().filter(|_| !whole || rows.num_rows() >= limits.events);
     Ok(last.map_or(end, |last| last + 1))
 }
 
@@ -186,9 +205,9 @@ impl Rows {
         })
     }
 
-    /// Adds the events that arrived before `end`, each once, and gives whether these are all: there are not more bytes than a
-    /// batch may have.
-    fn take(&self, index: &str, end: u64, followed: &mut Followed) -> bool {
+    /// Adds the events that arrived before `end`, each once, and gives whether these are all: there are not more bytes than
+    /// there may be.
+    fn take(&self, index: &str, end: u64, bytes_max: usize, followed: &mut Followed) -> bool {
         let (sequence, raw) = (self.sequence.as_primitive::<UInt64Type>(), self.raw.as_binary::<i32>());
         let (time, received) = (self.time.as_primitive::<Int64Type>(), self.received.as_primitive::<Int64Type>());
         let texts = self.texts.each_ref().map(|column| column.as_string::<i32>());
@@ -208,13 +227,13 @@ impl Rows {
             if arrived >= end {
                 break;
             }
-            if batch.raw_bytes() >= BATCH_BYTES_MAX {
-                whole = false;
-                break;
-            }
             // A command that makes several rows of an event does not make it several events.
             if numbers.last() == Some(&arrived) {
                 continue;
+            }
+            if !batch.is_empty() && batch.raw_bytes() + raw.value(row).len() > bytes_max {
+                whole = false;
+                break;
             }
             if [&origin.host, &origin.source, &origin.sourcetype].iter().zip(&texts).any(|(known, of)| ***known != *of.value(row))
                 || row == 0

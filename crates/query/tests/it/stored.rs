@@ -6,7 +6,7 @@ use std::sync::Arc;
 use taffrail_base::{ManualClock, RealVfs, SeededRandomness, SystemClock};
 use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
 use taffrail_format::Formats;
-use taffrail_query::{Engine, EngineOptions, Knowledge, SearchMessage, SearchRequest, Update};
+use taffrail_query::{Engine, EngineOptions, Knowledge, SearchMessage, SearchRequest, StepLimits, Update};
 use taffrail_store::{Store, StoreOptions, StoreSettings};
 
 /// A store in a folder, with an engine over it.
@@ -298,15 +298,18 @@ async fn following_gives_what_arrives_and_only_that() {
     }
 }
 
+const WIDE: StepLimits = StepLimits { events: 1_000, bytes: 1 << 20, arrivals: 1_000_000 };
+
 /// Follows to the end from a place; gives the lines in the order that they came, and the last place.
 async fn followed(place: &Place, query: &str, from: &taffrail_query::Place, most: usize) -> (Vec<String>, taffrail_query::Place, u64) {
-    let (mut lines, mut at, mut gone) = (Vec::new(), from.clone(), 0);
+    let (mut lines, mut at, mut gone, mut turn) = (Vec::new(), from.clone(), 0, String::new());
+    let limits = StepLimits { events: most, ..WIDE };
     loop {
-        let step = place.engine.follow(query, &at, most).await.expect("it follows");
+        let step = place.engine.follow(query, &at, &turn, limits).await.expect("it follows");
         assert!(step.events.len() <= most && step.events.len() == step.numbers.1.len());
         assert!(step.numbers.1.is_sorted(), "{:?}", step.numbers);
         gone += step.gone;
-        at = step.next;
+        (at, turn) = (step.next, step.turn);
         if step.events.is_empty() {
             assert_eq!(step.behind, 0);
             return (lines, at, gone);
@@ -350,6 +353,75 @@ async fn a_follower_gets_everything_once_in_the_order_of_arrival() {
     for refused in ["* | stats count", "* | table host", "* | head 3", "host=[search x | fields host]", "| makeresults"] {
         assert!(place.engine.can_follow(refused).is_err(), "{refused}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steps_of_a_follower_are_bounded_and_each_index_has_its_turn() {
+    let place = Place::new();
+    for part in 0..5 {
+        for index in ["busy", "quiet"] {
+            let lines: Vec<String> = (0..20).map(|at| format!("number={} of={index} {}", part * 20 + at, "x".repeat(100))).collect();
+            place.append(index, "any", 1_795_262_000, &lines.iter().map(String::as_str).collect::<Vec<_>>());
+            place.store.flush().expect("it is written");
+        }
+    }
+    let none = taffrail_query::Place::new();
+    // Not more bytes than are asked for, but one event at least.
+    for (bytes, events) in [(1_000, 8), (1, 1)] {
+        let step = place.engine.follow("index=*", &none, "", StepLimits { bytes, ..WIDE }).await.expect("it follows");
+        assert_eq!((step.events.len(), step.next["busy"], step.behind), (events, events as u64 + 1, 200 - events as u64));
+    }
+    // One that finds something each time keeps the other waiting for one step.
+    let (mut at, mut turn, mut turns) = (none.clone(), String::new(), Vec::new());
+    for _ in 0..6 {
+        let step = place.engine.follow("index=*", &at, &turn, StepLimits { events: 10, ..WIDE }).await.expect("it follows");
+        assert_eq!((step.events.len(), &step.numbers.0), (10, &step.turn));
+        turns.push(step.turn.clone());
+        (at, turn) = (step.next, step.turn);
+    }
+    assert_eq!(turns, ["busy", "quiet", "busy", "quiet", "busy", "quiet"]);
+    // What holds nothing is gone over in steps, each of which gives a place behind it: nothing of it is looked at again.
+    let (mut at, mut turn, mut behind) = (none, String::new(), vec![]);
+    loop {
+        let step = place.engine.follow("index=* nothing", &at, &turn, StepLimits { arrivals: 1, ..WIDE }).await.expect("it follows");
+        assert!(step.events.is_empty() && step.next.values().sum::<u64>() > at.values().sum::<u64>(), "{step:?}");
+        behind.push(step.behind);
+        (at, turn) = (step.next, step.turn);
+        if step.behind == 0 {
+            break;
+        }
+    }
+    assert_eq!((at, behind), (place.engine.newest_place(), vec![100, 0]));
+}
+
+/// In syslog `severity` is a name; its number is a field of its own, and who compares the name with a number is told so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn severities_by_number() {
+    let place = Place::new();
+    let lines: Vec<String> = (0..24).map(|at| format!("<{}>Mar  1 00:00:0{} fw-1 kernel: rule {at} dropped", 128 + at, at % 8)).collect();
+    let all: Vec<&str> = lines.iter().map(String::as_str).collect();
+    place.append("main", "syslog", 1_795_262_000, &all[..12]);
+    place.store.flush().expect("it is written");
+    place.append("main", "syslog", 1_795_262_000, &all[12..]);
+    let told = async |query: &str| {
+        let (mut count, mut hint) = (None, None);
+        for message in place.messages(&format!("{query} | stats count"), None).await {
+            match message {
+                SearchMessage::Rows { rows, .. } => count = rows[0]["count"].as_f64(),
+                SearchMessage::Message { text, .. } => hint = Some(text),
+                _ => {}
+            }
+        }
+        (count.expect("is a number"), hint)
+    };
+    for query in ["severity IN (emerg, alert, crit)", "severity_id<=2", "* | where severity_id<=2", "NOT severity_id>2"] {
+        assert_eq!(told(query).await, (9.0, None), "{query}");
+    }
+    let (count, hint) = told("severity<=2").await;
+    let hint = hint.expect("it is told");
+    assert!(count == 0.0 && hint.contains("severity_id<=2 goes by its number"), "{count}: {hint}");
+    assert!(place.engine.can_follow("rule severity<=2").expect("can be followed")[0].text.contains("severity_id<=2"));
+    assert!(place.engine.can_follow("severity_id<=2").expect("can be followed").is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -290,7 +290,7 @@ async fn connection(
         let mut sent = 0;
         let mut failing = None;
         while sent < batch.len() {
-            let delivered = output.deliver(&batch, sent).await;
+            let delivered = output.deliver(&batch, sent..batch.len()).await;
             sent += delivered.confirmed;
             let (refused, why) = delivered.refused.unwrap_or_default();
             let now = clock.monotonic_nanos();

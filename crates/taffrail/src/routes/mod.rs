@@ -4,6 +4,7 @@
 //!
 //! What is sent how is the business of `collect::outputs`; which events, that of the engine.
 
+mod look;
 mod run;
 
 use crate::app::App;
@@ -181,11 +182,14 @@ impl Routes {
         let mut tasks = Vec::new();
         let mut routes = Vec::new();
         for settings in &app.settings.routes {
-            app.engine.can_follow(&settings.search).map_err(|e| {
+            let said = app.engine.can_follow(&settings.search).map_err(|e| {
                 let error = Error::new(ErrorKind::Invalid, format!("routes: {}: search: {}", settings.name, e.message));
                 if let Some(hint) = e.hint { error.with_hint(hint) } else { error }
             })?;
-            routes.push(Arc::new(Route { settings: settings.clone(), status: parking_lot::Mutex::default() }));
+            let problem = said.last().map(|message| (format!("search: {}", message.text), app.clock.now_nanos()));
+            said.iter().for_each(|message| tracing::warn!(route = %settings.name, "search: {}", message.text));
+            let status = parking_lot::Mutex::new(Status { problem, ..Status::default() });
+            routes.push(Arc::new(Route { settings: settings.clone(), status }));
         }
         for route in &routes {
             let output = route.settings.output.build(&around)?;

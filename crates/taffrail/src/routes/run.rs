@@ -1,12 +1,14 @@
-//! One route at work: looks, sends, remembers; waits longer and longer while the receiver fails.
+//! One route at work: sends what was found, remembers what was confirmed, waits longer and longer while the receiver fails.
 
+use super::look::Looks;
 use super::{Account, Doing, Route, Since};
 use crate::app::App;
 use serde_json::json;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_base::{Error, ErrorKind, Result, limits};
-use taffrail_collect::outputs::Output;
+use taffrail_collect::outputs::{Delivered, Output};
 use taffrail_event::{EventBatch, Timestamp};
 use taffrail_query::Followed;
 
@@ -16,6 +18,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How often a place is remembered at which nothing was found: looking there once more would cost time, nothing else.
 const REMEMBER_EVERY_NANOS: u64 = 10_000_000_000;
 
+/// What was confirmed is remembered after about a second of sending.
+const PART_NANOS: u64 = 1_000_000_000;
+
 /// A route and what it works with.
 pub(super) struct Follower {
     app: Arc<App>,
@@ -24,8 +29,9 @@ pub(super) struct Follower {
     account: Account,
     remembered: (Account, u64),
     wait: Duration,
-    /// Events that are looked for at once: fewer when that many could not be had, as they are too large.
-    most: usize,
+    looks: Looks,
+    /// Events that the output is given at once.
+    part: usize,
 }
 
 impl Follower {
@@ -45,7 +51,9 @@ impl Follower {
         }
         let wait = route.settings.waits().0;
         let now = app.clock.monotonic_nanos();
-        let mut follower = Self { app, route, output, remembered: (account.clone(), now), account, wait, most: limits::ROUTE_BATCH_EVENTS };
+        let looks = Looks::new(Arc::clone(&app), &route.settings.search);
+        let remembered = (account.clone(), now);
+        let mut follower = Self { app, route, output, remembered, account, wait, looks, part: limits::ROUTE_BATCH_EVENTS };
         if known.is_none() {
             // What arrives while nothing was sent yet is not to be missed by a restart.
             follower.remember().await;
@@ -57,34 +65,38 @@ impl Follower {
     /// Works until the server stops.
     pub async fn run(mut self) {
         let stop = self.app.stopping.clone();
-        let mut arrivals = self.app.store.subscribe();
         while !stop.is_cancelled() {
-            arrivals.mark_unchanged();
             let found = tokio::select! {
-                found = self.look() => found,
+                found = self.looks.next(&self.account.next) => found,
                 () = stop.cancelled() => break,
             };
-            match found {
-                Ok(found) if found.events.is_empty() => {
-                    self.moved(&found);
-                    self.account.next = found.next;
-                    if self.account != self.remembered.0 && self.app.clock.monotonic_nanos() - self.remembered.1 > REMEMBER_EVERY_NANOS {
-                        self.remember().await;
-                    }
-                    self.show(Doing::Waiting, |status| (status.behind, status.in_flight) = (found.behind, 0));
-                    tokio::select! {
-                        changed = arrivals.changed() => if changed.is_err() { break },
-                        () = stop.cancelled() => break,
-                    }
-                    tokio::select! { () = tokio::time::sleep(LOOK_EVERY) => {}, () = stop.cancelled() => break }
+            let found = match found {
+                Ok(found) => found,
+                Err(error) => {
+                    self.failed(&error).await;
+                    continue;
                 }
-                Ok(found) => {
-                    self.moved(&found);
-                    self.show(Doing::Sending, |status| (status.behind, status.in_flight) = (found.behind, found.events.len() as u64));
-                    self.send(found).await;
+            };
+            self.moved(&found);
+            let more = found.behind > 0;
+            if found.events.is_empty() {
+                self.passed(found).await;
+            } else {
+                if more {
+                    self.looks.ahead(&found);
                 }
-                Err(error) => self.failed(&error).await,
+                self.show(Doing::Sending, |status| (status.behind, status.in_flight) = (found.behind, found.events.len() as u64));
+                self.send(found).await;
             }
+            if more {
+                continue;
+            }
+            self.show(Doing::Waiting, |_| {});
+            tokio::select! {
+                arrived = self.looks.arrival() => if !arrived { break },
+                () = stop.cancelled() => break,
+            }
+            tokio::select! { () = tokio::time::sleep(LOOK_EVERY) => {}, () = stop.cancelled() => break }
         }
         if self.account != self.remembered.0 {
             self.remember().await;
@@ -92,61 +104,66 @@ impl Follower {
         self.show(Doing::Stopped, |_| {});
     }
 
-    /// The next events, looked for where searches run.
-    async fn look(&mut self) -> Result<Followed> {
-        let (engine, search, from) = (self.app.engine.clone(), self.route.settings.search.clone(), self.account.next.clone());
-        let most = self.most;
-        self.most = (most / 8).max(1);
-        let look = async move { engine.follow(&search, &from, most).await };
-        let found = self.app.search_threads.handle().spawn(look).await;
-        let found = found.map_err(|e| Error::new(ErrorKind::Bug, format!("looking for events ended abnormally: {e}")))?.map_err(|e| {
-            let error = Error::new(ErrorKind::Invalid, format!("search: {}", e.message));
-            if let Some(hint) = e.hint { error.with_hint(hint) } else { error }
-        })?;
-        self.most = limits::ROUTE_BATCH_EVENTS;
-        Ok(found)
+    /// Goes on from behind what held nothing to be sent.
+    async fn passed(&mut self, found: Followed) {
+        self.account.next = found.next;
+        if self.account != self.remembered.0 && self.app.clock.monotonic_nanos() - self.remembered.1 > REMEMBER_EVERY_NANOS {
+            self.remember().await;
+        }
+        self.show(Doing::Waiting, |status| (status.behind, status.in_flight) = (found.behind, 0));
     }
 
     /// Sends until all is confirmed or the server stops.
     async fn send(&mut self, found: Followed) {
         let stop = self.app.stopping.clone();
-        let (index, numbers) = &found.numbers;
         let mut sent = 0;
         while sent < found.events.len() {
+            let range = sent..(sent + self.part).min(found.events.len());
+            let began = self.app.clock.monotonic_nanos();
             let delivered = tokio::select! {
-                delivered = self.output.deliver(&found.events, sent) => delivered,
+                delivered = self.output.deliver(&found.events, range) => delivered,
                 () = stop.cancelled() => return,
             };
-            let (refused, why) = delivered.refused.unwrap_or_default();
-            let bytes: usize = bytes_of(&found.events, sent, delivered.confirmed);
-            sent += delivered.confirmed;
-            self.account.confirmed_events += delivered.confirmed as u64 - refused;
-            self.account.confirmed_bytes += bytes as u64;
-            self.account.refused += refused;
-            if refused > 0 {
-                self.said(&format!("the receiver refuses {refused} events, the last as: {why}"));
+            let took = self.app.clock.monotonic_nanos().saturating_sub(began);
+            self.part = next_part(self.part, took, delivered.outcome.is_err() && delivered.attempted > 0);
+            let Delivered { confirmed, attempted, refused, outcome } = delivered;
+            if confirmed > 0 {
+                self.confirmed(&found, sent..sent + confirmed, refused.unwrap_or_default()).await;
+                sent += confirmed;
             }
-            if sent > 0 {
-                self.account.next.insert(index.clone(), numbers[sent - 1] + 1);
-            }
-            if sent == found.events.len() {
-                self.account.next.clone_from(&found.next);
-            }
-            if delivered.confirmed > 0 {
-                self.account.mark = self.output.mark();
-                self.wait = self.route.settings.waits().0;
-                self.remember().await;
-                let (now, left) = (self.app.clock.now_nanos(), (found.events.len() - sent) as u64);
-                self.show(Doing::Sending, |status| (status.confirmed_at, status.failures, status.in_flight) = (Some(now), 0, left));
-            }
-            if let Err(error) = delivered.outcome {
-                self.account.sent_again += (delivered.attempted - delivered.confirmed) as u64;
+            if let Err(error) = outcome {
+                self.account.sent_again += (attempted - confirmed) as u64;
+                // While the receiver is away, one batch is held, not two.
+                self.looks.forget();
                 self.failed(&error).await;
                 if stop.is_cancelled() {
                     return;
                 }
             }
         }
+    }
+
+    /// Books what the receiver has confirmed, and makes it durable.
+    async fn confirmed(&mut self, found: &Followed, range: Range<usize>, (refused, why): (u64, String)) {
+        let (index, numbers) = &found.numbers;
+        let bytes: usize = range.clone().map(|at| found.events.event(at).raw.len()).sum();
+        self.account.confirmed_events += range.len() as u64 - refused;
+        self.account.confirmed_bytes += bytes as u64;
+        self.account.refused += refused;
+        if refused > 0 {
+            self.said(&format!("the receiver refuses {refused} events, the last as: {why}"));
+        }
+        let left = (found.events.len() - range.end) as u64;
+        if left == 0 {
+            self.account.next.clone_from(&found.next);
+        } else {
+            self.account.next.insert(index.clone(), numbers[range.end - 1] + 1);
+        }
+        self.account.mark = self.output.mark();
+        self.wait = self.route.settings.waits().0;
+        self.remember().await;
+        let now = self.app.clock.now_nanos();
+        self.show(Doing::Sending, |status| (status.confirmed_at, status.failures, status.in_flight) = (Some(now), 0, left));
     }
 
     /// Notes what a look has found out besides events.
@@ -195,6 +212,28 @@ impl Follower {
     }
 }
 
-fn bytes_of(events: &EventBatch, from: usize, count: usize) -> usize {
-    (from..from + count).map(|at| events.event(at).raw.len()).sum()
+/// How many events are given to the output next, after some of which it took so long: what is sent when the server is killed is
+/// sent again, so slow receivers get fewer.
+fn next_part(part: usize, took_nanos: u64, failed: bool) -> usize {
+    match took_nanos {
+        _ if failed => (part / 2).max(1),
+        0..PART_NANOS => (part * 2).min(limits::ROUTE_BATCH_EVENTS),
+        nanos if nanos > 2 * PART_NANOS => (part / 2).max(1),
+        _ => part,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_receivers_get_fewer_events_at_once() {
+        let most = limits::ROUTE_BATCH_EVENTS;
+        assert_eq!(next_part(most, 3 * PART_NANOS, false), most / 2);
+        assert_eq!(next_part(100, PART_NANOS, false), 100);
+        assert_eq!(next_part(100, 1_000, false), 200);
+        assert_eq!(next_part(most, 1_000, false), most);
+        assert_eq!((next_part(100, 1_000, true), next_part(1, 1_000, true)), (50, 1));
+    }
 }

@@ -2,44 +2,59 @@
 
 use crate::harness::{Scratch, Server, eventually};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// A receiver of RELP that can be down: then it closes what comes, and what is open.
 struct Receiver {
     address: String,
-    seen: Arc<parking_lot::Mutex<Vec<Vec<u8>>>>,
-    down: Arc<AtomicBool>,
+    doings: Arc<Doings>,
+}
+
+/// What a receiver has got, and what it is to do.
+#[derive(Default)]
+struct Doings {
+    seen: parking_lot::Mutex<Vec<Vec<u8>>>,
+    down: AtomicBool,
+    /// Takes some 20 milliseconds for a hundred messages.
+    slow: AtomicBool,
+    /// After so many messages it closes the connection without an answer to the last.
+    ends: Vec<usize>,
+    connections: AtomicUsize,
 }
 
 impl Receiver {
-    fn start() -> Self {
+    fn start(doings: Doings) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("listens");
-        let receiver = Self {
-            address: listener.local_addr().expect("has an address").to_string(),
-            seen: Arc::default(),
-            down: Arc::new(AtomicBool::new(false)),
-        };
-        let (seen, down) = (Arc::clone(&receiver.seen), Arc::clone(&receiver.down));
+        let receiver = Self { address: listener.local_addr().expect("has an address").to_string(), doings: Arc::new(doings) };
+        let doings = Arc::clone(&receiver.doings);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (seen, down) = (Arc::clone(&seen), Arc::clone(&down));
+                let doings = Arc::clone(&doings);
                 let stream = stream.expect("is a connection");
-                // A connection that breaks is what this is about.
-                std::thread::spawn(move || drop(serve(stream, &seen, &down)));
+                doings.connections.fetch_add(1, Ordering::SeqCst);
+                std::thread::spawn(move || {
+                    // A connection that breaks is what this is about.
+                    let _ = serve(stream, &doings);
+                    doings.connections.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
         receiver
     }
+
+    fn seen(&self) -> Vec<Vec<u8>> {
+        self.doings.seen.lock().clone()
+    }
 }
 
-fn serve(stream: TcpStream, seen: &parking_lot::Mutex<Vec<Vec<u8>>>, down: &AtomicBool) -> std::io::Result<()> {
+fn serve(mut stream: TcpStream, doings: &Doings) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
-    let mut writer = stream;
-    while !down.load(Ordering::SeqCst) {
+    while !doings.down.load(Ordering::SeqCst) {
         let mut head = Vec::new();
         for _ in 0..3 {
             if reader.read_until(b' ', &mut head)? == 0 {
@@ -51,15 +66,40 @@ fn serve(stream: TcpStream, seen: &parking_lot::Mutex<Vec<Vec<u8>>>, down: &Atom
         let mut data = vec![0; words[2].parse::<usize>().map_err(std::io::Error::other)? + 1];
         reader.read_exact(&mut data)?;
         assert_eq!(data.pop(), Some(b'\n'), "the frame ends where it says");
-        if down.load(Ordering::SeqCst) {
+        if doings.down.load(Ordering::SeqCst) {
             break;
         }
         if words[1] == "syslog" {
-            seen.lock().push(data);
+            let mut seen = doings.seen.lock();
+            seen.push(data);
+            if doings.ends.contains(&seen.len()) {
+                break;
+            }
+            if seen.len() % 100 == 0 && doings.slow.load(Ordering::SeqCst) {
+                drop(seen);
+                std::thread::sleep(Duration::from_millis(20));
+            }
         }
-        writeln!(writer, "{} rsp 6 200 OK", words[0])?;
+        stream.write_all(format!("{} rsp 6 200 OK\n", words[0]).as_bytes())?;
     }
     Ok(())
+}
+
+/// The places at which messages came once more: where it went on, and by how many it went back. Nothing was passed over, and the last
+/// came last.
+fn repeated(seen: &[Vec<u8>], wanted: &[Vec<u8>]) -> Vec<(usize, usize)> {
+    let numbers: HashMap<&[u8], usize> = wanted.iter().enumerate().map(|(at, message)| (message.as_slice(), at)).collect();
+    let (mut next, mut back) = (0, Vec::new());
+    for message in seen {
+        let at = numbers[message.as_slice()];
+        assert!(at <= next, "{at} comes where {next} is due");
+        if at < next {
+            back.push((at, next - at));
+        }
+        next = at + 1;
+    }
+    assert_eq!(next, wanted.len());
+    back
 }
 
 /// Messages of all severities, each different and none of them text alone.
@@ -98,7 +138,7 @@ const SEARCH: &str = "severity IN (emerg, alert, crit)";
 #[test]
 fn urgent_messages_reach_the_second_machine_through_an_outage_and_a_kill() {
     let scratch = Scratch::new();
-    let receiver = Receiver::start();
+    let receiver = Receiver::start(Doings::default());
     let config = format!(
         "[[routes]]\nname = \"soc\"\nsearch = \"{SEARCH}\"\nretry_seconds = 0.02\nretry_max_seconds = 0.05\n[routes.output]\ntype = \"relp\"\naddress = \"{}\"\n",
         receiver.address
@@ -110,7 +150,7 @@ fn urgent_messages_reach_the_second_machine_through_an_outage_and_a_kill() {
     server.syslog(&lines(&all[..1_000]));
     eventually("the first part is confirmed", || count(&route(&server, 0), "confirmed_events") == 375);
 
-    receiver.down.store(true, Ordering::SeqCst);
+    receiver.doings.down.store(true, Ordering::SeqCst);
     server.syslog(&lines(&all[1_000..2_000]));
     // Ten minutes of tries at thirty seconds each are twenty.
     eventually("it keeps trying", || count(&route(&server, 0), "failures") >= 20);
@@ -121,13 +161,13 @@ fn urgent_messages_reach_the_second_machine_through_an_outage_and_a_kill() {
     server.syslog(&lines(&all[2_000..]));
     eventually("it tries again", || count(&route(&server, 0), "failures") >= 2);
     assert_eq!(count(&route(&server, 0), "confirmed_events"), 375, "what was confirmed is remembered");
-    receiver.down.store(false, Ordering::SeqCst);
+    receiver.doings.down.store(false, Ordering::SeqCst);
     let wanted = urgent(&all);
     assert_eq!(wanted.len(), 1_125);
     eventually("all is confirmed", || count(&route(&server, 0), "confirmed_events") == 1_125);
 
     let report = route(&server, 0);
-    let seen = receiver.seen.lock().clone();
+    let seen = receiver.seen();
     let mut once = seen.clone();
     let mut known = std::collections::HashSet::new();
     once.retain(|message| known.insert(message.clone()));
@@ -143,7 +183,74 @@ fn urgent_messages_reach_the_second_machine_through_an_outage_and_a_kill() {
     assert!(table.contains("soc") && table.contains("1125") && table.contains("waiting"), "{table}");
     server.stop();
     assert_eq!(scratch.count("index=main"), 3_000, "all is kept");
-    assert_eq!(scratch.count(&format!("index=main {SEARCH}")), 1_125);
+    for search in [SEARCH, "severity_id<=2"] {
+        assert_eq!(scratch.count(&format!("index=main {search}")), 1_125, "{search}");
+    }
+}
+
+/// 30,000 messages that are there before the server starts with a route for all of them.
+fn backlog(receiver: &Receiver) -> (Scratch, Vec<Vec<u8>>, String) {
+    let scratch = Scratch::new();
+    let all = messages(0, 30_000);
+    let server = scratch.serve();
+    server.syslog(&lines(&all));
+    server.stop();
+    let config = format!(
+        "[[routes]]\nname = \"all\"\nsearch = \"index=main\"\nsince = \"beginning\"\nretry_seconds = 0.02\n[routes.output]\ntype = \"relp\"\naddress = \"{}\"\n",
+        receiver.address
+    );
+    let config = scratch.file("taffrail.toml", config.as_bytes()).to_str().expect("is text").to_owned();
+    (scratch, all, config)
+}
+
+/// Batches of thousands of messages, of which one is sent while the next is found: what was answered does not come again.
+#[test]
+fn a_receiver_that_ends_in_the_middle_of_a_batch_gets_again_what_it_has_not_answered() {
+    let ends = vec![500, 5_000, 12_345, 20_001];
+    let receiver = Receiver::start(Doings { ends: ends.clone(), ..Doings::default() });
+    let (scratch, all, config) = backlog(&receiver);
+    let server = scratch.serve_with(&["--config", &config]);
+    eventually("all is confirmed", || count(&route(&server, 0), "confirmed_events") == 30_000);
+    let report = route(&server, 0);
+    server.stop();
+    let seen = receiver.seen();
+    let back = repeated(&seen, &all);
+    // As many as are on their way at a time.
+    assert!(back.len() == ends.len() && back.iter().all(|(_, count)| *count <= 1_024), "{back:?}");
+    assert!(seen.len() as u64 - 30_000 <= count(&report, "sent_again_events"), "{} and {report}", seen.len());
+    assert_eq!((count(&report, "behind_events"), count(&report, "gone_events")), (0, 0));
+}
+
+#[test]
+fn a_kill_in_the_middle_of_a_batch_sends_again_only_what_was_not_told_to_be_confirmed() {
+    let receiver = Receiver::start(Doings { slow: AtomicBool::new(true), ..Doings::default() });
+    let (scratch, all, config) = backlog(&receiver);
+    let server = scratch.serve_with(&["--config", &config]);
+    // Batches become larger one by one: this is in the middle of one of 10,000.
+    eventually("the most has come", || receiver.doings.seen.lock().len() > 20_000);
+    let told = count(&route(&server, 0), "confirmed_events") as usize;
+    server.kill();
+    eventually("the connection has ended", || receiver.doings.connections.load(Ordering::SeqCst) == 0);
+    let before = receiver.doings.seen.lock().len();
+    assert!((10_000..before).contains(&told), "{told} of {before} are confirmed");
+    receiver.doings.slow.store(false, Ordering::SeqCst);
+    let server = scratch.serve_with(&["--config", &config]);
+    eventually("all is confirmed", || count(&route(&server, 0), "confirmed_events") == 30_000);
+    server.stop();
+    let back = repeated(&receiver.seen(), &all);
+    let right = |(from, count): &(usize, usize)| *from >= told && from + count == before;
+    assert!(back.len() <= 1 && back.iter().all(right), "{back:?} with {told} of {before}");
+}
+
+#[test]
+fn who_compares_names_with_numbers_is_told() {
+    let scratch = Scratch::new();
+    let config = "[[routes]]\nname = \"a\"\nsearch = \"severity<=2\"\n[routes.output]\ntype = \"file\"\npath = \"/nowhere/x\"\n";
+    let config = scratch.file("taffrail.toml", config.as_bytes());
+    let server = scratch.serve_with(&["--config", config.to_str().expect("is text")]);
+    let report = route(&server, 0);
+    assert!(report["problem"].as_str().is_some_and(|problem| problem.contains("severity_id<=2")), "{report}");
+    server.stop();
 }
 
 #[test]
@@ -158,7 +265,7 @@ fn a_second_taffrail_and_a_file_get_the_same_bytes_through_kills() {
         |name: &str, search: &str, output: &str| format!("[[routes]]\nname = \"{name}\"\nsearch = '{search}'\n[routes.output]\n{output}\n");
     let config = [
         route_to("soc", SEARCH, &format!("type = \"relp\"\naddress = {listener}")),
-        route_to("file", SEARCH, &format!("type = \"file\"\npath = {:?}", out.to_str().expect("is text"))),
+        route_to("file", "severity_id<=2", &format!("type = \"file\"\npath = {:?}", out.to_str().expect("is text"))),
         route_to(
             "rules",
             r#"dropped | rex "rule (?<rule>\d+)" | where rule < 100"#,

@@ -196,6 +196,22 @@ impl SearchExpr {
         found
     }
 
+    /// Where `severity` is compared with a number by size: that, and what compares the numbers. In syslog it is a name, and a name
+    /// beside a number goes by its letters.
+    pub fn severity_by_number(&self) -> Option<(Self, Self)> {
+        use CompareOp::{Greater, GreaterEqual, Less, LessEqual};
+        let mut found = None;
+        self.visit(true, &mut |part, _| {
+            if let Self::Compare { field, op: op @ (Less | LessEqual | Greater | GreaterEqual), value } = part
+                && field == "severity"
+                && crate::eval::parse_number(&value.text).is_some()
+            {
+                found = Some((part.clone(), Self::Compare { field: "severity_id".into(), op: *op, value: value.clone() }));
+            }
+        });
+        found
+    }
+
     /// Whether it says which index (not only which not).
     pub fn names_index(&self) -> bool {
         let mut found = false;
