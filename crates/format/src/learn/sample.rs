@@ -60,7 +60,7 @@ impl Sample {
         this.lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
         let (mut long, mut odd, mut known) = (0, 0, 0);
         let mut breaker = EventBreaker::new();
-        breaker.set_rule(Rule::of(sourcetype), |_| {});
+        breaker.set_rule(Rule::of(sourcetype).as_ref(), |_| {});
         let mut raw: Vec<Vec<u8>> = Vec::new();
         breaker.push(bytes, |frame| raw.push(frame.raw.to_vec()));
         breaker.finish(|frame| raw.push(frame.raw.to_vec()));
