@@ -369,6 +369,9 @@ pub const FORMAT_RULES_MAX: usize = 1_000;
 /// Columns that a format file may name: as many as an event has fields.
 pub const FORMAT_COLUMNS_MAX: usize = EVENT_FIELDS_MAX;
 
+/// Bytes that an expression of `[event]` may take compiled, as it runs over every line of its sourcetype.
+pub const EVENT_EXPRESSION_BYTES_MAX: usize = 1 << 20;
+
 /// Bytes that a format is learnt from: 10,000 lines of 800 bytes. More of the same say nothing new.
 pub const LEARN_BYTES_MAX: usize = 8 * 1024 * 1024;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use taffrail_event::{EventBatch, Origin, Timestamp};
-use taffrail_format::{Decoder, DecoderSettings, EventBreaker, Frame, Rule};
+use taffrail_format::{Decoder, DecoderSettings, EventBreaker, EventRules, Frame, Rule};
 
 /// What is known of the events of a source before they are read.
 #[derive(Clone, Debug)]
@@ -46,9 +46,15 @@ impl Envelope {
         }
     }
 
-    /// A decoder for these events.
+    /// A decoder for these events, which are given one by one.
     pub(crate) fn decoding(&self) -> Decoding {
-        let settings = DecoderSettings { host_from_event: self.host.is_none(), ..DecoderSettings::new(self.origin()) };
+        self.decoding_by(&Arc::default())
+    }
+
+    /// A decoder for these events, which `rules` cut out of lines.
+    pub(crate) fn decoding_by(&self, rules: &Arc<EventRules>) -> Decoding {
+        let host_from_event = self.host.is_none();
+        let settings = DecoderSettings { host_from_event, rules: Arc::clone(rules), ..DecoderSettings::new(self.origin()) };
         Decoding { decoder: Decoder::new(settings) }
     }
 }
@@ -72,7 +78,7 @@ impl Decoding {
     }
 
     /// How the lines of its events belong together.
-    pub fn event_rule(&self) -> Option<&'static Rule> {
+    pub fn event_rule(&self) -> Option<&Arc<Rule>> {
         self.decoder.event_rule()
     }
 
@@ -116,12 +122,17 @@ impl Breaking {
     /// Takes bytes and adds the events that they complete.
     pub fn push(&mut self, bytes: &[u8], batch: &mut EventBatch) {
         let (breaker, decoder) = (&mut self.breaker, &mut self.decoding.decoder);
-        let before = decoder.event_rule();
+        if decoder.renew_event_rule() {
+            // A format file was changed: what is held is broken by what it says now.
+            let rule = decoder.event_rule().cloned();
+            breaker.set_rule(rule.as_ref(), |frame| decoder.decode(batch, frame));
+        }
+        let before = decoder.event_rule().map(Arc::as_ptr);
         breaker.push(bytes, |frame| decoder.decode(batch, frame));
-        let rule = decoder.event_rule();
-        if rule.map(std::ptr::from_ref) != before.map(std::ptr::from_ref) {
+        if decoder.event_rule().map(Arc::as_ptr) != before {
             // The format was found out from the first lines: what is held is broken by its rule.
-            breaker.set_rule(rule, |frame| decoder.decode(batch, frame));
+            let rule = decoder.event_rule().cloned();
+            breaker.set_rule(rule.as_ref(), |frame| decoder.decode(batch, frame));
         }
     }
 

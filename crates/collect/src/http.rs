@@ -5,7 +5,7 @@ use std::sync::Arc;
 use taffrail_base::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use taffrail_base::{Error, ErrorKind, Result};
 use taffrail_event::{EventBatch, Timestamp};
-use taffrail_format::EventBreaker;
+use taffrail_format::{EventBreaker, EventRules};
 
 /// What a body holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub enum Body {
 }
 
 /// What the request says of its events; all of it is optional.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct IngestOrigin {
     /// The index; `main` if not given.
     pub index: Option<String>,
@@ -29,6 +29,8 @@ pub struct IngestOrigin {
     pub sourcetype: Option<String>,
     /// The address that sent the request.
     pub peer: String,
+    /// What format files of one's own say of the lines of events.
+    pub rules: Arc<EventRules>,
 }
 
 /// The events of a body: as the rule of its format says, of NDJSON one per line that is not empty, in as many batches as the limits ask for.
@@ -46,7 +48,7 @@ pub fn batches(kind: Body, body: &[u8], origin: &IngestOrigin, received: Timesta
         transport: "http".into(),
         peer: Arc::from(origin.peer.as_str()),
     };
-    let mut decoding = envelope.decoding();
+    let mut decoding = envelope.decoding_by(&origin.rules);
     decoding.sample(&body[..body.len().min(SAMPLE_BYTES)]);
     let mut breaker = EventBreaker::new();
     // NDJSON has an object a line by its definition. A body is complete: what its first lines are, all are.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use taffrail_base::{Clock, Error, ErrorKind, Result, Vfs};
 use taffrail_event::{EventSink, Origin};
+use taffrail_format::EventRules;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -26,6 +27,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// The name of this machine: the host of events that name no other.
     pub host: Arc<str>,
+    /// What format files of one's own say of the lines of events.
+    pub rules: Arc<EventRules>,
 }
 
 /// Something that brings events in.

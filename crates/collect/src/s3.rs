@@ -323,7 +323,7 @@ impl Reader {
         let name = format!("s3://{}/{}", self.bucket, object.location);
         let cut = Arc::new(AtomicBool::new(false));
         let source = self.counters.source(&name);
-        let mut decoding = self.envelope.with_source(&name).decoding();
+        let mut decoding = self.envelope.with_source(&name).decoding_by(&self.context.rules);
         decoding.set_modified(object.last_modified.timestamp_nanos_opt().unwrap_or(0));
         let mut progress = Progress { version: version(object), ..known };
         let hashed = digest::is_covered(object.location.as_ref()).then(Hashed::default);

@@ -2,7 +2,7 @@
 //! event costs no allocation.
 
 use crate::codec::{Codec, Context, codec};
-use crate::{Frame, Rule, TimeFinder, Zone, detect};
+use crate::{EventRules, Frame, Rule, TimeFinder, Zone, detect};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use taffrail_base::limits::DECODER_HOSTS_MAX;
@@ -18,12 +18,14 @@ pub struct DecoderSettings {
     pub zone: Zone,
     /// Whether a host that the event names goes before that of `origin`.
     pub host_from_event: bool,
+    /// What format files of one's own say of the lines of events.
+    pub rules: Arc<EventRules>,
 }
 
 impl DecoderSettings {
     /// Times in UTC where they do not say, hosts as the events name them.
     pub fn new(origin: Origin) -> Self {
-        Self { origin, zone: Zone::Utc, host_from_event: true }
+        Self { origin, zone: Zone::Utc, host_from_event: true, rules: Arc::default() }
     }
 }
 
@@ -34,7 +36,9 @@ const DETECT_LINES_MAX: u32 = 10;
 pub struct Decoder {
     settings: DecoderSettings,
     codec: &'static dyn Codec,
-    rule: Option<&'static Rule>,
+    rule: Option<Arc<Rule>>,
+    /// The version of the rules that it is of.
+    rules_version: u64,
     context: Context,
     /// Lines that may still change the sourcetype.
     undecided: u32,
@@ -73,7 +77,8 @@ impl Decoder {
         }
         Self {
             codec: codec(&origin.sourcetype),
-            rule: Rule::of(&origin.sourcetype),
+            rules_version: settings.rules.version(),
+            rule: settings.rules.of(&origin.sourcetype),
             context: Context { times: TimeFinder::new(settings.zone.clone()), ..Context::default() },
             undecided: if fixed { 0 } else { DETECT_LINES_MAX },
             default: Interned { origin, number: 0 },
@@ -95,8 +100,20 @@ impl Decoder {
     }
 
     /// How the lines of its events belong together; `None`: each is an event.
-    pub fn event_rule(&self) -> Option<&'static Rule> {
-        self.rule
+    pub fn event_rule(&self) -> Option<&Arc<Rule>> {
+        self.rule.as_ref()
+    }
+
+    /// Takes the rule of its sourcetype as it is now. Returns whether it is another one.
+    pub fn renew_event_rule(&mut self) -> bool {
+        let version = self.settings.rules.version();
+        if version == self.rules_version {
+            return false;
+        }
+        self.rules_version = version;
+        let before = self.rule.take();
+        self.rule = self.settings.rules.of(self.sourcetype());
+        before.as_ref().map(Arc::as_ptr) != self.rule.as_ref().map(Arc::as_ptr)
     }
 
     /// From here on times without a year are at most as late as `latest`: when the file that they stand in was last
@@ -148,7 +165,7 @@ impl Decoder {
 
     fn decide(&mut self, sourcetype: &str) {
         self.codec = codec(sourcetype);
-        self.rule = Rule::of(sourcetype);
+        self.rule = self.settings.rules.of(sourcetype);
         self.undecided = 0;
         self.default.origin.sourcetype = sourcetype.into();
         self.hosts = Hosts::new();

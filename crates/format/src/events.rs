@@ -12,10 +12,11 @@ mod judge;
 mod rule;
 
 pub(crate) use rule::EventText;
-pub use rule::Rule;
+pub use rule::{EventRules, Rule};
 
 use crate::{Frame, LineBreaker};
 use judge::{Judge, Verdict};
+use std::sync::Arc;
 use taffrail_base::limits::{EVENT_BYTES_MAX, MULTILINE_BYTES_MAX, MULTILINE_LINES_MAX};
 use taffrail_event::Problems;
 
@@ -83,8 +84,8 @@ impl EventBreaker {
     }
 
     /// Sets the rule of the stream's format; it may change as long as the format is being found out.
-    pub fn set_rule(&mut self, rule: Option<&'static Rule>, emit: impl FnMut(Frame<'_>)) {
-        if rule.map(std::ptr::from_ref) == self.judge.as_ref().map(|judge| std::ptr::from_ref(judge.rule())) {
+    pub fn set_rule(&mut self, rule: Option<&Arc<Rule>>, emit: impl FnMut(Frame<'_>)) {
+        if rule.map(Arc::as_ptr) == self.judge.as_ref().map(|judge| Arc::as_ptr(judge.rule())) {
             return;
         }
         let held = match &self.judge {
@@ -94,7 +95,7 @@ impl EventBreaker {
         let continued = self.continued();
         (self.line, self.searched, self.count) = (0, 0, 0);
         self.given_early = false;
-        self.judge = rule.map(Judge::new);
+        self.judge = rule.map(|rule| Judge::new(Arc::clone(rule)));
         self.lines = LineBreaker::resume(continued);
         self.continued = continued;
         self.push(&held, emit);
@@ -250,5 +251,7 @@ impl EventBreaker {
 /// Capacity kept between events: most fit.
 const HELD_KEEP: usize = 64 * 1024;
 
+#[cfg(test)]
+mod own;
 #[cfg(test)]
 mod tests;

@@ -32,6 +32,7 @@ pub(crate) fn header_names() -> &'static [&'static str] {
     &header::NAMES
 }
 
+pub(crate) use file::wildcard;
 pub use file::{AutoLookup, Calculated, Fault, FormatFile};
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 //! What is proposed is for a person to read and correct: a name that the text itself does not give is marked as a guess,
 //! and how many of the lines are told is said. Nothing is learnt by the program itself.
 
+mod groups;
 mod kind;
 mod layout;
+mod lines;
 mod name;
 mod propose;
 mod rows;

@@ -22,7 +22,7 @@ pub mod time;
 pub use codec::{Codec, Context, Decoded};
 pub use decoder::{Decoder, DecoderSettings};
 pub use detect::detect;
-pub use events::{EventBreaker, Rule};
+pub use events::{EventBreaker, EventRules, Rule};
 pub use fields::{AutoLookup, Calculated, Fault, FormatFile, Formats};
 pub use frame::Frame;
 pub use framing::SyslogFramer;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use taffrail_base::{Clock, Error, ErrorKind, Randomness, RealVfs, Result, SystemClock, SystemRandomness, Ulid, Vfs, limits};
 use taffrail_collect::InputCounters;
 use taffrail_event::EventSink;
-use taffrail_format::Formats;
+use taffrail_format::{EventRules, Formats};
 use taffrail_query::{Engine, EngineOptions, Knowledge};
 use taffrail_store::{Store, StoreOptions, StoreSettings, StoreSink};
 use tokio::sync::Semaphore;
@@ -53,6 +53,8 @@ pub struct App {
     pub engine: Engine,
     /// Macros, saved searches and the like.
     pub knowledge: Knowledge,
+    /// What format files of one's own say of the lines of events; see `serve/rules.rs`.
+    pub rules: Arc<EventRules>,
     /// Counters of the server itself.
     pub meters: Arc<Meters>,
     /// The account of what is pushed over HTTP.
@@ -159,6 +161,18 @@ fn knowledge(world: &World, data: &Path) -> Knowledge {
     Knowledge::folder(Arc::clone(&world.vfs), data.join("knowledge"))
 }
 
+/// What format files of one's own say of the lines of events, and what is wrong with those that are not used.
+fn event_rules(knowledge: &Knowledge) -> (Arc<EventRules>, Vec<String>) {
+    let (rules, fields) = (Arc::<EventRules>::default(), knowledge.fields());
+    rules.set(&fields.files, false);
+    (rules, fields.problems.clone())
+}
+
+/// The same of a data folder.
+pub fn event_rules_in(world: &World, data: &Path) -> (Arc<EventRules>, Vec<String>) {
+    event_rules(&knowledge(world, data))
+}
+
 fn opened(world: &World, store: Arc<Store>, knowledge: Knowledge, settings: &Settings) -> Result<Opened> {
     let formats = Arc::new(Formats::new());
     let engine = Engine::new(EngineOptions {
@@ -194,6 +208,7 @@ impl App {
             sink,
             formats,
             engine,
+            rules: event_rules(&knowledge).0,
             knowledge,
             meters,
             inputs: parking_lot::RwLock::new(vec![Arc::clone(&pushes)]),

@@ -8,6 +8,7 @@ use crate::unpack::Packing;
 use std::io::{self, Read};
 use std::sync::Arc;
 use taffrail_base::{FileIdentity, VfsFile};
+use taffrail_format::EventRules;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -56,8 +57,15 @@ pub enum Turn {
 
 impl Following {
     /// Starts with a new content.
-    pub fn new(key: String, opened: &Opened, envelope: &Envelope, source: Arc<SourceCounters>, after_truncation: bool) -> Self {
-        let mut decoding = envelope.decoding();
+    pub fn new(
+        key: String,
+        opened: &Opened,
+        envelope: &Envelope,
+        rules: &Arc<EventRules>,
+        source: Arc<SourceCounters>,
+        after_truncation: bool,
+    ) -> Self {
+        let mut decoding = envelope.decoding_by(rules);
         decoding.sample(whole_lines(&opened.head));
         Self {
             key,
@@ -85,13 +93,14 @@ impl Following {
         tail: Vec<u8>,
         opened: &Opened,
         envelope: &Envelope,
+        rules: &Arc<EventRules>,
         source: Arc<SourceCounters>,
     ) -> Self {
         let envelope = Envelope {
             sourcetype: envelope.sourcetype.clone().or_else(|| content.sourcetype.as_deref().map(Arc::from)),
             ..envelope.clone()
         };
-        let mut decoding = envelope.decoding();
+        let mut decoding = envelope.decoding_by(rules);
         decoding.sample(whole_lines(&opened.head));
         let head = &opened.head[..opened.head.len().min(usize::try_from(content.offset).unwrap_or(usize::MAX))];
         Self {
@@ -101,7 +110,7 @@ impl Following {
             window: tail,
             head: head.to_vec(),
             moved: content.identity() != opened.identity,
-            ..Self::new(key, opened, &envelope, source, false)
+            ..Self::new(key, opened, &envelope, rules, source, false)
         }
     }
 

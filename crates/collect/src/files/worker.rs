@@ -483,7 +483,7 @@ impl Worker {
         let key = self.book.new_key(&opened.head);
         let envelope = self.envelope.with_source(&path.display().to_string());
         let source = self.counters.source(&envelope.source);
-        let following = Following::new(key, &opened, &envelope, source, truncated);
+        let following = Following::new(key, &opened, &envelope, &self.context.rules, source, truncated);
         self.follow(opened, following);
     }
 
@@ -587,7 +587,7 @@ impl Worker {
         let Some(tail) = opened.holds(content) else { return false };
         let envelope = self.envelope.with_source(&content.source);
         let source = self.counters.source(&content.source);
-        let following = Following::resume(key, content, tail, opened, &envelope, source);
+        let following = Following::resume(key, content, tail, opened, &envelope, &self.context.rules, source);
         self.follow(opened.clone(), following);
         true
     }

@@ -270,7 +270,7 @@ impl<'w> Reader<'w> {
         known: Option<(Candidate, blake3::Hasher)>,
         place: Option<Place<'w>>,
     ) -> Content<'w> {
-        let mut decoding = self.work.envelope.with_source(name).decoding();
+        let mut decoding = self.work.envelope.with_source(name).decoding_by(&self.work.context.rules);
         decoding.sample(head);
         decoding.set_modified(modified);
         let (offset, hasher, breaking) = match known {

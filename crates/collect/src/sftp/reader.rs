@@ -315,7 +315,7 @@ impl Reader {
         if let Some(found) = &progress.content.sourcetype {
             envelope.sourcetype.get_or_insert_with(|| found.as_str().into());
         }
-        let mut decoding = envelope.decoding();
+        let mut decoding = envelope.decoding_by(&self.context.rules);
         decoding.set_modified(progress.modified);
         decoding.sample(&opened.head);
         let from = progress.content.offset;

@@ -110,6 +110,34 @@ fn the_last_event_of_a_renamed_log_comes_before_the_new_one() {
     assert_events(&sink, 0, 6);
 }
 
+#[test]
+fn a_format_file_of_ones_own_says_what_an_event_is() {
+    let file = |text: &str| taffrail_format::FormatFile::read("orders", text).unwrap();
+    let by_order = "summary = 'x'\nsourcetypes = ['orders']\n[event]\nbegins = ['ORDER ']\n";
+    let (folder, path) = folder();
+    append(&path, "ORDER 1\nlamp\nORDER 2\nchair\n");
+    let sink = MemorySink::new();
+    let settings = FileSettings { sourcetype: Some("orders".into()), ..quiet(folder.path(), 0.1) };
+    let follower = Follower::start(&sink, settings);
+    // Nobody says anything of them yet.
+    follower.wait_for(4);
+    sink.rules.set(&[file(by_order)], false);
+    append(&path, "ORDER 3\nlamp\ntable\nORDER 4\n");
+    follower.wait_for(6);
+    sink.rules.set(&[], false);
+    append(&path, "ORDER 5\nlamp\n");
+    follower.wait_for(8);
+    follower.stop();
+    assert_eq!(sink.texts(), ["ORDER 1", "lamp", "ORDER 2", "chair", "ORDER 3\nlamp\ntable", "ORDER 4", "ORDER 5", "lamp"]);
+    // The same for what is imported, and for bodies.
+    let sink = MemorySink::new();
+    sink.rules.set(&[file(by_order)], false);
+    run(&sink, &path, &ImportOptions { sourcetype: Some("orders".into()), ..ImportOptions::default() }).unwrap();
+    assert_eq!(sink.count(), 5);
+    let origin = IngestOrigin { sourcetype: Some("orders".into()), rules: Arc::clone(&sink.rules), ..IngestOrigin::default() };
+    assert_eq!(batches(Body::Raw, b"ORDER 1\nlamp\nORDER 2\n", &origin, Timestamp(0)).unwrap()[0].len(), 2);
+}
+
 fn run(sink: &Arc<MemorySink>, path: &Path, options: &ImportOptions) -> Result<ImportReport> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (_stopper, stop) = Stop::channel();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use taffrail_base::{Error, ErrorKind, RealVfs, Result, SystemClock};
 use taffrail_collect::Context;
 use taffrail_event::{EventBatch, EventSink, Origin, Problems, Receipt, Timestamp};
+use taffrail_format::EventRules;
 
 /// One event as it was stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,12 +49,13 @@ pub struct MemorySink {
     pub disk: Arc<Mutex<Disk>>,
     pub failure: Mutex<Failure>,
     pub delay: Mutex<Duration>,
+    pub rules: Arc<EventRules>,
 }
 
 impl MemorySink {
     /// A sink over what is on the disk: as after a restart.
     pub fn over(disk: &Arc<Mutex<Disk>>) -> Arc<Self> {
-        Arc::new(Self { disk: Arc::clone(disk), failure: Mutex::new(Failure::None), delay: Mutex::default() })
+        Arc::new(Self { disk: Arc::clone(disk), failure: Mutex::new(Failure::None), delay: Mutex::default(), rules: Arc::default() })
     }
 
     pub fn new() -> Arc<Self> {
@@ -89,6 +91,7 @@ impl MemorySink {
             vfs: Arc::new(RealVfs),
             clock: Arc::new(SystemClock::new()),
             host: "here".into(),
+            rules: Arc::clone(&self.rules),
         }
     }
 

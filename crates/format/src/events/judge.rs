@@ -2,6 +2,7 @@
 
 use super::rule::Rule;
 use crate::time::read::{self, Layout};
+use std::sync::Arc;
 use taffrail_base::limits::LOOSE_LINES_MAX;
 
 /// What a line is to the event before it.
@@ -18,10 +19,16 @@ impl Verdict {
     const ENDS: Self = Self { begins: false, ends: true };
 }
 
-/// The memory of one source.
+/// Judges the lines of one source.
 #[derive(Debug)]
 pub(super) struct Judge {
-    rule: &'static Rule,
+    rule: Arc<Rule>,
+    memory: Memory,
+}
+
+/// What is remembered of the lines before.
+#[derive(Debug, Default)]
+struct Memory {
     /// Events of this source begin with a time.
     timed: bool,
     /// Too many lines without a time came in a row: only two with one next to each other are believed again.
@@ -45,24 +52,12 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub fn new(rule: &'static Rule) -> Self {
-        Self {
-            rule,
-            timed: false,
-            doubted: false,
-            timed_before: false,
-            loose: 0,
-            block: false,
-            chained: false,
-            below: false,
-            date: Vec::new(),
-            epochs: false,
-            depth: 0,
-        }
+    pub fn new(rule: Arc<Rule>) -> Self {
+        Self { rule, memory: Memory::default() }
     }
 
-    pub fn rule(&self) -> &'static Rule {
-        self.rule
+    pub fn rule(&self) -> &Arc<Rule> {
+        &self.rule
     }
 
     /// Looks at lines that were judged before.
@@ -70,12 +65,19 @@ impl Judge {
         let mut lines: Vec<&[u8]> = beginning.split(|byte| *byte == b'\n').collect();
         lines.pop(); // not whole
         lines.into_iter().for_each(|line| _ = self.judge(line, true));
-        (self.loose, self.block, self.below, self.depth) = (0, false, false, 0);
+        let memory = &mut self.memory;
+        (memory.loose, memory.block, memory.below, memory.depth) = (0, false, false, 0);
     }
 
     /// What `line` is; `open`: there is an event that it may belong to.
+    #[inline]
     pub fn judge(&mut self, line: &[u8], open: bool) -> Verdict {
-        let rule = self.rule;
+        self.memory.judge(&self.rule, line, open)
+    }
+}
+
+impl Memory {
+    fn judge(&mut self, rule: &Rule, line: &[u8], open: bool) -> Verdict {
         let verdict = match rule {
             _ if rule.brackets => self.by_brackets(line, open),
             _ if rule.time => {
@@ -83,7 +85,7 @@ impl Judge {
                 // Whatever comes next begins an event where nothing is timed and no block is open: no need to wait.
                 Verdict { begins, ends: !self.timed && !self.block }
             }
-            _ => self.by_words(rule, line, open),
+            _ => by_words(rule, line, open),
         };
         self.below = matches!(line.first(), Some(b' ' | b'\t'));
         if verdict.begins || verdict.ends {
@@ -126,19 +128,6 @@ impl Judge {
         Verdict::BEGINS
     }
 
-    fn by_words(&mut self, rule: &Rule, line: &[u8], open: bool) -> Verdict {
-        let begins = match &rule.begins {
-            Some(begins) => begins.is_match(line),
-            None => !belongs(rule, line),
-        };
-        let closes = !begins && rule.closes.as_ref().is_some_and(|closes| closes.is_match(line));
-        match (begins, closes) {
-            (true, _) => Verdict::BEGINS,
-            (false, true) if open => Verdict::ENDS,
-            _ => Verdict::GOES_ON,
-        }
-    }
-
     fn by_brackets(&mut self, line: &[u8], open: bool) -> Verdict {
         let text = line.trim_ascii();
         let within = open && self.depth > 0 && line.first() != Some(&b'{') && is_inside(text);
@@ -172,6 +161,21 @@ impl Judge {
         self.date.clear();
         self.date.extend_from_slice(&line[..clock.unwrap_or(0)]);
         true
+    }
+}
+
+fn by_words(rule: &Rule, line: &[u8], open: bool) -> Verdict {
+    let begins = match &rule.begins {
+        Some(begins) => begins.is_match(line),
+        None if rule.only_closes() => !open,
+        None => !belongs(rule, line),
+    };
+    let may_close = !begins || rule.only_closes();
+    let ends = may_close && rule.closes.as_ref().is_some_and(|closes| closes.is_match(line));
+    match (begins, ends) {
+        (true, ends) => Verdict { begins: true, ends },
+        (false, true) if open => Verdict::ENDS,
+        _ => Verdict::GOES_ON,
     }
 }
 

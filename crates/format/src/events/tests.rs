@@ -7,7 +7,7 @@ type Event = (String, Problems);
 
 fn breaker(sourcetype: &str, limits: Limits) -> EventBreaker {
     let mut breaker = EventBreaker { limits, ..EventBreaker::new() };
-    breaker.set_rule(Rule::of(sourcetype), |_| unreachable!("nothing is held"));
+    breaker.set_rule(Rule::of(sourcetype).as_ref(), |_| unreachable!("nothing is held"));
     breaker
 }
 
@@ -114,7 +114,7 @@ fn a_rule_that_is_found_out_late_applies_to_what_is_held() {
     let mut breaker = EventBreaker::new();
     let mut out = Vec::new();
     breaker.push(b"2026-11-21 21:14:03 a\n2026-11-21 21:1", |frame| out.push(frame.raw.to_vec()));
-    breaker.set_rule(Rule::of("text"), |_| unreachable!());
+    breaker.set_rule(Rule::of("text").as_ref(), |_| unreachable!());
     breaker.push(b"4:03 b\n\tc\n", |frame| out.push(frame.raw.to_vec()));
     assert_eq!((breaker.held(), out.len()), (25, 1));
     // Syslog after all: what was held together falls apart.

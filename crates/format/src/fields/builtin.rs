@@ -15,7 +15,7 @@ built_in! {
     "cloudtrail" "cron" "dhcp" "dovecot" "esx" "exim" "fortigate" "gcp" "haproxy" "juniper" "kea" "kubernetes"
     "login" "microsoft365" "mysql" "named" "netfilter" "netscreen" "nginx_error" "packages" "paloalto" "pfsense" "postfix"
     "postgresql_logins" "proftpd" "pureftpd" "resolvers" "salesforce" "snare" "squid" "suricata" "systemd" "unbound" "vsftpd"
-    "web_access" "windows" "windows_system" "windows_event_xml" "sysmon" "iis" "mssql" "oracle" "checkpoint" "containers" "docker_events" "xferlog" "zeek" "cef" "leef" "programs" "text" "java" "python" "postgresql" "json"
+    "web_access" "windows" "windows_system" "windows_event_xml" "sysmon" "iis" "mssql" "oracle" "checkpoint" "containers" "docker_events" "xferlog" "zeek" "cef" "leef" "cee" "xdas" "programs" "text" "java" "python" "postgresql" "json"
 }
 
 /// The built-in files with their samples.

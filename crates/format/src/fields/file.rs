@@ -7,7 +7,7 @@ use super::keys::{Columns, Pairs};
 use super::model::model;
 use super::rules::{FileRule, How, Keys, Rule};
 use super::when::{CLEANERS, When, cleaner};
-use crate::events::EventText;
+use crate::events::{EventText, Rule as EventRule};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -34,7 +34,7 @@ pub(crate) struct File {
     #[serde(default = "yes")]
     pub(super) automatic: bool,
     #[serde(default)]
-    pub(crate) event: Option<EventText>,
+    pub(crate) event: Option<Spanned<EventText>>,
     /// Fields with a fixed value in all events whose type a rule of the file tells.
     #[serde(default)]
     set: BTreeMap<String, String>,
@@ -149,7 +149,6 @@ pub struct AutoLookup {
 /// Some lines of a source, and how many lines each of its events has.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(not(test), allow(dead_code))] // run by the tests
 pub(crate) struct StreamSample {
     pub(crate) text: String,
     pub(crate) lines: Vec<usize>,
@@ -255,6 +254,33 @@ impl File {
         self.rule.iter().any(|rule| rule.get_ref().kind.is_some())
     }
 
+    /// How the lines of events belong together, where the file says it.
+    fn event_rule(&self, text: &str) -> Result<Option<Arc<EventRule>>, Fault> {
+        let Some(event) = &self.event else {
+            return match self.stream.first() {
+                Some(stream) => Err(Fault {
+                    line: line_of(text, stream.span().start),
+                    message: "[[stream]] shows what [event] does, and the file has no [event]: add one, or leave the stream out".to_owned(),
+                }),
+                None => Ok(None),
+            };
+        };
+        let fault = |at: usize, message: &str| Fault { line: line_of(text, at), message: message.to_owned() };
+        let start = event.span().start;
+        if self.sourcetypes.is_empty() {
+            let message = "[event] is for the events of `sourcetypes`, and the file names none: write sourcetypes = [\"NAME\"] at its top, and give \
+                           that name where the lines are collected";
+            return Err(fault(start, message));
+        }
+        if !(self.apps.is_empty() && self.hosts.is_empty() && self.sources.is_empty()) {
+            let message = "[event] goes by `sourcetypes` alone, as lines are cut before more is known of them: put it into a file without `apps`, \
+                           `hosts` and `sources`";
+            return Err(fault(start, message));
+        }
+        let compiled = event.get_ref().compile().map_err(|(at, message)| fault(at.unwrap_or(start), &message))?;
+        Ok(Some(Arc::new(compiled)))
+    }
+
     fn calculated(&self, text: &str) -> Vec<Calculated> {
         let each = self.calculated.iter().map(|spanned| {
             let CalculatedText { field, eval } = spanned.get_ref();
@@ -313,6 +339,8 @@ pub struct FormatFile {
     pub(super) like: Option<String>,
     pub(super) automatic: bool,
     pub(super) rules: Vec<FileRule>,
+    /// How the lines of its events belong together, in a file of one's own that says it.
+    pub(crate) event: Option<Arc<EventRule>>,
     /// The names that the rules give.
     pub(super) names: Arc<BTreeSet<String>>,
     /// Whether rules may give other names, too.
@@ -325,12 +353,11 @@ impl FormatFile {
     /// Reads a file and runs its samples; the faults say what is wrong and where.
     pub fn read(name: &str, text: &str) -> Result<Arc<Self>, Vec<Fault>> {
         let written = parse(text).map_err(|fault| vec![fault])?;
-        if let Some(stream) = written.stream.first().map(|stream| stream.span().start).or(written.event.is_some().then_some(0)) {
-            let message = "how lines belong together cannot be said in files of your own: leave [event] and [[stream]] out".to_owned();
-            return Err(vec![Fault { line: line_of(text, stream), message }]);
-        }
-        let this = Arc::new(Self::compile(name, text, &written, false).map_err(|fault| vec![fault])?);
-        let faults = super::samples::run(&this, text, &written);
+        let event = written.event_rule(text).map_err(|fault| vec![fault])?;
+        let this = Self { event, ..Self::compile(name, text, &written, false).map_err(|fault| vec![fault])? };
+        let this = Arc::new(this);
+        let mut faults = super::samples::run(&this, text, &written);
+        faults.extend(super::samples::run_streams(&this, text, &written));
         if faults.is_empty() { Ok(this) } else { Err(faults) }
     }
 
@@ -374,6 +401,7 @@ impl FormatFile {
             automatic: written.automatic,
             is_open: rules.iter().any(|rule| rule.keys.as_ref().is_some_and(|keys| keys.is_open())),
             rules,
+            event: None,
             names: Arc::new(names),
             aliases: aliases.collect(),
         })
@@ -386,7 +414,7 @@ impl FormatFile {
 }
 
 /// Whether a text matches one with `*`.
-pub(super) fn wildcard(wanted: &str, text: &str) -> bool {
+pub(crate) fn wildcard(wanted: &str, text: &str) -> bool {
     let Some((first, rest)) = wanted.split_once('*') else { return wanted == text };
     let Some(mut left) = text.strip_prefix(first) else { return false };
     let mut rest = rest;

@@ -4,6 +4,7 @@
 use super::collector::{Collector, Value};
 use crate::tape::{Class, Span, Tape, Unit};
 use taffrail_base::limits::JSON_DEPTH_MAX;
+use taffrail_pattern::SlotKind;
 
 static BARE: Class = Class::not(b" \t\r\n,:[]{}\"");
 
@@ -13,6 +14,12 @@ pub(super) fn extract<T: Tape>(tape: T, span: Span, out: &mut Collector<'_>) -> 
     // The mark that some programs put before JSON in a syslog message.
     if tape.unit(at) == Unit::Byte(b'@') && tape.starts(at, b"@cee:") {
         at = skip_blank(tape, at + 5);
+    } else if let Some(behind) = behind_hidden_mark(tape, at) {
+        match tape.asked(Span::new(at, at + 1), |word| Some(word == b"@cee")) {
+            Some(true) => at = behind,
+            Some(false) => {}
+            None => tape.undecided(),
+        }
     }
     if tape.unit(at) != Unit::Byte(b'{') {
         return false;
@@ -23,6 +30,13 @@ pub(super) fn extract<T: Tape>(tape: T, span: Span, out: &mut Collector<'_>) -> 
     }
     object(tape, at + 1, &mut String::new(), 0, out);
     true
+}
+
+/// Where an object begins whose mark a slot may hide.
+fn behind_hidden_mark<T: Tape>(tape: T, at: usize) -> Option<usize> {
+    let slot = tape.unit(at) == Unit::Slot(SlotKind::Word) && tape.unit(at + 1) == Unit::Byte(b':');
+    let behind = slot.then(|| skip_blank(tape, at + 2))?;
+    (tape.unit(behind) == Unit::Byte(b'{')).then_some(behind)
 }
 
 /// The insides of strings that are members of the object that a span begins with, by their names.
@@ -129,7 +143,7 @@ fn brackets<T: Tape>(tape: T, mut at: usize) -> Option<usize> {
                     return Some(at + 1);
                 }
             }
-            Unit::Slot(taffrail_pattern::SlotKind::Quoted | taffrail_pattern::SlotKind::Raw) => {
+            Unit::Slot(SlotKind::Quoted | SlotKind::Raw) => {
                 tape.undecided();
                 return None;
             }

@@ -2,6 +2,7 @@
 
 use super::Formats;
 use super::file::{Fault, File, FormatFile, Sample, line_of};
+use crate::{EventBreaker, Frame};
 use std::sync::Arc;
 
 /// The faults of a file whose samples have not the fields that it says.
@@ -16,6 +17,22 @@ pub(super) fn run(file: &Arc<FormatFile>, text: &str, written: &File) -> Vec<Fau
         faults.extend(wrong_fields(&formats, written, sample.get_ref()).into_iter().map(|message| Fault { line, message }));
     }
     faults
+}
+
+/// The faults of a file whose streams are cut into other events than it says.
+pub(super) fn run_streams(file: &FormatFile, text: &str, written: &File) -> Vec<Fault> {
+    let Some(rule) = &file.event else { return Vec::new() };
+    let each = written.stream.iter().filter_map(|stream| {
+        let mut breaker = EventBreaker::new();
+        breaker.set_rule(Some(rule).filter(|rule| !rule.is_each_line()), |_| {});
+        let mut lines = Vec::new();
+        let mut count = |frame: Frame<'_>| lines.push(memchr::memchr_iter(b'\n', frame.raw).count() + 1);
+        breaker.push(stream.get_ref().text.as_bytes(), &mut count);
+        breaker.finish(&mut count);
+        let message = || format!("the lines make events of {lines:?} lines, not of {:?}", stream.get_ref().lines);
+        (lines != stream.get_ref().lines).then(|| Fault { line: line_of(text, stream.span().start), message: message() })
+    });
+    each.collect()
 }
 
 /// What the fields of a sample are instead.

@@ -129,8 +129,16 @@ impl Kind {
     pub(super) fn of_all<'a>(values: impl Iterator<Item = &'a str>) -> Self {
         let mut counts: Vec<(Self, usize)> = Vec::new();
         let mut all = 0;
+        // The letters that all values are, if they are such.
+        let mut letters: Vec<u8> = Vec::new();
+        let mut others = 0;
         for value in values.filter(|value| !value.is_empty() && *value != "-").take(KIND_VALUES) {
             all += 1;
+            match level_letter(value) {
+                Some(letter) if letters.contains(&letter) => {}
+                Some(letter) => letters.push(letter),
+                None => others += 1,
+            }
             let kind = Self::of(value);
             match counts.iter_mut().find(|(known, _)| *known == kind) {
                 Some((_, count)) => *count += 1,
@@ -138,6 +146,9 @@ impl Kind {
             }
         }
         let Some((most, count)) = counts.iter().copied().max_by_key(|(_, count)| *count) else { return Self::Word };
+        if others == 0 && letters.len() > 1 && letters.iter().any(|letter| b"IWE".contains(letter)) {
+            return Self::Level;
+        }
         if count * 10 >= all * 9 {
             return most;
         }
@@ -186,6 +197,15 @@ const LEVELS: [&str; 26] = [
     "ftl",
     "informational",
 ];
+
+/// Letters for how bad something is: verbose, trace, debug, info, notice, warning, error, critical, fatal.
+const LEVEL_LETTERS: &[u8; 9] = b"VTDINWECF";
+
+/// The letter, where a value is one that may say how bad something is.
+pub(super) fn level_letter(value: &str) -> Option<u8> {
+    let [letter] = value.as_bytes() else { return None };
+    LEVEL_LETTERS.contains(letter).then_some(*letter)
+}
 
 /// Whether it is a word for how bad something is.
 pub(super) fn is_level(value: &str) -> bool {
@@ -278,6 +298,9 @@ mod tests {
             assert_eq!(Kind::of(value), kind, "{value}");
         }
         assert_eq!(Kind::of_all(["12345678", "4f66ad9a", "deadbee1"].into_iter()), Kind::Hex);
+        assert_eq!(Kind::of_all(["I", "W", "I"].into_iter()), Kind::Level);
+        assert_eq!(Kind::of_all(["T", "F"].into_iter()), Kind::Word);
+        assert_eq!(Kind::of_all(["Y", "N", "I"].into_iter()), Kind::Word);
         assert_eq!(Kind::of_all(["web1", "10.1.2.3", "x"].into_iter()), Kind::Word);
         assert_eq!(joined_len(b"fe80::1 port"), Some(7));
         assert_eq!(joined_len(b"http://x.org/a?b=1, and"), Some(18));

@@ -179,7 +179,7 @@ pub(super) fn pairs(messages: &[&str]) -> Option<Pairs> {
     all.filter(|pairs| fits(*pairs)).find(|pairs| pairs.equals == ':' || blanks(*pairs))
 }
 
-fn is_key(text: &str) -> bool {
+pub(super) fn is_key(text: &str) -> bool {
     let text = text.trim().trim_matches('"');
     text.len() <= 40
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')

@@ -3,7 +3,7 @@
 use super::kind::Kind;
 use super::layout::{self, Columns, Pairs};
 use super::name::{Around, Named, name_of};
-use super::rows::{Head, Row, Tail};
+use super::rows::{Head, Row, Tail, join_groups};
 use super::rules::{Draft, draft, quoted};
 use super::sample::Sample;
 use super::templates::{Part, head_template, templates};
@@ -45,7 +45,7 @@ pub(super) fn propose(sample: &Sample) -> Result<Proposed, Unlearnable> {
     if let Some((found, has_head)) = layout::positions(&lines) {
         return Ok(positions(&lines, &found, has_head));
     }
-    Ok(words(&messages))
+    Ok(words(&messages, !sample.by_app()))
 }
 
 fn first_line(message: &str) -> &str {
@@ -104,6 +104,7 @@ fn delimiter(delimiter: char) -> String {
 /// Names for columns that have none, by what is in them. The first time is that of the event and needs none.
 fn names_by_kinds(kinds: Vec<Kind>) -> Vec<Option<Named>> {
     let mut names: Vec<Option<Named>> = Vec::new();
+    let count = kinds.len();
     let mut timed = false;
     for (at, kind) in kinds.into_iter().enumerate() {
         if kind == Kind::Time && !std::mem::replace(&mut timed, true) {
@@ -112,6 +113,9 @@ fn names_by_kinds(kinds: Vec<Kind>) -> Vec<Option<Named>> {
         }
         let last = names.last().and_then(|named| named.as_ref().map(|named| named.name.clone()));
         let mut named = name_of(Around { before: "", after: "", kind, last: last.as_deref() }, at + 1);
+        if kind == Kind::Text && at + 1 == count {
+            named = Named::new("text", Sure::Guess, "it is the last column, of several words");
+        }
         let taken = |name: &str| names.iter().flatten().any(|named| named.name == name);
         if named.name == "src" && taken("src") && !taken("dest") {
             named = Named::new("dest", Sure::Guess, "it is the second address");
@@ -162,10 +166,13 @@ fn positions(lines: &[&str], columns: &[layout::Column], has_head: bool) -> Prop
 }
 
 /// Sentences and pairs, with a head before them.
-fn words(messages: &[&str]) -> Proposed {
+fn words(messages: &[&str], with_groups: bool) -> Proposed {
     let (mut splitter, mut times) = (Splitter::default(), TimeFinder::default());
-    let rows: Vec<Row<'_>> =
+    let mut rows: Vec<Row<'_>> =
         messages.iter().enumerate().map(|(number, message)| Row::new(number, message, &mut splitter, &mut times)).collect();
+    if with_groups {
+        join_groups(&mut rows);
+    }
     let narrow = Head::of(&rows, false);
     let rests: Vec<&str> = rows.iter().zip(&narrow.has).map(|(row, has)| rest_of(row, if *has { narrow.tokens } else { 0 })).collect();
     if let Some(pairs) = layout::pairs(&rests) {
@@ -204,6 +211,7 @@ fn finish(rows: &[Row<'_>], head: &Head, messages: &[&str], found: &mut Proposed
         found.rules.push(Draft { text: "# JSON behind the text.\nkeys = \"json\"\n".to_owned(), ..Draft::default() });
     }
     found.rules.extend(exception(messages));
+    found.rules.extend(below(messages));
     if let Some(head) = head_template(rows, head) {
         found.rules.extend(draft(rows, &head, 0, true));
     }
@@ -226,7 +234,7 @@ fn of_pairs(rows: &[Row<'_>], head: &Head, pairs: Pairs) -> Proposed {
                 template.parts.iter().map(|part| if let Part::Text { text, .. } = part { text.matches(' ').count() } else { 0 }).sum();
             let inner = template.parts.iter().filter_map(|part| if let Part::Place(place) = part { Some(place.token) } else { None });
             let blanks: usize = inner.map(|token| rows[template.rows[0]].text(token).matches(' ').count()).sum();
-            let before = vec!["[^ ]+"; words + blanks + 1].join(" +");
+            let before = vec!["\\S+"; words + blanks + 1].join("[ \\t]+");
             found.rules.extend(draft(rows, &template, 0, true));
             format!("regex = {}\n{keys}", quoted(&format!("^{before}[\\]):|> -]+(?<_>.*)")))
         }
@@ -236,6 +244,46 @@ fn of_pairs(rows: &[Row<'_>], head: &Head, pairs: Pairs) -> Proposed {
     found.covered = rows.iter().map(|row| row.line.contains(pairs.equals)).collect();
     found.shown = rows.iter().map(|row| row.number).collect();
     found
+}
+
+/// Fields that a rule for the lines below takes.
+const BELOW_MAX: usize = 50;
+
+/// Lines below the first that have a name and a colon: `Reason: disk is full`.
+fn below(messages: &[&str]) -> Option<Draft> {
+    let pair = |line: &'_ str| -> Option<(String, String)> {
+        let (key, value) = line.trim_start().trim_end_matches('\r').split_once(':')?;
+        // `com.example.ReadError: closed` is no pair.
+        let fits = layout::is_key(key) && !key.contains('.') && value.starts_with([' ', '\t']) && !value.trim().is_empty();
+        fits.then(|| (key.to_owned(), value.trim_start().to_owned()))
+    };
+    let events: Vec<(usize, Vec<(String, String)>)> = messages
+        .iter()
+        .enumerate()
+        .filter(|(_, message)| message.trim_end().contains('\n'))
+        .map(|(at, message)| (at, message.split('\n').skip(1).filter_map(pair).collect()))
+        .collect();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, pairs) in &events {
+        let names: std::collections::BTreeSet<&str> = pairs.iter().map(|(key, _)| key.as_str()).collect();
+        names.into_iter().for_each(|key| *counts.entry(key).or_default() += 1);
+    }
+    let keys: Vec<&str> = counts.iter().filter(|(_, count)| **count * 2 >= events.len()).map(|(key, _)| *key).take(BELOW_MAX).collect();
+    let names = layout::header_names(&keys.iter().map(|key| (*key).to_owned()).collect::<Vec<String>>());
+    let mut text = "# Lines below the first.\nregex = [\n".to_owned();
+    let mut named = Vec::new();
+    for (key, name) in keys.iter().zip(&names) {
+        let _ = writeln!(text, "    {},", quoted(&format!("\\n[ \\t]*{}:[ \\t]+(?<{name}>[^\\r\\n]+)", regex_syntax::escape(key))));
+        named.push(Named::new(name.clone(), Sure::Named, format!("the text calls it `{key}`")));
+    }
+    let (at, pairs) = events.iter().find(|(_, pairs)| pairs.iter().any(|(key, _)| keys.contains(&key.as_str())))?;
+    let mut values = BTreeMap::new();
+    for (key, value) in pairs {
+        if let Some(number) = keys.iter().position(|known| known == key) {
+            values.entry(names[number].clone()).or_insert_with(|| value.clone());
+        }
+    }
+    Some(Draft { text: text + "]\n", named, sample: Some((*at, values)), constant: 0 })
 }
 
 /// The name and the text of an exception below a line.

@@ -1,6 +1,7 @@
 //! Events as tokens, and the head that nearly all of them begin with: time, level, thread, component.
 
-use super::kind::{Kind, is_level, joined_len};
+use super::groups;
+use super::kind::{Kind, is_level, joined_len, level_letter};
 use crate::TimeFinder;
 use crate::tape::Span;
 use rustc_hash::FxHashMap;
@@ -60,6 +61,11 @@ impl<'l> Row<'l> {
         }
         let time = times.find(line.as_bytes(), Timestamp(RECEIVED)).map(|found| Span::new(found.start, found.end));
         let mut at = 0;
+        if let Some(end) = glog(line) {
+            row.tokens.push(Token { start: 0, end: 1, mark: Mark::Word });
+            row.tokens.push(Token { start: 1, end, mark: Mark::Time });
+            at = end;
+        }
         for token in &splitter.tokens {
             let (start, mut end) = (token.start as usize, token.end as usize);
             if start < at || !(line.is_char_boundary(start) && line.is_char_boundary(end)) {
@@ -119,11 +125,32 @@ impl<'l> Row<'l> {
 
     fn is_key(&self, at: usize) -> bool {
         let token = self.tokens[at];
+        // `QuorumPeer[myid=1]` is a name.
+        let bytes = self.line.as_bytes();
+        let within = token.start > 1 && bytes[token.start - 1] == b'[' && bytes[token.start - 2].is_ascii_alphanumeric();
         token.mark == Mark::Word
+            && !within
             && self.line.as_bytes().get(token.end) == Some(&b'=')
             && self.text(at).starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && self.line.as_bytes().get(token.end + 1).is_some_and(|next| !b" =".contains(next))
     }
+}
+
+/// Where the time ends of `I1121 21:14:03.120456 812 shop.cc:17] text`, as glog writes it.
+pub(super) fn glog(line: &str) -> Option<usize> {
+    let bytes = line.as_bytes();
+    level_letter(line.get(..1)?)?;
+    let fits = |at: usize, wanted: &[u8]| {
+        wanted.iter().enumerate().all(|(n, want)| match bytes.get(at + n) {
+            Some(byte) if *want == b'0' => byte.is_ascii_digit(),
+            byte => byte == Some(want),
+        })
+    };
+    if !fits(1, b"0000 00:00:00") {
+        return None;
+    }
+    let fraction = bytes[14..].iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    Some(14 + fraction)
 }
 
 /// Times without a year are only looked for, not stored: any year will do. 2026-11-21.
@@ -139,6 +166,8 @@ pub(super) fn squeezed(gap: &str) -> String {
     }
     text
 }
+
+pub(super) use groups::join_groups;
 
 /// The beginning that nearly all rows have.
 #[derive(Debug, Default)]
@@ -216,13 +245,18 @@ impl Head {
 fn like(rows: &[Row<'_>], alive: &[usize], at: usize, mark: Mark, colons: bool) -> Like {
     let most = |test: &dyn Fn(&Row<'_>) -> bool| alive.iter().filter(|row| test(&rows[**row])).count() * 10 >= alive.len() * 9;
     let behind = |row: &Row<'_>| row.gap(at + 1).to_owned();
-    if mark == Mark::Time || most(&|row| is_level(row.text(at))) {
+    if mark == Mark::Time || most(&|row| is_level(row.text(at)) || level_letter(row.text(at)).is_some()) {
         return Like::Strong;
     }
     if colons && most(&|row| behind(row).starts_with(": ") || (behind(row) == ":" && row.tokens.len() == at + 1)) {
         return Like::Strong;
     }
     if most(&|row| behind(row).starts_with('[') && row.gap(at + 2).starts_with("]:")) || most(&|row| behind(row).contains('|')) {
+        return Like::Strong;
+    }
+    // A word in a column of its own: padded, or with a tab behind it.
+    let padded = |row: &Row<'_>| behind(row).starts_with("  ") || behind(row).starts_with('\t');
+    if at < 6 && most(&padded) {
         return Like::Strong;
     }
     let dotted = |row: &Row<'_>| row.text(at).contains('.') && row.text(at).starts_with(|c: char| c.is_ascii_alphabetic());

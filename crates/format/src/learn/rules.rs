@@ -105,6 +105,8 @@ fn as_match(rows: &[Row<'_>], template: &Template) -> Option<String> {
                 }
                 out.push_str(text);
             }
+            // Nothing says where the first of two ends.
+            Part::Place(_) if matches!(template.parts.get(at + 1), Some(Part::Place(_))) => return None,
             Part::Place(place) => {
                 let next = next_byte(&template.parts, at);
                 let values = || template.rows.iter().map(|row| rows[*row].text(place.token));
@@ -159,15 +161,17 @@ fn expression<'a, I: Iterator<Item = &'a str>>(values: impl Fn() -> I, next: Opt
     match delimiter {
         Some(byte) if !values().any(|value| value.as_bytes().contains(&byte)) => {
             let escaped = if b"]\\^-[&~".contains(&byte) { format!("\\{}", byte as char) } else { (byte as char).to_string() };
-            if blank || byte == b'"' { format!("[^{escaped}]{empty}") } else { format!("[^{escaped} ]{empty}") }
+            if blank || byte == b'"' { format!("[^{escaped}]{empty}") } else { format!("[^{escaped}\\s]{empty}") }
         }
         // Of several words: as many as there always are, or as few as what stands behind allows.
         _ if blank => {
             let words = |value: &str| value.split(' ').filter(|word| !word.is_empty()).count();
             let first = values().next().map_or(1, words);
-            if values().all(|value| words(value) == first) { vec!["[^ ]+"; first].join(" +") } else { ".*?".to_owned() }
+            if values().all(|value| words(value) == first) { vec!["\\S+"; first].join("[ \\t]+") } else { ".*?".to_owned() }
         }
-        _ => format!("[^ ]{empty}"),
+        // A letter that says how bad it is may stand right before a date.
+        None if next.is_none() && values().all(|value| value.len() == 1 && value.as_bytes()[0].is_ascii_uppercase()) => "[A-Z]".to_owned(),
+        _ => format!("\\S{empty}"),
     }
 }
 
@@ -175,7 +179,7 @@ fn escaped(text: &str, loose: bool) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {
-            ' ' if loose => out.push_str(" +"),
+            ' ' if loose => out.push_str("[ \\t]+"),
             '\t' => out.push_str("\\t"),
             // What `escape` makes of it is for expressions of all flags; these need none.
             '-' | '#' | '&' | '~' => out.push(c),
@@ -253,10 +257,11 @@ mod tests {
     #[test]
     fn expressions_of_values() {
         let of = |values: &'static [&'static str], next: Option<u8>| expression(|| values.iter().copied(), next);
-        assert_eq!(of(&["a", "b"], Some(b' ')), "[^ ]+");
-        assert_eq!(of(&["a", "b"], Some(b']')), "[^\\] ]+");
+        assert_eq!(of(&["a", "b"], Some(b' ')), r"\S+");
+        assert_eq!(of(&["I", "W"], None), "[A-Z]");
+        assert_eq!(of(&["a", "b"], Some(b']')), r"[^\]\s]+");
         assert_eq!(of(&["a b", ""], Some(b'"')), "[^\"]*");
-        assert_eq!(of(&["2026-11-21 21:14:03", "2026-11-21 21:14:04"], Some(b' ')), "[^ ]+ +[^ ]+");
-        assert_eq!(of(&["fe80::1"], Some(b':')), "[^ ]+");
+        assert_eq!(of(&["2026-11-21 21:14:03", "2026-11-21 21:14:04"], Some(b' ')), r"\S+[ \t]+\S+");
+        assert_eq!(of(&["fe80::1"], Some(b':')), r"\S+");
     }
 }

@@ -1,8 +1,9 @@
 //! The lines that are learnt from: cut into events, with their time found.
 
+use super::lines::{Lines, cut};
 use super::rows::RECEIVED;
 use super::{TimeFound, Unlearnable};
-use crate::{EventBreaker, Formats, Rule, TimeFinder, detect, syslog};
+use crate::{Formats, Rule, TimeFinder, detect, syslog};
 use std::collections::BTreeSet;
 use taffrail_base::limits::{LEARN_BYTES_MAX, LEARN_EVENT_BYTES_MAX, LEARN_LINES_MAX};
 use taffrail_event::{Problems, Timestamp};
@@ -34,6 +35,8 @@ pub(super) struct Sample {
     pub lines: usize,
     pub events: Vec<Event>,
     pub time: Option<TimeFound>,
+    /// What is proposed for lines that belong together.
+    pub together: Option<Lines>,
     pub notes: Vec<String>,
 }
 
@@ -49,6 +52,7 @@ impl Sample {
         check_text(bytes)?;
         let mut notes = Vec::new();
         let bytes = first_part(bytes, &mut notes);
+        check_array(bytes)?;
         let sourcetype = detect(bytes);
         if !["text", "syslog", "json"].contains(&sourcetype) {
             return Err(Unlearnable::new(
@@ -56,15 +60,15 @@ impl Sample {
                 "its fields are found without a format: import the lines and search",
             ));
         }
-        let mut this = Self { sourcetype, apps: BTreeSet::new(), lines: 0, events: Vec::new(), time: None, notes };
+        let mut this = Self { sourcetype, apps: BTreeSet::new(), lines: 0, events: Vec::new(), time: None, together: None, notes };
         this.lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
         let (mut long, mut odd, mut known) = (0, 0, 0);
-        let mut breaker = EventBreaker::new();
-        breaker.set_rule(Rule::of(sourcetype), |_| {});
-        let mut raw: Vec<Vec<u8>> = Vec::new();
-        breaker.push(bytes, |frame| raw.push(frame.raw.to_vec()));
-        breaker.finish(|frame| raw.push(frame.raw.to_vec()));
-        for event in raw.into_iter().filter(|event| !event.trim_ascii().is_empty()) {
+        this.together = Lines::of(bytes, sourcetype);
+        let usual = Rule::of(sourcetype);
+        for event in cut(bytes, this.together.as_ref().map(|lines| &lines.rule).or(usual.as_ref()))
+            .into_iter()
+            .filter(|event| !event.trim_ascii().is_empty())
+        {
             if event.len() > LEARN_EVENT_BYTES_MAX {
                 long += 1;
                 continue;
@@ -149,6 +153,18 @@ impl Sample {
         // A time in one event of many is one that it speaks of.
         (time.events * 4 >= self.events.len()).then_some(time)
     }
+}
+
+/// A list of JSON is one value, whatever lines it has.
+fn check_array(bytes: &[u8]) -> Result<(), Unlearnable> {
+    let text = bytes.trim_ascii();
+    if !text.starts_with(b"[") || serde_json::from_slice::<Vec<serde_json::Map<String, serde_json::Value>>>(text).is_err() {
+        return Ok(());
+    }
+    Err(Unlearnable::new(
+        "this is one list of JSON objects, not an event a line",
+        "write its objects one below the other, for instance with `jq -c '.[]'`",
+    ))
 }
 
 fn check_text(bytes: &[u8]) -> Result<(), Unlearnable> {

@@ -306,7 +306,7 @@ fn head_names(rows: &[Row<'_>], head: &Head) -> Vec<Option<Named>> {
         let mut named = match first.tokens[at].mark {
             Mark::Time => None,
             _ if !(varies || digits || matches!(kind, Kind::Level)) => None,
-            _ => head_name(before, after, kind, first.text(at), at),
+            _ => head_name(before, after, kind, first.text(at), at).map(|named| beside(named, &taken)),
         };
         if let Some(named) = &mut named {
             if taken.contains(&named.name) {
@@ -319,6 +319,15 @@ fn head_names(rows: &[Row<'_>], head: &Head) -> Vec<Option<Named>> {
     names
 }
 
+/// Another name for what comes a second time in a head.
+fn beside(named: Named, taken: &[String]) -> Named {
+    match named.name.as_str() {
+        // Android and many others write the process and its thread.
+        "pid" if taken.iter().any(|name| name == "pid") => Named::new("tid", Sure::Guess, "a second number before the message"),
+        _ => named,
+    }
+}
+
 fn head_name(before: &str, after: &str, kind: Kind, value: &str, at: usize) -> Option<Named> {
     let likely = |name: &str, why: &str| Some(Named::new(name, Sure::Likely, why));
     let guess = |name: &str, why: &str| Some(Named::new(name, Sure::Guess, why));
@@ -327,9 +336,13 @@ fn head_name(before: &str, after: &str, kind: Kind, value: &str, at: usize) -> O
     match kind {
         Kind::Level => likely("level", "its values are levels"),
         Kind::Number if before.ends_with('[') && after.starts_with("]:") => likely("pid", "a number in brackets before a colon"),
+        Kind::Number if before.ends_with('@') => likely("line", "a number behind an `@`, as lines of code are given"),
         Kind::Number if bracketed => guess("pid", "a number in brackets"),
         Kind::Number if at < 4 => guess("pid", "a number before the message"),
         Kind::Word | Kind::Host if after.starts_with('[') => likely("program", "it stands before a number in brackets"),
+        Kind::Word | Kind::Host if after.starts_with('@') && before.ends_with(':') => {
+            likely("component", "it stands before an `@` and a line")
+        }
         Kind::Word | Kind::Host if dotted => guess("logger", "it is a name with dots before the message"),
         Kind::Word | Kind::Text if bracketed => guess("thread", "it is a word in brackets before the message"),
         Kind::Word | Kind::Host if after.starts_with(':') => likely("component", "it stands before a colon and the message"),

@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use taffrail_base::limits::{LEARN_BYTES_MAX, LEARN_LINES_MAX};
 use taffrail_pattern::FieldResolver;
 
+mod heads;
+
 const USERS: [&str; 5] = ["bob", "alice", "mallory", "eve", "carol"];
 
 /// A moment, each a little after the one before.
@@ -313,4 +315,115 @@ fn much_is_bounded() {
         }),
     );
     assert!(found.file.len() < 1 << 20);
+}
+
+#[test]
+fn tabs_and_carriage_returns() {
+    let text = lines(100, |number| {
+        let (level, user) = (["INFO", "WARN"][number % 2], USERS[number % 5]);
+        match number % 3 {
+            0 => format!("{}\t{level}\tworker-{}\tevicted {number} entries for user {user}\r", time(number), number % 4),
+            1 => format!("{}\t{level}\tworker-{}\tcame from 10.1.2.{number}\r", time(number), number % 4),
+            _ => format!("{}\t{level}\tmain\tdone with all, so long\tand more\r", time(number)),
+        }
+    });
+    let found = proposed("tabs", &text);
+    for end in ["\r", ""] {
+        check(
+            &found,
+            &format!("2026-11-22 01:00:00\tINFO\tworker-9\tevicted 5 entries for user zoe{end}"),
+            &[("level", "INFO"), ("user", "zoe"), ("entries", "5")],
+        );
+        check(
+            &found,
+            &format!("2026-11-22 01:00:00\tWARN\tworker-9\tcame from 192.0.2.7{end}"),
+            &[("level", "WARN"), ("src", "192.0.2.7")],
+        );
+    }
+    // Columns: the last of them without its carriage return.
+    let text = lines(50, |number| format!("{}\t{}\t10.1.2.{number}\t{number}\r", time(number), USERS[number % 5]));
+    let found = proposed("columns", &text);
+    assert_eq!(found.layout, Layout::Columns);
+    let last = found.fields.iter().find(|field| field.kind == "number").expect("a number").name.clone();
+    check(&found, "2026-11-22 01:00:00\tzoe\t192.0.2.7\t17\r", &[("src", "192.0.2.7"), (&last, "17")]);
+}
+
+#[test]
+fn letters_for_levels() {
+    let glog = lines(60, |number| {
+        let letter = ["I", "W", "E"][number % 3];
+        format!(
+            "{letter}1121 21:{:02}:{:02}.123456 {:>7} shop.cc:{}] order {number} of {}",
+            number / 60,
+            number % 60,
+            800 + number % 3,
+            number % 7 + 10,
+            USERS[number % 5]
+        )
+    });
+    let found = proposed("glog", &glog);
+    check(&found, "F1122 01:00:00.000007     900 other.cc:17] it is new", &[("level", "F"), ("pid", "900")]);
+    check(&found, "I1122 01:00:00.000007     801 shop.cc:12] order 7 of zoe", &[("level", "I"), ("order", "7")]);
+    let logcat = lines(60, |number| {
+        let letter = ["D", "V", "I", "E"][number % 4];
+        format!(
+            "11-21 21:{:02}:{:02}.120  {}  {} {letter} Dock{}: boat {number} is in",
+            number / 60,
+            number % 60,
+            1700 + number % 3,
+            2395 + number % 5,
+            number % 3
+        )
+    });
+    let found = proposed("logcat", &logcat);
+    check(
+        &found,
+        "11-22 01:00:00.120  1800  2500 W Crane: new",
+        &[("level", "W"), ("pid", "1800"), ("tid", "2500"), ("component", "Crane")],
+    );
+}
+
+/// The events that a proposal cuts lines into, as an input does that knows the file.
+fn cut_by(found: &Proposal, text: &str) -> Vec<String> {
+    let rules = std::sync::Arc::<crate::EventRules>::default();
+    rules.set(&[FormatFile::read(&found.name, &found.file).expect("loads")], false);
+    let events = lines::cut(text.as_bytes(), rules.of(&found.name).as_ref());
+    events.into_iter().map(|event| String::from_utf8(event).expect("is text")).collect()
+}
+
+#[test]
+fn events_of_several_lines() {
+    let by_time =
+        lines(20, |number| format!("{} INFO order {number}\n\tof {}\n  Reason: door {number} is open", time(number), USERS[number % 5]));
+    let found = proposed("times", &by_time);
+    assert_eq!((found.lines, found.events), (60, 20));
+    assert!(found.file.contains("[event]\ntime = true\n") && found.file.contains("[[stream]]"), "{}", found.file);
+    assert_eq!(cut_by(&found, &by_time).len(), 20);
+    check(&found, "2026-11-22 01:00:00 INFO order 7\n\tof zoe\n  Reason: it rains\r", &[("order", "7"), ("reason", "it rains")]);
+
+    let marked = lines(20, |number| format!("ORDER {number}\nof {}\ntotal: {}", USERS[number % 5], number * 3));
+    let found = proposed("marked", &marked);
+    assert!(found.file.contains("begins = ['ORDER ']") && found.file.contains("a guess: `ORDER` begins each event"), "{}", found.file);
+    assert_eq!((found.events, cut_by(&found, &marked).len()), (20, 20));
+    check(&found, "ORDER 7\nof zoe\ntotal: 21", &[("order", "7"), ("total", "21")]);
+
+    let indented = lines(20, |number| format!("boat {number} came in\n    crew of {number}\n    from 10.1.2.{number}"));
+    let found = proposed("indented", &indented);
+    assert!(found.file.contains("[event]\nindented = true\n"), "{}", found.file);
+    assert_eq!(cut_by(&found, &indented).len(), 20);
+
+    // Lines that stand for themselves need nothing.
+    assert!(!proposed("daemon", &lines(100, daemon)).file.contains("[event]"));
+}
+
+#[test]
+fn json_over_several_lines() {
+    let text = lines(20, |number| format!("{{\n  \"user\": \"{}\",\n  \"n\": {number}\n}}", USERS[number % 5]));
+    let found = proposed("objects", &text);
+    assert_eq!((found.layout, found.events, found.covered), (Layout::Json, 20, 20));
+    assert!(found.file.contains("[event]\nbrackets = true\n"), "{}", found.file);
+    assert_eq!(cut_by(&found, &text).len(), 20);
+    let list = format!("[\n{}\n]\n", (0..5).map(|number| format!("  {{\"n\": {number}}}")).collect::<Vec<_>>().join(",\n"));
+    let refused = learn("list", list.as_bytes()).expect_err("is a list").to_string();
+    assert!(refused.contains("one list of JSON objects") && refused.contains("jq -c"), "{refused}");
 }

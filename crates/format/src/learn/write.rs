@@ -1,6 +1,7 @@
 //! The file of what is proposed: written, tried on the very lines, and without what does not come out as it should.
 
 use super::kind::Kind;
+use super::lines::{Lines, cut};
 use super::name::normal;
 use super::propose::Proposed;
 use super::rules::{Draft, quoted};
@@ -278,6 +279,9 @@ impl Writer<'_> {
                 let _ = writeln!(out, "{} = {}", alias.new, quoted(&alias.old));
             }
         }
+        if !samples.is_empty() {
+            out.push_str(&self.stream().unwrap_or_default());
+        }
         for shown in samples {
             let _ = write!(out, "\n[[sample]]\n");
             if self.sample.by_app() {
@@ -291,6 +295,25 @@ impl Writer<'_> {
             let _ = writeln!(out, "fields = {{ {} }}", fields.join(", "));
         }
         out
+    }
+
+    /// What is said of lines that belong together; a file for programs of syslog has no say in that.
+    fn together(&self) -> Option<&Lines> {
+        self.sample.together.as_ref().filter(|_| !self.sample.by_app())
+    }
+
+    /// Lines that show it: an event of several, and what comes behind it.
+    fn stream(&self) -> Option<String> {
+        let lines = self.together()?;
+        let several = |event: &&super::sample::Event| event.whole.trim_end().contains('\n') && event.whole.len() <= SAMPLE_BYTES_MAX;
+        let first = self.sample.events.iter().position(|event| several(&event))?;
+        let shown = self.sample.events[first..].iter().take(2).filter(|event| event.whole.len() <= SAMPLE_BYTES_MAX);
+        let text: String = shown.map(|event| format!("{}\n", event.whole)).collect();
+        let counts: Vec<String> = cut(text.as_bytes(), Some(&lines.rule))
+            .iter()
+            .map(|event| (memchr::memchr_iter(b'\n', event).count() + 1).to_string())
+            .collect();
+        Some(format!("\n[[stream]]\ntext = {}\nlines = [{}]\n", quoted(&text), counts.join(", ")))
     }
 
     fn heading(&self, proposed: &Proposed, covered: usize) -> String {
@@ -313,11 +336,6 @@ impl Writer<'_> {
             }
             None => out.push_str("# No time was found: events get the time at which they arrive.\n"),
         }
-        if sample.events.len() < sample.lines && !sample.by_app() {
-            out.push_str(
-                "# Lines: one without a time at its beginning belongs to the event before it, as in all text that nobody described.\n",
-            );
-        }
         let _ = writeln!(out, "summary = {}", quoted(&format!("{}: {}", self.name, proposed.layout.name())));
         match sample.few_apps() {
             Some(apps) => {
@@ -328,6 +346,9 @@ impl Writer<'_> {
             None => {
                 let _ = writeln!(out, "# The sourcetype to give where these lines are collected.\nsourcetypes = [\"{}\"]", self.name);
             }
+        }
+        if let Some(lines) = self.together() {
+            let _ = write!(out, "\n# Lines that belong together: {}.\n[event]\n{}", lines.why, lines.table);
         }
         out
     }

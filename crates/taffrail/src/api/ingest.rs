@@ -98,6 +98,7 @@ async fn decoded(app: &App, kind: Body, params: IngestParams, peer: SocketAddr, 
         source: params.source,
         sourcetype: params.sourcetype,
         peer: peer.ip().to_canonical().to_string(),
+        rules: Arc::clone(&app.rules),
     };
     let batches = blocking(move || {
         let expanded;

@@ -69,7 +69,9 @@ pub async fn run(arguments: Arguments) -> Outcome {
     }
     let (sink, held) = open_sink(&world, &arguments).await?;
     let host = arguments.host.clone().unwrap_or_else(|| app::host_name(&*world.vfs));
-    let context = Context { sink, vfs: Arc::clone(&world.vfs), clock: Arc::clone(&world.clock), host: host.into() };
+    let (rules, problems) = app::event_rules_in(&world, &arguments.data);
+    problems.iter().for_each(|problem| say(&format!("warning: {}", terminal::neutral(problem))));
+    let context = Context { sink, vfs: Arc::clone(&world.vfs), clock: Arc::clone(&world.clock), host: host.into(), rules };
     let started = world.clock.monotonic_nanos();
     let outcome = work(arguments, context).await;
     let closed = match held {

@@ -2,6 +2,7 @@
 //! requests, then the audit's last words, then the store.
 
 mod live;
+mod rules;
 
 use crate::accounts;
 use crate::api;
@@ -103,8 +104,10 @@ async fn with_app(
     }
     let ticker = (live == Live::Line).then(|| tokio::spawn(live::run(Arc::clone(app))));
     let watch = tokio::spawn(accounts::watch(Arc::clone(app)));
+    let reread = tokio::spawn(rules::watch(Arc::clone(app)));
     let served = serve_http(app, listener, stop).await;
     watch.abort();
+    reread.abort();
     if let Some(ticker) = ticker {
         ticker.abort();
         live::end();
@@ -157,8 +160,13 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
 
 /// Starts all inputs; gives them and the addresses that listeners are bound to.
 async fn start_inputs(world: &World, app: &Arc<App>) -> Result<(Inputs, Vec<(&'static str, SocketAddr)>)> {
-    let context =
-        Context { sink: Arc::clone(&app.sink), vfs: Arc::clone(&world.vfs), clock: Arc::clone(&world.clock), host: Arc::clone(&app.host) };
+    let context = Context {
+        sink: Arc::clone(&app.sink),
+        vfs: Arc::clone(&world.vfs),
+        clock: Arc::clone(&world.clock),
+        host: Arc::clone(&app.host),
+        rules: Arc::clone(&app.rules),
+    };
     let mut inputs = Inputs::default();
     let mut listeners = Vec::new();
     for settings in app.settings.inputs() {

@@ -1,6 +1,6 @@
 //! A format is proposed for lines that nobody described, and does what it says once it lies where it belongs.
 
-use crate::harness::Scratch;
+use crate::harness::{Scratch, eventually};
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -55,4 +55,62 @@ fn what_is_proposed_can_be_used() {
         assert!(refused.text().contains(what), "{}", refused.text());
     }
     server.stop();
+}
+
+const ORDERS: &str = "summary = 'orders, a block each'\nsourcetypes = ['orders']\n[event]\nbegins = ['ORDER \\d']\n\
+    [[rule]]\nregex = 'ORDER (?<order>\\d+)'\n[[rule]]\nregex = 'total: (?<total>\\d+)'\n\
+    [[stream]]\ntext = \"ORDER 1\\nlamp\\ntotal: 7\\nORDER 2\\n\"\nlines = [3, 1]\n";
+
+/// Blocks of three lines, without a time.
+fn orders(numbers: std::ops::Range<usize>) -> String {
+    numbers.fold(String::new(), |mut all, number| {
+        let _ = writeln!(all, "ORDER {number}\nlamp of {number}\ntotal: {number}");
+        all
+    })
+}
+
+#[test]
+fn a_format_of_ones_own_says_which_lines_belong_together() {
+    let scratch = Scratch::new();
+    let folder = scratch.data().join("knowledge/formats");
+    std::fs::create_dir_all(&folder).expect("made");
+    std::fs::write(folder.join("orders.toml"), ORDERS).expect("written");
+    // A file, and standard input.
+    let log = scratch.file("orders.log", orders(0..10).as_bytes());
+    scratch.ok(&["import", "--data", "@", "--sourcetype", "orders", log.to_str().expect("is text")]);
+    let piped = scratch.run_with_input(&["import", "--data", "@", "--sourcetype", "orders", "-"], orders(10..20).as_bytes());
+    assert!(piped.status.success(), "{}", String::from_utf8_lossy(&piped.stderr));
+    let rows = scratch.rows("sourcetype=orders order=* total=* | stats count sum(total) AS all dc(order) AS orders");
+    assert_eq!((&rows[0]["count"], &rows[0]["all"], &rows[0]["orders"]), (&20.into(), &190.into(), &20.into()), "{rows:?}");
+
+    // What is pushed, and a file that is followed; then the format is changed while the server runs.
+    let followed = scratch.file("followed.log", orders(100..103).as_bytes());
+    let config = format!("[[input]]\ntype = \"file\"\npaths = [{followed:?}]\nsourcetype = \"orders\"\nquiet_seconds = 0.2\n");
+    let config = scratch.file("taffrail.toml", config.as_bytes());
+    let server = scratch.serve_with(&["--config", config.to_str().expect("is text")]);
+    server.ingest("sourcetype=orders&source=pushed", orders(20..25).as_bytes());
+    assert_eq!(scratch.count("sourcetype=orders source=pushed"), 5);
+    eventually("the followed file is read", || scratch.count("sourcetype=orders source=*followed.log") == 3);
+    std::fs::write(folder.join("orders.toml"), ORDERS.replace("ORDER \\d'", "ORDER \\d', 'total'").replace("[3, 1]", "[2, 1, 1]"))
+        .expect("written");
+    let mut number = 103;
+    eventually("the new rule counts", || {
+        let before = scratch.count("sourcetype=orders source=*followed.log");
+        let mut file = std::fs::OpenOptions::new().append(true).open(&followed).expect("opens");
+        std::io::Write::write_all(&mut file, orders(number..number + 1).as_bytes()).expect("written");
+        number += 1;
+        eventually("the order is read", || scratch.count("sourcetype=orders source=*followed.log") > before);
+        scratch.count("sourcetype=orders source=*followed.log total=* NOT lamp") > 0
+    });
+    server.stop();
+
+    // What is wrong is said where it hurts: by the check, and by the import.
+    let wrong = scratch.file("orders.toml", ORDERS.replace("ORDER \\d'", "ORDER (\\d'").as_bytes());
+    let checked = scratch.run(&["formats", "check", wrong.to_str().expect("is text")]);
+    let told = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(!checked.status.success() && told.contains("orders.toml: line 4: [event] begins: "), "{told}");
+    std::fs::copy(&wrong, folder.join("orders.toml")).expect("copied");
+    let imported = scratch.run(&["import", "--data", "@", "--sourcetype", "orders", "--again", log.to_str().expect("is text")]);
+    let told = String::from_utf8_lossy(&imported.stderr).into_owned();
+    assert!(imported.status.success() && told.contains("formats/orders.toml is not used: line 4: [event] begins"), "{told}");
 }

@@ -104,7 +104,6 @@ fn wrong_files_are_refused_with_the_place() {
     assert!(one("[[rule]]\nmatch = 'a {b}'\nclean = { b = 'wash' }\n").contains("there are account, address"));
     assert!(one("like = 'xml'\n").starts_with("line 3: like"), "{}", one("like = 'xml'\n"));
     assert!(one("colour = 1\n").starts_with("line 3: unknown field `colour`"), "{}", one("colour = 1\n"));
-    assert!(one("[event]\ntime = true\n").contains("leave [event]"));
     let samples = one(
         "[[rule]]\nmatch = 'a {b}'\n[[sample]]\nline = 'a 1'\nfields = { b = '2', c = '3' }\n[[sample]]\nline = 'a 1'\nfields = { b = '' }\n",
     );
