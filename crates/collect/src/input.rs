@@ -3,6 +3,7 @@
 
 use crate::counters::{InputCounters, InputSnapshot};
 use crate::gelf;
+use crate::network::Network;
 use crate::stream::{self, Protocol, StreamSettings};
 use crate::syslog::tcp;
 use crate::syslog::udp::{self, Datagrams, UdpSettings};
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use taffrail_base::{Clock, Error, ErrorKind, Result, Vfs};
 use taffrail_event::{EventSink, Origin};
+use taffrail_format::Zone;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -26,6 +28,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// The name of this machine: the host of events that name no other.
     pub host: Arc<str>,
+    /// The zone of times that name none, where the settings of an input name none either.
+    pub zone: Zone,
 }
 
 /// Something that brings events in.
@@ -207,6 +211,16 @@ impl InputSettings {
             _ => None,
         };
         tls.is_some_and(|tls| tls.client_ca.is_some())
+    }
+
+    /// The networks whose senders it takes; none: who reaches its address.
+    pub fn allowed(&self) -> &[Network] {
+        match (self, self.listener()) {
+            (Self::SnmpTrap(settings), _) => &settings.allow,
+            (_, Some(Listener::Stream(_, settings))) => &settings.allow,
+            (_, Some(Listener::Datagrams(_, settings))) => &settings.allow,
+            _ => &[],
+        }
     }
 
     /// The type as in the settings.

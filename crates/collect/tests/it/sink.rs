@@ -8,6 +8,7 @@ use std::time::Duration;
 use taffrail_base::{Error, ErrorKind, RealVfs, Result, SystemClock};
 use taffrail_collect::Context;
 use taffrail_event::{EventBatch, EventSink, Origin, Problems, Receipt, Timestamp};
+use taffrail_format::Zone;
 
 /// One event as it was stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +90,7 @@ impl MemorySink {
             vfs: Arc::new(RealVfs),
             clock: Arc::new(SystemClock::new()),
             host: "here".into(),
+            zone: Zone::Utc,
         }
     }
 

@@ -13,6 +13,7 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, limits};
+use taffrail_collect::ZoneName;
 use taffrail_collect::counters::DropReason;
 use taffrail_collect::http::{self, Body, IngestOrigin};
 use taffrail_event::{EventBatch, Timestamp};
@@ -34,6 +35,9 @@ pub struct IngestParams {
     /// The name of their format; found from the content unless given.
     #[param(example = "syslog")]
     sourcetype: Option<String>,
+    /// The zone of times that name none, such as `Europe/Berlin` or `+02:00`; what the settings say unless given.
+    #[param(example = "Europe/Berlin")]
+    zone: Option<String>,
 }
 
 /// Take lines as events.
@@ -90,6 +94,7 @@ async fn take(app: Arc<App>, kind: Body, params: IngestParams, peer: SocketAddr,
 /// The events of a request.
 async fn decoded(app: &App, kind: Body, params: IngestParams, peer: SocketAddr, request: Request) -> ApiResult<Vec<EventBatch>> {
     let encoding = Encoding::of(request.headers())?;
+    let zone = params.zone.as_deref().map(str::parse::<ZoneName>).transpose().map_err(|e| ApiError::invalid(format!("zone: {e}")))?;
     let body = whole(request, limits::INGEST_BODY_BYTES_MAX).await?;
     let received = Timestamp(app.clock.now_nanos());
     let origin = IngestOrigin {
@@ -98,6 +103,7 @@ async fn decoded(app: &App, kind: Body, params: IngestParams, peer: SocketAddr, 
         source: params.source,
         sourcetype: params.sourcetype,
         peer: peer.ip().to_canonical().to_string(),
+        zone: zone.map_or_else(|| app.zone.clone(), |name| name.zone(&app.zone)),
     };
     let batches = blocking(move || {
         let expanded;

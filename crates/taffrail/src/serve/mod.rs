@@ -157,8 +157,13 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
 
 /// Starts all inputs; gives them and the addresses that listeners are bound to.
 async fn start_inputs(world: &World, app: &Arc<App>) -> Result<(Inputs, Vec<(&'static str, SocketAddr)>)> {
-    let context =
-        Context { sink: Arc::clone(&app.sink), vfs: Arc::clone(&world.vfs), clock: Arc::clone(&world.clock), host: Arc::clone(&app.host) };
+    let context = Context {
+        sink: Arc::clone(&app.sink),
+        vfs: Arc::clone(&world.vfs),
+        clock: Arc::clone(&world.clock),
+        host: Arc::clone(&app.host),
+        zone: app.zone.clone(),
+    };
     let mut inputs = Inputs::default();
     let mut listeners = Vec::new();
     for settings in app.settings.inputs() {

@@ -38,7 +38,7 @@ async fn take(app: &App, peer: SocketAddr, request: Request) -> ApiResult<u64> {
     let _permit = app.bodies.acquire().await.map_err(stopping)?;
     let peer = peer.ip().to_canonical().to_string();
     let sender = format!("journal {peer}");
-    let origin = IngestOrigin { peer, ..IngestOrigin::default() };
+    let origin = IngestOrigin { peer, zone: app.zone.clone(), ..IngestOrigin::default() };
     let mut upload = Upload::new(&origin, Timestamp(app.clock.now_nanos()))?;
     let mut body = request.into_body().into_data_stream();
     let ended = loop {

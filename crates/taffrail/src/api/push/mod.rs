@@ -224,6 +224,7 @@ impl Push {
             source: said("source"),
             sourcetype: said("sourcetype"),
             peer: self.peer.ip().to_canonical().to_string(),
+            zone: self.app.zone.clone(),
         }
     }
 
