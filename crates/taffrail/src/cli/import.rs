@@ -50,7 +50,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
     /// Zone of times that name none: Europe/Berlin, +02:00, UTC; that of this machine when left out.
-    #[arg(long, value_name = "ZONE")]
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
     zone: Option<ZoneName>,
     /// Read files that were imported before once more.
     #[arg(long)]
