@@ -9,6 +9,7 @@
 //! - [`stream`] is all that listens for connections (limits, TLS, PROXY protocol, acknowledgements); [`syslog`], `relp`,
 //!   [`gelf`] and `lumberjack` are what may be spoken there. [`netflow`] and [`snmp`] listen for datagrams,
 //!   [`wef`] for Windows machines that forward their events.
+//! - [`requests`] listens for requests over HTTP, which somebody else answers.
 //! - [`push`] and [`http`] turn bodies of HTTP requests into batches: one decoder per protocol.
 //! - [`network`] says who may send to a listener, [`zone`] in which zone times are that name none.
 //! - [`records`] is how events that a protocol has taken apart get into a batch.
@@ -44,6 +45,7 @@ pub mod preset;
 pub mod push;
 pub mod records;
 mod relp;
+pub mod requests;
 pub mod rhythm;
 pub mod s3;
 pub mod sftp;

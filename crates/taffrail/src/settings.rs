@@ -393,8 +393,9 @@ impl Settings {
         index("syslog.index", &self.syslog.index)?;
         for (at, input) in self.input.iter().enumerate() {
             let setting = format!("input[{at}]");
-            // A listener that lets in nobody without a certificate, or only some networks, may be reached from elsewhere.
-            if !input.checks_certificates() && input.allowed().is_empty() {
+            // A listener that lets in nobody without a certificate or a token, or only some networks, may be reached from elsewhere.
+            let asks = matches!(input, InputSettings::Http(of) if !of.tokens.is_empty() || !self.ingest.tokens.is_empty());
+            if !asks && !input.checks_certificates() && input.allowed().is_empty() {
                 listener(&format!("{setting}.address"), "address =", "allow", input.address())?;
             }
             input.build().map_err(|e| named(&setting, &e))?;
@@ -561,6 +562,11 @@ mod tests {
             assert!(error.hint().is_some_and(|hint| hint.contains("allow = [")), "{error:?}");
             Settings::parse(&format!("{input}allow = [\"any\"]"), "t").expect("is TOML").check().expect(kind);
             assert!(Settings::parse(&format!("{input}allow = [\"host7\"]"), "t").is_err(), "{kind}");
+        }
+        let door = "[[input]]\ntype = \"http\"\naddress = \"0.0.0.0:8088\"\n";
+        assert!(Settings::parse(door, "t").expect("is TOML").check().is_err());
+        for more in [format!("{door}tokens = [\"x\"]"), format!("{door}allow = [\"any\"]"), format!("[ingest]\ntokens = [\"x\"]\n{door}")] {
+            Settings::parse(&more, "t").expect("is TOML").check().expect("is accepted");
         }
         // The page and the API are for this machine, whoever is allowed elsewhere.
         let http = "[http]\naddress = \"0.0.0.0:8514\"\n[syslog]\nallow = [\"any\"]";

@@ -91,6 +91,7 @@ impl MemorySink {
             clock: Arc::new(SystemClock::new()),
             host: "here".into(),
             zone: Zone::Utc,
+            requests: None,
         }
     }
 

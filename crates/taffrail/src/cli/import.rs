@@ -74,7 +74,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     let (sink, held) = open_sink(&world, &arguments).await?;
     let host = arguments.host.clone().unwrap_or_else(|| app::host_name(&*world.vfs));
     let zone = app::machine_zone();
-    let context = Context { sink, vfs: Arc::clone(&world.vfs), clock: Arc::clone(&world.clock), host: host.into(), zone };
+    let context = Context { sink, vfs: Arc::clone(&world.vfs), clock: Arc::clone(&world.clock), host: host.into(), zone, requests: None };
     let started = world.clock.monotonic_nanos();
     let outcome = work(arguments, context).await;
     let closed = match held {
