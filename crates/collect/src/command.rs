@@ -16,6 +16,7 @@ use crate::delivery::{OnFailure, deliver};
 use crate::input::{Context, Input, Running, Stop, checked_index, seconds};
 use crate::outgoing::Outgoing;
 use crate::records::{Record, Writer};
+use crate::zone::{ZoneName, Zones};
 use cron::Cron;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -52,6 +53,8 @@ pub struct CommandSettings {
     pub sourcetype: Option<String>,
     /// Host of the events; this machine if not given.
     pub host: Option<String>,
+    /// The zone of times that name none, such as `Europe/Berlin` or `+02:00`; that of this machine if not given.
+    pub zone: Option<ZoneName>,
     /// Source of the events; the command if not given.
     pub source: Option<String>,
 }
@@ -80,6 +83,7 @@ impl Default for CommandSettings {
             index: None,
             sourcetype: None,
             host: None,
+            zone: None,
             source: None,
         }
     }
@@ -163,6 +167,7 @@ impl Input for CommandInput {
             sourcetype: Some(self.sourcetype()),
             transport: "command".into(),
             peer: "".into(),
+            zones: Zones::of(self.settings.zone.as_ref(), &context),
         };
         let runner = Runner {
             source: counters.source(&self.source),

@@ -1,5 +1,6 @@
 //! Where inputs and formats meet: what a source's events share, and its decoder.
 
+use crate::zone::Zones;
 use std::sync::Arc;
 use taffrail_event::{EventBatch, Origin, Timestamp};
 use taffrail_format::{Decoder, DecoderSettings, EventBreaker, EventRules, Frame, Rule};
@@ -21,6 +22,8 @@ pub struct Envelope {
     pub transport: Arc<str>,
     /// The network address that sends them, or empty.
     pub peer: Arc<str>,
+    /// The zone of times that name none.
+    pub zones: Zones,
 }
 
 impl Envelope {
@@ -53,8 +56,12 @@ impl Envelope {
 
     /// A decoder for these events, which `rules` cut out of lines.
     pub(crate) fn decoding_by(&self, rules: &Arc<EventRules>) -> Decoding {
-        let host_from_event = self.host.is_none();
-        let settings = DecoderSettings { host_from_event, rules: Arc::clone(rules), ..DecoderSettings::new(self.origin()) };
+        let settings = DecoderSettings {
+            host_from_event: self.host.is_none(),
+            zone: self.zones.zone(&self.peer),
+            origin: self.origin(),
+            rules: Arc::clone(rules),
+        };
         Decoding { decoder: Decoder::new(settings) }
     }
 }

@@ -1,11 +1,12 @@
 //! Turns the body of an ingest request into batches. Pure: no network, no clock; the API calls it.
 
 use crate::decode::Envelope;
+use crate::zone::Zones;
 use std::sync::Arc;
 use taffrail_base::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use taffrail_base::{Error, ErrorKind, Result};
 use taffrail_event::{EventBatch, Timestamp};
-use taffrail_format::{EventBreaker, EventRules};
+use taffrail_format::{EventBreaker, EventRules, Zone};
 
 /// What a body holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct IngestOrigin {
     pub peer: String,
     /// What format files of one's own say of the lines of events.
     pub rules: Arc<EventRules>,
+    /// The zone of times that name none.
+    pub zone: Zone,
 }
 
 /// The events of a body: as the rule of its format says, of NDJSON one per line that is not empty, in as many batches as the limits ask for.
@@ -47,6 +50,7 @@ pub fn batches(kind: Body, body: &[u8], origin: &IngestOrigin, received: Timesta
         sourcetype: sourcetype.map(Arc::from),
         transport: "http".into(),
         peer: Arc::from(origin.peer.as_str()),
+        zones: Zones::all(origin.zone.clone()),
     };
     let mut decoding = envelope.decoding_by(&origin.rules);
     decoding.sample(&body[..body.len().min(SAMPLE_BYTES)]);

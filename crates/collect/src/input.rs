@@ -3,6 +3,8 @@
 
 use crate::counters::{InputCounters, InputSnapshot};
 use crate::gelf;
+use crate::network::Network;
+use crate::requests::{HttpSettings, Requests};
 use crate::stream::{self, Protocol, StreamSettings};
 use crate::syslog::tcp;
 use crate::syslog::udp::{self, Datagrams, UdpSettings};
@@ -12,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use taffrail_base::{Clock, Error, ErrorKind, Result, Vfs};
 use taffrail_event::{EventSink, Origin};
-use taffrail_format::EventRules;
+use taffrail_format::{EventRules, Zone};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -29,6 +31,10 @@ pub struct Context {
     pub host: Arc<str>,
     /// What format files of one's own say of the lines of events.
     pub rules: Arc<EventRules>,
+    /// The zone of times that name none, where the settings of an input name none either.
+    pub zone: Zone,
+    /// What answers requests over HTTP; `None` where nobody does.
+    pub requests: Option<Arc<dyn Requests>>,
 }
 
 /// Something that brings events in.
@@ -110,6 +116,8 @@ pub enum InputSettings {
     GelfTcp(StreamSettings),
     /// Listens for Beats and Logstash.
     Lumberjack(StreamSettings),
+    /// Listens for what others push over HTTP.
+    Http(HttpSettings),
     /// Follows the systemd journal.
     Journald(crate::journald::JournaldSettings),
     /// Listens for NetFlow and IPFIX.
@@ -140,7 +148,7 @@ pub struct Kind {
 }
 
 /// All types of inputs.
-pub const KINDS: [Kind; 17] = [
+pub const KINDS: [Kind; 18] = [
     Kind { name: "file", summary: "follows files and folders through rotation" },
     Kind { name: "syslog-udp", summary: "receives syslog datagrams (RFC 3164, 5424, 5426)" },
     Kind { name: "syslog-tcp", summary: "receives syslog over TCP (RFC 6587: octet count, LF or NUL)" },
@@ -149,6 +157,10 @@ pub const KINDS: [Kind; 17] = [
     Kind { name: "gelf-udp", summary: "receives GELF datagrams, in chunks and packed" },
     Kind { name: "gelf-tcp", summary: "receives GELF over TCP" },
     Kind { name: "lumberjack", summary: "receives from Beats and Logstash, acknowledged when durable" },
+    Kind {
+        name: "http",
+        summary: "receives what is pushed over HTTP (HEC, _bulk, OTLP, Loki, GELF, Datadog, journals, lines), acknowledged when durable",
+    },
     Kind { name: "netflow", summary: "receives flows: NetFlow 5 and 9, IPFIX" },
     Kind { name: "snmp-trap", summary: "receives SNMP traps and informs (versions 1, 2c, 3), informs acknowledged when durable" },
     Kind { name: "wef", summary: "collects the events that Windows machines forward (WS-Management), acknowledged when durable" },
@@ -178,6 +190,7 @@ impl InputSettings {
             Self::GelfTcp(settings) => Listener::Stream(gelf::TCP, settings),
             Self::Lumberjack(settings) => Listener::Stream(crate::lumberjack::LUMBERJACK, settings),
             Self::File(_)
+            | Self::Http(_)
             | Self::Journald(_)
             | Self::SnmpTrap(_)
             | Self::Wef(_)
@@ -196,6 +209,7 @@ impl InputSettings {
         Some(match (self, self.listener()) {
             (Self::SnmpTrap(settings), _) => crate::snmp::address_of(settings),
             (Self::Wef(settings), _) => crate::wef::address_of(settings),
+            (Self::Http(settings), _) => crate::requests::address_of(settings),
             (_, Some(Listener::Stream(protocol, settings))) => stream::address_of(&protocol, settings),
             (_, Some(Listener::Datagrams(datagrams, settings))) => udp::address_of(&datagrams, settings),
             (_, None) => return None,
@@ -206,10 +220,22 @@ impl InputSettings {
     pub fn checks_certificates(&self) -> bool {
         let tls = match (self, self.listener()) {
             (Self::Wef(settings), _) => settings.tls.as_ref(),
+            (Self::Http(settings), _) => settings.tls.as_ref(),
             (_, Some(Listener::Stream(_, settings))) => settings.tls.as_ref(),
             _ => None,
         };
         tls.is_some_and(|tls| tls.client_ca.is_some())
+    }
+
+    /// The networks whose senders it takes; none: who reaches its address.
+    pub fn allowed(&self) -> &[Network] {
+        match (self, self.listener()) {
+            (Self::SnmpTrap(settings), _) => &settings.allow,
+            (Self::Http(settings), _) => &settings.allow,
+            (_, Some(Listener::Stream(_, settings))) => &settings.allow,
+            (_, Some(Listener::Datagrams(_, settings))) => &settings.allow,
+            _ => &[],
+        }
     }
 
     /// The type as in the settings.
@@ -217,6 +243,7 @@ impl InputSettings {
         match (self, self.listener()) {
             (_, Some(Listener::Stream(protocol, _))) => protocol.kind,
             (_, Some(Listener::Datagrams(datagrams, _))) => datagrams.kind,
+            (Self::Http(_), None) => "http",
             (Self::Journald(_), None) => "journald",
             (Self::SnmpTrap(_), None) => "snmp-trap",
             (Self::Wef(_), None) => "wef",
@@ -235,6 +262,7 @@ impl InputSettings {
             (_, Some(Listener::Stream(protocol, settings))) => Box::new(stream::StreamInput::new(protocol, settings.clone())?),
             (_, Some(Listener::Datagrams(datagrams, settings))) => Box::new(udp::UdpInput::new(datagrams, settings.clone())?),
             (Self::File(settings), None) => Box::new(crate::files::FileInput::new(settings.clone())?),
+            (Self::Http(settings), None) => Box::new(crate::requests::HttpInput::new(settings.clone())?),
             (Self::Journald(settings), None) => Box::new(crate::journald::JournaldInput::new(settings.clone())?),
             (Self::SnmpTrap(settings), None) => Box::new(crate::snmp::SnmpInput::new(settings.clone())?),
             (Self::Wef(settings), None) => Box::new(crate::wef::WefInput::new(settings.clone())?),

@@ -9,7 +9,9 @@
 //! - [`stream`] is all that listens for connections (limits, TLS, PROXY protocol, acknowledgements); [`syslog`], `relp`,
 //!   [`gelf`] and `lumberjack` are what may be spoken there. [`netflow`] and [`snmp`] listen for datagrams,
 //!   [`wef`] for Windows machines that forward their events.
+//! - [`requests`] listens for requests over HTTP, which somebody else answers.
 //! - [`push`] and [`http`] turn bodies of HTTP requests into batches: one decoder per protocol.
+//! - [`network`] says who may send to a listener, [`zone`] in which zone times are that name none.
 //! - [`records`] is how events that a protocol has taken apart get into a batch.
 //! - [`outputs`] send events on: syslog, RELP, files, HTTP, Kafka; [`forwarding`] is a batch as another Taffrail takes it.
 //! - [`counters`] keeps the account of each source: received = stored + dropped, always.
@@ -36,12 +38,14 @@ pub mod journald;
 pub mod kafka;
 mod lumberjack;
 pub mod netflow;
+pub mod network;
 mod outgoing;
 pub mod outputs;
 pub mod preset;
 pub mod push;
 pub mod records;
 mod relp;
+pub mod requests;
 pub mod rhythm;
 pub mod s3;
 pub mod sftp;
@@ -52,6 +56,9 @@ pub mod syslog;
 pub mod unpack;
 pub mod wef;
 mod whole;
+pub mod zone;
 
 pub use counters::{InputCounters, InputSnapshot, Notice, SourceSnapshot};
 pub use input::{Context, Input, InputSettings, Inputs, Running};
+pub use network::Network;
+pub use zone::ZoneName;

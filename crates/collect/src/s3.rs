@@ -16,6 +16,7 @@ use crate::files::binary;
 use crate::input::{Context, Input, Running, Stop, checked_index, seconds};
 use crate::outgoing::Outgoing;
 use crate::unpack;
+use crate::zone::{ZoneName, Zones};
 use bytes::Bytes;
 use futures::StreamExt;
 use object_store::aws::AmazonS3Builder;
@@ -57,6 +58,8 @@ pub struct S3Settings {
     pub sourcetype: Option<String>,
     /// Host of every event, whatever it says.
     pub host: Option<String>,
+    /// The zone of times that name none, such as `Europe/Berlin` or `+02:00`; that of this machine if not given.
+    pub zone: Option<ZoneName>,
     /// Files in PEM form with the public keys that digests of CloudTrail are signed with.
     pub digest_keys: Vec<PathBuf>,
 }
@@ -73,6 +76,7 @@ impl Default for S3Settings {
             index: None,
             sourcetype: None,
             host: None,
+            zone: None,
             digest_keys: Vec::new(),
         }
     }
@@ -176,6 +180,7 @@ impl Input for S3Input {
                 sourcetype: self.settings.sourcetype.as_deref().map(Arc::from),
                 transport: "s3".into(),
                 peer: "".into(),
+                zones: Zones::of(self.settings.zone.as_ref(), &context),
             },
             delivery: Delivery::new(Arc::clone(&context.sink), runtime.clone(), stop.clone(), OnFailure::Reread),
             out: Outgoing::new(Timestamp(context.clock.now_nanos())),

@@ -11,6 +11,7 @@ use crate::delivery::{OnFailure, deliver};
 use crate::input::{Context, Input, Running, Stop, checked_index, seconds};
 use crate::outgoing::Outgoing;
 use crate::records::{Record, Writer, epoch, json};
+use crate::zone::{ZoneName, Zones};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
@@ -46,6 +47,9 @@ pub struct SqlSettings {
     pub sourcetype: Option<String>,
     /// Host of the events; this machine if not given.
     pub host: Option<String>,
+    /// The zone of times that name none, such as `Europe/Berlin`, `+02:00` or `local`; UTC if not given, as
+    /// databases keep it.
+    pub zone: Option<ZoneName>,
     /// Source of the events; the table, or `sql` for a statement, if not given.
     pub source: Option<String>,
 }
@@ -63,6 +67,7 @@ impl Default for SqlSettings {
             index: None,
             sourcetype: None,
             host: None,
+            zone: None,
             source: None,
         }
     }
@@ -142,6 +147,7 @@ impl Input for SqlInput {
         let (stopper, stop) = Stop::channel();
         let settings = &self.settings;
         let sourcetype = settings.sourcetype.as_deref().unwrap_or("json");
+        let zone = settings.zone.as_ref().map_or(Zone::Utc, |name| name.zone(&context.zone));
         let envelope = Envelope {
             index: Arc::clone(&self.index),
             host: settings.host.as_deref().map(Arc::from),
@@ -150,6 +156,7 @@ impl Input for SqlInput {
             sourcetype: Some(sourcetype.into()),
             transport: "sql".into(),
             peer: "".into(),
+            zones: Zones::all(zone.clone()),
         };
         let rows = settings
             .table
@@ -164,7 +171,7 @@ impl Input for SqlInput {
             key: format!("sql/{}/{}", self.index, &blake3::hash(identity.as_bytes()).to_hex()[..32]),
             source: counters.source(&self.source),
             writer: Writer::new(envelope),
-            times: TimeFinder::new(Zone::Utc),
+            times: TimeFinder::new(zone),
             rows,
             limit: settings.rows_max,
             place: self.place.clone(),

@@ -14,7 +14,7 @@ pub struct DecoderSettings {
     /// Index, source, transport and peer of its events; the host of those that name none. An empty sourcetype
     /// means: find out from the first lines.
     pub origin: Origin,
-    /// The zone of times that name none.
+    /// The zone of times that name none, unless the format says which.
     pub zone: Zone,
     /// Whether a host that the event names goes before that of `origin`.
     pub host_from_event: bool,
@@ -27,6 +27,11 @@ impl DecoderSettings {
     pub fn new(origin: Origin) -> Self {
         Self { origin, zone: Zone::Utc, host_from_event: true, rules: Arc::default() }
     }
+}
+
+/// The zone of times that name none: what the W3C's extended format says of its own, else as it is set.
+fn zone_of(settings: &DecoderSettings, sourcetype: &str) -> Zone {
+    if sourcetype == "iis" { Zone::Utc } else { settings.zone.clone() }
 }
 
 /// Lines after which a source that nothing recognised stays `text`.
@@ -79,7 +84,7 @@ impl Decoder {
             codec: codec(&origin.sourcetype),
             rules_version: settings.rules.version(),
             rule: settings.rules.of(&origin.sourcetype),
-            context: Context { times: TimeFinder::new(settings.zone.clone()), ..Context::default() },
+            context: Context { times: TimeFinder::new(zone_of(&settings, &origin.sourcetype)), ..Context::default() },
             undecided: if fixed { 0 } else { DETECT_LINES_MAX },
             default: Interned { origin, number: 0 },
             hosts: Hosts::new(),
@@ -166,6 +171,7 @@ impl Decoder {
     fn decide(&mut self, sourcetype: &str) {
         self.codec = codec(sourcetype);
         self.rule = self.settings.rules.of(sourcetype);
+        self.context.times.set_zone(zone_of(&self.settings, sourcetype));
         self.undecided = 0;
         self.default.origin.sourcetype = sourcetype.into();
         self.hosts = Hosts::new();

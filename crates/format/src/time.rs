@@ -14,7 +14,7 @@ use taffrail_event::time::days_from_civil;
 use taffrail_event::{Problems, Timestamp};
 
 /// The zone of times that name none.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Zone {
     /// Coordinated universal time.
     #[default]
@@ -26,15 +26,31 @@ pub enum Zone {
 }
 
 impl Zone {
-    /// A zone by its name: `UTC`, an offset such as `+02:00` or `-0530`, an abbreviation such as `CEST`, or a
-    /// name of the IANA database such as `Europe/Berlin`. `None` if it is not known.
+    /// A zone by its name: `UTC`, an offset such as `+02:00` or `-0530`, a name of the IANA database such as
+    /// `Europe/Berlin`, or an abbreviation such as `CEST`. `None` if it is not known. A name that is both (`CET`) is that of
+    /// the database, with its summer time.
     pub fn parse(name: &str) -> Option<Self> {
-        if let Some((seconds, used)) = read::zone(name.as_bytes(), 0)
-            && used == name.len()
-        {
-            return Some(if seconds == 0 { Self::Utc } else { Self::Fixed(seconds) });
+        let read = read::zone(name.as_bytes(), 0).filter(|(_, used)| *used == name.len()).map(|(seconds, _)| Self::fixed(seconds));
+        match read {
+            Some(zone) if name.starts_with(['+', '-']) => Some(zone),
+            read => jiff::tz::TimeZone::get(name).ok().map(Self::of).or(read),
         }
-        jiff::tz::TimeZone::get(name).ok().map(Self::Named)
+    }
+
+    /// The zone with these rules.
+    pub fn of(zone: jiff::tz::TimeZone) -> Self {
+        // Without a change it is an offset, whatever it is called.
+        let changes = zone.following(jiff::Timestamp::MIN).next().is_some();
+        if changes { Self::Named(zone) } else { Self::fixed(zone.to_offset(jiff::Timestamp::UNIX_EPOCH).seconds()) }
+    }
+
+    fn fixed(seconds: i32) -> Self {
+        if seconds == 0 { Self::Utc } else { Self::Fixed(seconds) }
+    }
+
+    /// Whether this machine knows zones by their names.
+    pub fn has_names() -> bool {
+        !jiff::tz::db().is_definitively_empty()
     }
 
     /// Seconds since the epoch of a local time; of the two readings of an hour that comes twice the first, and

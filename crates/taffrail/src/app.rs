@@ -13,7 +13,7 @@ use std::sync::Arc;
 use taffrail_base::{Clock, Error, ErrorKind, Randomness, RealVfs, Result, SystemClock, SystemRandomness, Ulid, Vfs, limits};
 use taffrail_collect::InputCounters;
 use taffrail_event::EventSink;
-use taffrail_format::{EventRules, Formats};
+use taffrail_format::{EventRules, Formats, Zone};
 use taffrail_query::{Engine, EngineOptions, Knowledge};
 use taffrail_store::{Store, StoreOptions, StoreSettings, StoreSink};
 use tokio::sync::Semaphore;
@@ -69,6 +69,8 @@ pub struct App {
     pub settings: Settings,
     /// The name of this machine.
     pub host: Arc<str>,
+    /// The zone of times that name none, where no input says another.
+    pub zone: Zone,
     /// Which run this is.
     pub instance: String,
     /// When it started, by the monotonic clock.
@@ -215,6 +217,7 @@ impl App {
             pushes,
             routes: parking_lot::RwLock::default(),
             audit,
+            zone: settings.zone.zone(&machine_zone()),
             settings,
             host,
             instance: Ulid::new(&*world.clock, &*world.random).to_string(),
@@ -232,6 +235,16 @@ impl App {
     pub fn uptime_seconds(&self) -> u64 {
         self.clock.monotonic_nanos().saturating_sub(self.started_nanos) / 1_000_000_000
     }
+}
+
+/// The zone of this machine: what `TZ` says, else its settings; UTC where there are none.
+pub fn machine_zone() -> Zone {
+    jiff::tz::TimeZone::try_system().map(Zone::of).unwrap_or_else(|error| {
+        if std::env::var_os("TZ").is_some_and(|name| !name.is_empty()) {
+            tracing::warn!("the zone of this machine is not known, UTC is taken for it: {error}");
+        }
+        Zone::Utc
+    })
 }
 
 /// The name of this machine, as the kernel has it.

@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use taffrail_base::{Error, ErrorKind, Result, Vfs, limits};
-use taffrail_collect::InputSettings;
 use taffrail_collect::stream::StreamSettings;
 use taffrail_collect::syslog::udp::UdpSettings;
+use taffrail_collect::{InputSettings, Network, ZoneName};
 use taffrail_event::Origin;
 use taffrail_store::{ArchiveRule, IndexRules, Rules};
 
@@ -26,6 +26,9 @@ use taffrail_store::{ArchiveRule, IndexRules, Rules};
 pub struct Settings {
     /// The data folder. No default: `--data` or this names it. Created when missing.
     pub data: Option<PathBuf>,
+    /// The zone of times that name none, where an input has no `zone` of its own: `Europe/Berlin`, `+02:00`, `UTC`. Default
+    /// `local`: that of this machine.
+    pub zone: ZoneName,
     /// The HTTP server: page, API, metrics.
     pub http: Http,
     /// Syslog listeners.
@@ -126,6 +129,13 @@ pub struct Syslog {
     pub index: String,
     /// Source type of the events. Default `syslog`.
     pub sourcetype: String,
+    /// The zone of times that name none. Default: what the setting `zone` at the top says.
+    pub zone: Option<ZoneName>,
+    /// The same for senders of some networks, such as `{ "10.1.0.0/16" = "America/New_York" }`. None by default.
+    pub zones: BTreeMap<Network, ZoneName>,
+    /// The networks whose senders are taken, such as `["10.0.0.0/8"]`, or `["any"]`. Without any, the addresses have to be
+    /// loopback ones. None by default.
+    pub allow: Vec<Network>,
 }
 
 impl Syslog {
@@ -136,6 +146,9 @@ impl Syslog {
                 address: Some(address),
                 index: index.clone(),
                 sourcetype: sourcetype.clone(),
+                zone: self.zone.clone(),
+                zones: self.zones.clone(),
+                allow: self.allow.clone(),
                 ..UdpSettings::default()
             })
         });
@@ -144,6 +157,9 @@ impl Syslog {
                 address: Some(address),
                 index: index.clone(),
                 sourcetype: sourcetype.clone(),
+                zone: self.zone.clone(),
+                zones: self.zones.clone(),
+                allow: self.allow.clone(),
                 ..StreamSettings::default()
             })
         });
@@ -154,7 +170,15 @@ impl Syslog {
 impl Default for Syslog {
     fn default() -> Self {
         let listen = Listen(Some(SocketAddr::from(([127, 0, 0, 1], 5514))));
-        Self { udp: listen, tcp: listen, index: "main".into(), sourcetype: "syslog".into() }
+        Self {
+            udp: listen,
+            tcp: listen,
+            index: "main".into(),
+            sourcetype: "syslog".into(),
+            zone: None,
+            zones: BTreeMap::new(),
+            allow: Vec::new(),
+        }
     }
 }
 
@@ -362,14 +386,17 @@ impl Settings {
                 Error::new(ErrorKind::Invalid, "ingest.tokens: a token is empty").with_hint("take it out, or give it some characters")
             );
         }
-        loopback("syslog.udp", "--syslog-udp", self.syslog.udp.0)?;
-        loopback("syslog.tcp", "--syslog-tcp", self.syslog.tcp.0)?;
+        if self.syslog.allow.is_empty() {
+            listener("syslog.udp", "--syslog-udp", "syslog.allow", self.syslog.udp.0)?;
+            listener("syslog.tcp", "--syslog-tcp", "syslog.allow", self.syslog.tcp.0)?;
+        }
         index("syslog.index", &self.syslog.index)?;
         for (at, input) in self.input.iter().enumerate() {
             let setting = format!("input[{at}]");
-            // A listener that lets in nobody without a certificate may be reached from elsewhere.
-            if !input.checks_certificates() {
-                loopback(&format!("{setting}.address"), "address =", input.address())?;
+            // A listener that lets in nobody without a certificate or a token, or only some networks, may be reached from elsewhere.
+            let asks = matches!(input, InputSettings::Http(of) if !of.tokens.is_empty() || !self.ingest.tokens.is_empty());
+            if !asks && !input.checks_certificates() && input.allowed().is_empty() {
+                listener(&format!("{setting}.address"), "address =", "allow", input.address())?;
             }
             input.build().map_err(|e| named(&setting, &e))?;
         }
@@ -452,6 +479,16 @@ fn loopback(setting: &str, flag: &str, address: Option<SocketAddr>) -> Result<()
     .with_hint(format!("use {flag} 127.0.0.1:{} and reach it from elsewhere through ssh -L or a proxy that authenticates", address.port())))
 }
 
+/// Refuses the address of a listener that others could reach, where nothing says which of them may send.
+fn listener(setting: &str, flag: &str, allow: &str, address: Option<SocketAddr>) -> Result<()> {
+    let Some(address) = address.filter(|address| !address.ip().to_canonical().is_loopback()) else { return Ok(()) };
+    Err(Error::new(
+        ErrorKind::Invalid,
+        format!("{setting}: {address} is not a loopback address, and nothing says who may send there: whoever reaches it could write logs"),
+    )
+    .with_hint(format!("name the networks of senders with {allow} = [\"10.0.0.0/8\"], or use {flag} 127.0.0.1:{}", address.port())))
+}
+
 /// Refuses a name that cannot be an index.
 pub fn index(setting: &str, name: &str) -> Result<()> {
     if Origin::check_index(name) {
@@ -494,7 +531,8 @@ mod tests {
             for setting in ["[http]\naddress", "[syslog]\nudp", "[syslog]\ntcp"] {
                 let settings = Settings::parse(&format!("{setting} = \"{address}\""), "t").expect("is valid TOML");
                 let error = settings.check().expect_err("is refused");
-                assert!(error.message().contains("no access control"), "{error}");
+                let why = if setting.contains("http") { "no access control" } else { "who may send" };
+                assert!(error.message().contains(why), "{error}");
             }
         }
         for address in ["127.0.0.2:0", "[::1]:8514", "[::ffff:127.0.0.1]:8514"] {
@@ -508,8 +546,31 @@ mod tests {
             let input = "[[input]]\ntype = \"syslog-tls\"\naddress = \"0.0.0.0:6514\"\n[input.tls]\ncertificate = \"/c\"\nkey = \"/k\"\n";
             Settings::parse(&format!("{input}{more}"), "t").expect("is valid TOML")
         };
-        assert!(text("").check().expect_err("is refused").message().contains("no access control"));
+        assert!(text("").check().expect_err("is refused").message().contains("who may send"));
         text("client_ca = \"/a\"").check().expect("is accepted");
+    }
+
+    #[test]
+    fn senders_of_named_networks_may_come_from_elsewhere() {
+        let all = "[syslog]\nudp = \"0.0.0.0:514\"\ntcp = \"[::]:514\"\n";
+        let error = Settings::parse(all, "t").expect("is TOML").check().expect_err("is refused");
+        assert!(error.hint().is_some_and(|hint| hint.contains("syslog.allow = [")), "{error:?}");
+        Settings::parse(&format!("{all}allow = [\"10.0.0.0/8\"]"), "t").expect("is TOML").check().expect("is accepted");
+        for kind in ["syslog-udp", "syslog-tcp", "relp", "gelf-udp", "gelf-tcp", "lumberjack", "netflow", "snmp-trap"] {
+            let input = format!("[[input]]\ntype = \"{kind}\"\naddress = \"0.0.0.0:1514\"\n");
+            let error = Settings::parse(&input, "t").expect("is TOML").check().expect_err(kind);
+            assert!(error.hint().is_some_and(|hint| hint.contains("allow = [")), "{error:?}");
+            Settings::parse(&format!("{input}allow = [\"any\"]"), "t").expect("is TOML").check().expect(kind);
+            assert!(Settings::parse(&format!("{input}allow = [\"host7\"]"), "t").is_err(), "{kind}");
+        }
+        let door = "[[input]]\ntype = \"http\"\naddress = \"0.0.0.0:8088\"\n";
+        assert!(Settings::parse(door, "t").expect("is TOML").check().is_err());
+        for more in [format!("{door}tokens = [\"x\"]"), format!("{door}allow = [\"any\"]"), format!("[ingest]\ntokens = [\"x\"]\n{door}")] {
+            Settings::parse(&more, "t").expect("is TOML").check().expect("is accepted");
+        }
+        // The page and the API are for this machine, whoever is allowed elsewhere.
+        let http = "[http]\naddress = \"0.0.0.0:8514\"\n[syslog]\nallow = [\"any\"]";
+        assert!(Settings::parse(http, "t").expect("is TOML").check().is_err());
     }
 
     #[test]
@@ -543,6 +604,7 @@ mod tests {
     fn names(section: &str, table: &toml::Table) -> Vec<String> {
         let inner = |(key, value): (&String, &toml::Value)| match value {
             // Described once, under a name of its own.
+            toml::Value::Table(inner) if inner.is_empty() => vec![format!("{section}.{key}")],
             toml::Value::Table(inner) if key == "archive" => inner.keys().map(|k| format!("archive.{k}")).collect(),
             toml::Value::Table(inner) => names(&format!("{section}.{key}"), inner),
             _ => vec![format!("{section}.{key}")],
@@ -602,7 +664,8 @@ mod tests {
         assert!(archive().is_some());
         let store = StoreKnobs { retention: age(), max_size: size(), max_disk_usage: usage, archive: archive(), ..StoreKnobs::default() };
         let name = BTreeMap::from([("NAME".to_owned(), IndexKnobs { retention: age(), max_size: size(), archive: archive() })]);
-        let all = Settings { data: Some("data".into()), store, indexes: name, ..Settings::default() };
+        let syslog = Syslog { zone: Some(ZoneName::default()), ..Syslog::default() };
+        let all = Settings { data: Some("data".into()), syslog, store, indexes: name, ..Settings::default() };
         let value = toml::Value::try_from(&all).expect("serialises");
         for (section, value) in value.as_table().expect("is a table") {
             let keys = match value {

@@ -42,6 +42,7 @@ mod worker;
 use crate::counters::InputCounters;
 use crate::decode::Envelope;
 use crate::input::{Context, Input, Running, Stop, checked_index, seconds};
+use crate::zone::{ZoneName, Zones};
 use discover::Discovery;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -63,6 +64,8 @@ pub struct FileSettings {
     pub sourcetype: Option<String>,
     /// Host of every event; if not given what the events say, else this machine.
     pub host: Option<String>,
+    /// The zone of times that name none, such as `Europe/Berlin` or `+02:00`; that of this machine if not given.
+    pub zone: Option<ZoneName>,
     /// Seconds after which everything is looked at, whether the system told of a change or not.
     pub poll_seconds: f64,
     /// Seconds without growth after which a last line without a newline is an event.
@@ -81,6 +84,7 @@ impl Default for FileSettings {
             index: None,
             sourcetype: None,
             host: None,
+            zone: None,
             poll_seconds: 1.0,
             partial_line_seconds: 5.0,
             quiet_seconds: 1.0,
@@ -136,6 +140,7 @@ impl Input for FileInput {
             sourcetype: self.settings.sourcetype.as_deref().map(Arc::from),
             transport: "file".into(),
             peer: "".into(),
+            zones: Zones::of(self.settings.zone.as_ref(), &context),
         };
         let (stopper, stop) = Stop::channel();
         let bell = Arc::<watch::Bell>::default();

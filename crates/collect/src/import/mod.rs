@@ -20,6 +20,7 @@ mod walk;
 use crate::counters::InputCounters;
 use crate::decode::Envelope;
 use crate::input::{Context, Stop, checked_index};
+use crate::zone::{ZoneName, Zones};
 use known::Known;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -55,6 +56,8 @@ pub struct ImportOptions {
     pub sourcetype: Option<String>,
     /// Host of all events; if not given what they say, else this machine.
     pub host: Option<String>,
+    /// The zone of times that name none; that of this machine if not given.
+    pub zone: Option<ZoneName>,
     /// Also what is there already.
     pub again: bool,
     /// Each file is one event, whatever lines it has; standard input is not a file.
@@ -155,6 +158,7 @@ pub fn import(
             sourcetype: options.sourcetype.as_deref().map(Arc::from),
             transport: "import".into(),
             peer: "".into(),
+            zones: Zones::of(options.zone.as_ref(), context),
         },
         context: context.clone(),
         runtime: runtime.clone(),

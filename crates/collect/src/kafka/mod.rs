@@ -15,6 +15,7 @@ use crate::counters::InputCounters;
 use crate::decode::Envelope;
 use crate::input::{Context, Input, Running, Stop, checked_index};
 use crate::outputs::OutputTls;
+use crate::zone::{ZoneName, Zones};
 use partition::{Shared, follow};
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,8 @@ pub struct KafkaSettings {
     pub sourcetype: Option<String>,
     /// Host of every event, whatever it says.
     pub host: Option<String>,
+    /// The zone of times that name none, such as `Europe/Berlin` or `+02:00`; that of this machine if not given.
+    pub zone: Option<ZoneName>,
     /// Source of the events; the topic if not given.
     pub source: Option<String>,
 }
@@ -73,6 +76,7 @@ impl Default for KafkaSettings {
             index: None,
             sourcetype: None,
             host: None,
+            zone: None,
             source: None,
         }
     }
@@ -163,6 +167,7 @@ impl Input for KafkaInput {
                 sourcetype: settings.sourcetype.as_deref().map(Arc::from),
                 transport: "kafka".into(),
                 peer: "".into(),
+                zones: Zones::of(settings.zone.as_ref(), &context),
             },
             keys: format!("kafka/{}/{}/", self.index, &blake3::hash(place.as_bytes()).to_hex()[..16]),
             settings: settings.clone(),

@@ -14,6 +14,7 @@ pub mod otlp;
 use crate::decode::Envelope;
 use crate::http::{IngestOrigin, checked};
 use crate::records::{Record, Writer};
+use crate::zone::Zones;
 use std::sync::Arc;
 use taffrail_base::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use taffrail_base::{Error, ErrorKind, Result};
@@ -38,6 +39,7 @@ impl Intake {
             sourcetype: checked("sourcetype", origin.sourcetype.as_deref())?.map(Arc::from),
             transport: "http".into(),
             peer: Arc::from(origin.peer.as_str()),
+            zones: Zones::all(origin.zone.clone()),
         };
         Ok(Self { writer: Writer::new(envelope), full: Vec::new(), batch: EventBatch::new(received) })
     }

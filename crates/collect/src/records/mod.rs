@@ -209,6 +209,7 @@ mod tests {
             sourcetype: None,
             transport: "http".into(),
             peer: "peer".into(),
+            zones: crate::zone::Zones::default(),
         };
         let mut writer = Writer::new(envelope);
         let mut batch = EventBatch::new(Timestamp(7));

@@ -12,6 +12,7 @@ use crate::counters::InputCounters;
 use crate::decode::Envelope;
 use crate::files::discover::Discovery;
 use crate::input::{Context, Input, Running, Stop, checked_index, seconds};
+use crate::zone::{ZoneName, Zones};
 use reader::Reader;
 use remote::Access;
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,8 @@ pub struct SftpSettings {
     pub sourcetype: Option<String>,
     /// Host of every event, whatever it says; the machine, where neither says one.
     pub host: Option<String>,
+    /// The zone of times that name none, such as `Europe/Berlin` or `+02:00`; that of this machine if not given.
+    pub zone: Option<ZoneName>,
 }
 
 impl Default for SftpSettings {
@@ -66,6 +69,7 @@ impl Default for SftpSettings {
             index: None,
             sourcetype: None,
             host: None,
+            zone: None,
         }
     }
 }
@@ -158,6 +162,7 @@ impl Input for SftpInput {
             sourcetype: settings.sourcetype.as_deref().map(Arc::from),
             transport: "sftp".into(),
             peer: host.as_str().into(),
+            zones: Zones::of(settings.zone.as_ref(), &context),
         };
         let discovery = Discovery::new(&settings.paths, &settings.exclude)?;
         let keys = format!("sftp/{}/{}/", self.index, &known_by[..16]);

@@ -14,10 +14,12 @@ use crate::counters::InputCounters;
 use crate::decode::Envelope;
 use crate::delivery::{OnFailure, deliver};
 use crate::input::{Context, Input, Running, Stop, checked_index};
+use crate::network::{Allowed, Network};
 use crate::outgoing::Outgoing;
 use crate::records::{Record, Writer};
 use crate::stream::server::listen_error;
 use crate::syslog::udp::{bind, kernel_drops};
+use crate::zone::Zones;
 use ber::{OCTETS, Reader, SEQUENCE, integer, sequence, value};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -46,6 +48,9 @@ pub struct SnmpSettings {
     pub sourcetype: Option<String>,
     /// Host of every event, whatever the trap says.
     pub host: Option<String>,
+    /// The networks whose senders are taken, such as `["10.0.0.0/8"]`, or `["any"]`. Without any: who reaches the address,
+    /// which has to be a loopback one then.
+    pub allow: Vec<Network>,
     /// Source of the events; `snmp` and the port if not given.
     pub source: Option<String>,
     /// Bytes of the kernel's receive buffer that are asked for.
@@ -61,6 +66,7 @@ impl Default for SnmpSettings {
             index: None,
             sourcetype: None,
             host: None,
+            allow: Vec::new(),
             source: None,
             buffer_bytes: 8 * 1024 * 1024,
         }
@@ -188,9 +194,11 @@ impl Input for SnmpInput {
                 sourcetype: Some(text(&self.settings.sourcetype, "snmp_trap")),
                 transport: "snmp".into(),
                 peer: "".into(),
+                zones: Zones::of(None, &context),
             },
             writers: FxHashMap::default(),
             context,
+            allowed: Allowed::new(&self.settings.allow, &counters),
             counters: Arc::clone(&counters),
             stop,
             drops: 0,
@@ -212,6 +220,7 @@ struct Listener {
     envelope: Envelope,
     writers: FxHashMap<IpAddr, Writer>,
     context: Context,
+    allowed: Allowed,
     counters: Arc<InputCounters>,
     stop: Stop,
     /// The kernel's drop counter as last read.
@@ -253,6 +262,9 @@ impl Listener {
     }
 
     fn take(&mut self, raw: &[u8], peer: SocketAddr, out: &mut Outgoing, replies: &mut Vec<(SocketAddr, Vec<u8>)>, socket: &UdpSocket) {
+        if !self.allowed.admits(peer.ip()) {
+            return self.counters.skip("not_allowed");
+        }
         let outcome = self.receiver.datagram(raw, self.context.clock.now_nanos() / 1_000_000_000);
         if let Some(reason) = outcome.refused {
             self.counters.skip(reason);

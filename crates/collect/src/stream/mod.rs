@@ -16,8 +16,11 @@ use crate::counters::InputCounters;
 use crate::decode::Envelope;
 use crate::gather::{Content, Gathering};
 use crate::input::{Context, Input, Running, checked_index, seconds};
+use crate::network::{Allowed, Network};
+use crate::zone::{ZoneName, Zones};
 use serde::{Deserialize, Serialize};
 use session::Session;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +39,13 @@ pub struct StreamSettings {
     pub sourcetype: Option<String>,
     /// Host of every event, whatever its header says.
     pub host: Option<String>,
+    /// The zone of times that name none, such as `Europe/Berlin` or `+02:00`; that of this machine if not given.
+    pub zone: Option<ZoneName>,
+    /// The same for senders of some networks, such as `{ "10.1.0.0/16" = "America/New_York" }`.
+    pub zones: BTreeMap<Network, ZoneName>,
+    /// The networks whose senders are taken, such as `["10.0.0.0/8"]`, or `["any"]`. Without any: who reaches the address,
+    /// which has to be a loopback one then, or ask for certificates.
+    pub allow: Vec<Network>,
     /// Source of the events; protocol and port if not given.
     pub source: Option<String>,
     /// Connections open at the same time; more are closed at once and counted.
@@ -59,6 +69,9 @@ impl Default for StreamSettings {
             index: None,
             sourcetype: None,
             host: None,
+            zone: None,
+            zones: BTreeMap::new(),
+            allow: Vec::new(),
             source: None,
             connections_max: SYSLOG_TCP_CONNECTIONS_MAX,
             connections_per_address_max: None,
@@ -140,6 +153,7 @@ impl Input for StreamInput {
             default_host: Arc::clone(&context.host),
             transport: if acceptor.is_some() { Arc::from(format!("{}+tls", protocol.transport)) } else { protocol.transport.into() },
             peer: "".into(),
+            zones: Zones::of(settings.zone.as_ref(), &context).with(&settings.zones, &context),
         };
         let counters = InputCounters::new(format!("{} {address}", protocol.kind), protocol.kind);
         let gathering = Gathering::start(context, envelope, counters, (protocol.content)());
@@ -147,6 +161,7 @@ impl Input for StreamInput {
             counters: Arc::clone(&gathering.counters),
             stop: gathering.stop.clone(),
             acceptor,
+            allowed: Allowed::new(&settings.allow, &gathering.counters),
             proxy_protocol: settings.proxy_protocol,
             addresses: server::Addresses::new(settings.connections_per_address_max.unwrap_or(usize::MAX)),
         };

@@ -6,6 +6,7 @@ use super::session::{Session, Step, Taken};
 use crate::counters::InputCounters;
 use crate::gather::Chunk;
 use crate::input::Stop;
+use crate::network::Allowed;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -135,6 +136,7 @@ pub(crate) struct Door {
     pub counters: Arc<InputCounters>,
     pub stop: Stop,
     pub acceptor: Option<TlsAcceptor>,
+    pub allowed: Allowed,
     pub proxy_protocol: bool,
     pub addresses: Addresses,
 }
@@ -153,6 +155,7 @@ impl Door {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
+                Ok((_, peer)) if !self.allowed.admits(peer.ip()) => self.counters.connection_refused(),
                 Ok((stream, peer)) => match Arc::clone(&permits).try_acquire_owned() {
                     Ok(permit) => {
                         let (door, serve) = (self.clone(), serve.clone());
@@ -188,6 +191,10 @@ impl Door {
                 Ok(Ok(named)) => peer = named.unwrap_or(peer),
                 Ok(Err(error)) => return self.refuse(peer, &error),
                 Err(late) => return self.refuse(peer, &late),
+            }
+            // Whoever speaks for others says for whom: they have to be let in, too.
+            if !self.allowed.admits(peer) {
+                return self.counters.connection_refused();
             }
         }
         let Some(_place) = self.addresses.take(peer) else {

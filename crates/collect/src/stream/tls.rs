@@ -26,6 +26,11 @@ pub struct TlsSettings {
 
 /// Makes what the settings describe.
 pub(crate) fn acceptor(settings: &TlsSettings, vfs: &dyn Vfs) -> Result<TlsAcceptor> {
+    acceptor_for(settings, vfs, &[])
+}
+
+/// The same, where the sender may choose among protocols.
+pub(crate) fn acceptor_for(settings: &TlsSettings, vfs: &dyn Vfs, protocols: &[&[u8]]) -> Result<TlsAcceptor> {
     let chain = certificates(&settings.certificate, vfs)?;
     let key = private_key(&settings.key, vfs)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -42,7 +47,8 @@ pub(crate) fn acceptor(settings: &TlsSettings, vfs: &dyn Vfs) -> Result<TlsAccep
             builder.with_client_cert_verifier(verifier.map_err(|e| wrong(path, "certificates of authorities", &e))?)
         }
     };
-    let config = builder.with_single_cert(chain, key).map_err(|e| bad(&e))?;
+    let mut config = builder.with_single_cert(chain, key).map_err(|e| bad(&e))?;
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 

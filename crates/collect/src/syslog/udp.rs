@@ -7,8 +7,11 @@ use crate::counters::InputCounters;
 use crate::decode::Envelope;
 use crate::gather::{Chunk, Content, Gathering};
 use crate::input::{Context, Input, Running, Stop, checked_index};
+use crate::network::{Allowed, Network};
 use crate::stream::server::listen_error;
+use crate::zone::{ZoneName, Zones};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -31,6 +34,13 @@ pub struct UdpSettings {
     pub sourcetype: Option<String>,
     /// Host of every event, whatever its header says.
     pub host: Option<String>,
+    /// The zone of times that name none, such as `Europe/Berlin` or `+02:00`; that of this machine if not given.
+    pub zone: Option<ZoneName>,
+    /// The same for senders of some networks, such as `{ "10.1.0.0/16" = "America/New_York" }`.
+    pub zones: BTreeMap<Network, ZoneName>,
+    /// The networks whose senders are taken, such as `["10.0.0.0/8"]`, or `["any"]`. Without any: who reaches the address,
+    /// which has to be a loopback one then, or ask for certificates.
+    pub allow: Vec<Network>,
     /// Source of the events; protocol and port if not given.
     pub source: Option<String>,
     /// Bytes of the kernel's receive buffer that are asked for. A small datagram takes about 1.3 KB of it.
@@ -39,7 +49,17 @@ pub struct UdpSettings {
 
 impl Default for UdpSettings {
     fn default() -> Self {
-        Self { address: None, index: None, sourcetype: None, host: None, source: None, buffer_bytes: SYSLOG_UDP_BUFFER_BYTES }
+        Self {
+            address: None,
+            index: None,
+            sourcetype: None,
+            host: None,
+            zone: None,
+            zones: BTreeMap::new(),
+            allow: Vec::new(),
+            source: None,
+            buffer_bytes: SYSLOG_UDP_BUFFER_BYTES,
+        }
     }
 }
 
@@ -122,6 +142,7 @@ impl Input for UdpInput {
             default_host: Arc::clone(&context.host),
             transport: datagrams.transport.into(),
             peer: "".into(),
+            zones: Zones::of(settings.zone.as_ref(), &context).with(&settings.zones, &context),
         };
         let counters = InputCounters::new(format!("{} {address}", datagrams.kind), datagrams.kind);
         let gathering = Gathering::start(context, envelope, counters, (datagrams.content)());
@@ -129,6 +150,7 @@ impl Input for UdpInput {
             counters: Arc::clone(&gathering.counters),
             chunks: gathering.chunks.clone(),
             stop: gathering.stop.clone(),
+            allowed: Allowed::new(&settings.allow, &gathering.counters),
             text: datagrams.text,
             drops: 0,
         };
@@ -157,6 +179,7 @@ struct Reader {
     counters: Arc<InputCounters>,
     chunks: mpsc::Sender<Chunk>,
     stop: Stop,
+    allowed: Allowed,
     text: bool,
     /// The kernel's drop counter as last read.
     drops: u32,
@@ -176,8 +199,13 @@ impl Reader {
             if stopping && socket.set_nonblocking(true).is_err() {
                 break;
             }
-            let mut chunk = Chunk::default();
-            match many.receive(socket, |peer, datagram| chunk.push(peer, frame(datagram, self.text))) {
+            let (mut chunk, mut refused) = (Chunk::default(), 0);
+            let received = many.receive(socket, |peer, datagram| match self.allowed.admits(peer) {
+                true => chunk.push(peer, frame(datagram, self.text)),
+                false => refused += 1,
+            });
+            self.counters.skip_many("not_allowed", refused);
+            match received {
                 Ok(_) => {}
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                     if stopping {

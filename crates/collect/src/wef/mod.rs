@@ -18,8 +18,10 @@ pub mod subscription;
 use crate::counters::InputCounters;
 use crate::decode;
 use crate::input::{Context, Input, Running, Stop, checked_index, seconds};
+use crate::network::Allowed;
 use crate::stream::server::{Addresses, Door, bind};
 use crate::stream::{TlsSettings, tls};
+use crate::zone::Zones;
 use serde::{Deserialize, Serialize};
 use service::{Connections, Service};
 use sha1::{Digest, Sha1};
@@ -143,12 +145,15 @@ impl Input for WefInput {
             sourcetype: Some(settings.sourcetype.as_deref().unwrap_or("XmlWinEventLog").into()),
             transport: "wef+tls".into(),
             peer: "".into(),
+            zones: Zones::of(None, &context),
         };
         let service = Arc::new(Service::new(context, Arc::clone(&counters), stop.clone(), envelope, subscriptions, issuers));
         let door = Door {
             counters: Arc::clone(&counters),
             stop: stop.clone(),
             acceptor: Some(acceptor),
+            // Who shows a certificate may come from anywhere.
+            allowed: Allowed::new(&[], &counters),
             proxy_protocol: settings.proxy_protocol,
             addresses: Addresses::new(settings.connections_per_address_max.unwrap_or(usize::MAX)),
         };

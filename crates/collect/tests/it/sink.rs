@@ -8,7 +8,7 @@ use std::time::Duration;
 use taffrail_base::{Error, ErrorKind, RealVfs, Result, SystemClock};
 use taffrail_collect::Context;
 use taffrail_event::{EventBatch, EventSink, Origin, Problems, Receipt, Timestamp};
-use taffrail_format::EventRules;
+use taffrail_format::{EventRules, Zone};
 
 /// One event as it was stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,6 +92,8 @@ impl MemorySink {
             clock: Arc::new(SystemClock::new()),
             host: "here".into(),
             rules: Arc::clone(&self.rules),
+            zone: Zone::Utc,
+            requests: None,
         }
     }
 

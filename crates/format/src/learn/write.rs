@@ -330,7 +330,7 @@ impl Writer<'_> {
                 let _ = writeln!(out, "# Time: {place}, as in `{}`.", time.example.replace(['\n', '\r'], " "));
                 if time.inferred {
                     out.push_str(
-                        "# It does not say its zone, or its year: set `zone` where the lines are collected if they are not in UTC.\n",
+                        "# It does not say its zone, or its year: set `zone` where the lines are collected, if they are not in that machine's.\n",
                     );
                 }
             }

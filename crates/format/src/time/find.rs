@@ -53,6 +53,14 @@ impl TimeFinder {
         &self.zone
     }
 
+    /// From here on times that name no zone are of this one.
+    pub(crate) fn set_zone(&mut self, zone: Zone) {
+        if self.zone != zone {
+            // What was learnt of a day is of the other zone.
+            (self.zone, self.memo, self.seen) = (zone, None, None);
+        }
+    }
+
     /// From here on times without a year are at most as late as `latest`: when the file was last written to.
     /// `None`: as late as they are received.
     pub fn set_latest(&mut self, latest: Option<Timestamp>) {

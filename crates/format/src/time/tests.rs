@@ -124,6 +124,13 @@ fn zones() {
         assert_eq!(local("Europe/Berlin", "2026-03-29 02:30:00"), "2026-03-29T01:30:00Z");
     }
     assert_eq!(Zone::parse("Nowhere/None"), None);
+    // What never changes is an offset, by whatever name.
+    assert_eq!([Zone::parse("UTC"), Zone::parse("Z"), Zone::parse("+00:00")], [Some(Zone::Utc), Some(Zone::Utc), Some(Zone::Utc)]);
+    assert_eq!([Zone::parse("-0530"), Zone::parse("CEST")], [Some(Zone::Fixed(-19_800)), Some(Zone::Fixed(7_200))]);
+    if Zone::has_names() {
+        assert_eq!([Zone::parse("Etc/UTC"), Zone::parse("Etc/GMT-3")], [Some(Zone::Utc), Some(Zone::Fixed(10_800))]);
+        assert_eq!(local("CET", "2026-07-01 12:00:00"), "2026-07-01T10:00:00Z");
+    }
 }
 
 #[test]

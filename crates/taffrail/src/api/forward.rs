@@ -34,7 +34,7 @@ pub async fn batch(
     let body = whole(request, limits::INGEST_BODY_BYTES_MAX).await?;
     let batch = forwarding::decode(&body)?;
     let sender = format!("taffrail {}", peer.ip().to_canonical());
-    append(&app, sender, vec![batch]).await.map(Json)
+    append(&app, &app.pushes, sender, vec![batch]).await.map(Json)
 }
 
 fn stopping() -> taffrail_base::Error {

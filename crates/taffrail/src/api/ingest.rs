@@ -2,6 +2,7 @@
 
 use super::body::{Params, whole};
 use super::error::{ApiError, ApiResult};
+use super::push::{self, Door};
 use super::schema::{ErrorAnswer, IngestAnswer};
 use crate::app::App;
 use crate::serve::blocking;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, limits};
 use taffrail_collect::counters::DropReason;
 use taffrail_collect::http::{self, Body, IngestOrigin};
+use taffrail_collect::{InputCounters, ZoneName};
 use taffrail_event::{EventBatch, Timestamp};
 
 /// What is said of the events; all of it may be left out.
@@ -34,6 +36,9 @@ pub struct IngestParams {
     /// The name of their format; found from the content unless given.
     #[param(example = "syslog")]
     sourcetype: Option<String>,
+    /// The zone of times that name none, such as `Europe/Berlin` or `+02:00`; what the settings say unless given.
+    #[param(example = "Europe/Berlin")]
+    zone: Option<String>,
 }
 
 /// Take lines as events.
@@ -81,24 +86,40 @@ pub async fn ndjson(
 }
 
 async fn take(app: Arc<App>, kind: Body, params: IngestParams, peer: SocketAddr, request: Request) -> ApiResult<Json<IngestAnswer>> {
+    let door = Door::of(&request);
+    let account = push::account(&app, door.as_ref());
+    // The main address takes these from this machine alone, and always; a door asks for its tokens.
+    if let Some(door) = &door {
+        door.check(&app, peer, request.headers()).inspect_err(|e| refused(account, e.status()))?;
+    }
     let _permit = app.bodies.acquire().await.map_err(|_| Error::new(ErrorKind::Cancelled, "the server is stopping"))?;
-    let batches = decoded(&app, kind, params, peer, request).await.inspect_err(|e| refused(&app, e.status()))?;
+    let batches = decoded(&app, door.as_deref(), kind, params, peer, request).await.inspect_err(|e| refused(account, e.status()))?;
     let sender = format!("{} {}", if kind == Body::Raw { "lines" } else { "ndjson" }, peer.ip().to_canonical());
-    append(&app, sender, batches).await.map(Json)
+    append(&app, account, sender, batches).await.map(Json)
 }
 
 /// The events of a request.
-async fn decoded(app: &App, kind: Body, params: IngestParams, peer: SocketAddr, request: Request) -> ApiResult<Vec<EventBatch>> {
+async fn decoded(
+    app: &App,
+    door: Option<&Door>,
+    kind: Body,
+    params: IngestParams,
+    peer: SocketAddr,
+    request: Request,
+) -> ApiResult<Vec<EventBatch>> {
     let encoding = Encoding::of(request.headers())?;
+    let zone = params.zone.as_deref().map(str::parse::<ZoneName>).transpose().map_err(|e| ApiError::invalid(format!("zone: {e}")))?;
     let body = whole(request, limits::INGEST_BODY_BYTES_MAX).await?;
     let received = Timestamp(app.clock.now_nanos());
+    let known = push::origin(app, door, peer);
     let origin = IngestOrigin {
-        index: params.index,
-        host: params.host,
-        source: params.source,
-        sourcetype: params.sourcetype,
-        peer: peer.ip().to_canonical().to_string(),
-        rules: Arc::clone(&app.rules),
+        index: params.index.or(known.index),
+        host: params.host.or(known.host),
+        source: params.source.or(known.source),
+        sourcetype: params.sourcetype.or(known.sourcetype),
+        peer: known.peer,
+        zone: zone.map_or(known.zone, |name| name.zone(&app.zone)),
+        rules: known.rules,
     };
     let batches = blocking(move || {
         let expanded;
@@ -117,8 +138,8 @@ async fn decoded(app: &App, kind: Body, params: IngestParams, peer: SocketAddr, 
 
 /// Makes batches durable, one after the other, and books them on the sender's account. Goes on when the sender hangs up: what
 /// becomes durable is booked as such.
-pub(super) async fn append(app: &App, sender: String, batches: Vec<EventBatch>) -> ApiResult<IngestAnswer> {
-    let (sink, account) = (Arc::clone(&app.sink), Arc::clone(&app.pushes));
+pub(super) async fn append(app: &App, account: &Arc<InputCounters>, sender: String, batches: Vec<EventBatch>) -> ApiResult<IngestAnswer> {
+    let (sink, account) = (Arc::clone(&app.sink), Arc::clone(account));
     let all = async move {
         let mut answer = IngestAnswer { accepted: 0, bytes: 0, sequence: 0 };
         for batch in batches {
@@ -143,8 +164,8 @@ pub(super) async fn append(app: &App, sender: String, batches: Vec<EventBatch>) 
 }
 
 /// Counts a request that is refused before there are events of it.
-pub(super) fn refused(app: &App, status: StatusCode) {
-    app.pushes.skip(match status {
+pub(super) fn refused(account: &InputCounters, status: StatusCode) {
+    account.skip(match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "denied",
         StatusCode::PAYLOAD_TOO_LARGE => "too_large",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "encoding",

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use taffrail_base::{Clock, Error};
-use taffrail_collect::Context;
 use taffrail_collect::import::{ImportItem, ImportOptions, ImportProgress, ImportReport, import};
 use taffrail_collect::input::Stop;
+use taffrail_collect::{Context, ZoneName};
 use taffrail_event::EventSink;
 use taffrail_store::StoreSink;
 use tokio::runtime::Handle;
@@ -26,6 +26,7 @@ Examples:
   taffrail import --data logs /var/log                        a folder with everything below it
   taffrail import --data logs --sourcetype nginx access.log.3.gz
   journalctl -o short-iso | taffrail import --data logs --host db-1 -
+  taffrail import --data logs --zone America/New_York /mnt/web-ny/var/log
   taffrail import --data logs --whole-file --sourcetype config /etc/nginx
 
 gz, zst, xz and bz2 are read as they are. Importing the same file twice adds nothing, unless --again; a file that
@@ -48,6 +49,9 @@ pub struct Arguments {
     /// Host of the events; what they say, else this machine, when left out.
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
+    /// Zone of times that name none: Europe/Berlin, +02:00, UTC; that of this machine when left out.
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
+    zone: Option<ZoneName>,
     /// Read files that were imported before once more.
     #[arg(long)]
     again: bool,
@@ -71,7 +75,15 @@ pub async fn run(arguments: Arguments) -> Outcome {
     let host = arguments.host.clone().unwrap_or_else(|| app::host_name(&*world.vfs));
     let (rules, problems) = app::event_rules_in(&world, &arguments.data);
     problems.iter().for_each(|problem| say(&format!("warning: {}", terminal::neutral(problem))));
-    let context = Context { sink, vfs: Arc::clone(&world.vfs), clock: Arc::clone(&world.clock), host: host.into(), rules };
+    let context = Context {
+        sink,
+        vfs: Arc::clone(&world.vfs),
+        clock: Arc::clone(&world.clock),
+        host: host.into(),
+        rules,
+        zone: app::machine_zone(),
+        requests: None,
+    };
     let started = world.clock.monotonic_nanos();
     let outcome = work(arguments, context).await;
     let closed = match held {
@@ -111,6 +123,7 @@ async fn work(arguments: Arguments, context: Context) -> Outcome<ImportReport> {
         index: Some(arguments.index),
         sourcetype: arguments.sourcetype,
         host: arguments.host,
+        zone: arguments.zone,
         again: arguments.again,
         whole_file: arguments.whole_file,
     };

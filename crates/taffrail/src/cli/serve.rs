@@ -16,8 +16,9 @@ Examples:
   taffrail serve --data logs --this-machine --live   collect this machine's own logs, and show what arrives
   taffrail serve --data logs --syslog-udp off --config taffrail.toml
 
-Listens on loopback addresses only, because there is no access control yet. Ctrl-C or SIGTERM stops it: inputs
-end, what was accepted is written, exit code 0. A second Ctrl-C ends it at once; what was acknowledged is safe.";
+Page and API listen on loopback addresses only, because there is no access control yet; so do listeners for logs,
+unless `allow` in the settings names who may send. Ctrl-C or SIGTERM stops it: inputs end, what was accepted is
+written, exit code 0. A second Ctrl-C ends it at once; what was acknowledged is safe.";
 
 /// Run the server: collect, keep, search, and serve the page and the HTTP API.
 #[derive(Debug, clap::Args)]

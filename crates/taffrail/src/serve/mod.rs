@@ -166,6 +166,8 @@ async fn start_inputs(world: &World, app: &Arc<App>) -> Result<(Inputs, Vec<(&'s
         clock: Arc::clone(&world.clock),
         host: Arc::clone(&app.host),
         rules: Arc::clone(&app.rules),
+        zone: app.zone.clone(),
+        requests: Some(Arc::new(api::push::Doors(Arc::clone(app)))),
     };
     let mut inputs = Inputs::default();
     let mut listeners = Vec::new();

@@ -63,10 +63,11 @@ fn other_addresses_than_loopback_are_refused() {
         [("--http", "0.0.0.0:8514"), ("--syslog-udp", "0.0.0.0:5514"), ("--syslog-tcp", "[::]:5514"), ("--http", "192.0.2.7:80")]
     {
         let output = scratch.run(&["serve", "--data", "@", flag, address]);
-        check(&output, 2, &["no access control", flag, address]);
+        let why = if flag == "--http" { "no access control" } else { "syslog.allow = [" };
+        check(&output, 2, &[why, flag, address]);
     }
     let file = scratch.file("t.toml", b"[[input]]\ntype = \"syslog-tcp\"\naddress = \"0.0.0.0:6514\"\n");
-    check(&scratch.run(&["serve", "--data", "@", "--config", file.to_str().expect("is text")]), 2, &["no access control", "input[0]"]);
+    check(&scratch.run(&["serve", "--data", "@", "--config", file.to_str().expect("is text")]), 2, &["allow = [", "input[0]"]);
     assert!(!scratch.data().exists());
 }
 

@@ -63,7 +63,7 @@ impl Scratch {
                 command.arg(argument)
             };
         }
-        command.env_remove("TAFFRAIL_DATA").env_remove("TAFFRAIL_LOG").env("NO_COLOR", "1");
+        command.env_remove("TAFFRAIL_DATA").env_remove("TAFFRAIL_LOG").env("NO_COLOR", "1").env("TZ", "UTC");
         command
     }
 

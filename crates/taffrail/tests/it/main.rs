@@ -23,3 +23,4 @@ mod routes;
 mod security;
 mod sources;
 mod sql;
+mod zones;

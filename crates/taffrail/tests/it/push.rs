@@ -246,3 +246,87 @@ fn killed_under_load_of_every_protocol_nothing_acknowledged_is_lost() {
     println!("{} acknowledged, {} there", acknowledged.len(), there.len());
     let _: Value = scratch.stat();
 }
+
+/// What curl is answered: the status, and headers with the body.
+fn curl(arguments: &[&str]) -> Option<(u16, String)> {
+    let output =
+        std::process::Command::new("curl").args(["-sS", "-i", "-m", "30", "-w", "\n%{http_code}"]).args(arguments).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (said, status) = text.rsplit_once('\n')?;
+    Some((status.parse().ok()?, said.to_owned()))
+}
+
+#[test]
+fn doors_take_what_is_pushed_and_nothing_else() {
+    let scratch = Scratch::new();
+    let tls = concat!(env!("CARGO_MANIFEST_DIR"), "/../collect/tests/it/tls");
+    let config = scratch.file(
+        "t.toml",
+        format!(
+            "[[input]]\ntype = \"http\"\naddress = \"127.0.0.1:0\"\naccept = [\"hec\"]\ntokens = [\"right\"]\nindex = \"doors\"\n\
+             [input.tls]\ncertificate = \"{tls}/server.pem\"\nkey = \"{tls}/server.key\"\n\
+             [[input]]\ntype = \"http\"\naddress = \"127.0.0.1:0\"\naccept = [\"otlp\", \"elasticsearch\", \"raw\"]\nallow = [\"127.0.0.2\"]\n\
+             zone = \"+02:00\"\n"
+        )
+        .as_bytes(),
+    );
+    let server = scratch.serve_with(&["--config", config.to_str().expect("is text")]);
+    let doors: Vec<&str> = server.file["listeners"]
+        .as_array()
+        .expect("is a list")
+        .iter()
+        .filter(|l| l["input"] == "http")
+        .map(|l| l["address"].as_str().expect("is text"))
+        .collect();
+    let [hec, open] = doors[..] else { panic!("{doors:?}") };
+    let (hec, authority) = (format!("https://{hec}"), format!("{tls}/ca.pem"));
+    let event = r#"{"event":"by the door"}"#;
+    let send = |path: &str, more: &[&str]| {
+        let url = format!("{hec}{path}");
+        curl(&[&["--cacert", &*authority, "-d", event, &*url][..], more].concat())
+    };
+    let Some((status, said)) = send("/services/collector", &["-H", "authorization: Splunk right"]) else {
+        return println!("skipped: no curl");
+    };
+    assert_eq!(status, 200, "{said}");
+    assert!(said.contains("\"code\":0"), "{said}");
+    let refused = |more: &[&str]| {
+        let (status, said) = send("/services/collector", more).expect("curl is there");
+        (status, said.rsplit("\"code\":").next().and_then(|code| code.chars().next()))
+    };
+    assert_eq!(refused(&[]), (401, Some('2')));
+    assert_eq!(refused(&["-H", "authorization: Splunk wrong"]), (403, Some('4')));
+    for path in ["/api/v1/search", "/api/v1/ingest/raw", "/gelf", "/metrics", "/", "/index.html"] {
+        assert_eq!(send(path, &["-H", "authorization: Splunk right"]).expect("curl is there").0, 404, "{path}");
+    }
+
+    let call = |from: &str, more: &[&str]| curl(&[&["--interface", from, "--http2-prior-knowledge"][..], more].concat());
+    let message: &[u8] = b"\0\0\0\0\x10\x0a\x0e\x12\x0c\x12\x0a\x2a\x08\x0a\x06grpc 1";
+    let body = format!("@{}", scratch.file("message", message).display());
+    let url = format!("http://{open}/opentelemetry.proto.collector.logs.v1.LogsService/Export");
+    let grpc = ["-H", "content-type: application/grpc", "-H", "te: trailers", "--data-binary", &*body, "-o", "/dev/null", "-D", "-", &*url];
+    let (_, said) = call("127.0.0.2", &grpc).expect("curl is there");
+    assert!(said.contains("grpc-status: 0"), "{said}");
+    assert_eq!(call("127.0.0.1", &grpc).map(|(status, _)| status), Some(0), "somebody else is let in");
+    let at = |path: &str| format!("http://{open}{path}");
+    let (status, said) = curl(&["--interface", "127.0.0.2", &at("/")]).expect("curl is there");
+    assert!(status == 200 && said.contains("_bulk"), "{said}");
+    let raw = at("/api/v1/ingest/raw?source=door");
+    let lines = ["--interface", "127.0.0.2", "-d", "2024-07-01 12:00:00 a line", &*raw];
+    assert_eq!(curl(&lines).expect("curl is there").0, 200);
+    let browser = [&["-H", "origin: http://evil.example"][..], &lines[..]].concat();
+    assert_eq!(curl(&browser).expect("curl is there").0, 403);
+
+    let inputs = server.get("/api/v1/inputs").json();
+    let name = format!("http {open}");
+    let account = inputs.as_array().expect("is a list").iter().find(|input| input["name"] == name.as_str()).expect("is there").clone();
+    assert_eq!(account["refused_connections"], 1, "{account}");
+    assert_eq!(account["skipped"]["denied"], Value::Null, "{account}");
+    server.stop();
+    assert_eq!((scratch.count("index=doors"), scratch.count("index=main grpc"), scratch.count("index=main source=door")), (1, 1, 1));
+    assert!(
+        scratch.rows("index=main source=door | table _time")[0]["_time"]
+            .as_str()
+            .is_some_and(|time| time.starts_with("2024-07-01T10:00:00"))
+    );
+}

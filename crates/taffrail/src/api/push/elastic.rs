@@ -79,6 +79,14 @@ fn answer(item: bulk::Item) -> Value {
     json!({item.action: detail})
 }
 
+/// Who answers here, for who may push.
+pub async fn about_for(State(app): State<Arc<App>>, push: Result<Push, Refused>) -> Response {
+    match push {
+        Ok(_) => about(State(app)).await,
+        Err(refused) => failed(refused.plain()),
+    }
+}
+
 /// Who answers here.
 pub async fn about(State(app): State<Arc<App>>) -> Response {
     let about = Json(json!({

@@ -1,6 +1,6 @@
 //! Splunk's HTTP event collector. `ackId`s are given out when the events are durable, so each of them is true.
 
-use super::{Denied, Push, Refused, trouble};
+use super::{Denied, Push, Refused, account, trouble};
 use crate::api::error::ApiError;
 use crate::api::ingest::append;
 use crate::app::App;
@@ -88,10 +88,10 @@ pub async fn raw(uri: axum::http::Uri, push: Result<Push, Refused>) -> Response 
     let mut origin = push.origin();
     let sender = format!("hec {}", origin.peer);
     origin.source.get_or_insert_with(|| "hec".into());
-    let Push { app, body, permit, .. } = push;
+    let Push { app, door, body, permit, .. } = push;
     let batches = blocking(move || http::batches(Body::Raw, &body, &origin, received)).await;
     let stored = match batches {
-        Ok(batches) => append(&app, sender, batches).await.map(|_| ()),
+        Ok(batches) => append(&app, account(&app, door.as_ref()), sender, batches).await.map(|_| ()),
         Err(error) => Err(error.into()),
     };
     drop(permit);

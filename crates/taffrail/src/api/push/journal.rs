@@ -1,7 +1,7 @@
 //! The systemd journal of other machines, as `systemd-journal-upload` sends it. The body has no end that is known beforehand, so
 //! it is stored as it comes.
 
-use super::{Refused, check, in_words, named, trouble};
+use super::{Door, Refused, account, check, in_words, named, origin, trouble};
 use crate::api::error::{ApiError, ApiResult};
 use crate::api::ingest::append;
 use crate::app::App;
@@ -12,22 +12,22 @@ use futures::StreamExt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind};
-use taffrail_collect::http::IngestOrigin;
 use taffrail_collect::push::journal::Upload;
 use taffrail_event::Timestamp;
 
 /// Entries of a journal, in the export format.
 pub async fn upload(State(app): State<Arc<App>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
-    if let Err(denied) = check(&app, peer, &named(request.headers(), None)) {
+    let door = Door::of(&request);
+    if let Err(denied) = check(&app, door.as_deref(), peer, &named(request.headers(), None)) {
         return in_words(Refused::Denied(denied).plain());
     }
-    match take(&app, peer, request).await {
+    match take(&app, door.as_ref(), peer, request).await {
         Ok(entries) => in_words((StatusCode::ACCEPTED, format!("OK: {entries} entries"))),
         Err(error) => in_words(trouble(&error)),
     }
 }
 
-async fn take(app: &App, peer: SocketAddr, request: Request) -> ApiResult<u64> {
+async fn take(app: &App, door: Option<&Arc<Door>>, peer: SocketAddr, request: Request) -> ApiResult<u64> {
     if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING).filter(|value| value.as_bytes() != b"identity") {
         let message = format!("a journal packed as {encoding:?} is not taken");
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported", message)
@@ -36,9 +36,8 @@ async fn take(app: &App, peer: SocketAddr, request: Request) -> ApiResult<u64> {
     // As with every body: so many at a time, since each holds an entry.
     let stopping = |_| ApiError::from(Error::new(ErrorKind::Cancelled, "the server is stopping"));
     let _permit = app.bodies.acquire().await.map_err(stopping)?;
-    let peer = peer.ip().to_canonical().to_string();
-    let sender = format!("journal {peer}");
-    let origin = IngestOrigin { peer, ..IngestOrigin::default() };
+    let (origin, account) = (origin(app, door.map(|door| &**door), peer), account(app, door));
+    let sender = format!("journal {}", origin.peer);
     let mut upload = Upload::new(&origin, Timestamp(app.clock.now_nanos()))?;
     let mut body = request.into_body().into_data_stream();
     let ended = loop {
@@ -52,11 +51,11 @@ async fn take(app: &App, peer: SocketAddr, request: Request) -> ApiResult<u64> {
             Some(Ok(bytes)) => upload.push(&bytes),
         };
         match full {
-            Ok(full) => _ = append(app, sender.clone(), full).await?,
+            Ok(full) => _ = append(app, account, sender.clone(), full).await?,
             Err(error) => break Err(error.into()),
         }
     };
     // What has arrived whole is kept, however it ended.
-    append(app, sender, upload.rest()).await?;
+    append(app, account, sender, upload.rest()).await?;
     ended
 }

@@ -1,6 +1,7 @@
 //! What other products' senders push: one file per protocol, each a thin route over its decoder in `collect::push`.
 //! An answer of success is given when the events are durable, whatever the protocol.
 
+mod door;
 mod elastic;
 mod grpc;
 mod hec;
@@ -9,9 +10,11 @@ mod loki;
 mod others;
 mod otlp;
 
+pub use door::{Door, Doors};
+
 use super::body::whole;
 use super::error::{ApiError, ApiResult};
-use super::ingest::{Encoding, append, expand, refused};
+use super::ingest::{self, Encoding, append, expand, refused};
 use super::routes::{Permission, Routes};
 use crate::app::App;
 use crate::serve::blocking;
@@ -19,52 +22,57 @@ use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Query, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use base64::Engine;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, Result, limits};
+use taffrail_collect::InputCounters;
 use taffrail_collect::http::IngestOrigin;
 use taffrail_collect::push::Intake;
+use taffrail_collect::requests::Pushed;
 use taffrail_event::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// Adds the routes of all protocols.
+/// Adds the routes of all protocols of others.
 pub fn routes(routes: Routes) -> Routes {
-    let ingest = |routes: Routes, path, methods| routes.foreign(Permission::Ingest, path, methods);
-    let mut routes = routes;
-    for path in ["/services/collector", "/services/collector/event", "/services/collector/event/1.0"] {
-        routes = ingest(routes, path, post(hec::events));
+    let foreign = Pushed::ALL.into_iter().filter(|pushed| *pushed != Pushed::Raw);
+    foreign.fold(routes, protocol).foreign(Permission::Describe, "/elastic/", get(elastic::about))
+}
+
+/// Adds the routes by which something is pushed.
+fn protocol(routes: Routes, pushed: Pushed) -> Routes {
+    let ingest = |routes: Routes, paths: &[&str], methods: MethodRouter<Arc<App>>| {
+        paths.iter().fold(routes, |routes, path| routes.foreign(Permission::Ingest, path, methods.clone()))
+    };
+    match pushed {
+        Pushed::Hec => {
+            let events = ["/services/collector", "/services/collector/event", "/services/collector/event/1.0"];
+            let routes = ingest(routes, &events, post(hec::events));
+            let routes = ingest(routes, &["/services/collector/raw", "/services/collector/raw/1.0"], post(hec::raw));
+            let routes = ingest(routes, &["/services/collector/ack"], post(hec::acknowledged));
+            let health = ["/services/collector/health", "/services/collector/health/1.0"];
+            health.iter().fold(routes, |routes, path| routes.foreign(Permission::Health, path, get(hec::health)))
+        }
+        Pushed::Elasticsearch => {
+            let paths = ["/_bulk", "/elastic/_bulk", "/{index}/_bulk", "/elastic/{index}/_bulk"];
+            ingest(routes, &paths, post(elastic::bulk).put(elastic::bulk))
+        }
+        Pushed::Otlp => ingest(ingest(routes, &["/v1/logs", "/otlp/v1/logs"], post(otlp::logs)), &[grpc::EXPORT], post(grpc::export)),
+        Pushed::Loki => ingest(routes, &["/loki/api/v1/push", "/api/prom/push"], post(loki::push)),
+        Pushed::Gelf => ingest(routes, &["/gelf"], post(others::gelf)),
+        Pushed::Datadog => ingest(routes, &["/api/v2/logs", "/v1/input", "/v1/input/{token}"], post(others::datadog)),
+        Pushed::Journal => ingest(routes, &["/upload"], post(journal::upload)),
+        Pushed::Raw => ingest(ingest(routes, &["/api/v1/ingest/raw"], post(ingest::raw)), &["/api/v1/ingest/ndjson"], post(ingest::ndjson)),
     }
-    for path in ["/services/collector/raw", "/services/collector/raw/1.0"] {
-        routes = ingest(routes, path, post(hec::raw));
-    }
-    for path in ["/services/collector/health", "/services/collector/health/1.0"] {
-        routes = routes.foreign(Permission::Health, path, get(hec::health));
-    }
-    for path in ["/_bulk", "/elastic/_bulk", "/{index}/_bulk", "/elastic/{index}/_bulk"] {
-        routes = ingest(routes, path, post(elastic::bulk).put(elastic::bulk));
-    }
-    for path in ["/loki/api/v1/push", "/api/prom/push"] {
-        routes = ingest(routes, path, post(loki::push));
-    }
-    for path in ["/v1/logs", "/otlp/v1/logs"] {
-        routes = ingest(routes, path, post(otlp::logs));
-    }
-    for path in ["/api/v2/logs", "/v1/input", "/v1/input/{token}"] {
-        routes = ingest(routes, path, post(others::datadog));
-    }
-    routes = ingest(routes, "/services/collector/ack", post(hec::acknowledged));
-    routes = ingest(routes, grpc::EXPORT, post(grpc::export));
-    routes = ingest(routes, "/gelf", post(others::gelf));
-    routes = ingest(routes, "/upload", post(journal::upload));
-    routes.foreign(Permission::Describe, "/elastic/", get(elastic::about))
 }
 
 /// A request that pushes events, with its body unpacked.
 struct Push {
     app: Arc<App>,
+    /// The door by which it came; `None`: the main address.
+    door: Option<Arc<Door>>,
     headers: HeaderMap,
     query: HashMap<String, String>,
     peer: SocketAddr,
@@ -75,7 +83,7 @@ struct Push {
 
 /// Why somebody may not push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Denied {
+pub(super) enum Denied {
     /// No token is named.
     Missing,
     /// The token is none of ours.
@@ -130,7 +138,7 @@ fn in_words((status, message): (StatusCode, String)) -> Response {
 }
 
 /// The tokens that the request names, in whichever way.
-fn named(headers: &HeaderMap, path_token: Option<&str>) -> Vec<String> {
+pub(super) fn named(headers: &HeaderMap, path_token: Option<&str>) -> Vec<String> {
     let mut all: Vec<String> = path_token.map(str::to_owned).into_iter().collect();
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     all.extend(text("dd-api-key").map(str::to_owned));
@@ -150,9 +158,10 @@ fn named(headers: &HeaderMap, path_token: Option<&str>) -> Vec<String> {
 }
 
 /// Whether whoever names these tokens may push.
-fn check(app: &App, peer: SocketAddr, named: &[String]) -> Result<(), Denied> {
-    let tokens = &app.settings.ingest.tokens;
-    if tokens.is_empty() && peer.ip().to_canonical().is_loopback() {
+pub(super) fn check(app: &App, door: Option<&Door>, peer: SocketAddr, named: &[String]) -> Result<(), Denied> {
+    let tokens = door.map_or(&app.settings.ingest.tokens, |door| &door.tokens);
+    // Who comes to a door without tokens was let in by its address or certificate.
+    if tokens.is_empty() && (door.is_some() || peer.ip().to_canonical().is_loopback()) {
         return Ok(());
     }
     if named.is_empty() {
@@ -163,13 +172,25 @@ fn check(app: &App, peer: SocketAddr, named: &[String]) -> Result<(), Denied> {
     if named.iter().any(known) { Ok(()) } else { Err(Denied::Wrong) }
 }
 
+/// The account of what comes by a door, or to the main address.
+pub(super) fn account<'a>(app: &'a App, door: Option<&'a Arc<Door>>) -> &'a Arc<InputCounters> {
+    door.map_or(&app.pushes, |door| &door.account)
+}
+
+/// What is known of events before a request says anything of them.
+pub(super) fn origin(app: &App, door: Option<&Door>, peer: SocketAddr) -> IngestOrigin {
+    let known = door.map_or_else(|| IngestOrigin { zone: app.zone.clone(), ..IngestOrigin::default() }, |door| door.origin.clone());
+    IngestOrigin { peer: peer.ip().to_canonical().to_string(), rules: Arc::clone(&app.rules), ..known }
+}
+
 impl FromRequest<Arc<App>> for Push {
     type Rejection = Refused;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Refused> {
+        let door = Door::of(&request);
         Self::read(request, app).await.inspect_err(|refusal| {
             refused(
-                app,
+                account(app, door.as_ref()),
                 match refusal {
                     Refused::Denied(_) => StatusCode::FORBIDDEN,
                     Refused::Other(error) => error.status(),
@@ -181,6 +202,7 @@ impl FromRequest<Arc<App>> for Push {
 
 impl Push {
     async fn read(request: Request, app: &Arc<App>) -> Result<Self, Refused> {
+        let door = Door::of(&request);
         let (mut parts, body) = request.into_parts();
         let ConnectInfo(peer) = ConnectInfo::<SocketAddr>::from_request_parts(&mut parts, app)
             .await
@@ -189,14 +211,14 @@ impl Push {
             .await
             .map_err(|e| ApiError::invalid(format!("the parameters cannot be read: {}", e.body_text())))?;
         let in_path = parts.uri.path().strip_prefix("/v1/input/");
-        check(app, peer, &named(&parts.headers, in_path)).map_err(Refused::Denied)?;
+        check(app, door.as_deref(), peer, &named(&parts.headers, in_path)).map_err(Refused::Denied)?;
         let headers = parts.headers.clone();
         let encoding = Encoding::of(&headers)?;
         let stopping = |_| ApiError::from(Error::new(ErrorKind::Cancelled, "the server is stopping"));
         let permit = Arc::clone(&app.bodies).acquire_owned().await.map_err(stopping)?;
         let bytes = whole(Request::from_parts(parts, body), limits::INGEST_BODY_BYTES_MAX).await?;
         let body = unpacked(encoding, bytes).await?;
-        Ok(Self { app: Arc::clone(app), headers, query, peer, body, permit })
+        Ok(Self { app: Arc::clone(app), door, headers, query, peer, body, permit })
     }
 }
 
@@ -218,13 +240,13 @@ impl Push {
     /// What the request says of its events.
     fn origin(&self) -> IngestOrigin {
         let said = |name: &str| self.query.get(name).cloned();
+        let known = origin(&self.app, self.door.as_deref(), self.peer);
         IngestOrigin {
-            index: said("index"),
-            host: said("host"),
-            source: said("source"),
-            sourcetype: said("sourcetype"),
-            peer: self.peer.ip().to_canonical().to_string(),
-            rules: Arc::clone(&self.app.rules),
+            index: said("index").or(known.index),
+            host: said("host").or(known.host),
+            source: said("source").or(known.source),
+            sourcetype: said("sourcetype").or(known.sourcetype),
+            ..known
         }
     }
 
@@ -235,16 +257,16 @@ impl Push {
         decode: impl FnOnce(&[u8], &mut Intake) -> Result<T> + Send + 'static,
     ) -> ApiResult<T> {
         let (origin, received) = (self.origin(), Timestamp(self.app.clock.now_nanos()));
-        let Self { app, body, permit, .. } = self;
-        let sender = format!("{source} {}", origin.peer);
+        let Self { app, door, body, permit, .. } = self;
+        let (sender, account) = (format!("{source} {}", origin.peer), account(&app, door.as_ref()));
         let decoded = blocking(move || {
             let mut intake = Intake::new(&origin, source, received)?;
             let said = decode(&body, &mut intake)?;
             Ok((intake.finish(), said))
         })
         .await;
-        let (batches, said) = decoded.map_err(ApiError::from).inspect_err(|e| refused(&app, e.status()))?;
-        append(&app, sender, batches).await?;
+        let (batches, said) = decoded.map_err(ApiError::from).inspect_err(|e| refused(account, e.status()))?;
+        append(&app, account, sender, batches).await?;
         drop(permit);
         Ok(said)
     }
