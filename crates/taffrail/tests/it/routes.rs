@@ -75,7 +75,7 @@ fn serve(mut stream: TcpStream, doings: &Doings) -> std::io::Result<()> {
             if doings.ends.contains(&seen.len()) {
                 break;
             }
-            if seen.len() % 100 == 0 && doings.slow.load(Ordering::SeqCst) {
+            if seen.len().is_multiple_of(100) && doings.slow.load(Ordering::SeqCst) {
                 drop(seen);
                 std::thread::sleep(Duration::from_millis(20));
             }
