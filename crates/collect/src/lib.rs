@@ -12,6 +12,7 @@
 //! - [`push`] and [`http`] turn bodies of HTTP requests into batches: one decoder per protocol.
 //! - [`records`] is how events that a protocol has taken apart get into a batch.
 //! - [`outputs`] send events on: syslog, RELP, files, HTTP, Kafka; [`forwarding`] is a batch as another Taffrail takes it.
+//! - `peers` is what a listener has learnt of its senders, within one bound.
 //! - [`counters`] keeps the account of each source: received = stored + dropped, always.
 //!
 //! Inputs write to `event::EventSink` and never to a store; what lines mean is the business of `format`. It
@@ -35,9 +36,13 @@ pub mod input;
 pub mod journald;
 pub mod kafka;
 mod lumberjack;
+#[cfg(test)]
+#[path = "../tests/it/mutator.rs"]
+mod mutator;
 pub mod netflow;
 mod outgoing;
 pub mod outputs;
+mod peers;
 pub mod preset;
 pub mod push;
 pub mod records;
@@ -53,5 +58,5 @@ pub mod unpack;
 pub mod wef;
 mod whole;
 
-pub use counters::{InputCounters, InputSnapshot, Notice, SourceSnapshot};
+pub use counters::{InputCounters, InputSnapshot, SourceSnapshot};
 pub use input::{Context, Input, InputSettings, Inputs, Running};

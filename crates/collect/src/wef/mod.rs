@@ -21,7 +21,7 @@ use crate::input::{Context, Input, Running, Stop, checked_index, seconds};
 use crate::stream::server::{Addresses, Door, bind};
 use crate::stream::{TlsSettings, tls};
 use serde::{Deserialize, Serialize};
-use service::{Connections, Service};
+use service::{Connections, Service, Setup};
 use sha1::{Digest, Sha1};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -144,7 +144,14 @@ impl Input for WefInput {
             transport: "wef+tls".into(),
             peer: "".into(),
         };
-        let service = Arc::new(Service::new(context, Arc::clone(&counters), stop.clone(), envelope, subscriptions, issuers));
+        let service = Arc::new(Service::new(Setup {
+            context,
+            counters: Arc::clone(&counters),
+            stop: stop.clone(),
+            envelope,
+            subscriptions,
+            issuers,
+        }));
         let door = Door {
             counters: Arc::clone(&counters),
             stop: stop.clone(),

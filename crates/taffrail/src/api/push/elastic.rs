@@ -1,6 +1,7 @@
 //! Elasticsearch's `_bulk`, at the root and below `/elastic`, where clients find who answers too.
 
 use super::{Push, Refused, trouble};
+use crate::api::ingest::refused;
 use crate::app::App;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -55,6 +56,8 @@ async fn taken(path: HashMap<String, String>, uri: Uri, push: Result<Push, Refus
         Ok(items) => {
             let took = app.clock.monotonic_nanos().saturating_sub(started) / 1_000_000;
             let errors = items.iter().any(|item| item.refused.is_some());
+            // Each that is refused is counted, as are requests that are refused as a whole.
+            items.iter().filter(|item| item.refused.is_some()).for_each(|_| refused(&app, StatusCode::BAD_REQUEST));
             let items: Vec<Value> = items.into_iter().map(answer).collect();
             Json(json!({"took": took, "errors": errors, "items": items})).into_response()
         }
