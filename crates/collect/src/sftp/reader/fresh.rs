@@ -4,7 +4,7 @@ use super::{Progress, Reader, Remote};
 use crate::files::content::Opened;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use taffrail_base::{Metadata, Result};
+use taffrail_base::{Metadata, Result, Vfs};
 
 /// A file that could be written again without a trace in size and time, which are whole seconds: one that was read when it had
 /// just been written.
