@@ -205,6 +205,13 @@ pub const INGEST_BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// bodies are held in memory, twice while they become events.
 pub const INGEST_EXPANDED_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
+/// Bytes that a batch of records of Kafka may unpack to: what a producer sends in one go is a megabyte mostly. What is beyond is counted
+/// as not read.
+pub const KAFKA_UNPACKED_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+/// Batches of one input that are unpacked at once; other partitions wait. Bounds their memory together.
+pub const KAFKA_UNPACKED_MAX: usize = 2;
+
 /// Ingest bodies held at once; more wait. Bounds their memory together.
 pub const INGEST_BODIES_MAX: usize = 4;
 
@@ -344,6 +351,10 @@ pub const TIME_SCAN_BYTES_MAX: usize = 1_024;
 
 /// Hosts remembered per source of events, some 200 bytes each: a relay speaks for fifty thousand. Beyond it they are learned anew.
 pub const DECODER_HOSTS_MAX: usize = 65_536;
+
+/// Hosts that a listener remembers of all its senders together, some 200 bytes each, or a kilobyte where a protocol names them: 50 to
+/// 250 MB at the very most. Beyond it they are learned anew, which is said.
+pub const LISTENER_HOSTS_MAX: usize = 4 * DECODER_HOSTS_MAX;
 
 /// Fields that are extracted from one event: a hostile one may have a million, a person reads a hundred.
 pub const EVENT_FIELDS_MAX: usize = 1_000;

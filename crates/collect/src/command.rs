@@ -261,7 +261,7 @@ impl Runner {
             if left.is_zero() {
                 return !self.stop.is_stopped();
             }
-            if tokio::time::timeout(left.min(LOOK_AGAIN), self.stop.stopped()).await.is_ok() {
+            if self.stop.within(left.min(LOOK_AGAIN)).await {
                 return false;
             }
         }

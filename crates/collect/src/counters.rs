@@ -172,7 +172,6 @@ pub struct InputCounters {
     kind: &'static str,
     sources: Mutex<BTreeMap<Arc<str>, Arc<SourceCounters>>>,
     problems: Mutex<Troubles>,
-    notices: Mutex<Vec<Notice>>,
     kernel_drops: AtomicU64,
     lost_bytes: AtomicU64,
     refused_connections: AtomicU64,
@@ -256,19 +255,6 @@ pub struct Turn {
     pub silent: Option<i64>,
 }
 
-/// Something about a source that is to be kept as an event of its own: a loss, or what may hide one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// What it is, as the action of an audit event.
-    pub action: &'static str,
-    /// Which source.
-    pub source: String,
-    /// What happened, in words.
-    pub text: String,
-    /// Events that are concerned.
-    pub events: u64,
-}
-
 impl InputSnapshot {
     /// The sum over all sources.
     pub fn total(&self) -> SourceSnapshot {
@@ -299,7 +285,6 @@ impl InputCounters {
             kind,
             sources: Mutex::default(),
             problems: Mutex::default(),
-            notices: Mutex::default(),
             kernel_drops: AtomicU64::new(0),
             lost_bytes: AtomicU64::new(0),
             refused_connections: AtomicU64::new(0),
@@ -337,21 +322,6 @@ impl InputCounters {
             problems.texts.remove(0);
         }
         problems.texts.push(text);
-    }
-
-    /// Notes trouble of a source that is also to be kept as an event: whoever watches takes it. What nobody takes stays among the
-    /// problems alone.
-    pub fn notice(&self, notice: Notice) {
-        self.problem(format!("{}: {}", notice.source, notice.text));
-        let mut notices = self.notices.lock();
-        if notices.len() < INPUT_PROBLEMS_MAX {
-            notices.push(notice);
-        }
-    }
-
-    /// The notices since the last time.
-    pub fn take_notices(&self) -> Vec<Notice> {
-        std::mem::take(&mut *self.notices.lock())
     }
 
     /// Books the events of a batch that is about to be handed to the sink by somebody who is no input of this crate.

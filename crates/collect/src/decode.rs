@@ -100,6 +100,12 @@ impl Decoding {
     }
 }
 
+impl crate::peers::Learns for Decoding {
+    fn hosts(&self) -> usize {
+        self.decoder.hosts()
+    }
+}
+
 /// 1990-01-01: archives and pictures of disks are made with files of 1970 and 1980.
 const MODIFIED_MIN: i64 = 631_152_000_000_000_000;
 

@@ -119,7 +119,7 @@ async fn offer(sink: Arc<dyn EventSink>, mut outgoing: Outgoing, mut stop: Stop,
                     tokio::time::sleep(RETRY_WAIT_MIN).await;
                     grace = grace.saturating_sub(RETRY_WAIT_MIN);
                 } else {
-                    let _ = tokio::time::timeout(wait, stop.stopped()).await;
+                    let _ = stop.within(wait).await;
                     wait = (wait * 2).min(RETRY_WAIT_MAX);
                 }
             }

@@ -8,12 +8,11 @@ use crate::decode::{Decoding, Envelope};
 use crate::delivery::{Delivery, OnFailure};
 use crate::input::{Context, Running, Stop};
 use crate::outgoing::{Outgoing, is_full};
+use crate::peers::Peers;
 use crate::records::{Record, Writer};
-use rustc_hash::FxHashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use taffrail_base::limits::SYSLOG_PEERS_MAX;
 use taffrail_event::{EventBatch, Problems, Timestamp};
 use taffrail_format::Frame;
 use tokio::runtime::Handle;
@@ -51,6 +50,13 @@ impl Chunk {
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
+
+    /// The bytes of each message.
+    #[cfg(test)]
+    pub fn raws(&self) -> Vec<Vec<u8>> {
+        let starts = std::iter::once(0).chain(self.messages.iter().map(|message| message.end));
+        starts.zip(&self.messages).map(|(start, message)| self.bytes[start..message.end].to_vec()).collect()
+    }
 }
 
 /// What the messages of a listener are.
@@ -63,9 +69,11 @@ pub(crate) enum Content {
 
 /// Takes events out of messages.
 pub(crate) trait Unwrap: Send {
-    /// Gives the events of one message, none while more messages belong to it. An error is the reason for which
-    /// something was refused, to be counted. `peer` sent it; `now` is monotonic, in nanoseconds.
-    fn unwrap(&mut self, peer: IpAddr, raw: &[u8], now: u64, emit: &mut dyn FnMut(Record<'_>)) -> Result<(), &'static str>;
+    /// Gives the events of one message, none while more messages belong to it. `refuse` is told the reason for which something is
+    /// not taken, once for each thing. `peer` sent it; `now` is monotonic, in nanoseconds.
+    fn unwrap(&mut self, peer: IpAddr, raw: &[u8], now: u64, emit: &mut dyn FnMut(Record<'_>), refuse: &mut dyn FnMut(&'static str));
+    /// Nothing comes any more: what still waits for more is refused.
+    fn finish(&mut self, _refuse: &mut dyn FnMut(&'static str)) {}
 }
 
 /// A listener's decoding thread, and the ways to it.
@@ -89,8 +97,8 @@ impl Gathering {
             counters: Arc::clone(&counters),
             stop: stop.clone(),
             content,
-            decodings: FxHashMap::default(),
-            writers: FxHashMap::default(),
+            decodings: Peers::new(),
+            writers: Peers::new(),
             last: None,
         };
         let runtime = Handle::current();
@@ -118,8 +126,8 @@ struct Gatherer {
     counters: Arc<InputCounters>,
     stop: Stop,
     content: Content,
-    decodings: FxHashMap<IpAddr, Decoding>,
-    writers: FxHashMap<IpAddr, Writer>,
+    decodings: Peers<Decoding>,
+    writers: Peers<Writer>,
     /// The sender of the last message, and its account.
     last: Option<(IpAddr, Arc<SourceCounters>)>,
 }
@@ -150,6 +158,9 @@ impl Gatherer {
             }
             let next = delivery.next(self.now());
             self.send(std::mem::replace(&mut out, next), &mut delivery);
+        }
+        if let Content::Wrapped(unwrap) = &mut self.content {
+            unwrap.finish(&mut |reason| self.counters.skip(reason));
         }
         if let Err(error) = delivery.settle() {
             self.counters.problem(format!("events were dropped: {error}"));
@@ -211,23 +222,31 @@ impl Gatherer {
         };
         match &mut self.content {
             Content::Lines => {
-                forget_many(&mut self.decodings, &peer);
-                let decoding = self.decodings.entry(peer).or_insert_with(|| envelope().decoding());
-                each(batch, &mut |frame, batch| decoding.push(frame, batch));
+                self.decodings.with(
+                    peer,
+                    &self.counters,
+                    || envelope().decoding(),
+                    |decoding| {
+                        each(batch, &mut |frame, batch| decoding.push(frame, batch));
+                    },
+                );
             }
             Content::Wrapped(unwrap) => {
-                forget_many(&mut self.writers, &peer);
-                let writer = self.writers.entry(peer).or_insert_with(|| Writer::new(envelope()));
                 let now = self.context.clock.monotonic_nanos();
-                each(batch, &mut |frame, batch| {
-                    let taken = unwrap.unwrap(peer, frame.raw, now, &mut |mut record| {
-                        record.problems = record.problems.with(frame.problems);
-                        writer.push(&record, batch);
-                    });
-                    if let Err(reason) = taken {
-                        self.counters.skip(reason);
-                    }
-                });
+                self.writers.with(
+                    peer,
+                    &self.counters,
+                    || Writer::new(envelope()),
+                    |writer| {
+                        each(batch, &mut |frame, batch| {
+                            let mut push = |mut record: Record<'_>| {
+                                record.problems = record.problems.with(frame.problems);
+                                writer.push(&record, batch);
+                            };
+                            unwrap.unwrap(peer, frame.raw, now, &mut push, &mut |reason| self.counters.skip(reason));
+                        });
+                    },
+                );
             }
         }
         taken
@@ -237,12 +256,5 @@ impl Gatherer {
         if let Err(error) = delivery.send(out) {
             self.counters.problem(format!("events were dropped: {error}"));
         }
-    }
-}
-
-/// Makes room for one more sender. Only what was learnt about their times is lost.
-fn forget_many<T>(known: &mut FxHashMap<IpAddr, T>, next: &IpAddr) {
-    if known.len() >= SYSLOG_PEERS_MAX && !known.contains_key(next) {
-        known.clear();
     }
 }

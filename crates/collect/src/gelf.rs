@@ -1,7 +1,7 @@
 //! GELF, Graylog's format, over UDP (plain, gzip, zlib; in chunks) and TCP (ended by NUL); [`record`] is the same for HTTP.
 //!
 //! **Promise.** None over UDP and TCP: there is no answer. A message is kept as the JSON that it is, and marked malformed if
-//! it is none; chunks whose others do not come within five seconds, and what cannot be unpacked, are counted as refused.
+//! it is none; messages whose chunks do not all come within five seconds (`incomplete`), and what cannot be unpacked, are counted as refused.
 
 use crate::gather::{Content, Unwrap};
 use crate::records::{Record, epoch, json};
@@ -59,16 +59,16 @@ pub fn record(raw: &[u8]) -> Record<'_> {
 struct Whole;
 
 impl Unwrap for Whole {
-    fn unwrap(&mut self, _: IpAddr, raw: &[u8], _: u64, emit: &mut dyn FnMut(Record<'_>)) -> Result<(), &'static str> {
+    fn unwrap(&mut self, _: IpAddr, raw: &[u8], _: u64, emit: &mut dyn FnMut(Record<'_>), _: &mut dyn FnMut(&'static str)) {
         emit(record(raw));
-        Ok(())
     }
 }
 
 /// Messages of which only some chunks are there.
 #[derive(Default)]
 struct Chunks {
-    open: FxHashMap<[u8; 8], Parts>,
+    /// By sender and by the number that it gave the message.
+    open: FxHashMap<(IpAddr, [u8; 8]), Parts>,
     bytes: usize,
     /// When messages were last looked through.
     looked: u64,
@@ -94,26 +94,37 @@ const OPEN_BYTES_MAX: usize = 32 * 1024 * 1024;
 const OPEN_MAX: usize = 10_000;
 
 impl Unwrap for Chunks {
-    fn unwrap(&mut self, _: IpAddr, raw: &[u8], now: u64, emit: &mut dyn FnMut(Record<'_>)) -> Result<(), &'static str> {
-        let given_up = self.give_up(now);
+    fn unwrap(&mut self, peer: IpAddr, raw: &[u8], now: u64, emit: &mut dyn FnMut(Record<'_>), refuse: &mut dyn FnMut(&'static str)) {
+        self.give_up(now, refuse);
         let message;
         let whole = match raw.strip_prefix(&[0x1e, 0x0f]) {
             None => raw,
-            Some(chunk) => {
-                let Some(joined) = self.join(chunk, now)? else { return given_up };
-                message = joined;
-                &message
-            }
+            Some(chunk) => match self.join(peer, chunk, now) {
+                Err(reason) => return refuse(reason),
+                Ok(None) => return,
+                Ok(Some(joined)) => {
+                    message = joined;
+                    &message
+                }
+            },
         };
-        match whole {
-            [0x1f, 0x8b, ..] => emit(record(&expanded(flate2::read::MultiGzDecoder::new(whole))?)),
+        let plain = match whole {
+            [0x1f, 0x8b, ..] => expanded(flate2::read::MultiGzDecoder::new(whole)),
             [first, second, ..] if first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)).is_multiple_of(31) => {
-                emit(record(&expanded(flate2::read::ZlibDecoder::new(whole))?));
+                expanded(flate2::read::ZlibDecoder::new(whole))
             }
             // Some end it as they would a line.
-            plain => emit(record(plain.strip_suffix(b"\n").or_else(|| plain.strip_suffix(b"\0")).unwrap_or(plain))),
+            plain => return emit(record(plain.strip_suffix(b"\n").or_else(|| plain.strip_suffix(b"\0")).unwrap_or(plain))),
+        };
+        match plain {
+            Ok(plain) => emit(record(&plain)),
+            Err(reason) => refuse(reason),
         }
-        given_up
+    }
+
+    fn finish(&mut self, refuse: &mut dyn FnMut(&'static str)) {
+        self.open.drain().for_each(|_| refuse("incomplete"));
+        self.bytes = 0;
     }
 }
 
@@ -128,43 +139,48 @@ fn expanded(packed: impl Read) -> Result<Vec<u8>, &'static str> {
 
 impl Chunks {
     /// Lets go of messages that have waited for too long, or of all if they are too many.
-    fn give_up(&mut self, now: u64) -> Result<(), &'static str> {
+    fn give_up(&mut self, now: u64, refuse: &mut dyn FnMut(&'static str)) {
         let before = self.open.len();
         let too_many = self.bytes > OPEN_BYTES_MAX || before >= OPEN_MAX;
         if !too_many && now.saturating_sub(self.looked) < LOOK_NANOS {
-            return Ok(());
+            return;
         }
         self.looked = now;
         self.open.retain(|_, parts| !too_many && now.saturating_sub(parts.since) < WAIT_NANOS);
-        if self.open.len() == before {
-            return Ok(());
+        if self.open.len() < before {
+            (self.open.len()..before).for_each(|_| refuse("incomplete"));
+            self.bytes = self.open.values().flat_map(|parts| parts.parts.iter().flatten()).map(|part| part.len()).sum();
         }
-        self.bytes = self.open.values().flat_map(|parts| parts.parts.iter().flatten()).map(|part| part.len()).sum();
-        Err("incomplete")
     }
 
     /// The whole message if this was its last chunk.
-    fn join(&mut self, chunk: &[u8], now: u64) -> Result<Option<Vec<u8>>, &'static str> {
+    fn join(&mut self, peer: IpAddr, chunk: &[u8], now: u64) -> Result<Option<Vec<u8>>, &'static str> {
         let Some((head, data)) = chunk.split_first_chunk::<10>() else { return Err("damaged") };
         let [id @ .., number, count] = *head;
         let (number, count) = (usize::from(number), usize::from(count));
         if number >= count || count > CHUNKS_MAX {
             return Err("damaged");
         }
-        let parts = self.open.entry(id).or_insert_with(|| Parts { since: now, parts: vec![None; count], missing: count });
+        let key = (peer, id);
+        let parts = self.open.entry(key).or_insert_with(|| Parts { since: now, parts: vec![None; count], missing: count });
         if parts.parts.len() != count {
             return Err("damaged");
         }
-        // A chunk that comes twice is the same.
-        if parts.parts[number].is_none() {
-            parts.missing -= 1;
-            self.bytes += data.len();
-            parts.parts[number] = Some(data.into());
+        match &parts.parts[number] {
+            // Networks give some datagrams twice.
+            Some(known) if **known == *data => return Ok(None),
+            Some(_) => return Err("damaged"),
+            None => {
+                parts.missing -= 1;
+                self.bytes += data.len();
+                parts.parts[number] = Some(data.into());
+            }
         }
         if parts.missing > 0 {
             return Ok(None);
         }
-        let whole = self.open.remove(&id).map(|parts| parts.parts.into_iter().flatten().flatten().collect::<Vec<u8>>()).unwrap_or_default();
+        let whole =
+            self.open.remove(&key).map(|parts| parts.parts.into_iter().flatten().flatten().collect::<Vec<u8>>()).unwrap_or_default();
         self.bytes -= whole.len();
         Ok(Some(whole))
     }
@@ -218,13 +234,15 @@ impl NulEnded {
 mod tests {
     use super::*;
 
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
     fn all(messages: &[(&[u8], u64)]) -> (Vec<String>, Vec<&'static str>) {
         let (mut chunks, mut got, mut refused) = (Chunks::default(), Vec::new(), Vec::new());
         for (message, seconds) in messages {
-            let result = chunks.unwrap(IpAddr::from([127, 0, 0, 1]), message, seconds * 1_000_000_000, &mut |record| {
+            let mut emit = |record: Record<'_>| {
                 got.push(format!("{} {:?} {:?}", String::from_utf8_lossy(&record.raw), record.host, record.time.map(|time| time.0)));
-            });
-            refused.extend(result.err());
+            };
+            chunks.unwrap(PEER, message, seconds * 1_000_000_000, &mut emit, &mut |reason| refused.push(reason));
         }
         assert!(chunks.open.is_empty() == (chunks.bytes == 0));
         (got, refused)
@@ -264,8 +282,48 @@ mod tests {
             (0..OPEN_MAX + 1).map(|n| [&[0x1e, 0x0f][..], &(n as u64).to_be_bytes(), &[0, 2], b"x"].concat()).collect();
         let (mut chunks, mut refused) = (Chunks::default(), 0);
         for message in &many {
-            refused += usize::from(chunks.unwrap(IpAddr::from([127, 0, 0, 1]), message, 0, &mut |_| {}).is_err());
+            chunks.unwrap(PEER, message, 0, &mut |_| {}, &mut |_| refused += 1);
         }
-        assert_eq!((chunks.open.len(), refused), (1, 1));
+        assert_eq!((chunks.open.len(), refused), (1, OPEN_MAX), "each message that is given up");
+        chunks.finish(&mut |_| refused += 1);
+        assert_eq!((chunks.open.len(), refused), (0, OPEN_MAX + 1));
+        // Two senders may give the same number, and what differs from what is there is no repetition.
+        let (mut got, mut refused) = (0, Vec::new());
+        for (peer, message) in [
+            (PEER, chunk(3, 0, 2, b"{")),
+            (IpAddr::from([127, 0, 0, 2]), chunk(3, 1, 2, b"}")),
+            (PEER, chunk(3, 0, 2, b"[")),
+            (PEER, chunk(3, 0, 2, b"{")),
+            (PEER, chunk(3, 1, 2, b"}")),
+        ] {
+            chunks.unwrap(peer, &message, 0, &mut |_| got += 1, &mut |reason| refused.push(reason));
+        }
+        assert_eq!((got, refused, chunks.open.len()), (1, vec!["damaged"], 1));
+    }
+
+    /// Messages in one datagram and in some, plain and packed, changed: each becomes an event or is refused.
+    #[test]
+    fn ten_thousand_malformed_datagrams() {
+        use std::io::Write;
+        let plain = br#"{"version":"1.1","host":"web","short_message":"hi","timestamp":1385053862.3072,"_x":1}"#.to_vec();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&plain).expect("packs");
+        let gzip = gzip.finish().expect("packs");
+        let halves = |whole: &[u8]| vec![chunk(1, 0, 2, &whole[..20]), chunk(1, 1, 2, &whole[20..])];
+        let cases = [vec![plain.clone()], vec![gzip.clone()], halves(&plain), halves(&gzip)];
+        let mut mutator = crate::mutator::Mutator::new(b"\x1e\x0f\x1f\x8b{}\"\0");
+        let (mut all, mut events, mut chunks) = (0, 0, Chunks::default());
+        for round in 0..10_000 {
+            let (mut got, mut refused) = (0, 0);
+            let case = &cases[round % cases.len()];
+            for datagram in case {
+                let changed = mutator.change(datagram);
+                chunks.unwrap(PEER, &changed, 0, &mut |_| got += 1, &mut |_| refused += 1);
+            }
+            chunks.finish(&mut |_| refused += 1);
+            assert!(if case.len() == 1 { got + refused == 1 } else { got + refused >= 1 }, "round {round}: {got} {refused}");
+            (all, events) = (all + got + refused, events + got);
+        }
+        assert!(events > 3_000 && all > events + 2_000, "{events} of {all}");
     }
 }

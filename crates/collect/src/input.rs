@@ -69,6 +69,11 @@ impl Stop {
         // An error means that the sender is gone, which is a reason to stop as well.
         let _ = self.0.wait_for(|stop| *stop).await;
     }
+
+    /// Waits for so long; true, and at once, if it should stop.
+    pub async fn within(&mut self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.stopped()).await.is_ok()
+    }
 }
 
 /// An input at work.

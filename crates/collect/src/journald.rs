@@ -142,7 +142,7 @@ impl Follower {
                 End::Again { progress: true } => (wait, failures) = (RESTART_WAIT_MIN, 0),
                 End::Again { progress: false } => (wait, failures) = ((wait * 2).min(RESTART_WAIT_MAX), failures + 1),
             }
-            if tokio::time::timeout(wait, self.stop.stopped()).await.is_ok() {
+            if self.stop.within(wait).await {
                 return;
             }
         }
@@ -209,6 +209,10 @@ impl Follower {
                         Ok(0) | Err(_) => ended = true,
                         Ok(n) => {
                             reader.push(&buffer[..n], |entry| self.add(&entry, &mut out));
+                            if reader.take_broken() {
+                                self.counters.skip("damaged");
+                                self.counters.problem("something that is not in the journal export format was left out");
+                            }
                             if !out.is_empty() && deadline.is_none() {
                                 deadline = Some(tokio::time::Instant::now() + HAND_OVER_EVERY);
                             }

@@ -14,6 +14,7 @@
 //! - [`network`] says who may send to a listener, [`zone`] in which zone times are that name none.
 //! - [`records`] is how events that a protocol has taken apart get into a batch.
 //! - [`outputs`] send events on: syslog, RELP, files, HTTP, Kafka; [`forwarding`] is a batch as another Taffrail takes it.
+//! - `peers` is what a listener has learnt of its senders, within one bound.
 //! - [`counters`] keeps the account of each source: received = stored + dropped, always.
 //!
 //! Inputs write to `event::EventSink` and never to a store; what lines mean is the business of `format`. It
@@ -37,10 +38,14 @@ pub mod input;
 pub mod journald;
 pub mod kafka;
 mod lumberjack;
+#[cfg(test)]
+#[path = "../tests/it/mutator.rs"]
+mod mutator;
 pub mod netflow;
 pub mod network;
 mod outgoing;
 pub mod outputs;
+mod peers;
 pub mod preset;
 pub mod push;
 pub mod records;
@@ -58,7 +63,7 @@ pub mod wef;
 mod whole;
 pub mod zone;
 
-pub use counters::{InputCounters, InputSnapshot, Notice, SourceSnapshot};
+pub use counters::{InputCounters, InputSnapshot, SourceSnapshot};
 pub use input::{Context, Input, InputSettings, Inputs, Running};
 pub use network::Network;
 pub use zone::ZoneName;

@@ -191,16 +191,14 @@ impl Session for Lumberjack {
 struct Event;
 
 impl Unwrap for Event {
-    fn unwrap(&mut self, _: IpAddr, raw: &[u8], _: u64, emit: &mut dyn FnMut(Record<'_>)) -> Result<(), &'static str> {
+    fn unwrap(&mut self, _: IpAddr, raw: &[u8], _: u64, emit: &mut dyn FnMut(Record<'_>), _: &mut dyn FnMut(&'static str)) {
         let text = std::str::from_utf8(raw).ok().filter(|text| json::is_object(text) && json::is_value(text));
         let Some(text) = text else {
-            emit(Record { problems: Problems::MALFORMED, ..Record::of(raw) });
-            return Ok(());
+            return emit(Record { problems: Problems::MALFORMED, ..Record::of(raw) });
         };
         let at = |path: &[&str]| path.iter().try_fold(text, |object, name| json::member(object, name)).and_then(json::text);
         let host = at(&["host", "name"]).or_else(|| at(&["host"])).or_else(|| at(&["beat", "hostname"])).unwrap_or_default();
         let source = at(&["log", "file", "path"]).or_else(|| at(&["source"])).or_else(|| at(&["file"])).unwrap_or_default();
         emit(Record { host, source, ..Record::json(raw) });
-        Ok(())
     }
 }

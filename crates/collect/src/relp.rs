@@ -132,6 +132,10 @@ impl Session for Relp {
 
 impl Relp {
     fn frame(&mut self, number: &str, command: &str, data: &[u8], peer: IpAddr, taken: &mut Taken) {
+        let known = matches!(command, "open" | "close" | "syslog");
+        if !known || (command == "syslog" && !self.open) {
+            taken.refused.push("unsupported");
+        }
         let step = taken.step();
         match command {
             "open" => {

@@ -260,7 +260,7 @@ impl Reader {
                 let received = self.now();
                 std::mem::replace(&mut self.out, Outgoing::new(received)).tally.unreceived();
             }
-            if self.runtime.block_on(async { tokio::time::timeout(self.every, stop.stopped()).await.is_ok() }) {
+            if self.runtime.block_on(stop.within(self.every)) {
                 return;
             }
         }

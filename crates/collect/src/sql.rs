@@ -237,7 +237,7 @@ impl Poller {
             if let Err(error) = looked {
                 self.counters.problem(error);
             }
-            if tokio::time::timeout(self.every, stop.stopped()).await.is_ok() {
+            if stop.within(self.every).await {
                 return;
             }
         }

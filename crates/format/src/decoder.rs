@@ -104,6 +104,11 @@ impl Decoder {
         self.undecided == 0
     }
 
+    /// How many hosts of its source are remembered.
+    pub fn hosts(&self) -> usize {
+        self.hosts.all.len()
+    }
+
     /// How the lines of its events belong together; `None`: each is an event.
     pub fn event_rule(&self) -> Option<&Arc<Rule>> {
         self.rule.as_ref()

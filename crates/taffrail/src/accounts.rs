@@ -74,7 +74,6 @@ pub async fn watch(app: Arc<App>) {
         let inputs: Vec<Arc<InputCounters>> = app.inputs.read().clone();
         for input in &inputs {
             rhythm(&app, input, seconds);
-            notices(&app, input);
         }
         if looks.is_multiple_of(LOOKS_PER_CHECK) {
             let snapshots: Vec<InputSnapshot> = inputs.iter().map(|input| input.snapshot()).collect();
@@ -97,14 +96,6 @@ fn rhythm(app: &App, input: &InputCounters, seconds: f64) {
             }
             None => app.audit.note("source_back", json!({"input": input.name(), "source": &*turn.source})),
         }
-    }
-}
-
-/// What inputs have found that is to be kept.
-fn notices(app: &App, input: &InputCounters) {
-    for notice in input.take_notices() {
-        app.audit
-            .note(notice.action, json!({"input": input.name(), "source": notice.source, "text": notice.text, "events": notice.events}));
     }
 }
 

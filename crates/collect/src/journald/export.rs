@@ -117,6 +117,11 @@ impl ExportReader {
         self.broken
     }
 
+    /// The same, and forgets it.
+    pub fn take_broken(&mut self) -> bool {
+        std::mem::take(&mut self.broken)
+    }
+
     /// Whether an entry has begun that has not ended.
     pub fn is_within(&self) -> bool {
         !self.held.is_empty() || !self.fields.is_empty()

@@ -1,6 +1,7 @@
 //! The way to a cluster: brokers, TLS, and who we are. Connections are made again by who uses them; everything has a time limit.
 
 use super::invalid;
+use super::wire::{ANSWER_BYTES_MAX, Failed, Place, Wire};
 use crate::outputs::OutputTls;
 use crate::outputs::connection::{checked, client_config};
 use parking_lot::Mutex;
@@ -8,11 +9,14 @@ use rskafka::BackoffConfig;
 use rskafka::client::error::Error as KafkaError;
 use rskafka::client::{Client, ClientBuilder, Credentials, SaslConfig};
 use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_base::limits::{OUTPUT_CONNECT_SECONDS, OUTPUT_REPLY_SECONDS};
-use taffrail_base::{Result, Secret, Vfs};
+use taffrail_base::{Randomness, Result, Secret, SystemRandomness, Vfs};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// `[input.sasl]` and `[routes.output.sasl]`: who we are to the brokers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,9 +46,6 @@ pub enum Mechanism {
     ScramSha512,
 }
 
-/// Bytes of an answer: several times what is asked for at once, since a broker gives a whole batch of records at least.
-const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
-
 /// How long the client waits to try again by itself, at each of its levels: leaders that move are mostly found in less.
 const RETRIED_FOR: Duration = Duration::from_millis(500);
 
@@ -53,6 +54,7 @@ pub(crate) struct Brokers {
     addresses: Vec<String>,
     tls: Option<Arc<ClientConfig>>,
     sasl: Option<SaslConfig>,
+    who: Option<Sasl>,
     client: Mutex<Option<Arc<Client>>>,
 }
 
@@ -77,6 +79,7 @@ impl Brokers {
     /// Reads the files; nothing is connected yet.
     pub fn new(addresses: &[String], tls: Option<&OutputTls>, sasl: Option<&Sasl>, vfs: &dyn Vfs) -> Result<Self> {
         Self::check(addresses, tls, sasl)?;
+        let known = sasl.cloned();
         let sasl = sasl.map(|sasl| {
             let who = Credentials::new(sasl.username.clone(), sasl.password.reveal().to_owned());
             match sasl.mechanism {
@@ -86,7 +89,7 @@ impl Brokers {
             }
         });
         let tls = tls.map(|tls| client_config(tls, vfs)).transpose()?.map(Arc::new);
-        Ok(Self { addresses: addresses.to_vec(), tls, sasl, client: Mutex::new(None) })
+        Ok(Self { addresses: addresses.to_vec(), tls, sasl, who: known, client: Mutex::new(None) })
     }
 
     /// A client that has reached the cluster.
@@ -111,6 +114,46 @@ impl Brokers {
         let client = Arc::new(self.limited(OUTPUT_CONNECT_SECONDS, builder.build()).await.map_err(|error| self.told(&error))?);
         *self.client.lock() = Some(Arc::clone(&client));
         Ok(client)
+    }
+
+    /// A connection of our own to the broker that leads a partition.
+    pub(super) async fn lead(&self, place: Place<'_>) -> std::result::Result<Wire, Failed> {
+        let mut failed = Failed::Broken("there is no broker".to_owned());
+        for address in &self.addresses {
+            let asked = async {
+                let mut wire = self.dial(address).await?;
+                let (host, port) = wire.leader(place).await?;
+                self.dial(&if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }).await
+            };
+            let late = Duration::from_secs(OUTPUT_CONNECT_SECONDS + OUTPUT_REPLY_SECONDS);
+            let slow = |_| Err(Failed::Broken(format!("{address} does not answer in time")));
+            match tokio::time::timeout(late, asked).await.unwrap_or_else(slow) {
+                Ok(wire) => return Ok(wire),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
+    /// Connects, and says who we are.
+    async fn dial(&self, address: &str) -> std::result::Result<Wire, Failed> {
+        let broken = |error: std::io::Error| Failed::Broken(format!("{address}: {error}"));
+        let tcp = TcpStream::connect(address).await.map_err(broken)?;
+        let _ = tcp.set_nodelay(true);
+        let mut wire = match &self.tls {
+            None => Wire::new(tcp),
+            Some(config) => {
+                let host = checked(address).map_err(|error| Failed::Broken(error.to_string()))?.to_owned();
+                let name = ServerName::try_from(host).map_err(|error| Failed::Broken(format!("{address}: {error}")))?;
+                Wire::new(TlsConnector::from(Arc::clone(config)).connect(name, tcp).await.map_err(broken)?)
+            }
+        };
+        if let Some(who) = &self.who {
+            let mut chance = [0; 24];
+            SystemRandomness.fill(&mut chance);
+            wire.authenticate(who, chance).await?;
+        }
+        Ok(wire)
     }
 
     /// Lets a client go that has failed.

@@ -2,11 +2,18 @@
 //!
 //! **What may be believed.** How far a partition was read is durable in the same step as its records, so that each is read once, through
 //! failures, kills and brokers that change. What the brokers threw away before it was read is counted, record by record, and becomes an
-//! event of the server's own; so does what cannot be decoded. A record without a value is none, and counted. What cannot be known from
-//! outside: which records belong to transactions that were given up; they are read as well.
+//! event of the server's own; so does what cannot be decoded, or unpacks to too much. A record without a value is none, and counted. Records
+//! of transactions that were given up are not read, and counted, unless the settings want them; those of open ones are waited for.
+//!
+//! [`wire`] asks a broker, [`batch`] takes apart what it gives, [`sasl`] says who we are; `partition` reads. Topics are found, and routes
+//! send, through a client of others.
 
+pub(crate) mod batch;
 mod connection;
 mod partition;
+mod sasl;
+mod transactions;
+mod wire;
 
 pub(crate) use connection::Brokers;
 pub use connection::{Mechanism, Sasl};
@@ -21,7 +28,9 @@ use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
+use taffrail_base::limits::KAFKA_UNPACKED_MAX;
 use taffrail_base::{Error, ErrorKind, Result};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// `[[input]] type = "kafka"`.
@@ -36,6 +45,8 @@ pub struct KafkaSettings {
     pub partitions: Vec<i32>,
     /// Where to begin in what was never read.
     pub start: Begin,
+    /// Whether records of transactions are read that were given up, or may still be.
+    pub isolation: Isolation,
     /// What the positions are kept under; the brokers if not given.
     pub name: Option<String>,
     /// Whether headers become fields of the event.
@@ -67,6 +78,7 @@ impl Default for KafkaSettings {
             topics: Vec::new(),
             partitions: Vec::new(),
             start: Begin::default(),
+            isolation: Isolation::default(),
             name: None,
             headers: true,
             keys: false,
@@ -91,6 +103,17 @@ pub enum Begin {
     Earliest,
     /// With what comes.
     Latest,
+}
+
+/// Which records of transactions are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// Those of transactions that hold.
+    #[default]
+    ReadCommitted,
+    /// All.
+    ReadUncommitted,
 }
 
 /// Whose time is the event's.
@@ -172,6 +195,7 @@ impl Input for KafkaInput {
             keys: format!("kafka/{}/{}/", self.index, &blake3::hash(place.as_bytes()).to_hex()[..16]),
             settings: settings.clone(),
             brokers,
+            together: Semaphore::new(KAFKA_UNPACKED_MAX),
             context,
             counters: Arc::clone(&counters),
             stop,
@@ -210,7 +234,8 @@ async fn run(shared: Arc<Shared>) {
                 LOOK_EVERY
             }
         };
-        let _ = tokio::time::timeout(next, stop.stopped()).await;
+        // Whether it is to stop, the loop asks.
+        let _ = stop.within(next).await;
     }
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {

@@ -1,5 +1,8 @@
 //! One partition, read from where it is stored up to. Asks for a part, hands it over, asks for the next.
 
+use super::batch::{self, Batch, Lost, Unpacked};
+use super::transactions::Transactions;
+use super::wire::{Failed, Fetched, OUT_OF_RANGE, Place, Wire};
 use super::{Begin, Brokers, KafkaSettings, RETRY_MAX, RETRY_MIN, TimeOf};
 use crate::counters::{InputCounters, SourceCounters};
 use crate::decode::Envelope;
@@ -8,14 +11,13 @@ use crate::finding;
 use crate::input::{Context, Stop};
 use crate::outgoing::Outgoing;
 use crate::records::{Record, Writer, json};
-use rskafka::client::error::{Error as KafkaError, ProtocolError};
-use rskafka::client::partition::{OffsetAt, PartitionClient, UnknownTopicHandling};
-use rskafka::record::{Record as Got, RecordAndOffset};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_event::Timestamp;
+use tokio::sync::Semaphore;
 
 /// Bytes of records that are asked for at once.
 const FETCH_BYTES: i32 = 1024 * 1024;
@@ -29,9 +31,6 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// Failures one behind the other in the same place after which what stands there is taken to be undecodable.
 const DAMAGED_AFTER: u32 = 3;
 
-/// Offsets behind one without a record that are tried in search of the next: marks of transactions take one each.
-const MARKS_MAX: i64 = 16;
-
 /// Headers that say where a record comes from.
 const HOSTS: [&str; 3] = ["host", "hostname", "host.name"];
 
@@ -41,6 +40,8 @@ pub(super) struct Shared {
     pub counters: Arc<InputCounters>,
     pub settings: KafkaSettings,
     pub brokers: Brokers,
+    /// Batches that may be unpacked at once.
+    pub together: Semaphore,
     pub envelope: Envelope,
     /// All positions begin so.
     pub keys: String,
@@ -80,9 +81,9 @@ enum Ended {
     Trouble(String),
 }
 
-impl From<String> for Ended {
-    fn from(text: String) -> Self {
-        Self::Trouble(text)
+impl From<Failed> for Ended {
+    fn from(failed: Failed) -> Self {
+        Self::Trouble(failed.told())
     }
 }
 
@@ -105,7 +106,7 @@ pub(super) async fn follow(shared: Arc<Shared>, topic: String, number: i32) {
             Err(Ended::Stopped) | Ok(()) => return,
             Err(Ended::Trouble(text)) => reader.shared.counters.problem(format!("{}/{}: {text}", reader.topic, reader.number)),
         }
-        if tokio::time::timeout(reader.wait, reader.stop.stopped()).await.is_ok() {
+        if reader.stop.within(reader.wait).await {
             return;
         }
         reader.wait = (reader.wait * 2).min(RETRY_MAX);
@@ -128,32 +129,25 @@ struct Reader {
 impl Reader {
     /// Reads on one connection.
     async fn session(&mut self) -> Result<(), Ended> {
-        let client = self.unless_stopped(self.shared.brokers.client()).await??;
-        let opened = client.partition_client(self.topic.clone(), self.number, UnknownTopicHandling::Error);
-        let partition = match self.asked(opened).await? {
-            Ok(partition) => partition,
-            Err(error) => {
-                self.shared.brokers.forget(&client);
-                return Err(self.shared.brokers.told(&error).into());
-            }
-        };
-        let mut next = self.begin(&partition).await?;
+        let place = (self.topic.clone(), self.number);
+        let place = Place { topic: &place.0, partition: place.1 };
+        let mut wire = self.unless_stopped(self.shared.brokers.lead(place)).await??;
+        let mut next = self.begin(&mut wire, place).await?;
         loop {
-            let got = self.asked(partition.fetch_records(next, 1..FETCH_BYTES, millis(FETCH_WAIT))).await?;
+            let asked = self.now();
+            let isolation = self.shared.settings.isolation;
+            let got = self.asked(wire.fetch(place, next, FETCH_BYTES, millis(FETCH_WAIT), isolation)).await?;
+            let before = next;
             next = match got {
-                Ok((records, high)) if records.is_empty() && high > next => self.over_marks(&partition, next, high).await?,
-                Ok((records, _)) => self.keep(records, next).await?,
-                Err(KafkaError::ServerError { protocol_error: ProtocolError::OffsetOutOfRange, .. }) => {
-                    self.out_of_range(&partition, next).await?
-                }
-                Err(error @ (KafkaError::InvalidResponse(_) | KafkaError::Request(_))) => {
-                    self.undecodable(&partition, next, &error).await?
-                }
-                Err(error) => {
-                    self.shared.brokers.forget(&client);
-                    return Err(self.shared.brokers.told(&error).into());
-                }
+                Ok(fetched) => self.keep(&mut wire, place, fetched, next).await?,
+                Err(Failed::Refused(OUT_OF_RANGE)) => self.out_of_range(&mut wire, place, next).await?,
+                Err(Failed::Damaged(why)) => self.undecodable(&mut wire, place, next, &why).await?,
+                Err(failed) => return Err(failed.into()),
             };
+            if next == before && self.now().saturating_sub(asked) < FETCH_WAIT.as_nanos() as u64 / 2 {
+                // An answer without records came at once: it is not asked for again and again.
+                self.unless_stopped(tokio::time::sleep(FETCH_WAIT)).await?;
+            }
             self.wait = RETRY_MIN;
         }
     }
@@ -164,13 +158,18 @@ impl Reader {
     }
 
     /// A question to the broker, with its limit of time.
-    async fn asked<T>(&self, work: impl Future<Output = Result<T, KafkaError>>) -> Result<Result<T, KafkaError>, Ended> {
+    async fn asked<T>(&self, work: impl Future<Output = Result<T, Failed>>) -> Result<Result<T, Failed>, Ended> {
         let limited = tokio::time::timeout(ANSWER + FETCH_WAIT, work);
-        self.unless_stopped(async { limited.await.unwrap_or(Err(KafkaError::Timeout)) }).await
+        let late = |_| Err(Failed::Broken("the broker does not answer in time".to_owned()));
+        self.unless_stopped(async { limited.await.unwrap_or_else(late) }).await
     }
 
-    async fn offset(&self, partition: &PartitionClient, at: OffsetAt) -> Result<i64, Ended> {
-        Ok(self.asked(partition.get_offset(at)).await?.map_err(|error| self.shared.brokers.told(&error))?)
+    async fn offset(&self, wire: &mut Wire, place: Place<'_>, latest: bool) -> Result<i64, Ended> {
+        Ok(self.asked(wire.offset(place, latest)).await??)
+    }
+
+    fn now(&self) -> u64 {
+        self.shared.context.clock.monotonic_nanos()
     }
 
     fn out(&self) -> Outgoing {
@@ -185,41 +184,76 @@ impl Reader {
     }
 
     /// Where to read on, or to begin.
-    async fn begin(&self, partition: &PartitionClient) -> Result<i64, Ended> {
+    async fn begin(&self, wire: &mut Wire, place: Place<'_>) -> Result<i64, Ended> {
         let stored = self.shared.context.sink.position(&self.key);
         if let Some(Reached { next }) = stored.and_then(|value| serde_json::from_slice(&value).ok()) {
             return Ok(next);
         }
-        let at = match self.shared.settings.start {
-            Begin::Earliest => OffsetAt::Earliest,
-            Begin::Latest => OffsetAt::Latest,
-        };
-        let next = self.offset(partition, at).await?;
+        let next = self.offset(wire, place, self.shared.settings.start == Begin::Latest).await?;
         // What comes from here on is not missed, should nothing come before the next start.
         self.hand_over(self.out(), next).await?;
         Ok(next)
     }
 
-    /// Stores records, and says which is next.
-    async fn keep(&mut self, records: Vec<RecordAndOffset>, mut next: i64) -> Result<i64, Ended> {
-        if records.is_empty() {
-            return Ok(next);
-        }
-        self.failed_at = (-1, 0);
-        let mut out = self.out();
-        for RecordAndOffset { record, offset } in records {
-            self.push(record, &mut out);
-            next = offset + 1;
-            if out.is_full() {
-                let following = self.out();
-                self.hand_over(std::mem::replace(&mut out, following), next).await?;
+    /// Stores the records of an answer, and says which is next.
+    async fn keep(&mut self, wire: &mut Wire, place: Place<'_>, fetched: Fetched, mut next: i64) -> Result<i64, Ended> {
+        let mut transactions = Transactions::new(fetched.aborted);
+        let (mut bytes, mut out, begun) = (&fetched.batches[..], self.out(), next);
+        while let Some(looked) = batch::next(bytes) {
+            let (batch, end) = match looked {
+                Ok(found) => found,
+                // What is before it is stored; it is first in the next answer then.
+                Err(_) if next > begun => break,
+                Err(why) => return self.undecodable(wire, place, next, &why).await,
+            };
+            bytes = &bytes[end..];
+            if batch.last < next {
+                continue;
             }
+            if transactions.leaves_out(&batch) {
+                let marks = if batch.is_control() { 0 } else { u64::try_from(batch.count).unwrap_or(0) };
+                self.shared.counters.skip_many("aborted", marks);
+                next = batch.last + 1;
+            } else {
+                next = self.keep_batch(&batch, next, &mut out).await?;
+            }
+            self.failed_at = (-1, 0);
         }
-        self.hand_over(out, next).await?;
+        if next > begun {
+            self.hand_over(out, next).await?;
+        } else if !fetched.batches.is_empty() {
+            return self.undecodable(wire, place, next, "an answer ends within its first batch").await;
+        }
         Ok(next)
     }
 
-    fn push(&mut self, got: Got, out: &mut Outgoing) {
+    /// Adds the records of a batch from `next` on, hands over what is full, and says which is next.
+    async fn keep_batch(&mut self, batch: &Batch<'_>, next: i64, out: &mut Outgoing) -> Result<i64, Ended> {
+        let shared = Arc::clone(&self.shared);
+        // Held while there are records of it.
+        let Ok(Ok(_permit)) = self.unless_stopped(shared.together.acquire()).await else {
+            // What was before it will be read again.
+            std::mem::take(out).tally.unreceived();
+            return Err(Ended::Stopped);
+        };
+        let Unpacked { records, lost } = batch.unpack();
+        for record in records.into_iter().filter(|record| record.offset >= next) {
+            let behind = record.offset + 1;
+            self.push(record, out);
+            if out.is_full() {
+                let following = self.out();
+                self.hand_over(std::mem::replace(out, following), behind).await?;
+            }
+        }
+        let behind = batch.last + 1;
+        let Some(Lost { from, reason, why }) = lost else { return Ok(behind) };
+        let from = from.max(next);
+        let following = self.out();
+        self.hand_over(std::mem::replace(out, following), from).await?;
+        self.lost(reason, from, behind, &why).await
+    }
+
+    fn push(&mut self, got: batch::Record, out: &mut Outgoing) {
         if got.value.as_ref().is_none_or(Vec::is_empty) {
             self.shared.counters.skip("no_value");
             return;
@@ -229,57 +263,34 @@ impl Reader {
         out.add(&self.source, |batch| writer.push(&record, batch));
     }
 
-    /// Nothing is given though there is more: a transaction that is open, which is waited for, or the mark of one that has ended.
-    async fn over_marks(&mut self, partition: &PartitionClient, next: i64, high: i64) -> Result<i64, Ended> {
-        for from in next + 1..high.min(next + MARKS_MAX + 1) {
-            let further = self.asked(partition.fetch_records(from, 1..FETCH_BYTES, 0)).await?;
-            if !further.is_ok_and(|(records, _)| !records.is_empty()) {
-                continue;
-            }
-            // What is given now behind it is ended, and so is what is before: if there is a record, it is given now.
-            let again = self.asked(partition.fetch_records(next, 1..FETCH_BYTES, 0)).await?;
-            return match again {
-                Ok((records, _)) if records.is_empty() => Ok(from),
-                Ok((records, _)) => self.keep(records, next).await,
-                Err(error) => Err(self.shared.brokers.told(&error).into()),
-            };
-        }
-        // An answer without records came at once: it is not asked for again and again.
-        self.unless_stopped(tokio::time::sleep(FETCH_WAIT)).await?;
-        Ok(next)
-    }
-
     /// The broker no longer has what comes next, or does not have it yet.
-    async fn out_of_range(&mut self, partition: &PartitionClient, next: i64) -> Result<i64, Ended> {
-        let earliest = self.offset(partition, OffsetAt::Earliest).await?;
+    async fn out_of_range(&mut self, wire: &mut Wire, place: Place<'_>, next: i64) -> Result<i64, Ended> {
+        let earliest = self.offset(wire, place, false).await?;
         if earliest > next {
-            self.lost("expired", next, earliest, "the brokers threw them away before they were read").await
-        } else {
-            let latest = self.offset(partition, OffsetAt::Latest).await?;
-            if latest >= next {
-                return Err(Ended::Trouble("the broker finds an offset out of range that is in it".to_owned()));
-            }
-            self.lost(
-                "restarted",
-                next,
-                earliest,
-                "the partition ends before what was read of it: it was made anew, and is read from its beginning",
-            )
-            .await
+            return self.lost("expired", next, earliest, "the brokers threw them away before they were read").await;
         }
+        if self.offset(wire, place, true).await? >= next {
+            return Err(Ended::Trouble("the broker finds an offset out of range that is in it".to_owned()));
+        }
+        let why = "the partition ends before what was read of it: it was made anew, and is read from its beginning";
+        self.lost("restarted", next, earliest, why).await
     }
 
     /// An answer that cannot be decoded: tried again, and when it stays so, left out up to the next batch that can be.
-    async fn undecodable(&mut self, partition: &PartitionClient, next: i64, error: &KafkaError) -> Result<i64, Ended> {
+    async fn undecodable(&mut self, wire: &mut Wire, place: Place<'_>, next: i64, why: &str) -> Result<i64, Ended> {
         self.failed_at = if self.failed_at.0 == next { (next, self.failed_at.1 + 1) } else { (next, 1) };
-        let why = self.shared.brokers.told(error);
         if self.failed_at.1 < DAMAGED_AFTER {
             return Err(Ended::Trouble(format!("what comes at {next} cannot be decoded: {why}")));
         }
-        let latest = self.offset(partition, OffsetAt::Latest).await?;
+        let latest = self.offset(wire, place, true).await?;
         for from in next + 1..=latest {
             // A broker gives one whole batch at least: this asks for no more.
-            let decoded = from == latest || self.asked(partition.fetch_records(from, 1..2, 0)).await?.is_ok();
+            let isolation = self.shared.settings.isolation;
+            let decoded = from == latest
+                || self
+                    .asked(wire.fetch(place, from, 2, 0, isolation))
+                    .await?
+                    .is_ok_and(|got| batch::next(&got.batches).is_some_and(|got| got.is_ok()));
             if decoded {
                 return self.lost("damaged", next, from, &format!("they cannot be decoded: {why}")).await;
             }
@@ -290,15 +301,15 @@ impl Reader {
     /// Goes on at another place, and says what was not read.
     async fn lost(&mut self, reason: &'static str, next: i64, from: i64, why: &str) -> Result<i64, Ended> {
         let records = u64::try_from(from - next).unwrap_or(0);
+        let mut out = self.out();
+        let details = json!({"input": self.shared.counters.name(), "topic": self.topic, "partition": self.number, "reason": reason,
+            "records": records, "from": next, "to": from, "problem": why});
+        finding::push(&mut out.batch, &self.shared.context, "records_lost", details);
+        self.hand_over(out, from).await?;
         let counters = &self.shared.counters;
         counters.skip_many(reason, records.max(1));
         let place = format!("{}/{}", self.topic, self.number);
         counters.problem(format!("{place}: {records} records from {next} on are not read, it goes on at {from}: {why}"));
-        let mut out = self.out();
-        let details = json!({"input": counters.name(), "topic": self.topic, "partition": self.number, "reason": reason,
-            "records": records, "from": next, "to": from, "problem": why});
-        finding::push(&mut out.batch, &self.shared.context, "records_lost", details);
-        self.hand_over(out, from).await?;
         self.failed_at = (-1, 0);
         Ok(from)
     }
@@ -309,10 +320,11 @@ fn millis(duration: Duration) -> i32 {
 }
 
 /// A record as an event: its value, and what stands beside it as fields where it says more than host and source.
-fn event(got: Got, settings: &KafkaSettings, counters: &InputCounters) -> Record<'static> {
-    let Got { key, value, headers, timestamp } = got;
+fn event(got: batch::Record, settings: &KafkaSettings, counters: &InputCounters) -> Record<'static> {
+    let batch::Record { key, value, headers, millis: time, .. } = got;
+    // Of several headers with one name the last counts.
+    let headers: BTreeMap<String, Vec<u8>> = headers.into_iter().collect();
     let value = value.unwrap_or_default();
-    let time = timestamp.timestamp_millis();
     let time = (settings.time == TimeOf::Record && time >= 0).then(|| Timestamp(time.saturating_mul(1_000_000)));
     let headers: Vec<(String, String)> =
         headers.into_iter().map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned())).collect();
@@ -357,14 +369,14 @@ fn event(got: Got, settings: &KafkaSettings, counters: &InputCounters) -> Record
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rskafka::chrono::DateTime;
 
-    fn record(value: &[u8], headers: &[(&str, &str)]) -> Got {
-        Got {
+    fn record(value: &[u8], headers: &[(&str, &str)]) -> batch::Record {
+        batch::Record {
             key: Some(b"k".to_vec()),
             value: Some(value.to_vec()),
             headers: headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect(),
-            timestamp: DateTime::from_timestamp_millis(1_500).unwrap_or_default(),
+            millis: 1_500,
+            offset: 0,
         }
     }
 

@@ -40,6 +40,12 @@ const TEMPLATES_MAX: usize = 1_000;
 /// Samplers of one exporter; more are not taken.
 const SAMPLERS_MAX: usize = 1_000;
 
+/// Bytes that something may be filled up with, whatever they are.
+const PADDING_MAX: usize = 3;
+
+/// Bytes of a record of version 5.
+const RECORD5_BYTES: usize = 48;
+
 /// Why a datagram is not, or not wholly, understood.
 type Refused = &'static str;
 const DAMAGED: Refused = "damaged";
@@ -85,10 +91,10 @@ impl Flows {
                 let exported = reader.u32().ok_or(DAMAGED)?;
                 let (_, domain) = (reader.u32(), reader.u32().ok_or(DAMAGED)?);
                 let header = Header { version: 10, domain, exported: seconds(exported), booted: None };
-                // Bytes behind the message are none of its.
                 let cut = len.min(raw.len()).max(16);
                 let whole = self.sets(peer, header, Reader::new(&raw[16..cut]), emit);
-                if len > raw.len() || len < 16 { whole.and(Err(DAMAGED)) } else { whole }
+                // A datagram is one message: bytes that are missing, or behind it, are none of a good one.
+                if len == raw.len() { whole } else { whole.and(Err(DAMAGED)) }
             }
             _ => Err(DAMAGED),
         }
@@ -118,8 +124,10 @@ impl Flows {
 }
 
 impl Unwrap for Flows {
-    fn unwrap(&mut self, peer: IpAddr, raw: &[u8], _: u64, emit: &mut dyn FnMut(Record<'_>)) -> Result<(), &'static str> {
-        self.datagram(peer, raw, emit)
+    fn unwrap(&mut self, peer: IpAddr, raw: &[u8], _: u64, emit: &mut dyn FnMut(Record<'_>), refuse: &mut dyn FnMut(&'static str)) {
+        if let Err(reason) = self.datagram(peer, raw, emit) {
+            refuse(reason);
+        }
     }
 }
 
@@ -145,7 +153,10 @@ impl Exporter {
             let (id, template) = Template::read(&mut reader, header.version, options).ok_or(DAMAGED)?;
             match template {
                 // Withdrawn; under the number of the sets themselves, all of them.
-                None if id < 256 => self.templates.clear(),
+                None if header.version == 10 && matches!(id, 2 | 3) => self.templates.clear(),
+                // Zeros fill a set up.
+                None if id == 0 && reader.is_zero() => break,
+                None if id < 256 => return Err(DAMAGED),
                 None => _ = self.templates.remove(&id),
                 Some(template) => {
                     if self.templates.len() >= TEMPLATES_MAX && !self.templates.contains_key(&id) {
@@ -193,7 +204,8 @@ impl Exporter {
             let time = said.end.or(up.map(Timestamp)).unwrap_or(header.exported);
             emit(Record { time: Some(time), ..Record::of(sink.finish()) });
         }
-        Ok(())
+        // A set is filled up with a few bytes, or with zeros: anything else is a flow that is not whole.
+        if reader.left() > PADDING_MAX && !reader.is_zero() { Err(DAMAGED) } else { Ok(()) }
     }
 }
 
@@ -215,12 +227,13 @@ fn version5(mut reader: Reader<'_>, emit: &mut dyn FnMut(Record<'_>)) -> Result<
         let time = Timestamp(booted.saturating_add(i64::from(end) * 1_000_000));
         emit(Record { time: Some(time), ..Record::of(sink.finish()) });
     }
-    Ok(())
+    // What is more than it says comes of a count that is wrong.
+    if reader.left() > PADDING_MAX && !reader.is_zero() { Err(DAMAGED) } else { Ok(()) }
 }
 
 /// One record of version 5, and its end in milliseconds since the exporter was started.
 fn record5(reader: &mut Reader<'_>, sink: &mut Sink) -> Option<u32> {
-    let mut fields = Reader::new(reader.take(48)?);
+    let mut fields = Reader::new(reader.take(RECORD5_BYTES)?);
     for name in ["sourceIPv4Address", "destinationIPv4Address", "ipNextHopIPv4Address"] {
         let address: [u8; 4] = fields.take(4)?.try_into().ok()?;
         sink.text(name, &IpAddr::from(address).to_string());

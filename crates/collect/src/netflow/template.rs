@@ -28,6 +28,11 @@ impl<'a> Reader<'a> {
         self.0.len()
     }
 
+    /// Whether nothing but zeros is left.
+    pub fn is_zero(&self) -> bool {
+        self.0.iter().all(|byte| *byte == 0)
+    }
+
     pub fn take(&mut self, len: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;

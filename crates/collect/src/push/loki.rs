@@ -28,7 +28,9 @@ pub fn from_json(body: &[u8], intake: &mut Intake) -> Result<usize> {
     let mut taken = Vec::new();
     for stream in json::elements(streams) {
         let labels = pairs(json::member(stream, "stream").unwrap_or("{}"))?;
-        for value in json::elements(json::member(stream, "values").unwrap_or("[]")) {
+        // A stream without lines may be; one whose lines are not where they belong would lose them.
+        let values = json::member(stream, "values").filter(|values| values.starts_with('['));
+        for value in json::elements(values.ok_or_else(|| invalid(format!("{} has no values", shown(stream))))?) {
             let mut parts = json::elements(value);
             let time = parts.next().and_then(json::scalar).and_then(|nanos| nanos.parse().ok()).map(Timestamp);
             let line = parts.next().and_then(json::text);
@@ -103,10 +105,11 @@ pub fn from_protobuf(body: &[u8], intake: &mut Intake) -> Result<usize> {
             let (mut time, mut line, mut metadata) = (0, "", Vec::new());
             for field in proto::fields(entry?) {
                 match field.map_err(damaged)? {
-                    (1, value) => time = timestamp(value.bytes())?,
-                    (2, value) => line = utf8(value.bytes())?,
+                    (1, value) => time = timestamp(value.message().map_err(damaged)?)?,
+                    (2, value) => line = utf8(value.message().map_err(damaged)?)?,
                     (3, value) => {
-                        let text = |number| of_number(value.bytes(), number).last().transpose();
+                        let pair = value.message().map_err(damaged)?;
+                        let text = |number| of_number(pair, number).last().transpose();
                         let text = |number| text(number).and_then(|bytes| utf8(bytes.unwrap_or_default()));
                         metadata.push((Cow::from(text(1)?), Cow::from(text(2)?)));
                     }
@@ -123,7 +126,7 @@ pub fn from_protobuf(body: &[u8], intake: &mut Intake) -> Result<usize> {
 /// The messages and texts of a field.
 fn of_number(message: &[u8], wanted: u64) -> impl Iterator<Item = Result<&[u8]>> {
     proto::fields(message).filter_map(move |field| match field {
-        Ok((number, value)) if number == wanted => Some(Ok(value.bytes())),
+        Ok((number, value)) if number == wanted => Some(value.message().map_err(damaged)),
         Ok(_) => None,
         Err(error) => Some(Err(damaged(error))),
     })

@@ -72,7 +72,7 @@ fn damaged<T>(_: T) -> taffrail_base::Error {
 
 fn messages(message: &[u8], wanted: u64) -> impl Iterator<Item = Result<&[u8]>> {
     proto::fields(message).filter_map(move |field| match field {
-        Ok((number, value)) if number == wanted => Some(Ok(value.bytes())),
+        Ok((number, value)) if number == wanted => Some(value.message().map_err(damaged)),
         Ok(_) => None,
         Err(error) => Some(Err(damaged(error))),
     })
@@ -82,12 +82,12 @@ fn log_of(message: &[u8]) -> Result<Log> {
     let mut log = Log { attributes: attributes(message, 6, 0)?, ..Log::default() };
     for field in proto::fields(message) {
         let (number, value) = field.map_err(damaged)?;
-        let text = || utf8(value.bytes()).map(str::to_owned);
+        let text = || utf8(value.message().map_err(damaged)?).map(str::to_owned);
         match number {
             1 => log.time = value.number() as i64,
             2 => log.severity = value.number() as i64,
             3 => log.severity_text = text()?,
-            5 => log.body = any(value.bytes(), 0)?,
+            5 => log.body = any(value.message().map_err(damaged)?, 0)?,
             8 => log.flags = value.number(),
             9 => log.trace = hex(value.bytes()),
             10 => log.span = hex(value.bytes()),
@@ -124,12 +124,12 @@ fn any(message: &[u8], depth: usize) -> Result<Value> {
     for field in proto::fields(message) {
         let (number, value) = field.map_err(damaged)?;
         found = match number {
-            1 => Value::from(utf8(value.bytes())?),
+            1 => Value::from(utf8(value.message().map_err(damaged)?)?),
             2 => Value::from(value.number() != 0),
             3 => Value::from(value.number() as i64),
             4 => float(f64::from_bits(value.number())),
-            5 => Value::Array(messages(value.bytes(), 1).map(|value| any(value?, depth + 1)).collect::<Result<_>>()?),
-            6 => object(attributes(value.bytes(), 1, depth + 1)?),
+            5 => Value::Array(messages(value.message().map_err(damaged)?, 1).map(|value| any(value?, depth + 1)).collect::<Result<_>>()?),
+            6 => object(attributes(value.message().map_err(damaged)?, 1, depth + 1)?),
             7 => Value::from(hex(value.bytes())),
             _ => found,
         };
@@ -153,13 +153,13 @@ pub fn from_json(body: &[u8], intake: &mut Intake) -> Result<usize> {
         return Err(invalid("the body is no object"));
     }
     let mut taken = Vec::new();
-    for resource_logs in list(&body, "resourceLogs") {
+    for resource_logs in list(&body, "resourceLogs")? {
         let mut shared = Shared { resource: json_attributes(&resource_logs["resource"], 0)?, ..Shared::default() };
-        for scope_logs in list(resource_logs, "scopeLogs") {
+        for scope_logs in list(resource_logs, "scopeLogs")? {
             let scope = &scope_logs["scope"];
             shared.scope = json_attributes(scope, 0)?;
             shared.scope_name = text(scope, "name");
-            for log in list(scope_logs, "logRecords") {
+            for log in list(scope_logs, "logRecords")? {
                 taken.push(record(json_log(log)?, &shared));
             }
         }
@@ -168,8 +168,13 @@ pub fn from_json(body: &[u8], intake: &mut Intake) -> Result<usize> {
     Ok(taken.len())
 }
 
-fn list<'a>(object: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
-    object[key].as_array().into_iter().flatten()
+/// The members of a list that may be left out. What is something else would be lost, and is refused.
+fn list<'a>(object: &'a Value, key: &str) -> Result<&'a [Value]> {
+    match &object[key] {
+        Value::Null => Ok(&[]),
+        Value::Array(all) if all.iter().all(Value::is_object) => Ok(all),
+        _ => Err(invalid(format!("{key} is no list of objects"))),
+    }
 }
 
 fn text(object: &Value, key: &str) -> String {
@@ -206,24 +211,26 @@ fn json_log(log: &Value) -> Result<Log> {
 }
 
 fn json_attributes(holder: &Value, depth: usize) -> Result<Attributes> {
-    json_pairs(&holder["attributes"], depth)
+    json_pairs(list(holder, "attributes")?, depth)
 }
 
-fn json_pairs(pairs: &Value, depth: usize) -> Result<Attributes> {
-    pairs.as_array().into_iter().flatten().map(|pair| Ok((text(pair, "key"), json_any(&pair["value"], depth)?))).collect()
+fn json_pairs(pairs: &[Value], depth: usize) -> Result<Attributes> {
+    pairs.iter().map(|pair| Ok((text(pair, "key"), json_any(&pair["value"], depth)?))).collect()
 }
 
 fn json_any(value: &Value, depth: usize) -> Result<Value> {
     if depth > DEPTH_MAX {
         return Err(invalid("values are nested too deeply"));
     }
-    let Some((kind, inner)) = value.as_object().and_then(|object| object.iter().next()) else { return Ok(Value::Null) };
+    // What is no value of theirs is kept as it is.
+    let Some(members) = value.as_object() else { return Ok(value.clone()) };
+    let Some((kind, inner)) = members.iter().next() else { return Ok(Value::Null) };
     Ok(match kind.as_str() {
         "intValue" => Value::from(number(inner)?),
-        "arrayValue" => Value::Array(list(inner, "values").map(|value| json_any(value, depth + 1)).collect::<Result<_>>()?),
-        "kvlistValue" => object(json_pairs(&inner["values"], depth + 1)?),
+        "arrayValue" => Value::Array(list(inner, "values")?.iter().map(|value| json_any(value, depth + 1)).collect::<Result<_>>()?),
+        "kvlistValue" => object(json_pairs(list(inner, "values")?, depth + 1)?),
         "stringValue" | "boolValue" | "doubleValue" | "bytesValue" => inner.clone(),
-        _ => Value::Null,
+        _ => value.clone(),
     })
 }
 

@@ -5,6 +5,7 @@ pub mod json;
 pub mod proto;
 
 use crate::decode::{Decoding, Envelope};
+use crate::peers::Learns;
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -50,6 +51,8 @@ pub struct Writer {
     groups: Vec<Group>,
     by_name: FxHashMap<[Box<str>; 4], usize>,
     last: usize,
+    /// Groups, and hosts that their decoders remember.
+    hosts: usize,
 }
 
 /// Records that share their origin.
@@ -67,7 +70,7 @@ const NAME_BYTES_MAX: usize = 1024;
 impl Writer {
     /// What the envelope names holds for every record that does not name it; its host goes before that of records.
     pub fn new(envelope: Envelope) -> Self {
-        Self { envelope, groups: Vec::new(), by_name: FxHashMap::default(), last: 0 }
+        Self { envelope, groups: Vec::new(), by_name: FxHashMap::default(), last: 0, hosts: 0 }
     }
 
     /// Adds one record. What is longer than an event may be becomes several, all but the first marked `continued`.
@@ -76,6 +79,7 @@ impl Writer {
         let problems = if bad { record.problems.with(Problems::MALFORMED) } else { record.problems };
         let mut problems = problems;
         let group = self.group(&names, &record.raw);
+        let before = group.decoding.hosts();
         for part in parts(&record.raw) {
             match record.time {
                 Some(time) => {
@@ -89,6 +93,8 @@ impl Writer {
             }
             problems = problems.with(Problems::CONTINUED);
         }
+        let after = group.decoding.hosts();
+        self.hosts += after.saturating_sub(before);
     }
 
     fn group(&mut self, names: &[Cow<'_, str>; 4], raw: &[u8]) -> &mut Group {
@@ -107,6 +113,7 @@ impl Writer {
         if self.groups.len() >= DECODER_HOSTS_MAX {
             self.groups.clear();
             self.by_name.clear();
+            self.hosts = 0;
         }
         let said = |name: &str| (!name.is_empty()).then(|| Arc::<str>::from(name));
         let [index, host, source, sourcetype] = &names;
@@ -124,9 +131,16 @@ impl Writer {
             decoding.sample(raw);
             origin.sourcetype = decoding.decided().unwrap_or("text").into();
         }
+        self.hosts += 1;
         self.by_name.insert(names.clone(), self.groups.len());
         self.groups.push(Group { names, decoding, origin, number: 0 });
         self.groups.len() - 1
+    }
+}
+
+impl Learns for Writer {
+    fn hosts(&self) -> usize {
+        self.hosts
     }
 }
 

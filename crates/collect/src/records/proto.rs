@@ -22,6 +22,14 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Its bytes; an error if a number stands in their place.
+    pub fn message(self) -> Result<&'a [u8], Damaged> {
+        match self {
+            Value::Bytes(bytes) => Ok(bytes),
+            _ => Err(Damaged),
+        }
+    }
+
     /// Its number; 0 of bytes.
     pub fn number(self) -> u64 {
         match self {

@@ -3,7 +3,8 @@
 //! **What may be believed.** How far a file was read is durable in the same step as its events. A file is known by its content, as followed
 //! files are: one that has grown goes on at the very byte, one that was renamed or compressed is not read again, and one that was written anew is
 //! another. The other machine is the one whose key is in the settings, or nothing is sent to it, the password least of all. What was
-//! written and truncated away between two looks, and is in no copy, is lost.
+//! written and truncated away between two looks, and is in no copy, is lost. Times of files are whole seconds: one that was read when it had just
+//! been written is looked at again when that second is over.
 
 mod reader;
 mod remote;

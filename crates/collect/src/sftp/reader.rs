@@ -1,5 +1,7 @@
 //! The thread of one input: looks at what is there, and reads what is new of it. Which content a file holds is decided as for followed files.
 
+mod fresh;
+
 use super::remote::{Access, Remote};
 use crate::counters::InputCounters;
 use crate::decode::{Breaking, Envelope};
@@ -10,6 +12,7 @@ use crate::files::discover::Discovery;
 use crate::input::{Context, Stop};
 use crate::outgoing::Outgoing;
 use crate::unpack::Packing;
+use fresh::Fresh;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read};
@@ -40,7 +43,7 @@ struct Progress {
 }
 
 impl Progress {
-    /// Whether the file is as it was.
+    /// Whether the file is as it was, by what its folder says of it.
     fn is_of(&self, metadata: &Metadata) -> bool {
         self.size == metadata.len && self.modified == metadata.modified_nanos
     }
@@ -67,6 +70,8 @@ pub(super) struct Reader {
     counted: FxHashSet<(PathBuf, i64)>,
     /// Compressed files of which nothing could be read at the last look.
     mute: FxHashMap<PathBuf, (u64, i64)>,
+    /// Files that may have been written again within the second in which they were read.
+    fresh: FxHashMap<PathBuf, Fresh>,
 }
 
 impl Reader {
@@ -98,6 +103,7 @@ impl Reader {
             files: FxHashMap::default(),
             counted: FxHashSet::default(),
             mute: FxHashMap::default(),
+            fresh: FxHashMap::default(),
         }
     }
 
@@ -115,7 +121,7 @@ impl Reader {
                 let received = self.now();
                 std::mem::replace(&mut self.out, Outgoing::new(received)).tally.unreceived();
             }
-            if self.runtime.block_on(async { tokio::time::timeout(self.every, stop.stopped()).await.is_ok() }) {
+            if self.runtime.block_on(stop.within(self.every)) {
                 return;
             }
         }
@@ -152,8 +158,13 @@ impl Reader {
         let (same, others): (Vec<_>, Vec<_>) = found
             .into_iter()
             .partition(|(path, metadata)| self.files.get(path).is_some_and(|(_, known)| known.ended && known.is_of(metadata)));
-        for (path, _) in &same {
-            let key = self.files[path].0.clone();
+        let mut others = others;
+        for (path, metadata) in same {
+            if self.is_rewritten(&remote, &path, &metadata)? {
+                others.push((path, metadata));
+                continue;
+            }
+            let key = self.files[&path].0.clone();
             self.book.bind(&key);
         }
         for (path, metadata) in &others {
@@ -198,7 +209,8 @@ impl Reader {
         self.book = Book::load_from(self.context.sink.as_ref(), self.keys.clone());
         self.files.clear();
         for (key, value) in self.context.sink.positions(&self.keys) {
-            if let Ok(progress) = serde_json::from_slice::<Progress>(&value) {
+            // One without a path is known by its content alone.
+            if let Some(progress) = serde_json::from_slice::<Progress>(&value).ok().filter(|known| !known.path.as_os_str().is_empty()) {
                 // Of two contents of one path, the later is the one in it.
                 let before = self.files.get(&progress.path).map(|(_, before)| before.content.seen);
                 if before.is_none_or(|before| before <= progress.content.seen) {
@@ -360,6 +372,7 @@ impl Reader {
         }
         self.note(&mut progress, opened, &breaking, taken, &mut recent);
         self.set(key, &progress);
+        self.note_fresh(&progress);
         if let Some(error) = failure
             && progress.ended
         {

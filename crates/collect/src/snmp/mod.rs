@@ -16,16 +16,15 @@ use crate::delivery::{OnFailure, deliver};
 use crate::input::{Context, Input, Running, Stop, checked_index};
 use crate::network::{Allowed, Network};
 use crate::outgoing::Outgoing;
+use crate::peers::Peers;
 use crate::records::{Record, Writer};
 use crate::stream::server::listen_error;
 use crate::syslog::udp::{bind, kernel_drops};
 use crate::zone::Zones;
 use ber::{OCTETS, Reader, SEQUENCE, integer, sequence, value};
-use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use taffrail_base::limits::SYSLOG_PEERS_MAX;
 use taffrail_base::{Error, ErrorKind, Result, Secret};
 use taffrail_event::Timestamp;
 use tokio::runtime::Handle;
@@ -196,7 +195,7 @@ impl Input for SnmpInput {
                 peer: "".into(),
                 zones: Zones::of(None, &context),
             },
-            writers: FxHashMap::default(),
+            writers: Peers::new(),
             context,
             allowed: Allowed::new(&self.settings.allow, &counters),
             counters: Arc::clone(&counters),
@@ -218,7 +217,7 @@ const TOGETHER: usize = 256;
 struct Listener {
     receiver: Receiver,
     envelope: Envelope,
-    writers: FxHashMap<IpAddr, Writer>,
+    writers: Peers<Writer>,
     context: Context,
     allowed: Allowed,
     counters: Arc<InputCounters>,
@@ -276,15 +275,13 @@ impl Listener {
             return;
         };
         let address = peer.ip().to_canonical();
-        if self.writers.len() >= SYSLOG_PEERS_MAX && !self.writers.contains_key(&address) {
-            self.writers.clear();
-        }
         let envelope = &self.envelope;
-        let writer = self.writers.entry(address).or_insert_with(|| Writer::new(envelope.with_peer(&Arc::from(address.to_string()))));
+        let new = || Writer::new(envelope.with_peer(&Arc::from(address.to_string())));
         let source = self.counters.source(&self.envelope.source);
         let received = out.batch.received;
         // A trap says how long its machine is up, not what time it is.
-        out.add(&source, |batch| writer.push(&Record { time: Some(received), ..record }, batch));
+        let record = Record { time: Some(received), ..record };
+        out.add(&source, |batch| self.writers.with(address, &self.counters, new, |writer| writer.push(&record, batch)));
         replies.extend(outcome.reply.map(|reply| (peer, reply)));
     }
 

@@ -131,7 +131,9 @@ impl Engine {
         if head.engine.is_empty() || (!ours && head.flags & REPORTABLE != 0) {
             // Whoever wants an answer has to know us first.
             let reply = (head.flags & REPORTABLE != 0).then(|| self.report(&head, UNKNOWN_ENGINE, None, now));
-            return Some(Outcome { reply, ..Outcome::default() });
+            // Who asks for our name sends nothing else yet; all other messages are lost with it.
+            let asks = head.engine.is_empty() && reply.is_some();
+            return Some(Outcome { reply, refused: (!asks).then_some("unknown_engine"), ..Outcome::default() });
         }
         let Some(number) = self.users.iter().position(|user| user.name.as_bytes() == head.user) else {
             return Some(self.refuse(&head, "unknown_user", UNKNOWN_USER, now));

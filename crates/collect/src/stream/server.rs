@@ -271,9 +271,15 @@ impl Server {
                 () = &mut tick => Event::Tick,
             };
             match event {
-                Event::Read((0, _)) | Event::End => break true,
+                Event::Read((0, _)) | Event::End => {
+                    self.unfinished(&*session);
+                    break true;
+                }
                 // One tick more, as the first may have begun long before the last byte.
-                Event::Tick if quiet >= IDLE_TICKS => break true,
+                Event::Tick if quiet >= IDLE_TICKS => {
+                    self.unfinished(&*session);
+                    break true;
+                }
                 Event::Tick => {
                     // Who waits for us is not idle.
                     quiet = if waits { 0 } else { quiet + 1 };
@@ -309,6 +315,13 @@ impl Server {
         }
     }
 
+    /// A message that a peer broke off in was not acknowledged: it comes again, and is counted. Without acknowledgements it is kept.
+    fn unfinished(&self, session: &dyn Session) {
+        if session.acknowledges() && session.held() > 0 {
+            self.counters.skip("unfinished");
+        }
+    }
+
     /// What the kernel has taken in by now is kept; what a busy sender goes on writing is not awaited.
     async fn drain(&self, wire: &mut (impl AsyncRead + Unpin), session: &mut dyn Session, peer: IpAddr, answers: &mut Answers) -> bool {
         for _ in 0..STOP_READS {
@@ -326,6 +339,7 @@ impl Server {
 
     /// Hands messages over and notes what is to be answered; false when the connection is to be closed.
     async fn take(&self, taken: Taken, peer: IpAddr, answers: &mut Answers) -> bool {
+        taken.refused.iter().for_each(|reason| self.counters.skip(reason));
         for Step { mut chunk, answer } in taken.steps {
             let mut receipt = None;
             if !chunk.is_empty() {

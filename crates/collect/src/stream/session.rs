@@ -8,6 +8,8 @@ use std::net::IpAddr;
 pub(crate) struct Taken {
     /// Messages, each group with the bytes that are answered once all of it is durable. The answers keep their order.
     pub steps: Vec<Step>,
+    /// Why messages are refused, one by one, to be counted; the peer is told.
+    pub refused: Vec<&'static str>,
     /// Why the connection must be closed once these are answered; empty for an end that the protocol provides for.
     pub end: Option<String>,
 }
@@ -63,6 +65,35 @@ mod tests {
     use super::*;
     use crate::stream::Protocol;
 
+    /// Whether all bytes are in messages, or in what is refused, told or not whole.
+    fn adds_up(kind: &str, bytes: &[u8], given: &[Vec<u8>], taken: &Taken, unfinished: usize) {
+        let answers: Vec<u8> = taken.steps.iter().flat_map(|step| step.answer.iter().copied()).collect();
+        let count = |what: &[u8]| memchr::memmem::find_iter(&answers, what).count();
+        match kind {
+            "syslog-tcp" => {
+                // Between messages there is nothing but their ends and counts.
+                let mut rest = bytes;
+                for message in given {
+                    let at = memchr::memmem::find(rest, message).expect("it is one of the bytes that came, in their order");
+                    assert!(rest[..at].iter().all(|b| matches!(b, b'0'..=b'9' | b' ' | b'\n' | b'\r' | 0)), "{bytes:?} {given:?}");
+                    rest = &rest[at + message.len()..];
+                }
+                assert!(rest.iter().all(|b| matches!(b, b'0'..=b'9' | b' ' | b'\n' | b'\r' | 0)), "{bytes:?} {given:?}");
+            }
+            "gelf-tcp" => {
+                let wanted = bytes.split(|byte| *byte == 0).map(<[u8]>::trim_ascii).filter(|message| !message.is_empty());
+                assert!(wanted.eq(given.iter().map(Vec::as_slice)), "{bytes:?} {given:?}");
+            }
+            "relp" => {
+                assert_eq!(count(b" rsp 6 200 OK\n"), given.len(), "each message is acknowledged, and nothing else");
+                assert_eq!(count(b" 500 "), taken.refused.len(), "what is refused is counted");
+                let told = taken.end.is_some() || !taken.refused.is_empty() || unfinished > 0;
+                assert!(told || given.len() == 2 || bytes.is_empty(), "{:?}", String::from_utf8_lossy(bytes));
+            }
+            _ => assert!(taken.end.is_some() || unfinished > 0 || !given.is_empty() || bytes.len() < 12, "{bytes:?}"),
+        }
+    }
+
     /// Changed bytes of what is right, in pieces of any size: nothing panics, what is held is bounded by what was sent, and
     /// nothing is answered twice.
     #[test]
@@ -76,33 +107,21 @@ mod tests {
         ];
         let peer = IpAddr::from([127, 0, 0, 1]);
         for (protocol, right, answered) in cases {
-            let mut chance = 88_172_645_463_325_252u64;
-            let mut next = move || {
-                chance ^= chance << 13;
-                chance ^= chance >> 7;
-                chance ^= chance << 17;
-                chance as usize
-            };
+            let mut mutator = crate::mutator::Mutator::new(b"<> \n\019{}");
             let mut messages = 0;
             for round in 0..10_001 {
-                let mut bytes = right.to_vec();
-                for _ in 0..if round == 0 { 0 } else { 1 + next() % 4 } {
-                    let at = next() % bytes.len();
-                    match next() % 4 {
-                        0 => bytes[at] = next() as u8,
-                        1 => bytes.insert(at, next() as u8),
-                        2 if bytes.len() > 1 => drop(bytes.remove(at)),
-                        _ => bytes.truncate(at.max(1)),
-                    }
-                }
+                let bytes = if round == 0 { right.to_vec() } else { mutator.change(right) };
                 let (mut session, mut taken, mut rest) = ((protocol.session)(1024), Taken::default(), &bytes[..]);
                 while !rest.is_empty() && taken.end.is_none() {
-                    let (now, later) = rest.split_at(1 + next() % rest.len());
+                    let (now, later) = rest.split_at(1 + mutator.next() % rest.len());
                     session.push(now, peer, &mut taken);
                     assert!(session.held() <= bytes.len());
                     rest = later;
                 }
+                let unfinished = session.held();
                 session.finish(peer, &mut taken);
+                let given: Vec<Vec<u8>> = taken.steps.iter().flat_map(|step| step.chunk.raws()).collect();
+                adds_up(protocol.kind, &bytes, &given, &taken, unfinished);
                 let answers = taken.steps.iter().filter(|step| !step.answer.is_empty() && !step.chunk.is_empty()).count();
                 if round == 0 && answered > 0 {
                     assert!(

@@ -23,7 +23,7 @@ use crate::stream::server::{Addresses, Door, bind};
 use crate::stream::{TlsSettings, tls};
 use crate::zone::Zones;
 use serde::{Deserialize, Serialize};
-use service::{Connections, Service};
+use service::{Connections, Service, Setup};
 use sha1::{Digest, Sha1};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -147,7 +147,14 @@ impl Input for WefInput {
             peer: "".into(),
             zones: Zones::of(None, &context),
         };
-        let service = Arc::new(Service::new(context, Arc::clone(&counters), stop.clone(), envelope, subscriptions, issuers));
+        let service = Arc::new(Service::new(Setup {
+            context,
+            counters: Arc::clone(&counters),
+            stop: stop.clone(),
+            envelope,
+            subscriptions,
+            issuers,
+        }));
         let door = Door {
             counters: Arc::clone(&counters),
             stop: stop.clone(),

@@ -216,9 +216,10 @@ impl Progress {
             findings.notes.push(Note::kept("records_restarted", 0, text));
         } else {
             // Said once for all that follow.
-            let note = Note::said(format!("records of {channel} come again and are kept twice"));
-            if !findings.notes.contains(&note) {
-                findings.notes.push(note);
+            let text = format!("records of {channel} come again and are kept twice");
+            match findings.notes.iter_mut().find(|note| note.text == text) {
+                Some(note) => note.events += 1,
+                None => findings.notes.push(Note::kept("records_repeated", 1, text)),
             }
             return;
         }

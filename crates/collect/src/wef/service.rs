@@ -9,9 +9,10 @@ use super::identity::{Identity, is_same};
 use super::progress::{Facts, Note, Progress};
 use super::sldc;
 use super::subscription::Subscription;
-use crate::counters::{InputCounters, Notice};
+use crate::counters::InputCounters;
 use crate::decode::Envelope;
 use crate::delivery::{OnFailure, deliver};
+use crate::finding;
 use crate::input::{Context, Stop};
 use crate::outgoing::Outgoing;
 use crate::records::{Record, Writer};
@@ -23,6 +24,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde_json::json;
 use std::convert::Infallible;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
@@ -121,6 +123,17 @@ impl Connections {
     }
 }
 
+/// What a service is made of.
+pub(super) struct Setup {
+    pub context: Context,
+    pub counters: Arc<InputCounters>,
+    pub stop: Stop,
+    pub envelope: Envelope,
+    pub subscriptions: Vec<Subscription>,
+    /// Check sums of the authorities that sign the certificates of sources.
+    pub issuers: Vec<String>,
+}
+
 /// What all connections share.
 pub(super) struct Service {
     context: Context,
@@ -189,14 +202,8 @@ struct Opened {
 }
 
 impl Service {
-    pub fn new(
-        context: Context,
-        counters: Arc<InputCounters>,
-        stop: Stop,
-        envelope: Envelope,
-        subscriptions: Vec<Subscription>,
-        issuers: Vec<String>,
-    ) -> Self {
+    pub fn new(setup: Setup) -> Self {
+        let Setup { context, counters, stop, envelope, subscriptions, issuers } = setup;
         let sources = context.sink.positions(&format!("wef/{}/", envelope.index)).len();
         Self {
             context,
@@ -365,26 +372,28 @@ impl Service {
             notes.push(Note::kept("records_missing", message.dropped, text));
         }
         let mut out = Outgoing::new(now);
-        notes.extend(self.fill(sender, opened, &findings.repeated, &source, &mut out).map(Note::said));
+        notes.extend(self.fill(sender, opened, &findings.repeated, &source, &mut out));
         let events = out.batch.len();
-        if progress != before {
+        let moves = progress != before;
+        if moves {
             out.batch.set_position(key, progress.position());
+        }
+        for Note { action, text, events } in &notes {
+            if let Some(action) = action {
+                let details = json!({"input": self.counters.name(), "source": account, "text": text, "events": events});
+                finding::push(&mut out.batch, &self.context, action, details);
+            }
         }
         if !out.is_empty() {
             self.deliver(out).await.map_err(|error| refusal(StatusCode::SERVICE_UNAVAILABLE, "not_stored", error.to_string()))?;
-            self.sources.fetch_add(usize::from(is_new), Ordering::Relaxed);
+            self.sources.fetch_add(usize::from(is_new && moves), Ordering::Relaxed);
         }
         if events == 0 {
             source.heard(now.nanos());
         }
         self.counters.skip_many("repeated", findings.repeated.iter().filter(|repeated| **repeated).count() as u64);
         self.counters.skip_many("missing", findings.missing.saturating_add(message.dropped));
-        for Note { action, text, events } in notes {
-            match action {
-                Some(action) => self.counters.notice(Notice { action, source: account.to_owned(), text, events }),
-                None => self.counters.problem(format!("{account}: {text}")),
-            }
-        }
+        notes.iter().for_each(|note| self.counters.problem(format!("{account}: {}", note.text)));
         Ok(())
     }
 
@@ -396,19 +405,21 @@ impl Service {
         repeated: &[bool],
         source: &Arc<crate::counters::SourceCounters>,
         out: &mut Outgoing,
-    ) -> Option<String> {
+    ) -> Option<Note> {
         let envelope =
             Envelope { default_host: sender.identity.name().into(), ..self.envelope.with_peer(&Arc::from(sender.peer.to_string())) };
         let mut writer = Writer::new(envelope);
-        let mut other = None;
+        let mut other: Option<Note> = None;
         for ((event, facts), _) in opened.message.events.iter().zip(&opened.facts).zip(repeated).filter(|(_, repeated)| !**repeated) {
             let mut problems = Problems::NONE;
             if !facts.computer.is_empty() && !sender.identity.is(&facts.computer) {
                 problems = problems.with(Problems::OTHER_SENDER);
-                other.get_or_insert_with(|| {
+                let note = other.get_or_insert_with(|| {
                     let computer: String = facts.computer.chars().filter(|c| !c.is_control()).take(255).collect();
-                    format!("its certificate is that of {}, and it sends events of {computer}", sender.identity.name())
+                    let text = format!("its certificate is that of {}, and it sends events of {computer}", sender.identity.name());
+                    Note::kept("events_foreign", 0, text)
                 });
+                note.events += 1;
             }
             if opened.is_damaged && event.contains(char::REPLACEMENT_CHARACTER) {
                 problems = problems.with(Problems::NOT_UTF8);

@@ -225,6 +225,128 @@ fn ten_thousand_malformed_records() {
     assert_eq!((sink.count(), skipped("no_value") as usize, snapshot.problems_total), (10_000 - without, without, 0));
 }
 
+/// A broker with one topic of one partition, whose batches and aborted transactions are given: transactions are more than the one of
+/// librdkafka has.
+fn plays(runtime: &Runtime, batches: Vec<Vec<u8>>, aborted: Vec<(i64, i64)>) -> String {
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let port = i32::from(listener.local_addr().unwrap().port());
+    let (batches, aborted) = (Arc::new(batches), Arc::new(aborted));
+    runtime.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (batches, aborted) = (Arc::clone(&batches), Arc::clone(&aborted));
+            tokio::spawn(async move {
+                while let Some(asked) = frame(&mut stream).await {
+                    let answer = reply(&asked, port, &batches, &aborted);
+                    if give(&mut stream, &[&asked[4..8], &answer].concat()).await.is_none() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    format!("127.0.0.1:{port}")
+}
+
+fn reply(asked: &[u8], port: i32, batches: &[Vec<u8>], aborted: &[(i64, i64)]) -> Vec<u8> {
+    const ONE: [u8; 4] = [0, 0, 0, 1];
+    let topic = [&ONE[..], b"\0\x04logs", &ONE, &[0; 4], &[0; 2]].concat();
+    let last = |batch: &[u8]| {
+        let base = i64::from_be_bytes(batch[..8].try_into().unwrap());
+        base + i64::from(i32::from_be_bytes(batch[23..27].try_into().unwrap()))
+    };
+    match i16::from_be_bytes([asked[0], asked[1]]) {
+        18 if asked[3] > 0 => [&[0, 35][..], &vec![0; if asked[3] == 3 { 6 } else { 8 }]].concat(),
+        18 => [&b"\0\0\0\0\0\x04"[..], b"\0\x01\0\x04\0\x04\0\x02\0\x01\0\x01\0\x03\0\0\0\x01\0\x12\0\0\0\0"].concat(),
+        3 => [
+            &ONE[..],
+            &[0, 0, 0, 7],
+            b"\0\x09127.0.0.1",
+            &port.to_be_bytes(),
+            &[0xff, 0xff, 0, 0, 0, 7],
+            &ONE,
+            b"\0\0\0\x04logs\0",
+            &ONE,
+            &[0, 0, 0, 0, 0, 0, 0, 0, 0, 7],
+            &ONE,
+            &[0, 0, 0, 7],
+            &ONE,
+            &[0, 0, 0, 7],
+        ]
+        .concat(),
+        2 => {
+            let latest = asked.ends_with(&(-1i64).to_be_bytes());
+            let offset = if latest { batches.last().map_or(0, |batch| last(batch) + 1) } else { 0 };
+            [&topic[..], &(-1i64).to_be_bytes(), &offset.to_be_bytes()].concat()
+        }
+        1 => {
+            let committed = asked[asked.len() - 31] == 1;
+            let from = i64::from_be_bytes(asked[asked.len() - 12..asked.len() - 4].try_into().unwrap());
+            let given: Vec<u8> = batches.iter().filter(|batch| last(batch) >= from).take(4).flatten().copied().collect();
+            let mut answer = [&[0; 4][..], &topic, &[0; 16]].concat();
+            if committed {
+                answer.extend((aborted.len() as i32).to_be_bytes());
+                aborted.iter().for_each(|(producer, first)| answer.extend([producer.to_be_bytes(), first.to_be_bytes()].concat()));
+            } else {
+                answer.extend((-1i32).to_be_bytes());
+            }
+            answer.extend((given.len() as i32).to_be_bytes());
+            [answer, given].concat()
+        }
+        other => panic!("question {other}"),
+    }
+}
+
+/// Records of a transaction that was given up are none, unless they are asked for; and one that unpacks to too much holds nothing up.
+#[test]
+fn transactions_and_batches_that_are_too_large() {
+    use crate::batches::{Made, around, plain};
+    let runtime = Runtime::new().unwrap();
+    let of = |base: i64, attributes: i16, values: &[&[u8]]| plain(&Made { base, attributes, producer: 7, values });
+    let large = {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        for _ in 0..2_200 {
+            encoder.write_all(&[0; 64 * 1024]).unwrap();
+        }
+        encoder.finish().unwrap()
+    };
+    let batches = vec![
+        of(0, 0x10, &[b"given up 0", b"given up 1"]),
+        of(2, 0, &[b"kept 2"]),
+        of(3, 0x30, &[b"\0\0\0\0"]),
+        of(4, 0x10, &[b"kept 4"]),
+        around(&Made { base: 5, attributes: 1, producer: -1, values: &[b"x", b"y"] }, &large),
+        of(7, 0x30, &[b"\0\0\0\x01"]),
+        of(8, 0, &[b"kept 8"]),
+    ];
+    for (isolation, wanted) in [
+        ("", &["kept 2", "kept 4", "kept 8"][..]),
+        ("isolation = \"read-uncommitted\"", &["given up 0", "given up 1", "kept 2", "kept 4", "kept 8"]),
+    ] {
+        let address = plays(&runtime, batches.clone(), vec![(7, 0)]);
+        let sink = MemorySink::new();
+        let settings = settings(&address, &format!("topics = [\"logs\"]\n{isolation}"));
+        let running = start(&runtime, &sink, &settings);
+        until("the last is stored", || sink.texts().iter().any(|text| text.contains("kept 8")));
+        let snapshot = settle(&runtime, running);
+        settle(&runtime, start(&runtime, &sink, &settings));
+        let events = sink.events();
+        let (told, kept): (Vec<_>, Vec<_>) = events.iter().partition(|event| &*event.origin.index == "_audit");
+        let texts: Vec<String> = kept
+            .iter()
+            .map(|event| serde_json::from_slice::<serde_json::Value>(&event.raw).unwrap()["message"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(texts, wanted);
+        let aborted = if isolation.is_empty() { vec![("aborted", 2)] } else { Vec::new() };
+        // Its first record is damaged, as zeros are; what it unpacks to is what is said.
+        assert_eq!(snapshot.skipped, [aborted, vec![("too_large", 2)]].concat());
+        let said: serde_json::Value = serde_json::from_slice(&told[0].raw).unwrap();
+        assert_eq!(
+            (told.len(), said["from"].as_i64(), said["to"].as_i64(), said["reason"].as_str()),
+            (1, Some(5), Some(7), Some("too_large"))
+        );
+    }
+}
+
 /// What is done to a connection on its way.
 #[derive(Default)]
 struct Doings {

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods)] // tests make the files that inputs read
 #![allow(clippy::print_stdout)] // and say what they skip or measure
 
+mod batches;
 mod chance;
 mod command;
 mod files;
@@ -10,7 +11,9 @@ mod import;
 mod inputs;
 mod journald;
 mod kafka;
+mod malformed;
 mod multiline;
+mod mutator;
 mod netflow;
 mod outputs;
 mod push;

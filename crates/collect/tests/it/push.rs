@@ -1,5 +1,6 @@
 //! What others push over HTTP: bodies as real senders write them, and ten thousand that nobody should.
 
+use crate::mutator::Mutator;
 use taffrail_base::Result;
 use taffrail_collect::gelf;
 use taffrail_collect::http::IngestOrigin;
@@ -279,24 +280,10 @@ fn ten_thousand_malformed_bodies_of_each_kind() {
         ("otlp protobuf", otlp::from_protobuf, otlp_protobuf()),
     ];
     for (name, decode, right) in cases {
-        let mut next = crate::chance::numbers();
+        let mut mutator = Mutator::new(b"{}[]\",:\\0\xff");
         let (mut taken, mut refused) = (0, 0);
         for _ in 0..10_000 {
-            let mut body = right.clone();
-            for _ in 0..1 + next() % 4 {
-                if body.len() < 2 {
-                    break;
-                }
-                let at = next() % body.len();
-                match next() % 5 {
-                    0 => body[at] = next() as u8,
-                    1 => body[at] = b"{}[]\",:\\0\xff"[next() % 10],
-                    2 => body.insert(at, next() as u8),
-                    3 => drop(body.remove(at)),
-                    _ if next().is_multiple_of(8) => body.truncate(at),
-                    _ => body[at] ^= 1 << (next() % 8),
-                }
-            }
+            let body = mutator.change(&right);
             let mut intake = intake();
             let said = decode(&body, &mut intake);
             let there: usize = intake.finish().iter().map(|batch| batch.len()).sum();
@@ -357,21 +344,10 @@ fn a_journal_is_taken_as_it_comes() {
 fn ten_thousand_journals_that_nobody_should_send() {
     let origin = IngestOrigin { peer: "192.0.2.1".into(), ..IngestOrigin::default() };
     let right = journal();
-    let mut next = crate::chance::numbers();
+    let mut mutator = Mutator::new(b"\n=\0\xff");
     let (mut events, mut refused) = (0, 0);
     for _ in 0..10_000 {
-        let mut body = right.clone();
-        for _ in 0..1 + next() % 4 {
-            let at = next() % body.len();
-            match next() % 5 {
-                0 => body[at] = next() as u8,
-                1 => body[at] = b"\n=\0\xff"[next() % 4],
-                2 => body.insert(at, next() as u8),
-                3 if body.len() > 2 => drop(body.remove(at)),
-                _ if next().is_multiple_of(8) => body.truncate(at.max(1)),
-                _ => body[at] ^= 1 << (next() % 8),
-            }
-        }
+        let body = mutator.change(&right);
         let mut upload = journal::Upload::new(&origin, NOW).unwrap();
         let whole = upload.push(&body).and_then(|_| upload.finish());
         let there: usize = upload.rest().iter().map(EventBatch::len).sum();

@@ -181,6 +181,27 @@ fn each_line_once() {
     assert_eq!(events.len(), lines.len() + 3 + 20_000);
 }
 
+/// Size and time of a file say nothing of a change within the second.
+#[test]
+fn what_is_written_again_within_the_second() {
+    let Some(sshd) = Sshd::start() else { return };
+    let runtime = Runtime::new().unwrap();
+    let write = |text: &str, at: std::time::SystemTime| {
+        sshd.write("state.tmp", text.as_bytes());
+        std::fs::OpenOptions::new().append(true).open(sshd.logs().join("state.tmp")).unwrap().set_modified(at).unwrap();
+        std::fs::rename(sshd.logs().join("state.tmp"), sshd.logs().join("state.log")).unwrap();
+    };
+    let now = std::time::SystemTime::now();
+    write("2026-03-01T00:00:00Z host app: state one\n", now);
+    let sink = MemorySink::new();
+    let running = start(&runtime, &sink, &sshd.settings(sshd.port, "user", &sshd.known()));
+    until("the first is stored", || sink.count() == 1);
+    write("2026-03-01T00:00:00Z host app: state two\n", now);
+    until("the second is stored", || sink.count() == 2);
+    let snapshot = settle(&runtime, running);
+    assert_eq!((sink.texts()[1].contains("state two"), snapshot.problems_total, sink.count()), (true, 0, 2));
+}
+
 #[test]
 fn copies_are_not_read_twice() {
     let Some(sshd) = Sshd::start() else { return };

@@ -113,6 +113,14 @@ pub mod tls {
         Arc::new(config)
     }
 
+    /// The first bytes of a handshake.
+    pub fn hello() -> Vec<u8> {
+        let mut session = rustls::ClientConnection::new(client(false), ServerName::try_from("localhost").unwrap()).unwrap();
+        let mut bytes = Vec::new();
+        session.write_tls(&mut bytes).unwrap();
+        bytes
+    }
+
     /// Sends over TLS; an error if the listener would not have it.
     pub fn send(mut stream: TcpStream, certificate: bool, bytes: &[u8]) -> std::io::Result<()> {
         let name = ServerName::try_from("localhost").unwrap();
@@ -454,24 +462,12 @@ fn malformed_connections_of_each_kind() {
     ];
     for (input, right) in cases {
         let listener = Listener::start(&input);
-        let mut next = crate::chance::numbers();
+        let mut mutator = crate::mutator::Mutator::new(b"<>{}\n\0 19");
         // Many on one connection as long as it lives, so that all ten thousand are quick.
         let mut stream = listener.connect();
         for _ in 0..10_000 {
-            let mut bytes = right.clone();
-            for _ in 0..1 + next() % 4 {
-                if bytes.len() < 2 {
-                    break;
-                }
-                let at = next() % bytes.len();
-                match next() % 4 {
-                    0 => bytes[at] = next() as u8,
-                    1 => bytes.insert(at, next() as u8),
-                    2 => drop(bytes.remove(at)),
-                    _ => bytes.truncate(at.max(1)),
-                }
-            }
-            if next().is_multiple_of(8) || stream.write_all(&bytes).is_err() {
+            let bytes = mutator.change(&right);
+            if mutator.next().is_multiple_of(8) || stream.write_all(&bytes).is_err() {
                 stream = listener.connect();
             }
         }

@@ -75,6 +75,12 @@ fn events(numbers: std::ops::RangeInclusive<u64>) -> Vec<String> {
     numbers.map(|number| event("System", number, "ws7.example.org")).collect()
 }
 
+/// What the collector found out, and what sources have sent.
+fn findings(all: Vec<Stored>) -> (Vec<serde_json::Value>, Vec<Stored>) {
+    let (told, stored): (Vec<_>, Vec<_>) = all.into_iter().partition(|event| &*event.origin.index == "_audit");
+    (told.iter().map(|event| serde_json::from_slice(&event.raw).unwrap()).collect(), stored)
+}
+
 #[test]
 fn a_source_from_its_first_question_to_its_return() {
     let collector = Collector::start("");
@@ -232,7 +238,10 @@ fn who_says_to_be_another_is_kept_and_noted() {
     source.machine = "ws8.example.org".into();
     assert!(!source.enumerate()[0].text.contains("<w:Bookmark>"));
     assert!(source.events(&asked, &[event("System", 1, "ws8.example.org")], 1).acknowledges(&source));
-    let (stored, snapshot) = collector.stop();
+    let (all, snapshot) = collector.stop();
+    let (told, stored) = findings(all);
+    let said: Vec<_> = told.iter().map(|found| (found["action"].as_str().unwrap(), found["events"].as_u64().unwrap())).collect();
+    assert_eq!(said, [("events_foreign", 1), ("events_foreign", 1)]);
     let problems: Vec<Problems> = stored.iter().map(|event| event.problems).collect();
     let none = Problems::NO_TIME.with(Problems::MALFORMED);
     assert_eq!(problems, [Problems::NONE, Problems::OTHER_SENDER, none, none, Problems::OTHER_SENDER]);
@@ -267,12 +276,14 @@ fn gaps_are_counted_and_cleared_logs_said() {
     assert_eq!(collector.skipped("missing"), 4);
     let dropped = source.events_with(&asked, "<w:DroppedEvents Action='x'>3</w:DroppedEvents>", "");
     assert!(dropped.acknowledges(&source));
-    let notices = collector.running.as_ref().unwrap().counters.take_notices();
-    let kinds: Vec<_> = notices.iter().map(|notice| (notice.action, notice.events)).collect();
+    // Each is an event in the batch that it is about, durable with it, and in no account.
+    assert_eq!(collector.disk().lock().appends, 4);
+    let (all, snapshot) = collector.stop();
+    let (told, stored) = findings(all);
+    let kinds: Vec<_> = told.iter().map(|found| (found["action"].as_str().unwrap(), found["events"].as_u64().unwrap())).collect();
     assert_eq!(kinds, [("records_missing", 4), ("log_cleared", 0), ("records_restarted", 0), ("records_missing", 3)]);
-    assert!(notices.iter().all(|notice| notice.source == "ws7.example.org"));
-    let (stored, snapshot) = collector.stop();
-    assert_eq!(stored.len(), 6);
+    assert!(told.iter().all(|found| found["source"] == "ws7.example.org" && found["input"] == snapshot.name.as_str()));
+    assert_eq!((stored.len(), snapshot.total().stored_events), (6, 6));
     for text in [
         "ws7.example.org: 4 records of System are missing between 10 and 15",
         "ws7.example.org: the log Security of ws7.example.org was cleared, as record 16 of System says",
@@ -364,21 +375,12 @@ fn ten_thousand_malformed_envelopes() {
     );
     let cases =
         [(false, text.clone().into_bytes()), (false, utf16(&text)), (true, sldc::pack(text.as_bytes())), (true, sldc::pack(&utf16(&text)))];
-    let mut next = crate::chance::numbers();
+    let mut mutator = crate::mutator::Mutator::new(b"<>&;\"\0\xff\xe0");
     let (mut taken, mut refused) = (0u64, 0u64);
     for number in 0..10_000 {
-        let (packed, mut body) = cases[number % cases.len()].clone();
-        for _ in 0..1 + next() % 3 {
-            let at = next() % body.len();
-            match next() % 5 {
-                0 => body[at] = next() as u8,
-                1 => body[at] = b'<',
-                2 if next().is_multiple_of(4) => body.truncate(at.max(1)),
-                3 => body.splice(at..at, [0xff, 0xff]).for_each(drop),
-                _ => body[at] ^= 1 << (next() % 8),
-            }
-        }
-        let answer = source.post("/wsman/subscriptions/x", if packed { "Content-Encoding: SLDC\r\n" } else { "" }, &body);
+        let (packed, right) = &cases[number % cases.len()];
+        let body = mutator.change(right);
+        let answer = source.post("/wsman/subscriptions/x", if *packed { "Content-Encoding: SLDC\r\n" } else { "" }, &body);
         match answer.status {
             200 | 204 => taken += 1,
             400 | 500 => refused += 1,
@@ -396,5 +398,7 @@ fn ten_thousand_malformed_envelopes() {
     let count =
         |reasons: &[&str]| snapshot.skipped.iter().filter(|(reason, _)| reasons.contains(reason)).map(|(_, count)| count).sum::<u64>();
     assert_eq!(count(&["malformed", "not_expanded", "unsupported", "unknown_subscription", "too_large"]), refused);
-    assert!(taken > 1_000 && refused > 2_000 && stored.len() > 1_000);
+    let (_, events) = findings(stored);
+    assert_eq!(snapshot.total().stored_events, events.len() as u64);
+    assert!(taken > 1_000 && refused > 2_000 && events.len() > 1_000);
 }

@@ -1,6 +1,7 @@
 //! Elasticsearch's `_bulk`, at the root and below `/elastic`, where clients find who answers too.
 
-use super::{Push, Refused, trouble};
+use super::{Push, Refused, account, trouble};
+use crate::api::ingest::refused;
 use crate::app::App;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -49,12 +50,15 @@ async fn taken(path: HashMap<String, String>, uri: Uri, push: Result<Push, Refus
     let index = path.get("index").filter(|_| uri.path().ends_with("/_bulk")).cloned();
     push.query.retain(|key, _| ["index", "host", "sourcetype"].contains(&key.as_str()));
     let started = push.app.clock.monotonic_nanos();
-    let app = Arc::clone(&push.app);
+    let (app, door) = (Arc::clone(&push.app), push.door.clone());
     match push.take("bulk", move |body, intake| bulk::documents(body, index.as_deref(), intake)).await {
         Err(error) => failed(trouble(&error)),
         Ok(items) => {
             let took = app.clock.monotonic_nanos().saturating_sub(started) / 1_000_000;
             let errors = items.iter().any(|item| item.refused.is_some());
+            let known = account(&app, door.as_ref());
+            // Each that is refused is counted, as are requests that are refused as a whole.
+            items.iter().filter(|item| item.refused.is_some()).for_each(|_| refused(known, StatusCode::BAD_REQUEST));
             let items: Vec<Value> = items.into_iter().map(answer).collect();
             Json(json!({"took": took, "errors": errors, "items": items})).into_response()
         }

@@ -2,7 +2,7 @@
 
 use super::{Denied, Push, Refused, account, trouble};
 use crate::api::error::ApiError;
-use crate::api::ingest::append;
+use crate::api::ingest::{append, refused as count};
 use crate::app::App;
 use crate::serve::blocking;
 use axum::Json;
@@ -61,11 +61,13 @@ pub async fn events(uri: axum::http::Uri, push: Result<Push, Refused>) -> Respon
         Ok(push) => push,
         Err(error) => return refused(error, asks_by_query(&uri)),
     };
-    let channel = channel(&push);
+    let (channel, app, door) = (channel(&push), Arc::clone(&push.app), push.door.clone());
     match push.take("hec", |body, intake| Ok(hec::events(body, intake))).await {
         Err(error) => of_error(&error),
         Ok((_, None)) => success(channel),
         Ok((_, Some(wrong))) => {
+            // It, and what stands behind it in the request.
+            count(account(&app, door.as_ref()), StatusCode::BAD_REQUEST);
             let mut answer = json!({"text": wrong.text, "code": wrong.code});
             if let Some(number) = wrong.event {
                 answer["invalid-event-number"] = number.into();
@@ -82,6 +84,7 @@ pub async fn raw(uri: axum::http::Uri, push: Result<Push, Refused>) -> Response 
         Err(error) => return refused(error, asks_by_query(&uri)),
     };
     if push.body.is_empty() {
+        count(account(&push.app, push.door.as_ref()), StatusCode::BAD_REQUEST);
         return coded(StatusCode::BAD_REQUEST, 5, "No data");
     }
     let (channel, received) = (channel(&push), Timestamp(push.app.clock.now_nanos()));
@@ -92,7 +95,7 @@ pub async fn raw(uri: axum::http::Uri, push: Result<Push, Refused>) -> Response 
     let batches = blocking(move || http::batches(Body::Raw, &body, &origin, received)).await;
     let stored = match batches {
         Ok(batches) => append(&app, account(&app, door.as_ref()), sender, batches).await.map(|_| ()),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(ApiError::from(error)).inspect_err(|error| count(account(&app, door.as_ref()), error.status())),
     };
     drop(permit);
     stored.map_or_else(|error| of_error(&error), |()| success(channel))

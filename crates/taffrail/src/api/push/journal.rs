@@ -3,7 +3,7 @@
 
 use super::{Door, Refused, account, check, in_words, named, origin, trouble};
 use crate::api::error::{ApiError, ApiResult};
-use crate::api::ingest::append;
+use crate::api::ingest::{append, refused};
 use crate::app::App;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{StatusCode, header};
@@ -18,12 +18,20 @@ use taffrail_event::Timestamp;
 /// Entries of a journal, in the export format.
 pub async fn upload(State(app): State<Arc<App>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
     let door = Door::of(&request);
+    let known = account(&app, door.as_ref());
     if let Err(denied) = check(&app, door.as_deref(), peer, &named(request.headers(), None)) {
+        refused(known, StatusCode::FORBIDDEN);
         return in_words(Refused::Denied(denied).plain());
     }
     match take(&app, door.as_ref(), peer, request).await {
         Ok(entries) => in_words((StatusCode::ACCEPTED, format!("OK: {entries} entries"))),
-        Err(error) => in_words(trouble(&error)),
+        Err(error) => {
+            // What the store does not take is in the account of its events.
+            if error.status().is_client_error() {
+                refused(known, error.status());
+            }
+            in_words(trouble(&error))
+        }
     }
 }
 
