@@ -141,6 +141,10 @@ fn as_regex(rows: &[Row<'_>], template: &Template, gives: Gives) -> String {
             Part::Place(place) => {
                 let values = || template.rows.iter().map(|row| rows[*row].text(place.token));
                 let inner = expression(values, next_byte(&template.parts, at));
+                // `thread:Class@line`: a thread may have colons itself, a class has none.
+                let class =
+                    next_byte(&template.parts, at) == Some(b'@') && out.ends_with(':') && !values().any(|value| value.contains(':'));
+                let inner = if class { "[^:@\\s]+".to_owned() } else { inner };
                 match gives.name(place) {
                     Some(named) => {
                         let _ = write!(out, "(?<{}>{inner})", named.name);

@@ -363,7 +363,7 @@ fn letters_for_levels() {
     });
     let found = proposed("glog", &glog);
     check(&found, "F1122 01:00:00.000007     900 other.cc:17] it is new", &[("level", "F"), ("pid", "900")]);
-    check(&found, "I1122 01:00:00.000007     801 shop.cc:12] order 7 of zoe", &[("level", "I"), ("order", "7")]);
+    check(&found, "I1122 01:00:00.000007     801 shop.cc:12] order 7 of bob", &[("level", "I"), ("order", "7")]);
     let logcat = lines(60, |number| {
         let letter = ["D", "V", "I", "E"][number % 4];
         format!(
