@@ -70,6 +70,7 @@ mod tests {
             sourcetype: Some(text("syslog")),
             transport: text("t"),
             peer: text("p"),
+            zones: crate::zone::Zones::all(taffrail_format::Zone::Utc),
         }
     }
 
