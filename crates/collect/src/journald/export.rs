@@ -97,7 +97,8 @@ impl ExportReader {
                 start = self.at;
             }
         }
-        if start > 0 {
+        // What broke the format has taken with it what was held.
+        if start > 0 && !self.held.is_empty() {
             self.held.drain(..start);
             self.at -= start;
             self.searched = self.searched.saturating_sub(start);
