@@ -14,6 +14,7 @@ mod harness;
 mod hostile;
 mod import;
 mod jobs;
+mod kills;
 mod lifecycle;
 mod live;
 mod old_folders;

@@ -130,13 +130,15 @@ fn otlp_over_grpc() {
 }
 
 /// The protocols that acknowledge: where to, and a body with one event.
-const PUSHED: [(&str, &str, &str); 6] = [
+const PUSHED: [(&str, &str, &str); 8] = [
     ("hec", "/services/collector", r#"{"event":"ID"}"#),
     ("bulk", "/_bulk", "{\"create\":{}}\n{\"message\":\"ID\"}\n"),
     ("loki", "/loki/api/v1/push", r#"{"streams":[{"stream":{},"values":[["1433188255500000000","ID"]]}]}"#),
     ("otlp", "/v1/logs", r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"ID"}}]}]}]}"#),
     ("gelf", "/gelf", r#"{"short_message":"ID"}"#),
     ("datadog", "/api/v2/logs", r#"{"message":"ID"}"#),
+    ("hec-ack", "/services/collector/raw?channel=c", "ID"),
+    ("upload", "/upload", "__CURSOR=1\nMESSAGE=ID\n\n"),
 ];
 
 /// Notes an id, and the first one as a sender that gets through.
