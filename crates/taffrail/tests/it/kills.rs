@@ -34,7 +34,7 @@ fn files_and_rows_are_read_once_through_kills() {
         "t.toml",
         format!(
             "[[input]]\ntype = \"file\"\npaths = [\"{}/logs\"]\n\
-             [[input]]\ntype = \"sql\"\nurl = \"sqlite://{}\"\ntable = \"t\"\ncolumn = \"id\"\nevery_seconds = 1\nrows_max = 50\n",
+             [[input]]\ntype = \"sql\"\nurl = \"sqlite://{}\"\ntable = \"t\"\ncolumn = \"id\"\nevery_seconds = 1\nrows_max = 500\n",
             scratch.path().display(),
             rows.display()
         )
@@ -59,7 +59,7 @@ fn files_and_rows_are_read_once_through_kills() {
                 traces.write_all(trace.as_bytes()).expect("takes it");
                 writeln!(to_table, "{number}").expect("takes it");
                 written.store(number, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(3));
+                std::thread::sleep(Duration::from_millis(8));
             }
             unreachable!("numbers do not end")
         })
