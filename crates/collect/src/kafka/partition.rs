@@ -97,6 +97,7 @@ pub(super) async fn follow(shared: Arc<Shared>, topic: String, number: i32) {
         stop: shared.stop.clone(),
         wait: RETRY_MIN,
         failed_at: (-1, 0),
+        left_out: BTreeMap::new(),
         topic,
         number,
         shared,
@@ -124,11 +125,14 @@ struct Reader {
     wait: Duration,
     /// Where an answer could not be decoded last, and how many times.
     failed_at: (i64, u32),
+    /// Records that are no events, by reason; counted once the place behind them is durable, as they may be read again.
+    left_out: BTreeMap<&'static str, u64>,
 }
 
 impl Reader {
     /// Reads on one connection.
     async fn session(&mut self) -> Result<(), Ended> {
+        self.left_out.clear();
         let place = (self.topic.clone(), self.number);
         let place = Place { topic: &place.0, partition: place.1 };
         let mut wire = self.unless_stopped(self.shared.brokers.lead(place)).await??;
@@ -177,14 +181,16 @@ impl Reader {
     }
 
     /// Hands a batch over together with how far it reaches.
-    async fn hand_over(&self, mut out: Outgoing, next: i64) -> Result<(), Ended> {
+    async fn hand_over(&mut self, mut out: Outgoing, next: i64) -> Result<(), Ended> {
         out.batch.set_position(&self.key, serde_json::to_vec(&Reached { next }).expect("a number always serialises"));
         let sent = deliver(Arc::clone(&self.shared.context.sink), out, self.stop.clone(), OnFailure::Reread).await;
-        sent.map(|_| ()).map_err(|error| Ended::Trouble(format!("records will be read again: {error}")))
+        sent.map_err(|error| Ended::Trouble(format!("records will be read again: {error}")))?;
+        std::mem::take(&mut self.left_out).into_iter().for_each(|(reason, records)| self.shared.counters.skip_many(reason, records));
+        Ok(())
     }
 
     /// Where to read on, or to begin.
-    async fn begin(&self, wire: &mut Wire, place: Place<'_>) -> Result<i64, Ended> {
+    async fn begin(&mut self, wire: &mut Wire, place: Place<'_>) -> Result<i64, Ended> {
         let stored = self.shared.context.sink.position(&self.key);
         if let Some(Reached { next }) = stored.and_then(|value| serde_json::from_slice(&value).ok()) {
             return Ok(next);
@@ -212,7 +218,7 @@ impl Reader {
             }
             if transactions.leaves_out(&batch) {
                 let marks = if batch.is_control() { 0 } else { u64::try_from(batch.count).unwrap_or(0) };
-                self.shared.counters.skip_many("aborted", marks);
+                *self.left_out.entry("aborted").or_default() += marks;
                 next = batch.last + 1;
             } else {
                 next = self.keep_batch(&batch, next, &mut out).await?;
@@ -255,7 +261,7 @@ impl Reader {
 
     fn push(&mut self, got: batch::Record, out: &mut Outgoing) {
         if got.value.as_ref().is_none_or(Vec::is_empty) {
-            self.shared.counters.skip("no_value");
+            *self.left_out.entry("no_value").or_default() += 1;
             return;
         }
         let record = event(got, &self.shared.settings, &self.shared.counters);

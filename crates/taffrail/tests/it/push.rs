@@ -255,6 +255,9 @@ fn curl(arguments: &[&str]) -> Option<(u16, String)> {
         std::process::Command::new("curl").args(["-sS", "-i", "-m", "30", "-w", "\n%{http_code}"]).args(arguments).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let (said, status) = text.rsplit_once('\n')?;
+    if status == "000" {
+        println!("curl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
     Some((status.parse().ok()?, said.to_owned()))
 }
 

@@ -27,6 +27,7 @@ use base64::Engine;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use taffrail_base::{Error, ErrorKind, Result, limits};
 use taffrail_collect::InputCounters;
 use taffrail_collect::http::IngestOrigin;
@@ -183,6 +184,10 @@ pub(super) fn origin(app: &App, door: Option<&Door>, peer: SocketAddr) -> Ingest
     IngestOrigin { peer: peer.ip().to_canonical().to_string(), rules: Arc::clone(&app.rules), ..known }
 }
 
+/// How much of the body of a request that is refused is read, and for how long: so that its sender hears why.
+const REFUSED_BYTES: usize = 64 * 1024;
+const REFUSED_WAIT: Duration = Duration::from_secs(1);
+
 impl FromRequest<Arc<App>> for Push {
     type Rejection = Refused;
 
@@ -211,7 +216,11 @@ impl Push {
             .await
             .map_err(|e| ApiError::invalid(format!("the parameters cannot be read: {}", e.body_text())))?;
         let in_path = parts.uri.path().strip_prefix("/v1/input/");
-        check(app, door.as_deref(), peer, &named(&parts.headers, in_path)).map_err(Refused::Denied)?;
+        if let Err(denied) = check(app, door.as_deref(), peer, &named(&parts.headers, in_path)) {
+            // A connection that is closed on a body that is still coming may take the answer with it.
+            let _ = tokio::time::timeout(REFUSED_WAIT, axum::body::to_bytes(body, REFUSED_BYTES)).await;
+            return Err(Refused::Denied(denied));
+        }
         let headers = parts.headers.clone();
         let encoding = Encoding::of(&headers)?;
         let stopping = |_| ApiError::from(Error::new(ErrorKind::Cancelled, "the server is stopping"));
