@@ -89,8 +89,12 @@ async fn take(app: Arc<App>, kind: Body, params: IngestParams, peer: SocketAddr,
     let door = Door::of(&request);
     let account = push::account(&app, door.as_ref());
     // The main address takes these from this machine alone, and always; a door asks for its tokens.
-    if let Some(door) = &door {
-        door.check(&app, peer, request.headers()).inspect_err(|e| refused(account, e.status()))?;
+    if let Some(door) = &door
+        && let Err(error) = door.check(&app, peer, request.headers())
+    {
+        refused(account, error.status());
+        push::let_go(request.into_body()).await;
+        return Err(error);
     }
     let _permit = app.bodies.acquire().await.map_err(|_| Error::new(ErrorKind::Cancelled, "the server is stopping"))?;
     let batches = decoded(&app, door.as_deref(), kind, params, peer, request).await.inspect_err(|e| refused(account, e.status()))?;

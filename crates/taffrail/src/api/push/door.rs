@@ -1,14 +1,14 @@
 //! Doors of their own for what others push: the same routes as on the main address, and nothing else. No page, no API, and no look
 //! at the `Host`, since a door may have any name; tokens, networks and certificates say who may come in.
 
-use super::{Denied, check, elastic, named, protocol};
+use super::{Denied, check, elastic, let_go, named, protocol};
 use crate::api::error::{ApiError, ApiResult};
 use crate::api::guard;
 use crate::api::routes::{Permission, Routes};
 use crate::app::App;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -102,13 +102,16 @@ fn router(app: &Arc<App>, settings: &HttpSettings, door: Arc<Door>) -> Router {
         .with_state(Arc::clone(app))
 }
 
-async fn nothing_here(uri: Uri) -> Response {
-    ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("nothing is taken at {} here", uri.path())).into_response()
+async fn nothing_here(request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let_go(body).await;
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("nothing is taken at {} here", parts.uri.path())).into_response()
 }
 
 /// Refuses what a page of some site makes a browser send: who may reach a door from his machine need not mean to.
 async fn no_browsers(request: Request, next: Next) -> Response {
     if request.headers().contains_key(header::ORIGIN) || request.headers().contains_key("sec-fetch-site") {
+        let_go(request.into_body()).await;
         return ApiError::forbidden("the request was caused by a page in a browser").into_response();
     }
     next.run(request).await

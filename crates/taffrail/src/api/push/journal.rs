@@ -1,7 +1,7 @@
 //! The systemd journal of other machines, as `systemd-journal-upload` sends it. The body has no end that is known beforehand, so
 //! it is stored as it comes.
 
-use super::{Door, Refused, account, check, in_words, named, origin, trouble};
+use super::{Door, Refused, account, check, in_words, let_go, named, origin, trouble};
 use crate::api::error::{ApiError, ApiResult};
 use crate::api::ingest::{append, refused};
 use crate::app::App;
@@ -21,6 +21,7 @@ pub async fn upload(State(app): State<Arc<App>>, ConnectInfo(peer): ConnectInfo<
     let known = account(&app, door.as_ref());
     if let Err(denied) = check(&app, door.as_deref(), peer, &named(request.headers(), None)) {
         refused(known, StatusCode::FORBIDDEN);
+        let_go(request.into_body()).await;
         return in_words(Refused::Denied(denied).plain());
     }
     match take(&app, door.as_ref(), peer, request).await {

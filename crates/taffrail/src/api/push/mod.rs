@@ -188,6 +188,11 @@ pub(super) fn origin(app: &App, door: Option<&Door>, peer: SocketAddr) -> Ingest
 const REFUSED_BYTES: usize = 64 * 1024;
 const REFUSED_WAIT: Duration = Duration::from_secs(1);
 
+/// Reads some of a body that nobody wants: a connection or stream that ends while it is still coming may take the answer with it.
+pub(super) async fn let_go(body: axum::body::Body) {
+    let _ = tokio::time::timeout(REFUSED_WAIT, axum::body::to_bytes(body, REFUSED_BYTES)).await;
+}
+
 impl FromRequest<Arc<App>> for Push {
     type Rejection = Refused;
 
@@ -217,8 +222,7 @@ impl Push {
             .map_err(|e| ApiError::invalid(format!("the parameters cannot be read: {}", e.body_text())))?;
         let in_path = parts.uri.path().strip_prefix("/v1/input/");
         if let Err(denied) = check(app, door.as_deref(), peer, &named(&parts.headers, in_path)) {
-            // A connection that is closed on a body that is still coming may take the answer with it.
-            let _ = tokio::time::timeout(REFUSED_WAIT, axum::body::to_bytes(body, REFUSED_BYTES)).await;
+            let_go(body).await;
             return Err(Refused::Denied(denied));
         }
         let headers = parts.headers.clone();
