@@ -16,6 +16,9 @@ use taffrail_base::{Error, ErrorKind, Result};
 use taffrail_event::{EventBatch, Origin, Receipt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+/// Origins of a batch up to which they are looked for among those that are there.
+const MANY_ORIGINS: usize = 64;
+
 /// What one permit of the queue stands for, in bytes.
 const PERMIT_BYTES: usize = 1024;
 
@@ -198,7 +201,8 @@ impl Shared {
         let Entry { batch, spans } = entry;
         let targets = self.state.lock().room(&self.settings, batch.raw_bytes(), spans, self.clock.monotonic_nanos());
         let mut bytes = vec![0; spans.len()];
-        let many_origins = batch.origins().len() > batch.len() / 4;
+        // Small batches recur with the origins that they had before.
+        let many_origins = batch.origins().len() > MANY_ORIGINS.max(batch.len() / 4);
         for (slot, (target, bytes)) in targets.iter().zip(&mut bytes).enumerate() {
             target.extend_from(events_of(batch, spans, slot).inspect(|event| *bytes += event.raw.len()), many_origins);
         }
