@@ -318,6 +318,9 @@ pub const FOLDER_DEPTH_MAX: usize = 64;
 /// newest again and again.
 pub const OPEN_SEGMENTS_MAX: usize = 256;
 
+/// Bytes of memory that the directories of these take, about: one of a segment with events of 50,000 hosts takes some megabytes.
+pub const OPEN_SEGMENTS_BYTES: usize = 128 * 1024 * 1024;
+
 /// Bytes of unpacked blocks that a store keeps for searches where nobody says otherwise: unpacking is most of what a search
 /// costs that was asked before, and what searches of a gigabyte of logs touch is about this much.
 pub const BLOCK_CACHE_BYTES: usize = 128 * 1024 * 1024;

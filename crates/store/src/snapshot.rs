@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use taffrail_base::limits::OPEN_SEGMENTS_MAX;
+use taffrail_base::limits::{OPEN_SEGMENTS_BYTES, OPEN_SEGMENTS_MAX};
 use taffrail_base::{Result, Ulid, Vfs};
 
 /// An immutable view of what the store holds.
@@ -73,9 +73,35 @@ pub(crate) enum Place {
     Remote(Arc<Archive>, Archived),
 }
 
-/// Keeps the segments that were opened last open.
+/// Keeps the segments that were used last open.
 #[derive(Default)]
-pub(crate) struct OpenSegments(Mutex<VecDeque<Arc<Segment>>>, Arc<BlockCache>);
+pub(crate) struct OpenSegments(Mutex<Kept>, Arc<BlockCache>);
+
+/// Open segments, the one used last at the end, and the bytes of their directories.
+#[derive(Default)]
+struct Kept(VecDeque<Arc<Segment>>, usize);
+
+impl Kept {
+    fn push(&mut self, segment: Arc<Segment>) -> Vec<Arc<Segment>> {
+        self.1 += segment.directory_bytes();
+        self.0.push_back(segment);
+        let mut gone = Vec::new();
+        while self.0.len() > OPEN_SEGMENTS_MAX || (self.1 > OPEN_SEGMENTS_BYTES && self.0.len() > 1) {
+            gone.extend(self.take(0));
+        }
+        gone
+    }
+
+    fn take(&mut self, at: usize) -> Option<Arc<Segment>> {
+        let segment = self.0.remove(at)?;
+        self.1 -= segment.directory_bytes();
+        Some(segment)
+    }
+
+    fn place_of(&self, id: Ulid) -> Option<usize> {
+        self.0.iter().rposition(|segment| segment.meta().id == id)
+    }
+}
 
 impl OpenSegments {
     /// None yet; so many bytes of their unpacked blocks are kept.
@@ -83,19 +109,18 @@ impl OpenSegments {
         Self(Mutex::default(), Arc::new(BlockCache::new(block_cache_bytes)))
     }
 
+    /// Keeps a segment that is used now; those used longest ago are let go.
     fn keep(&self, segment: &Arc<Segment>) {
         let mut kept = self.0.lock();
-        if kept.len() >= OPEN_SEGMENTS_MAX {
-            kept.pop_front();
-        }
-        kept.push_back(segment.clone());
+        let before = kept.place_of(segment.meta().id).and_then(|at| kept.take(at));
+        let gone = kept.push(segment.clone());
+        // Closed after the lock is given up.
+        drop((kept, before, gone));
     }
 
     fn forget(&self, id: Ulid) {
         let mut kept = self.0.lock();
-        // Closed after the lock is given up.
-        let gone: Vec<_> = kept.iter().filter(|segment| segment.meta().id == id).cloned().collect();
-        kept.retain(|segment| segment.meta().id != id);
+        let gone = kept.place_of(id).and_then(|at| kept.take(at));
         drop((kept, gone));
     }
 }
@@ -157,10 +182,11 @@ impl DiskSegment {
         }
     }
 
-    /// The opened segment; the ones opened last stay open.
+    /// The opened segment; the ones used last stay open.
     pub fn open(&self) -> Result<Arc<Segment>> {
         let mut opened = self.opened.lock();
         if let Some(segment) = opened.upgrade() {
+            self.cache.keep(&segment);
             return Ok(segment);
         }
         let segment = self.open_with(Some(self.cache.1.clone()))?;

@@ -198,8 +198,8 @@ impl<'a, 'b> Rows<'a, 'b> {
             Column::Host => super::OriginField::Host,
             _ => super::OriginField::Source,
         };
-        if let [only] = segment.origins() {
-            return self.alike(origin_part(only, field), coder, out);
+        if let Some(only) = segment.origins().only() {
+            return self.alike(origin_part(segment, only, field), coder, out);
         }
         if let (super::OriginField::Host, Some(slot)) = (field, self.scan.host_slot(self.pattern)) {
             return self.slot(slot, coder, out);
@@ -211,7 +211,7 @@ impl<'a, 'b> Rows<'a, 'b> {
             let number = usize::try_from(numbers[rows[row] as usize]).unwrap_or(usize::MAX);
             let code = known.get_mut(number).ok_or_else(|| hosts::none(self.scan.blocks))?;
             if *code == MISSING {
-                *code = coder.code(origin_part(&segment.origins()[number], field).as_bytes());
+                *code = coder.code(origin_part(segment, segment.origins().get(number), field).as_bytes());
             }
             out.push(*code);
         }

@@ -10,12 +10,12 @@ use crate::segment::decode::Values;
 use crate::segment::hosts::{self, Lookup};
 use crate::segment::meta::{Body, PageMeta, Run};
 use crate::segment::summary::{self, Part};
-use crate::segment::{Blocks, Segment, SegmentMeta};
+use crate::segment::{Blocks, OriginRef, Segment, SegmentMeta};
 use rustc_hash::FxHashMap;
 use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 use taffrail_base::Result;
-use taffrail_event::{Origin, Timestamp};
+use taffrail_event::Timestamp;
 use taffrail_pattern::{FieldPlan, FieldResolver, PlanPiece, Term};
 
 /// A filter with its terms prepared, shared by all threads of a scan.
@@ -95,13 +95,13 @@ fn origin_may(field: OriginField, meta: &SegmentMeta, mut test: impl FnMut(&str)
     summary::any(&meta.summary, part, test)
 }
 
-/// A part of an origin.
-pub fn origin_part(origin: &Origin, field: OriginField) -> &Arc<str> {
+/// A part of an origin of a segment.
+pub fn origin_part<'s>(segment: &'s Segment, origin: OriginRef<'s>, field: OriginField) -> &'s str {
     match field {
-        OriginField::Index => &origin.index,
-        OriginField::Host => &origin.host,
-        OriginField::Source => &origin.source,
-        OriginField::Sourcetype => &origin.sourcetype,
+        OriginField::Index => &segment.meta().index,
+        OriginField::Host => origin.host,
+        OriginField::Source => origin.source(),
+        OriginField::Sourcetype => origin.sourcetype(),
     }
 }
 
@@ -173,7 +173,7 @@ impl<'b> SegmentScan<'b> {
     }
 
     /// The origin of one event of very many, of which each is asked for on its own.
-    pub fn origin(&self, hit: &Hit) -> Result<&'b Origin> {
+    pub fn origin(&self, hit: &Hit) -> Result<OriginRef<'b>> {
         if self.origins.get().is_none() {
             self.stream()?;
         }
@@ -181,13 +181,13 @@ impl<'b> SegmentScan<'b> {
     }
 
     /// The origins of a few events of many.
-    pub fn origins_of(&self, hits: &[Hit]) -> Result<Vec<&'b Origin>> {
+    pub fn origins_of(&self, hits: &[Hit]) -> Result<Vec<OriginRef<'b>>> {
         let origins = self.segment().origins();
-        if let [one] = origins {
+        if let Some(one) = origins.only() {
             return Ok(vec![one; hits.len()]);
         }
         if let Some(numbers) = self.origins.get() {
-            return Ok(hits.iter().map(|hit| &origins[numbers[hit.row as usize] as usize]).collect());
+            return Ok(hits.iter().map(|hit| origins.get(numbers[hit.row as usize] as usize)).collect());
         }
         let numbers = match self.stream.get() {
             Some(numbers) => hits.iter().map(|hit| numbers[hit.row as usize]).collect(),
@@ -205,7 +205,7 @@ impl<'b> SegmentScan<'b> {
                     lookup.find(number, &host).ok_or_else(|| hosts::none(self.blocks))?
                 }
             };
-            found.push(&origins[number as usize]);
+            found.push(origins.get(number as usize));
         }
         Ok(found)
     }
@@ -287,7 +287,7 @@ impl<'b> SegmentScan<'b> {
             OriginField::Sourcetype => return Ok(Selection::all_if(test.passes(Some(self.segment().sourcetype(meta.class))))),
             OriginField::Host | OriginField::Source => {}
         }
-        let passes: Vec<bool> = self.segment().origins().iter().map(|o| test.passes(Some(origin_part(o, field)))).collect();
+        let passes: Vec<bool> = self.origins_that(field, test);
         if !passes.contains(&true) {
             return Ok(Selection::None);
         }
@@ -303,6 +303,16 @@ impl<'b> SegmentScan<'b> {
         let rows = self.blocks.rows()?;
         let rows = &rows[pattern];
         Ok(Selection::of(rows.len(), |at| passes[origins[rows[at] as usize] as usize]))
+    }
+
+    /// Which origins pass. A host is asked of each; of the rest, each text is asked once.
+    fn origins_that(&self, field: OriginField, test: &ValueTest) -> Vec<bool> {
+        let (segment, origins) = (self.segment(), self.segment().origins());
+        if field == OriginField::Source {
+            let sources: Vec<bool> = origins.rests().iter().map(|[source, ..]| test.passes(Some(source))).collect();
+            return origins.numbers().iter().map(|rest| sources[*rest as usize]).collect();
+        }
+        origins.iter().map(|origin| test.passes(Some(origin_part(segment, origin, field)))).collect()
     }
 
     fn select_field(&self, name: &str, test: &ValueTest, pattern: usize) -> Result<Selection> {

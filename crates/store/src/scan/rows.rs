@@ -2,9 +2,9 @@
 
 use super::Column;
 use super::filter::SegmentScan;
-use crate::segment::Arrival;
 use crate::segment::meta::Place;
 use crate::segment::render::{Frame, RENDERED_BYTES, Renderer};
+use crate::segment::{Arrival, OriginRef};
 use arrow::array::{
     ArrayRef, BinaryBuilder, RecordBatch, RecordBatchOptions, StringArray, StringBuilder, TimestampNanosecondArray, UInt64Array,
 };
@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, Result};
-use taffrail_event::{Origin, Problems};
+use taffrail_event::Problems;
 use taffrail_pattern::{FieldPlan, PlanPiece};
 
 /// Rows below which values are read one by one at first.
@@ -57,7 +57,7 @@ pub struct RowBuilder<'s, 'b> {
     plans: Vec<FxHashMap<u32, FieldPlan>>,
     streams: Streams,
     /// Of the hits that are being built, where they are few.
-    origins: Option<Vec<&'b Origin>>,
+    origins: Option<Vec<OriginRef<'b>>>,
     renderer: Option<Renderer<'b>>,
 }
 
@@ -112,9 +112,9 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
                 Arc::new(builder.finish())
             }
             Column::Index => texts(hits, |_| Some(&*segment.meta().index)),
-            Column::Host => self.origins(hits, |origin| &origin.host)?,
-            Column::Source => self.origins(hits, |origin| &origin.source)?,
-            Column::Sourcetype => self.origins(hits, |origin| &origin.sourcetype)?,
+            Column::Host => self.origins(hits, |origin| origin.host)?,
+            Column::Source => self.origins(hits, |origin| origin.source())?,
+            Column::Sourcetype => self.origins(hits, |origin| origin.sourcetype())?,
             Column::PatternId => {
                 let ids: Vec<String> = segment.footer().events.patterns.iter().map(|p| p.id.to_string()).collect();
                 texts(hits, |hit| Some(&ids[hit.pattern as usize]))
@@ -164,16 +164,16 @@ impl<'s, 'b> RowBuilder<'s, 'b> {
         Ok(Arc::new(builder.finish()))
     }
 
-    fn origins(&mut self, hits: &[Hit], part: impl Fn(&Origin) -> &Arc<str>) -> Result<ArrayRef> {
+    fn origins(&mut self, hits: &[Hit], part: impl Fn(OriginRef<'b>) -> &'b str) -> Result<ArrayRef> {
         if hits.len() >= FEW_ROWS {
             let (numbers, origins) = (self.scan.event_origins()?, self.scan.segment().origins());
-            return Ok(texts(hits, |hit| Some(&**part(&origins[numbers[hit.row as usize] as usize]))));
+            return Ok(texts(hits, |hit| Some(part(origins.get(numbers[hit.row as usize] as usize)))));
         }
         if self.origins.is_none() {
             self.origins = Some(self.scan.origins_of(hits)?);
         }
         let origins = self.origins.as_ref().expect("just found");
-        Ok(Arc::new(StringArray::from_iter_values(origins.iter().map(|origin| &**part(origin)))))
+        Ok(Arc::new(StringArray::from_iter_values(origins.iter().map(|origin| part(*origin)))))
     }
 
     fn field(&mut self, number: usize, name: &str, hits: &[Hit]) -> Result<ArrayRef> {

@@ -64,7 +64,7 @@ impl SegmentScan<'_> {
             Prepared::Regex(regex) => regex.matches(line),
             Prepared::Origin(field, test) => {
                 let hit = Hit { time: 0, row: self.blocks.rows()?[pattern][row], pattern: pattern as u32, at: row as u32 };
-                test.passes(Some(origin_part(self.origin(&hit)?, *field)))
+                test.passes(Some(origin_part(self.segment(), self.origin(&hit)?, *field)))
             }
             Prepared::Field(name, test) => {
                 let plan = self.plain_plan(pattern, name);

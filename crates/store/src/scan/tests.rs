@@ -265,7 +265,7 @@ fn check(lines: &[Vec<u8>], terms: &[(usize, usize, usize, u8)], shape: u8) -> R
         prop_assert_eq!(Scan::plan(&snapshot, request(filter.clone())).histogram(spans).unwrap(), buckets);
         let times: Vec<i64> = expected.iter().map(|(time, _)| *time).collect();
         for span in [1_000_000_000, 9_000_000_000, 60_000_000_000] {
-            prop_assert_eq!(Scan::plan(&snapshot, request(filter.clone())).spans(span, 100).unwrap(), Some(spans_of(&times, span)));
+            prop_assert_eq!(Scan::plan(&snapshot, request(filter.clone())).spans(span, times.len()).unwrap(), Some(spans_of(&times, span)));
         }
         let arrived: Vec<Vec<u8>> =
             batch.iter().filter(|event| brute(filter, event.raw, &event.origin.host)).map(|event| event.raw.to_vec()).collect();

@@ -3,7 +3,8 @@
 use super::blocks::BlockWriter;
 use super::encode::{self, Learned, Output};
 use super::hosts::Whose;
-use super::meta::{FiveNames, Footer};
+use super::meta::Footer;
+use super::origins::OriginTable;
 use super::{MAGIC, SegmentMeta, summary};
 use std::sync::Arc;
 use taffrail_base::{Error, ErrorKind, Result, Ulid};
@@ -128,7 +129,7 @@ pub type Keep<'k> = &'k dyn Fn(Timestamp) -> bool;
 /// The streams of several builders as one, origins numbered anew.
 struct Joined<'b> {
     lines: Vec<&'b [u8]>,
-    origins: Vec<Origin>,
+    origins: OriginTable,
     times: Vec<i64>,
     received: Vec<i64>,
     event_origins: Vec<i64>,
@@ -172,27 +173,13 @@ impl<'b> Joined<'b> {
         let join = |stream: fn(&SegmentBuilder) -> &[i64]| parts.iter().flat_map(|part| stream(part)).copied().collect();
         Self {
             lines: parts.iter().flat_map(|part| (0..part.ends.len()).map(|row| part.line(row))).collect(),
-            origins: origins.into_all(),
+            origins: origins.all().iter().collect(),
             times: join(|part| &part.times),
             received: join(|part| &part.received),
             event_origins,
             problems: join(|part| &part.problems),
             sequences: None,
         }
-    }
-
-    /// The sourcetypes, and the number of each origin's.
-    fn classes(&self) -> (Vec<Arc<str>>, Vec<u32>) {
-        let mut classes: Vec<Arc<str>> = Vec::new();
-        let mut numbers = Vec::new();
-        for origin in &self.origins {
-            let known = classes.iter().position(|class| *class == origin.sourcetype);
-            numbers.push(known.unwrap_or(classes.len()) as u32);
-            if known.is_none() {
-                classes.push(origin.sourcetype.clone());
-            }
-        }
-        (classes, numbers)
     }
 }
 
@@ -225,7 +212,7 @@ fn encode_joined(
     };
     let whose = Whose { numbers: &all.event_origins, origins: &all.origins };
     let mut out = Output::new(BlockWriter::new(MAGIC.to_vec(), zstd_level)?, learned, whose);
-    let (classes, class_of) = all.classes();
+    let (classes, class_of) = all.origins.classes();
     let class = |row: usize| class_of[all.event_origins[row] as usize];
     let events = encode::node(&all.lines, &class, Some(&all.times), 0, &mut out)?;
     let Output { blocks: mut out, dictionaries, hosts, origin, .. } = out;
@@ -236,8 +223,7 @@ fn encode_joined(
     let (mut file, blocks) = out.finish()?;
     let patterns = events.patterns.len() as u64;
     let summary = summary::of(&all.origins);
-    let origins = all.origins.into_iter().map(five_names).collect();
-    let version = MAGIC[7];
+    let (version, origins) = (MAGIC[7], all.origins);
     let footer =
         Footer { version, blocks, classes, origins, time, received, origin, problems, zones, hosts, dictionaries, events, sequence };
     put_footer(&footer, zstd_level, &mut file)?;
@@ -257,12 +243,6 @@ fn encode_joined(
         summary,
     };
     Ok((file, meta))
-}
-
-/// An origin as footers have it.
-pub(super) fn five_names(origin: Origin) -> FiveNames {
-    let Origin { index: _, host, source, sourcetype, transport, peer } = origin;
-    [host, source, sourcetype, transport, peer]
 }
 
 /// Appends the footer and the trailer to a file's blocks.

@@ -5,33 +5,9 @@
 use super::Blocks;
 use super::cursor::PatternCursor;
 use super::decode::Values;
+use super::origins::OriginTable;
 use rustc_hash::FxHashMap;
-use std::sync::Arc;
 use taffrail_base::{Error, Result};
-use taffrail_event::Origin;
-
-/// The number of the first origin that has everything but the host of each.
-pub fn without_host(origins: &[Origin]) -> Vec<i64> {
-    let mut first: FxHashMap<[&Arc<str>; 4], i64> = FxHashMap::default();
-    let mut last: Option<([&Arc<str>; 4], i64)> = None;
-    let numbers = origins.iter().enumerate().map(|(number, origin)| {
-        let rest = all_but_host(origin);
-        // Those of one sender mostly share their texts.
-        if let Some((known, number)) = last
-            && known.iter().zip(rest).all(|(known, part)| Arc::ptr_eq(known, part))
-        {
-            return number;
-        }
-        let number = *first.entry(rest).or_insert(number as i64);
-        last = Some((rest, number));
-        number
-    });
-    numbers.collect()
-}
-
-fn all_but_host(origin: &Origin) -> [&Arc<str>; 4] {
-    [&origin.source, &origin.sourcetype, &origin.transport, &origin.peer]
-}
 
 /// An event of an origin that is not there.
 pub fn none(blocks: &Blocks<'_>) -> Error {
@@ -82,8 +58,8 @@ pub struct Lookup<'o> {
 
 impl<'o> Lookup<'o> {
     /// Of these origins.
-    pub fn new(origins: &'o [Origin]) -> Self {
-        let without_host = without_host(origins);
+    pub fn new(origins: &'o OriginTable) -> Self {
+        let without_host = origins.without_host();
         let known = origins.iter().zip(&without_host).zip(0..);
         let known = known.map(|((origin, first), number)| ((*first, origin.host.as_bytes()), number)).collect();
         Self { without_host, known }
@@ -124,18 +100,18 @@ impl<'o> Lookup<'o> {
 #[derive(Clone, Copy)]
 pub struct Whose<'w> {
     pub numbers: &'w [i64],
-    pub origins: &'w [Origin],
+    pub origins: &'w OriginTable,
 }
 
 impl<'w> Whose<'w> {
     /// The host of a row.
     pub fn host(&self, row: u32) -> &'w [u8] {
-        self.origins[self.numbers[row as usize] as usize].host.as_bytes()
+        self.origins.get(self.numbers[row as usize] as usize).host.as_bytes()
     }
 
     /// The numbers for the stream, where the rows of patterns with a host's slot are `told` by it.
     pub fn stream<'r>(&self, told: impl Iterator<Item = &'r [u32]>) -> Vec<i64> {
-        let (first, mut numbers) = (without_host(self.origins), self.numbers.to_vec());
+        let (first, mut numbers) = (self.origins.without_host(), self.numbers.to_vec());
         for row in told.flatten() {
             let number = &mut numbers[*row as usize];
             *number = first[*number as usize];

@@ -9,13 +9,14 @@ use super::cursor::PatternCursor;
 use super::encode::{self, Learned, Output, put_ints};
 use super::hosts::{self, Whose};
 use super::meta::{Footer, NodeMeta};
+use super::origins::{Making, OriginTable};
 use super::{Blocks, MAGIC, Segment, SegmentMeta, builder, summary};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::sync::Arc;
 use taffrail_base::limits::SEGMENT_PATTERNS_MAX;
 use taffrail_base::{Error, ErrorKind, Result, Ulid};
-use taffrail_event::{Origin, Origins, Timestamp};
+use taffrail_event::Timestamp;
 use taffrail_pattern::Pattern;
 use taffrail_pattern::group::{GroupLimits, Grouped, Leaf, group};
 
@@ -79,7 +80,7 @@ pub fn merge(segments: &[Arc<Segment>], id: Ulid, zstd_level: i32) -> Result<(Ve
     let whose = Whose { numbers: &event_origins, origins: &origins };
     let mut out = Output::new(BlockWriter::new(MAGIC.to_vec(), zstd_level)?, &mut learned, whose);
     let times = order.joined(&blocks, |blocks| Ok(blocks.times()?.to_vec()))?;
-    let classes = classes(&origins);
+    let (classes, _) = origins.classes();
     let events = node(&inputs(&blocks, &order)?, &classes, &times, &mut out)?;
     let Output { blocks: mut out, dictionaries, hosts, origin, .. } = out;
     let (min_time, max_time) = (times.iter().copied().min().unwrap_or(0), times.iter().copied().max().unwrap_or(0));
@@ -93,7 +94,6 @@ pub fn merge(segments: &[Arc<Segment>], id: Ulid, zstd_level: i32) -> Result<(Ve
     let (mut file, written) = out.finish()?;
     let patterns = events.patterns.len() as u64;
     let summary = summary::of(&origins);
-    let origins = origins.into_iter().map(builder::five_names).collect();
     let version = MAGIC[7];
     let blocks = written;
     let footer =
@@ -194,32 +194,21 @@ impl Order {
 }
 
 /// All origins, and the number of each event's.
-fn join_origins(order: &Order, blocks: &[Blocks<'_>]) -> Result<(Vec<Origin>, Vec<i64>)> {
-    let mut origins = Origins::default();
+fn join_origins(order: &Order, blocks: &[Blocks<'_>]) -> Result<(OriginTable, Vec<i64>)> {
+    let mut origins = Making::default();
     let mut streams: Vec<Vec<i64>> = Vec::new();
     for blocks in blocks {
-        let renumbered: Vec<i64> = blocks.segment().origins().iter().map(|origin| origins.number(origin).into()).collect();
+        let renumbered = origins.add_all(blocks.segment().origins());
         // What is decoded for this is needed once.
         let mut stream = hosts::read(&Blocks::with_streams_of(blocks))?;
-        stream.iter_mut().for_each(|number| *number = renumbered[*number as usize]);
+        stream.iter_mut().for_each(|number| *number = renumbered[*number as usize].into());
         streams.push(stream);
     }
     let numbers = match order {
         Order::Inputs(_) => streams.concat(),
         Order::Mixed { rows, .. } => rows.iter().map(|(input, row)| streams[*input as usize][*row as usize]).collect(),
     };
-    Ok((origins.into_all(), numbers))
-}
-
-/// The sourcetypes of origins.
-fn classes(origins: &[Origin]) -> Vec<Arc<str>> {
-    let mut classes: Vec<Arc<str>> = Vec::new();
-    for origin in origins {
-        if !classes.contains(&origin.sourcetype) {
-            classes.push(origin.sourcetype.clone());
-        }
-    }
-    classes
+    Ok((origins.finish(), numbers))
 }
 
 fn inputs<'s>(blocks: &'s [Blocks<'s>], order: &'s Order) -> Result<Vec<Input<'s>>> {

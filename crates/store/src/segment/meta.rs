@@ -1,9 +1,9 @@
 //! The directory of a segment: its tree of nodes, patterns, columns and pages, as the footer holds it.
 
 use super::lines::LinesMeta;
+use super::origins::{Making, OriginTable};
 use super::stamp::FilterKind;
 use super::wire::{Reader, put_bytes, put_signed, put_varint};
-use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use taffrail_base::Result;
 use taffrail_pattern::{Pattern, PatternId};
@@ -157,9 +157,6 @@ pub enum Body {
     Lines(Box<LinesMeta>),
 }
 
-/// What an origin has in a footer: host, source, sourcetype, transport, peer.
-pub type FiveNames = [Arc<str>; 5];
-
 /// A footer's content.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Footer {
@@ -168,7 +165,7 @@ pub struct Footer {
     pub blocks: Vec<BlockMeta>,
     /// The sourcetype of each class.
     pub classes: Vec<Arc<str>>,
-    pub origins: Vec<FiveNames>,
+    pub origins: OriginTable,
     pub time: Place,
     pub received: Place,
     pub origin: Place,
@@ -313,48 +310,42 @@ fn many<T>(reader: &mut Reader<'_>, mut one: impl FnMut(&mut Reader<'_>) -> Resu
 }
 
 /// Writes origins: what they are but for the host once, as most differ by the host alone.
-fn put_origins(out: &mut Vec<u8>, origins: &[FiveNames]) {
-    let mut known: FxHashMap<[&str; 4], usize> = FxHashMap::default();
-    let mut rests: Vec<[&str; 4]> = Vec::new();
-    let numbers: Vec<usize> = origins
-        .iter()
-        .map(|[_, source, sourcetype, transport, peer]| {
-            let rest = [&**source, sourcetype, transport, peer];
-            // They come in runs.
-            match rests.last() {
-                Some(last) if *last == rest => rests.len() - 1,
-                _ => *known.entry(rest).or_insert_with(|| {
-                    rests.push(rest);
-                    rests.len() - 1
-                }),
-            }
-        })
-        .collect();
-    put_varint(out, rests.len() as u64);
-    rests.iter().flatten().for_each(|part| put_bytes(out, part.as_bytes()));
+fn put_origins(out: &mut Vec<u8>, origins: &OriginTable) {
+    put_varint(out, origins.rests().len() as u64);
+    origins.rests().iter().flatten().for_each(|part| put_bytes(out, part.as_bytes()));
     put_varint(out, origins.len() as u64);
-    for ([host, ..], number) in origins.iter().zip(numbers) {
-        put_varint(out, number as u64);
-        put_bytes(out, host.as_bytes());
+    for (origin, rest) in origins.iter().zip(origins.numbers()) {
+        put_varint(out, (*rest).into());
+        put_bytes(out, origin.host.as_bytes());
     }
 }
 
-fn origins(reader: &mut Reader<'_>, version: u8) -> Result<Vec<FiveNames>> {
+fn origins(reader: &mut Reader<'_>, version: u8) -> Result<OriginTable> {
+    let mut making = Making::default();
     if version < 4 {
-        return many(reader, |r| Ok([text(r)?, text(r)?, text(r)?, text(r)?, text(r)?]));
+        for _ in 0..reader.count()? {
+            let (host, rest) = (name(reader)?, [text(reader)?, text(reader)?, text(reader)?, text(reader)?]);
+            making.add(host, rest.each_ref());
+        }
+        return Ok(making.finish());
     }
     let rests = many(reader, |r| Ok([text(r)?, text(r)?, text(r)?, text(r)?]))?;
-    many(reader, |r| {
-        let Some([source, sourcetype, transport, peer]) = rests.get(r.small()? as usize).cloned() else {
-            return Err(r.damaged("an origin of which only the host is there"));
+    for _ in 0..reader.count()? {
+        let Some(rest) = rests.get(reader.small()? as usize) else {
+            return Err(reader.damaged("an origin of which only the host is there"));
         };
-        Ok([text(r)?, source, sourcetype, transport, peer])
-    })
+        making.add(name(reader)?, rest.each_ref());
+    }
+    Ok(making.finish())
 }
 
 fn text(reader: &mut Reader<'_>) -> Result<Arc<str>> {
+    name(reader).map(Arc::from)
+}
+
+fn name<'r>(reader: &mut Reader<'r>) -> Result<&'r str> {
     let bytes = reader.sized()?;
-    std::str::from_utf8(bytes).map(Arc::from).map_err(|_| reader.damaged("a name is not UTF-8"))
+    std::str::from_utf8(bytes).map_err(|_| reader.damaged("a name is not UTF-8"))
 }
 
 /// Whether every reference to a dictionary has one; counts the rows that refer to each.

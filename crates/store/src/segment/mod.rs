@@ -15,6 +15,7 @@ pub(crate) mod ints;
 pub(crate) mod lines;
 pub(crate) mod merge;
 pub(crate) mod meta;
+pub(crate) mod origins;
 pub(crate) mod render;
 pub(crate) mod stamp;
 pub(crate) mod strings;
@@ -25,11 +26,13 @@ pub use builder::{Keep, SegmentBuilder, encode_all, encode_some};
 pub use cache::BlockCache;
 pub use encode::Learned;
 pub use merge::merge;
+pub use origins::OriginRef;
 pub use render::Frame;
 
 use decode::Values;
 use grams::{GRAMMED_TEXT_MAX, Grams};
-use meta::{FiveNames, Footer, PageMeta, Place};
+use meta::{Footer, PageMeta, Place};
+use origins::OriginTable;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
@@ -38,7 +41,7 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use strings::Strings;
 use taffrail_base::{Error, Result, Ulid, Vfs, VfsFile};
-use taffrail_event::{Origin, Timestamp};
+use taffrail_event::Timestamp;
 use wire::Reader;
 
 /// What every segment file begins with: the name and the format's version, here the newest.
@@ -95,7 +98,7 @@ pub struct Segment {
     name: String,
     source: Source,
     footer: Footer,
-    origins: Vec<Origin>,
+    directory_bytes: usize,
     /// The filters, once they have been asked for.
     filters: OnceLock<Arc<Block>>,
     /// The ranges of event times, once they have been asked for.
@@ -185,7 +188,7 @@ impl Segment {
         }
         let stored = source.read(offset, stored_len as usize, &name)?;
         let block = meta::BlockMeta { offset, stored_len, len: unpacked, crc32c: crc, compressed: true };
-        let mut footer = Footer::decode(&blocks::unpack(&block, &stored, &name)?, version, &name)?;
+        let footer = Footer::decode(&blocks::unpack(&block, &stored, &name)?, version, &name)?;
         if meta.events != SegmentMeta::EVENTS_UNKNOWN && u64::from(footer.events.rows) != meta.events {
             return Err(Error::corrupt(&name, format_args!("{} events where the catalog has {}", footer.events.rows, meta.events)));
         }
@@ -193,13 +196,12 @@ impl Segment {
         if known && footer.sequence.is_none() && meta.first_sequence.checked_add(meta.events) != Some(meta.end_sequence) {
             return Err(Error::corrupt(&name, "the catalog has gaps in its arrival numbers, the file has none"));
         }
-        let origins = take_origins(&mut footer, &meta);
         Ok(Arc::new(Self {
             meta,
             name,
             source,
+            directory_bytes: directory_bytes(&footer, unpacked as usize),
             footer,
-            origins,
             filters: OnceLock::new(),
             zones: OnceLock::new(),
             marks: Mutex::default(),
@@ -213,9 +215,14 @@ impl Segment {
         &self.meta
     }
 
+    /// About how much memory it takes while it is open, beside blocks in a cache.
+    pub(crate) fn directory_bytes(&self) -> usize {
+        self.directory_bytes
+    }
+
     /// The origins of its events, by number.
-    pub fn origins(&self) -> &[Origin] {
-        &self.origins
+    pub fn origins(&self) -> &OriginTable {
+        &self.footer.origins
     }
 
     pub(crate) fn footer(&self) -> &Footer {
@@ -299,13 +306,12 @@ impl Segment {
             end_sequence: 1 + u64::from(footer.events.rows),
             summary: Arc::default(),
         };
-        let origins = take_origins(&mut footer, &meta);
         Ok(Arc::new(Self {
             meta,
             name,
             source: Source::Memory(file),
+            directory_bytes: directory_bytes(&footer, plain.len()),
             footer,
-            origins,
             filters: OnceLock::new(),
             zones: OnceLock::new(),
             marks: Mutex::default(),
@@ -330,16 +336,14 @@ impl Segment {
 }
 
 /// The origins, taken out of the footer: there may be one for nearly every event.
-fn take_origins(footer: &mut Footer, meta: &SegmentMeta) -> Vec<Origin> {
-    let named = |[host, source, sourcetype, transport, peer]: FiveNames| Origin {
-        index: meta.index.clone(),
-        host,
-        source,
-        sourcetype,
-        transport,
-        peer,
-    };
-    std::mem::take(&mut footer.origins).into_iter().map(named).collect()
+/// About how much memory a directory takes that was read from `encoded` bytes: its origins, the rest of it with what is found out
+/// and kept on the way, and its filters.
+fn directory_bytes(footer: &Footer, encoded: usize) -> usize {
+    /// Patterns and pages in memory, by their bytes in the file.
+    const UNPACKED: usize = 6;
+    let origins = footer.origins.bytes();
+    let filters = footer.blocks.first().map_or(0, |block| block.len as usize);
+    origins + UNPACKED * encoded.saturating_sub(origins / 2) + filters
 }
 
 impl Source {

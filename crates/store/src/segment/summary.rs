@@ -2,10 +2,10 @@
 //! they are few. A byte for the layout (1); for each of the three a number of values (0: they are too many) and the
 //! values, with their lengths.
 
+use super::origins::OriginTable;
 use crate::codec::{Reader, put_bytes, put_number};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use taffrail_event::Origin;
 
 const LAYOUT: u8 = 1;
 
@@ -24,24 +24,27 @@ pub enum Part {
 }
 
 /// The summary of a segment with these origins.
-pub fn of(origins: &[Origin]) -> Arc<[u8]> {
+pub fn of(origins: &OriginTable) -> Arc<[u8]> {
     let mut out = vec![LAYOUT];
-    let parts: [fn(&Origin) -> &Arc<str>; 3] = [|o| &o.host, |o| &o.source, |o| &o.sourcetype];
-    for part in parts {
-        let mut values: BTreeSet<&str> = BTreeSet::new();
-        // One more than can be listed is enough to know of many thousands that they are too many.
-        let mut rest = origins.iter().map(|origin| &**part(origin));
-        while values.len() <= VALUES_MAX
-            && let Some(value) = rest.next()
-        {
-            values.insert(value);
-        }
-        let bytes: usize = values.iter().map(|value| value.len() + 2).sum();
-        let few = values.len() <= VALUES_MAX && bytes <= BYTES_MAX;
-        put_number(&mut out, if few { values.len() as u64 } else { 0 });
-        values.iter().filter(|_| few).for_each(|value| put_bytes(&mut out, value.as_bytes()));
-    }
+    put_few(&mut out, origins.iter().map(|origin| origin.host));
+    put_few(&mut out, origins.rests().iter().map(|[source, ..]| &**source));
+    put_few(&mut out, origins.rests().iter().map(|[_, sourcetype, ..]| &**sourcetype));
     out.into()
+}
+
+/// Puts the different texts among these, if they are few.
+fn put_few<'t>(out: &mut Vec<u8>, mut texts: impl Iterator<Item = &'t str>) {
+    let mut values: BTreeSet<&str> = BTreeSet::new();
+    // One more than can be listed is enough to know of many thousands that they are too many.
+    while values.len() <= VALUES_MAX
+        && let Some(value) = texts.next()
+    {
+        values.insert(value);
+    }
+    let bytes: usize = values.iter().map(|value| value.len() + 2).sum();
+    let few = values.len() <= VALUES_MAX && bytes <= BYTES_MAX;
+    put_number(out, if few { values.len() as u64 } else { 0 });
+    values.iter().filter(|_| few).for_each(|value| put_bytes(out, value.as_bytes()));
 }
 
 /// Whether a value of this part passes the test; `true` where the values are not known.
@@ -70,6 +73,11 @@ pub fn any(summary: &[u8], part: Part, mut test: impl FnMut(&str) -> bool) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use taffrail_event::Origin;
+
+    fn of(origins: &[Origin]) -> Arc<[u8]> {
+        super::of(&origins.iter().collect())
+    }
 
     fn origin(host: &str, sourcetype: &str) -> Origin {
         let [index, source, transport, peer] = ["main", "file", "file", ""].map(Arc::from);

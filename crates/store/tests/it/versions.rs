@@ -166,7 +166,7 @@ fn check(name: &str, bytes: Vec<u8>, lines: &[Value]) {
     };
     let segment = Segment::from_bytes(bytes, meta.clone()).unwrap_or_else(|e| panic!("{name}: {e}"));
     let origins: Vec<[String; 5]> = serde_json::from_value(head["origins"].clone()).unwrap();
-    let found = segment.origins().iter().map(|o| [&o.host, &o.source, &o.sourcetype, &o.transport, &o.peer].map(|part| part.to_string()));
+    let found = segment.origins().iter().map(|o| [o.host, o.source(), o.sourcetype(), o.transport(), o.peer()].map(str::to_owned));
     assert_eq!(found.collect::<Vec<_>>(), origins, "{name}");
     let mut at = 0;
     let each = &mut |sequence: u64, raw: &[u8]| {

@@ -7,7 +7,7 @@ use crate::{SegmentRef, Snapshot};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
 use proptest::prelude::*;
-use taffrail_event::{EventBatch, Problems};
+use taffrail_event::{EventBatch, Origin, Problems};
 use taffrail_pattern::NoFields;
 use taffrail_pattern::split::time;
 
