@@ -52,6 +52,60 @@ pub fn gelf(event: &EventRef<'_>) -> Value {
     Value::Object(object)
 }
 
+/// GELF messages, a line each.
+pub fn gelf_lines(batch: &EventBatch, from: usize, until: usize) -> Vec<u8> {
+    concat(events(batch, from, until).map(|event| gelf(&event)), "\n")
+}
+
+/// Datadog's intake: an array of objects.
+pub fn datadog(batch: &EventBatch, from: usize, until: usize) -> Vec<u8> {
+    let object = |event: EventRef<'_>| {
+        let mut object = origin(event.origin, ["hostname", "service", "ddsource", "ddtags"]);
+        object.entry("ddtags").and_modify(|index| *index = json!(format!("index:{}", event.origin.index)));
+        object.insert("timestamp".into(), json!(event.time.to_string()));
+        object.insert("message".into(), json!(text(&event)));
+        Value::Object(object)
+    };
+    Value::Array(events(batch, from, until).map(object).collect()).to_string().into_bytes()
+}
+
+/// An event as Beats have it, by the names of the Elastic Common Schema.
+pub fn beat(event: &EventRef<'_>) -> Value {
+    json!({
+        "@timestamp": event.time.to_string(),
+        "host": {"name": &*event.origin.host},
+        "log": {"file": {"path": &*event.origin.source}},
+        "event": {"dataset": &*event.origin.sourcetype},
+        "message": text(event),
+    })
+}
+
+/// The export format of the systemd journal: an entry with its time, host, name and text.
+pub fn journal(batch: &EventBatch, from: usize, until: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    let field = |name: &str, value: &[u8], body: &mut Vec<u8>| {
+        body.extend_from_slice(name.as_bytes());
+        // What is no plain line has its length in front, little-endian.
+        if value.iter().any(|b| b.is_ascii_control() && *b != b'\t') || std::str::from_utf8(value).is_err() {
+            body.push(b'\n');
+            body.extend_from_slice(&(value.len() as u64).to_le_bytes());
+        } else {
+            body.push(b'=');
+        }
+        body.extend_from_slice(value);
+        body.push(b'\n');
+    };
+    for event in events(batch, from, until) {
+        let micros = event.time.nanos().div_euclid(1_000).max(0).to_string();
+        field("__REALTIME_TIMESTAMP", micros.as_bytes(), &mut body);
+        field("_HOSTNAME", event.origin.host.as_bytes(), &mut body);
+        field("SYSLOG_IDENTIFIER", event.origin.sourcetype.as_bytes(), &mut body);
+        field("MESSAGE", event.raw, &mut body);
+        body.push(b'\n');
+    }
+    body
+}
+
 /// Splunk's HTTP Event Collector: objects one behind the other.
 pub fn hec(batch: &EventBatch, from: usize, until: usize) -> Vec<u8> {
     let event = |event: EventRef<'_>| {

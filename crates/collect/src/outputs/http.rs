@@ -1,4 +1,4 @@
-//! Receivers over HTTP: HEC, OTLP, Elasticsearch, Loki, lines, JSON lines, another Taffrail. One way of sending, one function
+//! Receivers over HTTP: HEC, OTLP, Elasticsearch, Loki, GELF, Datadog, journals, lines, JSON lines, another Taffrail. One way of sending, one function
 //! a protocol that writes the body.
 //!
 //! **Promise.** Confirmed is what was answered with a status of success. A body that is refused for what is in it (400, 413,
@@ -10,7 +10,7 @@ use super::encode;
 use super::{Delivered, Output, Surroundings};
 use crate::forwarding;
 use futures::future::BoxFuture;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::ops::Range;
@@ -48,7 +48,8 @@ impl<'de> Deserialize<'de> for Token {
     }
 }
 
-/// `type = "hec"`, `"otlp"`, `"elastic"`, `"loki"`, `"lines"`, `"json-lines"` and `"taffrail"`.
+/// `type = "hec"`, `"otlp"`, `"elastic"`, `"loki"`, `"gelf-http"`, `"datadog"`, `"journal-upload"`, `"lines"`, `"json-lines"` and
+/// `"taffrail"`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpOutput {
@@ -73,6 +74,9 @@ pub(super) enum Protocol {
     Lines,
     JsonLines,
     Taffrail,
+    Gelf,
+    Datadog,
+    Journal,
 }
 
 impl Protocol {
@@ -86,6 +90,9 @@ impl Protocol {
             Self::Lines => ("", "text/plain", "Bearer"),
             Self::JsonLines => ("", "application/x-ndjson", "Bearer"),
             Self::Taffrail => ("api/v1/forward/batch", "application/octet-stream", "Bearer"),
+            Self::Gelf => ("gelf", "application/json", "Bearer"),
+            Self::Datadog => ("api/v2/logs", "application/json", "Bearer"),
+            Self::Journal => ("upload", "application/vnd.fdo.journal", "Bearer"),
         }
     }
 
@@ -97,6 +104,9 @@ impl Protocol {
             Self::Loki => encode::loki(batch, from, until),
             Self::Lines => encode::lines(batch, from, until),
             Self::JsonLines => encode::json_lines(batch, from, until),
+            Self::Gelf => encode::gelf_lines(batch, from, until),
+            Self::Datadog => encode::datadog(batch, from, until),
+            Self::Journal => encode::journal(batch, from, until),
             Self::Taffrail => forwarding::encode(&encode::part(batch, from, until))?,
         })
     }
@@ -105,7 +115,8 @@ impl Protocol {
 pub(super) struct Http {
     protocol: Protocol,
     url: Url,
-    token: Option<String>,
+    /// The header that names us.
+    token: Option<(HeaderName, String)>,
     client: Client,
 }
 
@@ -165,14 +176,17 @@ impl Http {
             builder = builder.use_preconfigured_tls(client_config(tls, &*around.vfs)?);
         }
         let client = builder.build().map_err(|e| Error::new(ErrorKind::Invalid, format!("an HTTP client cannot be made: {e}")))?;
-        let token = settings.token.as_ref().map(|token| format!("{scheme} {}", token.0));
+        let token = settings.token.as_ref().map(|token| match protocol {
+            Protocol::Datadog => (HeaderName::from_static("dd-api-key"), token.0.clone()),
+            _ => (AUTHORIZATION, format!("{scheme} {}", token.0)),
+        });
         Ok(Self { protocol, url, token, client })
     }
 
     async fn post(&self, body: Vec<u8>, events: usize) -> std::result::Result<Taken, Failed> {
         let mut request = self.client.post(self.url.clone()).header(CONTENT_TYPE, self.protocol.facts().1).body(body);
-        if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, token);
+        if let Some((header, token)) = &self.token {
+            request = request.header(header, token);
         }
         let place = self.url.host_str().unwrap_or_default();
         let trouble = |e: reqwest::Error| Failed::Other(Error::new(ErrorKind::Io, format!("{place}: {}", chain(&e.without_url()))));

@@ -9,8 +9,10 @@ mod encode;
 mod file;
 mod http;
 mod kafka;
+mod lumberjack;
 mod relp;
 mod rewrite;
+mod snmp;
 mod syslog;
 mod udp;
 
@@ -18,7 +20,9 @@ pub use connection::OutputTls;
 pub use file::FileOutput;
 pub use http::{HttpOutput, Token};
 pub use kafka::{KafkaOutput, Packed, Value};
+pub use lumberjack::LumberjackOutput;
 pub use rewrite::Layout;
+pub use snmp::SnmpOutput;
 pub use syslog::{Framing, SyslogOutput};
 pub use udp::UdpOutput;
 
@@ -119,6 +123,16 @@ pub enum OutputSettings {
     JsonLines(HttpOutput),
     /// Another Taffrail: events with their times and origins.
     Taffrail(HttpOutput),
+    /// GELF over HTTP, messages one behind the other.
+    GelfHttp(HttpOutput),
+    /// Datadog's intake of logs.
+    Datadog(HttpOutput),
+    /// The systemd journal's export format, as `systemd-journal-upload` sends it.
+    JournalUpload(HttpOutput),
+    /// Lumberjack 2, as Beats speak it.
+    Lumberjack(LumberjackOutput),
+    /// SNMP notifications.
+    SnmpTrap(SnmpOutput),
     /// A topic of Kafka.
     Kafka(KafkaOutput),
 }
@@ -138,6 +152,11 @@ impl OutputSettings {
             Self::Lines(_) => "lines",
             Self::JsonLines(_) => "json-lines",
             Self::Taffrail(_) => "taffrail",
+            Self::GelfHttp(_) => "gelf-http",
+            Self::Datadog(_) => "datadog",
+            Self::JournalUpload(_) => "journal-upload",
+            Self::Lumberjack(_) => "lumberjack",
+            Self::SnmpTrap(_) => "snmp-trap",
             Self::Kafka(_) => "kafka",
         }
     }
@@ -148,6 +167,8 @@ impl OutputSettings {
             Self::SyslogUdp(settings) => settings.address.clone(),
             Self::SyslogTcp(settings) | Self::Relp(settings) => settings.address.clone(),
             Self::File(settings) => settings.path.display().to_string(),
+            Self::Lumberjack(settings) => settings.address.clone(),
+            Self::SnmpTrap(settings) => settings.address.clone(),
             Self::Kafka(settings) => format!("{}/{}", settings.brokers.join(","), settings.topic),
             _ => self.http().map(|(_, settings)| settings.url.clone()).unwrap_or_default(),
         }
@@ -162,7 +183,11 @@ impl OutputSettings {
             Self::Lines(settings) => (Protocol::Lines, settings),
             Self::JsonLines(settings) => (Protocol::JsonLines, settings),
             Self::Taffrail(settings) => (Protocol::Taffrail, settings),
-            Self::SyslogUdp(_) | Self::SyslogTcp(_) | Self::Relp(_) | Self::File(_) | Self::Kafka(_) => return None,
+            Self::GelfHttp(settings) => (Protocol::Gelf, settings),
+            Self::Datadog(settings) => (Protocol::Datadog, settings),
+            Self::JournalUpload(settings) => (Protocol::Journal, settings),
+            Self::SyslogUdp(_) | Self::SyslogTcp(_) | Self::Relp(_) | Self::File(_) => return None,
+            Self::Lumberjack(_) | Self::SnmpTrap(_) | Self::Kafka(_) => return None,
         })
     }
 
@@ -172,10 +197,12 @@ impl OutputSettings {
             return Ok(Box::new(http::Http::new(protocol, settings, around)?));
         }
         Ok(match self {
-            Self::SyslogUdp(settings) => Box::new(udp::Udp::new(settings)?),
+            Self::SyslogUdp(settings) => Box::new(udp::Udp::new(&settings.address, udp::Writing::Layout(settings.layout))?),
             Self::SyslogTcp(settings) => Box::new(syslog::Syslog::new(settings, around)?),
             Self::Relp(settings) => Box::new(relp::Relp::new(settings, around)?),
             Self::File(settings) => Box::new(file::File::new(settings, around)),
+            Self::Lumberjack(settings) => Box::new(lumberjack::Lumberjack::new(settings, around)?),
+            Self::SnmpTrap(settings) => Box::new(settings.output()?),
             Self::Kafka(settings) => Box::new(kafka::Kafka::new(settings, around)?),
             _ => return Err(Error::new(ErrorKind::Bug, "an output without anything that builds it")),
         })

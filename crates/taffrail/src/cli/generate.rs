@@ -16,10 +16,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use taffrail_base::Clock;
 use taffrail_collect::outputs::{
-    FileOutput, Framing, HttpOutput, Layout, Output, OutputSettings, OutputTls, Surroundings, SyslogOutput, Token, UdpOutput,
+    FileOutput, Framing, HttpOutput, KafkaOutput, Layout, LumberjackOutput, Output, OutputSettings, OutputTls, Packed, SnmpOutput,
+    Surroundings, SyslogOutput, Token, UdpOutput, Value as KafkaValue,
 };
 use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
 use taffrail_synth::estate::Estate;
+use taffrail_synth::flow;
 use taffrail_synth::live::{self, Live};
 use tokio::sync::{Mutex, mpsc};
 
@@ -91,6 +93,17 @@ enum Protocol {
     Lines,
     /// JSON lines to `/api/v1/ingest/ndjson`.
     JsonLines,
+    GelfHttp,
+    Datadog,
+    /// The systemd journal, as `systemd-journal-upload` sends it.
+    JournalUpload,
+    Lumberjack,
+    /// A topic of Kafka: HOST:PORT/TOPIC.
+    Kafka,
+    /// A notification of SNMP for each message.
+    SnmpTrap,
+    /// Flows in NetFlow 5, one in each datagram.
+    Netflow,
     /// Another Taffrail's own protocol.
     Taffrail,
     File,
@@ -131,9 +144,28 @@ impl Mix {
 }
 
 impl Arguments {
-    fn settings(&self) -> OutputSettings {
+    fn kafka(&self) -> Result<OutputSettings, Failure> {
+        let Some((broker, topic)) = self.target.split_once('/').filter(|(broker, topic)| !broker.is_empty() && !topic.is_empty()) else {
+            let wrong = Failure::new(Exit::Usage, format!("{:?} names no topic", self.target));
+            return Err(wrong.with_hint("for Kafka the target is HOST:PORT/TOPIC"));
+        };
+        Ok(OutputSettings::Kafka(KafkaOutput {
+            brokers: vec![broker.to_owned()],
+            topic: topic.to_owned(),
+            value: KafkaValue::default(),
+            compression: Packed::default(),
+            tls: self.tls(),
+            sasl: None,
+        }))
+    }
+
+    fn tls(&self) -> Option<OutputTls> {
+        self.ca.clone().map(|ca| OutputTls { ca, certificate: None, key: None, server_name: None })
+    }
+
+    fn settings(&self) -> Result<OutputSettings, Failure> {
         let address = self.target.clone();
-        let tls = self.ca.clone().map(|ca| OutputTls { ca, certificate: None, key: None, server_name: None });
+        let tls = self.tls();
         let syslog = |layout, framing| SyslogOutput { address: address.clone(), layout, framing, tls: tls.clone() };
         let udp = |layout| UdpOutput { address: address.clone(), layout };
         let http = |path: &str| HttpOutput {
@@ -141,7 +173,7 @@ impl Arguments {
             token: self.token.clone().map(Token::new),
             tls: tls.clone(),
         };
-        match self.protocol {
+        Ok(match self.protocol {
             Protocol::SyslogUdp => OutputSettings::SyslogUdp(udp(Layout::Original)),
             Protocol::SyslogTcp => OutputSettings::SyslogTcp(syslog(Layout::Original, Framing::OctetCount)),
             Protocol::Relp => OutputSettings::Relp(syslog(Layout::Original, Framing::OctetCount)),
@@ -153,9 +185,17 @@ impl Arguments {
             Protocol::Loki => OutputSettings::Loki(http("")),
             Protocol::Lines => OutputSettings::Lines(http("/api/v1/ingest/raw")),
             Protocol::JsonLines => OutputSettings::JsonLines(http("/api/v1/ingest/ndjson")),
+            Protocol::GelfHttp => OutputSettings::GelfHttp(http("")),
+            Protocol::Datadog => OutputSettings::Datadog(http("")),
+            Protocol::JournalUpload => OutputSettings::JournalUpload(http("")),
+            Protocol::Lumberjack => OutputSettings::Lumberjack(LumberjackOutput { address: address.clone(), tls: tls.clone() }),
+            Protocol::Kafka => self.kafka()?,
+            Protocol::SnmpTrap => OutputSettings::SnmpTrap(SnmpOutput { address: address.clone(), community: "public".into() }),
+            // What is made is a datagram as it stands.
+            Protocol::Netflow => OutputSettings::SyslogUdp(udp(Layout::Original)),
             Protocol::Taffrail => OutputSettings::Taffrail(http("")),
             Protocol::File => OutputSettings::File(FileOutput { path: address.clone().into(), layout: Layout::Original }),
-        }
+        })
     }
 }
 
@@ -196,7 +236,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     let world = World::real();
     let estate = arguments.mix.estate()?;
     let around = Surroundings { vfs: Arc::clone(&world.vfs), clock: Arc::clone(&world.clock) };
-    let settings = arguments.settings();
+    let settings = arguments.settings()?;
     let (sender, receiver) = mpsc::channel::<EventBatch>(16);
     let (receiver, fate) = (Arc::new(Mutex::new(receiver)), Arc::new(parking_lot::Mutex::new(Fate::default())));
     let mut tasks = Vec::new();
@@ -256,12 +296,15 @@ async fn produce(
         for _ in 0..size.min(most - made) {
             made += 1;
             let message = live.message();
-            let line = format!("<{}>{time} {} {} seq={made}", message.priority, message.host, message.text);
+            let line = match arguments.protocol {
+                Protocol::Netflow => flow::netflow5(arguments.seed, made, now.nanos()).into(),
+                _ => format!("<{}>{time} {} {} seq={made}", message.priority, message.host, message.text).into_bytes(),
+            };
             mix.entry(message.role.to_owned()).or_default().add(Sent { events: 1, bytes: line.len() as u64 });
             let [index, source, transport, peer] = ["main", "taffrail-generate", "generate", ""].map(Arc::from);
             let origin = Origin { index, host: message.host.into(), source, sourcetype: "syslog".into(), transport, peer };
             let number = batch.origin(&origin);
-            batch.push(number, now, Problems::NONE, line.as_bytes());
+            batch.push(number, now, Problems::NONE, &line);
         }
         if to.send(batch).await.is_err() {
             break;

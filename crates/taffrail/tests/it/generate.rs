@@ -5,7 +5,8 @@ use serde_json::Value;
 
 const LISTENERS: &[u8] =
     b"[[input]]\ntype = \"relp\"\naddress = \"127.0.0.1:0\"\n[[input]]\ntype = \"gelf-udp\"\naddress = \"127.0.0.1:0\"\n\
-    [[input]]\ntype = \"gelf-tcp\"\naddress = \"127.0.0.1:0\"\n";
+    [[input]]\ntype = \"gelf-tcp\"\naddress = \"127.0.0.1:0\"\n[[input]]\ntype = \"lumberjack\"\naddress = \"127.0.0.1:0\"\n\
+    [[input]]\ntype = \"snmp-trap\"\naddress = \"127.0.0.1:0\"\n[[input]]\ntype = \"netflow\"\naddress = \"127.0.0.1:0\"\n";
 
 #[test]
 fn every_protocol_takes_what_is_made_up() {
@@ -30,11 +31,17 @@ fn every_protocol_takes_what_is_made_up() {
         ("lines", server.url().to_owned()),
         ("json-lines", server.url().to_owned()),
         ("taffrail", server.url().to_owned()),
+        ("gelf-http", server.url().to_owned()),
+        ("datadog", server.url().to_owned()),
+        ("journal-upload", server.url().to_owned()),
+        ("lumberjack", listener("lumberjack")),
+        ("snmp-trap", listener("snmp-trap")),
+        ("netflow", listener("netflow")),
     ] {
         // Datagrams at a rate: a receiver that is busy elsewhere may drop a burst, and count it.
         let mut arguments =
             vec!["generate", protocol, &target, "--events", "300", "--output", "json", "--connections", "3", "--batch", "50"];
-        if protocol.ends_with("udp") {
+        if protocol.ends_with("udp") || matches!(protocol, "snmp-trap" | "netflow") {
             arguments.extend(["--rate", "3000"]);
         }
         let report: Value = serde_json::from_str(&scratch.text(&arguments)).expect("is JSON");
@@ -50,7 +57,9 @@ fn every_protocol_takes_what_is_made_up() {
     }
     server.stop();
     // Numbered: each number came once by each protocol.
-    assert_eq!(scratch.count("index=main \"seq=300\""), 12);
+    assert_eq!(scratch.count("index=main \"seq=300\""), 17);
+    assert_eq!(scratch.count("index=main sourcetype=netflow"), 300);
+    assert_eq!(scratch.count("index=main sourcetype=snmp* \"1.3.6.1.2.1.192.0.1\""), 300);
     assert_eq!(scratch.count("index=main \"seq=301\""), 0);
 }
 
@@ -73,4 +82,7 @@ fn the_same_seed_makes_the_same_file_and_nobody_listening_is_said() {
     let failed = scratch.run(&["generate", "relp", "127.0.0.1:1", "--events", "10", "--patience", "0.1"]);
     let error = String::from_utf8_lossy(&failed.stderr).into_owned();
     assert!(failed.status.code() == Some(1) && error.contains("0 of 10 events were confirmed"), "{error}");
+    let failed = scratch.run(&["generate", "kafka", "127.0.0.1:1"]);
+    let error = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert!(failed.status.code() == Some(2) && error.contains("names no topic"), "{error}");
 }
