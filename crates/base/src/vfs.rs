@@ -15,12 +15,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// What a file is, apart from its name: follows it through renames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileIdentity {
     /// Device number.
     pub device: u64,
     /// Inode number; file systems reuse these at once, so never trust it alone.
     pub inode: u64,
+    /// When the inode was made, nanoseconds since the epoch: tells one that is used again. 0 where the file system does not say.
+    pub born_nanos: i64,
 }
 
 /// What is known of a path.
@@ -32,7 +34,7 @@ pub struct Metadata {
     pub is_dir: bool,
     /// Whether it is a regular file: opening anything else (a pipe) could wait for ever.
     pub is_file: bool,
-    /// Device and inode.
+    /// Device, inode and when it was made.
     pub identity: FileIdentity,
     /// Last modification, nanoseconds since the epoch.
     pub modified_nanos: i64,

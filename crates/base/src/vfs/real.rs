@@ -123,12 +123,17 @@ fn parent_of(path: &Path) -> &Path {
     }
 }
 
+fn born(metadata: &std::fs::Metadata) -> i64 {
+    let since = metadata.created().ok().and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok());
+    since.and_then(|since| i64::try_from(since.as_nanos()).ok()).unwrap_or(0)
+}
+
 fn known(metadata: &std::fs::Metadata) -> Metadata {
     Metadata {
         len: metadata.len(),
         is_dir: metadata.is_dir(),
         is_file: metadata.is_file(),
-        identity: FileIdentity { device: metadata.dev(), inode: metadata.ino() },
+        identity: FileIdentity { device: metadata.dev(), inode: metadata.ino(), born_nanos: born(metadata) },
         modified_nanos: metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec()),
     }
 }
@@ -136,6 +141,24 @@ fn known(metadata: &std::fs::Metadata) -> Metadata {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An inode that is used again is told by when it was made, where the file system says that.
+    #[test]
+    fn a_new_file_is_another_one_and_a_renamed_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+        let make = |path: &Path| RealVfs.create_new(path).unwrap().metadata().unwrap().identity;
+        let first = make(&one);
+        RealVfs.rename(&one, &two).unwrap();
+        assert_eq!(RealVfs.metadata(&two).unwrap().identity, first);
+        let born = std::fs::metadata(&two).unwrap().created().ok();
+        assert_eq!(first.born_nanos > 0, born.is_some());
+        RealVfs.remove_file(&two).unwrap();
+        // Clocks of file systems tick some hundred times a second.
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        let again = make(&one);
+        assert!(born.is_none() || again != first, "{again:?}");
+    }
 
     #[test]
     fn reads_back_what_it_wrote_and_names_follow_renames() {

@@ -371,7 +371,7 @@ impl Machine {
             len: self.disk.len(node),
             is_dir: false,
             is_file: true,
-            identity: FileIdentity { device: 1, inode: node },
+            identity: FileIdentity { device: 1, inode: node, ..FileIdentity::default() },
             modified_nanos: self.disk.modified(node),
         }
     }
@@ -414,9 +414,13 @@ impl Vfs for SimVfs {
 
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         self.call(Op::Metadata, path, |m| match m.disk.is_folder(path) {
-            true => {
-                Ok(Metadata { len: 0, is_dir: true, is_file: false, identity: FileIdentity { device: 1, inode: 0 }, modified_nanos: 0 })
-            }
+            true => Ok(Metadata {
+                len: 0,
+                is_dir: true,
+                is_file: false,
+                identity: FileIdentity { device: 1, ..FileIdentity::default() },
+                modified_nanos: 0,
+            }),
             false => m.disk.find(path).map(|node| m.known(node)),
         })
     }

@@ -38,6 +38,9 @@ pub struct Content {
     pub device: u64,
     /// Inode of the file that it was in last.
     pub inode: u64,
+    /// When that inode was made, nanoseconds since the epoch; 0 where nobody said.
+    #[serde(default)]
+    pub born: i64,
     /// Size of the compressed file that was read to its end; 0 for plain files.
     pub packed_size: u64,
     /// The source of its events: the path that it was first read under.
@@ -56,7 +59,7 @@ pub fn print(bytes: &[u8]) -> String {
 impl Content {
     /// The inode that it was in last.
     pub fn identity(&self) -> FileIdentity {
-        FileIdentity { device: self.device, inode: self.inode }
+        FileIdentity { device: self.device, inode: self.inode, born_nanos: self.born }
     }
 
     /// Whether a file that begins with `head` may be it.
@@ -274,7 +277,10 @@ impl Book {
 
     /// Contents that were in this inode last and are in no followed file, the one read furthest first.
     pub fn in_inode(&self, identity: FileIdentity) -> Vec<String> {
-        self.free(self.by_identity.get(&identity).into_iter().flatten())
+        let unsaid = FileIdentity { born_nanos: 0, ..identity };
+        let known = self.by_identity.get(&identity).into_iter().flatten();
+        // Written down when nobody said when inodes were made.
+        self.free(known.chain(self.by_identity.get(&unsaid).into_iter().filter(|_| identity != unsaid).flatten()))
     }
 
     /// Contents that begin like `head` and are in no followed file, the one read furthest first.

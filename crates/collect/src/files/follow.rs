@@ -258,6 +258,7 @@ impl Following {
             tail: print(&stored[stored.len().saturating_sub(TAIL_BYTES)..]),
             device: self.identity.device,
             inode: self.identity.inode,
+            born: self.identity.born_nanos,
             packed_size: self.packed_size,
             source: self.source_name.clone(),
             sourcetype: self.breaking.decoding.decided().map(str::to_owned),

@@ -3,7 +3,7 @@
 //! **What is followed.** Regular files that `paths` name: a folder means everything below it. Compressed files
 //! (gzip, zstd, xz, bzip2, told by their first bytes) are read once. Binary files are skipped and counted.
 //!
-//! **What a file is.** Not its name. While it is followed, its inode and its open handle; beyond that its content:
+//! **What a file is.** Not its name. While it is followed, its inode (with the time it was made) and its open handle; beyond that its content:
 //! the first up to 1024 decompressed bytes, and the 256 bytes before the position. So a log is the same log
 //! when it is renamed, copied and truncated, compressed, or moved while the program was down; and another one
 //! when its inode number is used again, or it was truncated and has grown past the old position.

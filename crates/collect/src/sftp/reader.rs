@@ -296,6 +296,7 @@ impl Reader {
             head: String::new(),
             tail: print(b""),
             device: 0,
+            born: 0,
             inode: 0,
             packed_size: 0,
             source: format!("sftp://{}{}", self.envelope.peer, path.display()),

@@ -239,7 +239,7 @@ fn metadata(path: &Path, attributes: &FileAttributes) -> Metadata {
         is_dir: attributes.is_dir(),
         is_file: attributes.is_regular(),
         // There are no inodes: it is known by its path, and beyond that by its content.
-        identity: FileIdentity { device: 0, inode },
+        identity: FileIdentity { inode, ..FileIdentity::default() },
         modified_nanos: i64::from(attributes.mtime.unwrap_or(0)) * 1_000_000_000,
     }
 }

@@ -218,7 +218,7 @@ mod tests {
             len: 3,
             is_dir: false,
             is_file: true,
-            identity: FileIdentity { device: 1, inode: 1 },
+            identity: FileIdentity { device: 1, inode: 1, born_nanos: 0 },
             modified_nanos,
         };
         let table = Table::parse(b"a\n1\n").unwrap();

@@ -142,7 +142,7 @@ impl VfsFile for RemoteFile {
     }
 
     fn metadata(&self) -> io::Result<Metadata> {
-        let identity = FileIdentity { device: 0, inode: 0 };
+        let identity = FileIdentity::default();
         Ok(Metadata { len: self.len, is_dir: false, is_file: true, identity, modified_nanos: 0 })
     }
 }
