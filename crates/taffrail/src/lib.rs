@@ -24,6 +24,9 @@ pub mod export;
 pub mod history;
 pub mod jobs;
 pub mod meters;
+#[cfg(test)]
+#[path = "../../collect/tests/it/mutator.rs"]
+mod mutator;
 pub mod output;
 pub mod page;
 pub mod queue;

@@ -17,6 +17,7 @@ mod jobs;
 mod kills;
 mod lifecycle;
 mod live;
+mod malformed;
 mod old_folders;
 mod push;
 mod roundtrip;

@@ -93,3 +93,53 @@ fn message(body: &[u8], packed_by: &str) -> Result<Vec<u8>, Error> {
     };
     super::expand(encoding, message, limits::INGEST_EXPANDED_BYTES_MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mutator::Mutator;
+    use std::io::Write;
+    use taffrail_collect::http::IngestOrigin;
+    use taffrail_collect::push::Intake;
+    use taffrail_event::Timestamp;
+
+    /// `resource_logs { scope_logs { log_records { body { string_value: "grpc 1" } } } }`
+    const RECORD: &[u8] = b"\x0a\x0e\x12\x0c\x12\x0a\x2a\x08\x0a\x06grpc 1";
+
+    fn frame(packed: u8, message: &[u8]) -> Vec<u8> {
+        let mut frame = vec![packed];
+        frame.extend_from_slice(&(message.len() as u32).to_be_bytes());
+        frame.extend_from_slice(message);
+        frame
+    }
+
+    /// A frame is taken with what it says, or refused and leaves nothing.
+    #[test]
+    fn ten_thousand_malformed_frames() {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        gzip.write_all(RECORD).unwrap();
+        let zstd = zstd::bulk::compress(RECORD, 3).unwrap();
+        let frames = [("identity", frame(0, RECORD)), ("gzip", frame(1, &gzip.finish().unwrap())), ("zstd", frame(1, &zstd))];
+        let mut mutator = Mutator::new(b"\0\x01\x0a\x12\x1f\x8b\xff");
+        let (mut taken, mut refused) = (0, 0);
+        for number in 0..10_000 {
+            let (encoding, right) = &frames[number % frames.len()];
+            assert_eq!(message(right, encoding).unwrap(), RECORD);
+            let body = mutator.change(right);
+            let mut intake = Intake::new(&IngestOrigin::default(), "otlp", Timestamp(0)).unwrap();
+            let said = message(&body, encoding).and_then(|message| otlp::from_protobuf(&message, &mut intake));
+            let there: usize = intake.finish().iter().map(|batch| batch.len()).sum();
+            match said {
+                Ok(said) => {
+                    assert_eq!(said, there, "{body:?}");
+                    taken += said;
+                }
+                Err(_) => {
+                    assert_eq!(there, 0, "{body:?}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(taken > 100 && refused > 1_000, "{taken} events taken, {refused} frames refused");
+    }
+}
