@@ -314,6 +314,9 @@ pub const PATTERN_MEMBERS_MAX: usize = 200;
 /// Folders within folders that an import or a followed folder goes into: deeper ones are links in a circle.
 pub const FOLDER_DEPTH_MAX: usize = 64;
 
+/// Hosts whose silence is noticed, whoever sends for them: some 100 bytes each.
+pub const WATCHED_HOSTS_MAX: usize = 200_000;
+
 /// Segments that a store keeps open: each holds a file descriptor and its footer, and searches go over the
 /// newest again and again.
 pub const OPEN_SEGMENTS_MAX: usize = 256;

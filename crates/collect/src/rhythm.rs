@@ -2,7 +2,7 @@
 //! the silence that is usual is learnt from the source itself, and forgotten slowly.
 
 /// Pauses that are known before silence means anything.
-const PAUSES_MIN: u64 = 10;
+const PAUSES_MIN: u32 = 10;
 
 /// Silence shorter than this is never told.
 const SILENCE_MIN: i64 = 60_000_000_000;
@@ -28,19 +28,61 @@ pub(crate) struct Arrival {
     pub delay: Option<(i64, i64)>,
 }
 
+/// When something sends, and whether it has been silent for longer than it ever is.
+#[derive(Clone, Debug, Default)]
+pub struct Silence {
+    last_seen: Option<i64>,
+    pauses: u32,
+    longest_pause: f64,
+    silent: bool,
+}
+
+impl Silence {
+    /// Something came, nanoseconds since the epoch.
+    pub fn arrived(&mut self, now: i64) {
+        if let Some(before) = self.last_seen {
+            let pause = now.saturating_sub(before).max(0) as f64;
+            self.longest_pause = pause.max(self.longest_pause * 0.5f64.powf(pause / HALF_LIFE));
+            self.pauses = self.pauses.saturating_add(1);
+        }
+        self.last_seen = self.last_seen.max(Some(now));
+    }
+
+    /// Time has passed. Gives a silence that has become too long, in nanoseconds, or `None` within when it is over.
+    pub fn tick(&mut self, now: i64) -> Option<Option<i64>> {
+        let silence = now.saturating_sub(self.last_seen?);
+        let silent = self.pauses >= PAUSES_MIN && silence > SILENCE_MIN.max((self.longest_pause as i64).saturating_mul(SILENCE_FACTOR));
+        let turned = silent != self.silent;
+        self.silent = silent;
+        turned.then_some(silent.then_some(silence))
+    }
+
+    /// When something came last, nanoseconds since the epoch.
+    pub fn last_seen(&self) -> Option<i64> {
+        self.last_seen
+    }
+
+    /// The longest pause that is remembered, in nanoseconds.
+    pub fn usual_pause(&self) -> Option<i64> {
+        (self.pauses > 0).then_some(self.longest_pause as i64)
+    }
+
+    /// Whether it has been silent for longer than is usual.
+    pub fn is_silent(&self) -> bool {
+        self.silent
+    }
+}
+
 /// What is known of a source.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rhythm {
-    last_seen: Option<i64>,
-    pauses: u64,
-    longest_pause: f64,
+    silence: Silence,
     lag: Option<i64>,
     least: Option<i64>,
     least_before: Option<i64>,
     window_since: i64,
     rate: f64,
     counted: u64,
-    silent: bool,
 }
 
 /// When and how a source sends, as others see it.
@@ -74,12 +116,7 @@ impl Rhythm {
     /// Events came.
     pub fn arrived(&mut self, arrival: &Arrival) {
         let now = arrival.received;
-        if let Some(before) = self.last_seen {
-            let pause = now.saturating_sub(before).max(0) as f64;
-            self.longest_pause = pause.max(self.longest_pause * 0.5f64.powf(pause / HALF_LIFE));
-            self.pauses += 1;
-        }
-        self.last_seen = self.last_seen.max(Some(now));
+        self.silence.arrived(now);
         if let Some((last, least)) = arrival.delay {
             self.lag = Some(last);
             if now.saturating_sub(self.window_since) > SKEW_WINDOW {
@@ -95,11 +132,7 @@ impl Rhythm {
         self.counted = received;
         let weight = 1.0 - (-seconds / RATE_SECONDS).exp();
         self.rate += (fresh - self.rate) * weight;
-        let silence = now.saturating_sub(self.last_seen?);
-        let silent = self.pauses >= PAUSES_MIN && silence > SILENCE_MIN.max((self.longest_pause as i64).saturating_mul(SILENCE_FACTOR));
-        let turned = silent != self.silent;
-        self.silent = silent;
-        turned.then_some(silent.then_some(silence))
+        self.silence.tick(now)
     }
 
     /// What others see.
@@ -109,12 +142,12 @@ impl Rhythm {
             (now, before) => now.or(before),
         };
         Pulse {
-            last_seen: self.last_seen,
+            last_seen: self.silence.last_seen(),
             rate_millis: (self.rate * 1_000.0).round() as u64,
             lag_nanos: self.lag,
             skew_nanos: skew,
-            usual_pause_nanos: (self.pauses > 0).then_some(self.longest_pause as i64),
-            silent: self.silent,
+            usual_pause_nanos: self.silence.usual_pause(),
+            silent: self.silence.is_silent(),
         }
     }
 }

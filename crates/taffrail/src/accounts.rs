@@ -75,6 +75,7 @@ pub async fn watch(app: Arc<App>) {
         for input in &inputs {
             rhythm(&app, input, seconds);
         }
+        hosts(&app);
         if looks.is_multiple_of(LOOKS_PER_CHECK) {
             let snapshots: Vec<InputSnapshot> = inputs.iter().map(|input| input.snapshot()).collect();
             for gap in gaps.check(&snapshots) {
@@ -96,6 +97,23 @@ fn rhythm(app: &App, input: &InputCounters, seconds: f64) {
             }
             None => app.audit.note("source_back", json!({"input": input.name(), "source": &*turn.source})),
         }
+    }
+}
+
+/// Names of hosts that one event tells: those of a relay fall silent together.
+const HOSTS_TOLD: usize = 20;
+
+fn hosts(app: &App) {
+    let turned = app.meters.hosts.tick(app.clock.now_nanos());
+    if let Some((first, nanos)) = turned.silent.first() {
+        let (count, seconds) = (turned.silent.len(), nanos / 1_000_000_000);
+        tracing::warn!(hosts = count, host = %first, "silent for {seconds} seconds at most, longer than ever before");
+        let names: Vec<&str> = turned.silent.iter().take(HOSTS_TOLD).map(|(host, _)| &**host).collect();
+        app.audit.note("hosts_silent", json!({"count": count, "hosts": names, "seconds": seconds}));
+    }
+    if !turned.back.is_empty() {
+        let names: Vec<&str> = turned.back.iter().take(HOSTS_TOLD).map(|host| &**host).collect();
+        app.audit.note("hosts_back", json!({"count": turned.back.len(), "hosts": names}));
     }
 }
 

@@ -3,7 +3,7 @@
 //! - [`cli`]: one file per subcommand.
 //! - [`settings`]: the settings file. - [`app`]: the parts of a running server.
 //! - [`serve`]: starting, running and stopping the server.
-//! - [`accounts`]: the watch over what inputs count.
+//! - [`accounts`]: the watch over what inputs count. - [`hosts`]: who is heard, and who fell silent.
 //! - [`api`]: the HTTP API, one file per group of routes; [`page`]: the embedded page.
 //! - [`searches`]: where searches run, and what each may take; [`queue`]: which runs next; [`history`]: which ran.
 //! - [`jobs`]: searches that run by themselves.
@@ -22,6 +22,7 @@ pub mod audit;
 pub mod cli;
 pub mod export;
 pub mod history;
+pub mod hosts;
 pub mod jobs;
 pub mod meters;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Counters of the server itself, for `/metrics` and the live line. Counts only; every map is bounded by what the
 //! program knows (routes, transports), never by what a client sends.
 
+use crate::hosts::{self, Hosts};
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,8 @@ pub struct Meters {
     requests: Mutex<BTreeMap<(String, String, u16), RequestMeter>>,
     transports: Mutex<BTreeMap<Arc<str>, TransportMeter>>,
     sources: Mutex<BTreeSet<Arc<str>>>,
+    /// The hosts that events speak of.
+    pub hosts: Hosts,
 }
 
 impl Meters {
@@ -95,6 +98,8 @@ impl Meters {
                 sources.insert(Arc::clone(source));
             }
         }
+        drop(sources);
+        self.hosts.heard(summary.hosts.iter(), summary.received);
     }
 }
 
@@ -102,6 +107,8 @@ impl Meters {
 struct Summary {
     transports: Vec<(Arc<str>, u64, u64)>,
     sources: Vec<Arc<str>>,
+    hosts: Vec<Arc<str>>,
+    received: i64,
 }
 
 impl Summary {
@@ -122,7 +129,15 @@ impl Summary {
                 None => transports.push((Arc::clone(&origin.transport), events, bytes)),
             }
         }
-        Self { transports, sources: batch.origins().iter().map(|o| Arc::clone(&o.source)).collect() }
+        // Very many origins mostly differ by the host alone.
+        let mut sources: Vec<Arc<str>> = Vec::new();
+        for origin in batch.origins() {
+            if sources.last() != Some(&origin.source) {
+                sources.push(Arc::clone(&origin.source));
+            }
+        }
+        let hosts = batch.origins().iter().filter(|origin| hosts::speaks(origin)).map(|origin| Arc::clone(&origin.host)).collect();
+        Self { transports, sources, hosts, received: batch.received.nanos() }
     }
 }
 

@@ -235,6 +235,20 @@ fn accounts(page: &mut Page, app: &App, snapshots: &[taffrail_collect::InputSnap
         "Events that no account knows of; anything but 0 is a bug.",
         read(&app.meters.account_gap),
     );
+    let (hosts, silent) = app.meters.hosts.count();
+    page.single("taffrail_hosts", "gauge", "Hosts that events were of since the start.", hosts as u64);
+    page.single(
+        "taffrail_silent_hosts",
+        "gauge",
+        "Of these, those that have been silent for longer than is usual for them.",
+        silent as u64,
+    );
+    page.single(
+        "taffrail_unwatched_hosts_total",
+        "counter",
+        "Times that a host was met whose silence is not watched, since there are too many.",
+        app.meters.hosts.unwatched(),
+    );
     let routes: Vec<_> = app.routes.read().iter().map(|route| (route.settings.name.clone(), route.status())).collect();
     let per_route: Table<crate::routes::Status, 7> = [
         ("taffrail_route_confirmed_events_total", "Events that the receiver confirmed.", |r| r.account.confirmed_events),

@@ -9,6 +9,7 @@ pub mod export;
 pub mod formats;
 pub mod forward;
 pub mod guard;
+pub mod hosts;
 pub mod ingest;
 pub mod inputs;
 pub mod jobs;
@@ -87,6 +88,7 @@ fn all() -> Routes {
         .add(Permission::Operate, routes!(status::stat))
         .add(Permission::Operate, routes!(status::sources))
         .add(Permission::Operate, routes!(inputs::inputs))
+        .add(Permission::Operate, routes!(hosts::hosts))
         .add(Permission::Operate, routes!(outputs::routes))
         .add(Permission::Operate, routes!(metrics::metrics))
         .add(Permission::Operate, routes!(lifecycle::holds))

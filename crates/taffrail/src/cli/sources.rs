@@ -3,6 +3,7 @@
 use super::exit::{Exit, Failure, Outcome};
 use super::target::Place;
 use super::terminal;
+use crate::api::hosts::HostAnswer;
 use crate::api::inputs::{AccountAnswer, InputAnswer};
 use crate::api::outputs::RouteAnswer;
 use crate::api::schema::{Field, ResultKind, Row};
@@ -15,6 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   taffrail sources                                    who sends how much, and what became of it
   taffrail sources --silent                           who has been silent for longer than ever
+  taffrail sources --hosts --silent                   the same of machines, also of those behind a relay
   taffrail sources --routes                           what was sent on, to be compared with the receiver's counts
   taffrail sources --output json | jq '.[].total'";
 
@@ -27,7 +29,10 @@ pub struct Arguments {
     /// The routes instead: what each found, and what its receiver confirmed.
     #[arg(long, conflicts_with = "silent")]
     routes: bool,
-    /// Only sources that have been silent for longer than is usual for them.
+    /// The hosts that events were of instead, whoever sent them.
+    #[arg(long, conflicts_with = "routes")]
+    hosts: bool,
+    /// Only sources (or hosts) that have been silent for longer than is usual for them.
     #[arg(long)]
     silent: bool,
     /// Form of the output; `json` is one list of objects, as the API gives it.
@@ -45,6 +50,11 @@ pub async fn run(arguments: Arguments) -> Outcome {
         let routes: Vec<RouteAnswer> = client.get_json("/api/v1/routes").await?;
         let rows = routes.iter().filter_map(|route| serde_json::to_value(route).ok()).collect::<Vec<_>>();
         return print(&rows, &ROUTE_COLUMNS, &rows, arguments.output);
+    }
+    if arguments.hosts {
+        let hosts: Vec<HostAnswer> = client.get_json(&format!("/api/v1/hosts?silent={}", arguments.silent)).await?;
+        let rows = hosts.iter().filter_map(|host| serde_json::to_value(host).ok()).collect::<Vec<_>>();
+        return print(&rows, &HOST_COLUMNS, &rows, arguments.output);
     }
     let mut inputs: Vec<InputAnswer> = client.get_json("/api/v1/inputs").await?;
     if arguments.silent {
@@ -97,6 +107,8 @@ const COLUMNS: [&str; 14] = [
     "last_seen",
 ];
 
+const HOST_COLUMNS: [&str; 4] = ["host", "last_seen", "usual_pause_seconds", "silent"];
+
 const ROUTE_COLUMNS: [&str; 12] = [
     "name",
     "output",
@@ -129,7 +141,9 @@ fn print(whole: &[Value], columns: &[&str], rows: &[Value], form: Form) -> Outco
         let mut out = std::io::stdout().lock();
         return writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|e| Failure::output(&e));
     }
-    let is_text = |name: &str| matches!(name, "input" | "source" | "last_seen" | "name" | "output" | "target" | "state" | "problem");
+    let is_text = |name: &str| {
+        matches!(name, "input" | "source" | "last_seen" | "name" | "output" | "target" | "state" | "problem" | "host" | "silent")
+    };
     let fields: Vec<Field> =
         columns.iter().map(|name| Field { name: (*name).into(), kind: if is_text(name) { "string" } else { "number" }.into() }).collect();
     let rows: Vec<Row> = rows.iter().filter_map(|row| row.as_object().cloned()).collect();

@@ -75,3 +75,24 @@ fn every_sender_has_an_account_that_adds_up() {
     let nobody = scratch.run(&["sources", "--data", "@"]);
     assert_eq!(nobody.status.code(), Some(3), "{}", String::from_utf8_lossy(&nobody.stderr));
 }
+
+#[test]
+fn hosts_behind_a_relay_are_known() {
+    let scratch = Scratch::new();
+    let server = scratch.serve();
+    server.syslog(b"<13>Mar  1 00:00:01 web-1 app: one\n<13>Mar  1 00:00:01 web-2 app: two\n");
+    server.ingest("host=db-1&index=other", b"three\n");
+    let hosts = || server.get("/api/v1/hosts").json().as_array().expect("is a list").clone();
+    eventually("all are heard", || hosts().len() == 3);
+    let named: Vec<_> = hosts().iter().map(|host| (host["host"].clone(), host["silent"].clone(), host["last_seen"].is_string())).collect();
+    assert_eq!(named, ["db-1", "web-1", "web-2"].map(|name| (json!(name), json!(false), true)));
+    assert_eq!(server.get("/api/v1/hosts?silent=true").json(), json!([]));
+    assert_eq!(server.get("/api/v1/hosts?silnt=true").status, 400);
+    let shown = scratch.text(&["sources", "--data", "@", "--hosts", "--output", "csv"]);
+    assert!(shown.starts_with("host,last_seen,usual_pause_seconds,silent") && shown.lines().count() == 4, "{shown}");
+    let metrics = server.get("/metrics").text();
+    for line in ["taffrail_hosts 3", "taffrail_silent_hosts 0", "taffrail_unwatched_hosts_total 0"] {
+        assert!(metrics.lines().any(|known| known == line), "{line} is not in {metrics}");
+    }
+    server.stop();
+}
