@@ -5,8 +5,8 @@
 //! as old as an id has to be known, a new one begins and the one before the last is forgotten. So an id is known for
 //! [`KNOWN_IDS_HOURS`], unless half of [`KNOWN_IDS_MAX`] further ones come before: then the scope with the most forgets first.
 
-use rustc_hash::FxHashMap;
-use std::collections::{BTreeMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::BTreeMap;
 use taffrail_base::limits::{KNOWN_ID_SCOPES_MAX, KNOWN_IDS_HOURS, KNOWN_IDS_MAX};
 use taffrail_event::{EventBatch, EventId, Marked, Same, Timestamp};
 
@@ -133,7 +133,7 @@ impl Known {
 
     /// Of each batch, the numbers of the events that are stored already, or stand before in these batches.
     pub fn repeated(&self, batches: &[&EventBatch]) -> Vec<Vec<u32>> {
-        let (mut ids, mut contents) = (HashSet::new(), HashSet::new());
+        let (mut ids, mut contents) = (FxHashSet::default(), FxHashSet::default());
         let mut is_repeated = |Marked { id, same, .. }: &Marked| {
             let id_came = !ids.insert((id.scope, id.key));
             let content_came = !contents.insert(*id);
