@@ -335,6 +335,17 @@ pub const APPEND_QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// not wait for long.
 pub const JOURNAL_GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Ids of events that are known, of all senders together, each 16 bytes in tables of 17 bytes a place: two tables of 2^19 places are full with
+/// them, so 18 MB of memory and 15 MB of catalog at most. Far above what senders send again after an outage: that is what they had not
+/// been answered for.
+pub const KNOWN_IDS_MAX: usize = 2 * (7 << 16);
+
+/// Hours for which an id is known at least, where no more come than are kept: CloudTrail may deliver a record again hours later.
+pub const KNOWN_IDS_HOURS: u64 = 24;
+
+/// Senders whose ids are known; of further ones the one that was silent for longest is forgotten.
+pub const KNOWN_ID_SCOPES_MAX: usize = 1_024;
+
 /// Bytes that must stay free on the disk for an append to be taken: a memory segment can then still be
 /// written out, which is what makes the journal shorter.
 pub const DISK_RESERVE_BYTES: u64 = 64 * 1024 * 1024;

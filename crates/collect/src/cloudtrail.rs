@@ -4,9 +4,12 @@
 //! **What the reader may believe.** The bytes of a record are those of the file; only line breaks between its parts
 //! become blanks. Whatever is not the one object with its one list, in front of it, behind it or where it breaks off, is a line as well.
 
+use crate::ids;
+use crate::records::json;
 use crate::unpack::read_up_to;
 use std::io::{self, Read};
 use taffrail_base::limits::EVENT_BYTES_MAX;
+use taffrail_event::{EventBatch, EventId, IdScope, Same};
 
 /// Bytes of a file that tell whether it is one.
 pub const HEAD_BYTES: usize = 64;
@@ -33,6 +36,21 @@ fn opening(head: &[u8]) -> Option<usize> {
     // A record is an object: a list of anything else is another file.
     let inside = rest.trim_ascii_start();
     matches!(inside.first(), Some(b'{' | b']')).then_some(head.len() - inside.len())
+}
+
+/// Gives the events of a batch from number `from` on the ids that CloudTrail gave them. A record may stand in several files.
+pub fn mark(batch: &mut EventBatch, from: usize, scope: IdScope) {
+    for at in from..batch.len() {
+        if let Some(id) = event_id(batch.event(at).raw, scope) {
+            batch.mark_one(at, id, Same::IdAndContent);
+        }
+    }
+}
+
+fn event_id(raw: &[u8], scope: IdScope) -> Option<EventId> {
+    let text = std::str::from_utf8(raw).ok().filter(|text| json::is_object(text) && json::is_value(text))?;
+    let id = json::member(text, "eventID").and_then(json::text).filter(|id| !id.is_empty())?;
+    Some(ids::id(scope, &[id.as_bytes()], raw))
 }
 
 /// Reads such a file and gives a record a line.

@@ -19,6 +19,8 @@ pub enum DropReason {
     Stopped,
     /// The sender was told that they are not stored, and sends them again or not.
     Refused,
+    /// They are stored already, as their ids tell. Nothing is lost.
+    Duplicate,
 }
 
 impl DropReason {
@@ -28,6 +30,7 @@ impl DropReason {
             Self::SinkFailed => "sink_failed",
             Self::Stopped => "stopped",
             Self::Refused => "refused",
+            Self::Duplicate => "duplicate",
         }
     }
 }
@@ -43,6 +46,7 @@ pub struct SourceCounters {
     sink_failed: AtomicU64,
     stopped: AtomicU64,
     refused: AtomicU64,
+    duplicate: AtomicU64,
     problem_events: AtomicU64,
     rhythm: Mutex<Rhythm>,
 }
@@ -76,6 +80,7 @@ impl SourceCounters {
             DropReason::SinkFailed => &self.sink_failed,
             DropReason::Stopped => &self.stopped,
             DropReason::Refused => &self.refused,
+            DropReason::Duplicate => &self.duplicate,
         }
         .fetch_add(events, Ordering::Relaxed);
         self.landed(events);
@@ -105,9 +110,17 @@ struct Booked {
 /// Problems that are the event's own: what a person may want to mend at the source.
 const PROBLEMS: [Problems; 5] = [Problems::NO_TIME, Problems::BAD_TIME, Problems::NOT_UTF8, Problems::MALFORMED, Problems::OTHER_SENDER];
 
+fn has_problem(problems: Problems) -> bool {
+    PROBLEMS.iter().any(|problem| problems.contains(*problem))
+}
+
 /// Events and bytes per source of one batch. What is dropped without a word leaves a gap in the account, which is found.
 #[derive(Debug, Default)]
-pub struct Tally(Vec<Booked>);
+pub struct Tally {
+    booked: Vec<Booked>,
+    /// Which events of the batch are whose: from, to but not including, number in `booked`.
+    runs: Vec<(usize, usize, usize)>,
+}
 
 impl Tally {
     /// Books the events of a batch from number `from` on.
@@ -117,7 +130,7 @@ impl Tally {
         for at in from..batch.len() {
             let event = batch.event(at);
             bytes += event.raw.len() as u64;
-            problems += u64::from(PROBLEMS.iter().any(|problem| event.problems.contains(*problem)));
+            problems += u64::from(has_problem(event.problems));
             if !event.problems.contains(Problems::NO_TIME) && !event.problems.contains(Problems::BAD_TIME) {
                 let last = received.saturating_sub(event.time.nanos());
                 delay = Some((last, delay.map_or(last, |(_, least): (i64, i64)| least.min(last))));
@@ -129,7 +142,9 @@ impl Tally {
         }
         source.received(events, bytes);
         // Files and connections come in runs, so the last one is nearly always the right one.
-        match self.0.iter_mut().rev().find(|known| Arc::ptr_eq(&known.source, source)) {
+        let at = self.booked.iter().rposition(|known| Arc::ptr_eq(&known.source, source));
+        self.note(from, batch.len(), at.unwrap_or(self.booked.len()));
+        match at.map(|at| &mut self.booked[at]) {
             Some(known) => {
                 known.events += events;
                 known.bytes += bytes;
@@ -139,29 +154,60 @@ impl Tally {
                     (before, now) => now.or(before),
                 };
             }
-            None => self.0.push(Booked { source: Arc::clone(source), events, bytes, problems, received, delay }),
+            None => self.booked.push(Booked { source: Arc::clone(source), events, bytes, problems, received, delay }),
+        }
+    }
+
+    /// Notes whose events these are.
+    fn note(&mut self, from: usize, to: usize, of: usize) {
+        match self.runs.last_mut() {
+            Some(last) if last.1 == from && last.2 == of => last.1 = to,
+            _ => self.runs.push((from, to, of)),
         }
     }
 
     /// The sink has them.
     pub fn stored(mut self) {
-        std::mem::take(&mut self.0).iter().for_each(|booked| booked.source.stored(booked));
+        std::mem::take(&mut self.booked).iter().for_each(|booked| booked.source.stored(booked));
+    }
+
+    /// The sink has them; those of these numbers of the batch it had before.
+    pub fn stored_but(mut self, repeated: &[u32], batch: &EventBatch) {
+        if repeated.is_empty() {
+            return self.stored();
+        }
+        let mut booked = std::mem::take(&mut self.booked);
+        let mut again = vec![0; booked.len()];
+        for number in repeated.iter().map(|number| *number as usize) {
+            let run = self.runs.partition_point(|(_, to, _)| *to <= number);
+            let Some((_, _, of)) = self.runs.get(run).filter(|(from, ..)| *from <= number) else { continue };
+            let event = batch.event(number);
+            let whose = &mut booked[*of];
+            whose.events -= 1;
+            whose.bytes -= event.raw.len() as u64;
+            whose.problems -= u64::from(has_problem(event.problems));
+            again[*of] += 1;
+        }
+        for (booked, again) in booked.iter().zip(again) {
+            booked.source.dropped(DropReason::Duplicate, again);
+            booked.source.stored(booked);
+        }
     }
 
     /// They are given up.
     pub fn dropped(mut self, reason: DropReason) {
-        std::mem::take(&mut self.0).iter().for_each(|booked| booked.source.dropped(reason, booked.events));
+        std::mem::take(&mut self.booked).iter().for_each(|booked| booked.source.dropped(reason, booked.events));
     }
 
     /// They will be read again from where they came.
     pub(crate) fn unreceived(mut self) {
-        std::mem::take(&mut self.0).iter().for_each(|booked| booked.source.unreceived(booked.events, booked.bytes));
+        std::mem::take(&mut self.booked).iter().for_each(|booked| booked.source.unreceived(booked.events, booked.bytes));
     }
 }
 
 impl Drop for Tally {
     fn drop(&mut self) {
-        self.0.iter().for_each(|booked| booked.source.landed(booked.events));
+        self.booked.iter().for_each(|booked| booked.source.landed(booked.events));
     }
 }
 
@@ -410,6 +456,7 @@ fn snapshot(name: &str, counters: &SourceCounters) -> SourceSnapshot {
         (DropReason::SinkFailed, &counters.sink_failed),
         (DropReason::Stopped, &counters.stopped),
         (DropReason::Refused, &counters.refused),
+        (DropReason::Duplicate, &counters.duplicate),
     ]
     .into_iter()
     .map(|(reason, count)| (reason, load(count)))
@@ -464,6 +511,19 @@ mod tests {
         assert_eq!((all("a").dropped.clone(), all("a").gap()), (vec![(DropReason::Refused, 2)], 0));
         input.book("b", &batch(4)).unreceived();
         assert_eq!((all("b").received_events, all("b").gap()), (0, 0));
+        // Two sources of one batch in turns; its events 0, 3 and 4 were there already, and 5 is of nobody.
+        let (mut tally, mut whole) = (Tally::default(), batch(0));
+        for (source, events) in [("c", 1), ("d", 2), ("c", 2)] {
+            let from = whole.len();
+            batch(events).iter().for_each(|event| whole.push(whole.origins().len() as u32 - 1, event.time, event.problems, event.raw));
+            tally.add(&input.source(source), &whole, from);
+        }
+        whole.push(0, Timestamp(1), Problems::NONE, b"note");
+        tally.stored_but(&[0, 3, 4, 5], &whole);
+        let [c, d] = ["c", "d"].map(all);
+        assert_eq!((c.received_events, c.stored_events, c.stored_bytes, c.problem_events), (3, 0, 0, 0));
+        assert_eq!((c.dropped.clone(), c.in_flight_events, c.gap()), (vec![(DropReason::Duplicate, 3)], 0, 0));
+        assert_eq!((d.stored_events, d.stored_bytes, d.dropped.len(), d.gap()), (2, 6, 0, 0));
         drop(input.book("b", &batch(5)));
         assert_eq!(all("b").gap(), 5);
         assert_eq!(input.snapshot().total().gap(), 5);

@@ -60,7 +60,7 @@ impl Delivery {
             account(outgoing, &Error::new(ErrorKind::Cancelled, ""), self.on_failure);
         } else if outgoing.is_empty() {
             // Nothing to wait for: what came to nothing is as durable as it gets.
-            outgoing.stored();
+            outgoing.done();
         } else {
             let sink = Arc::clone(&self.sink);
             let (stop, on_failure) = (self.stop.clone(), self.on_failure);
@@ -108,7 +108,7 @@ async fn offer(sink: Arc<dyn EventSink>, mut outgoing: Outgoing, mut stop: Stop,
     outgoing.batch.share();
     loop {
         match sink.append(outgoing.batch.clone()).await {
-            Ok(_) => return Ok(outgoing.stored()),
+            Ok(receipt) => return Ok(outgoing.stored_but(&receipt.repeated)),
             Err(error) if matches!(error.kind(), ErrorKind::Full | ErrorKind::Busy) => {
                 if grace.is_zero() {
                     let error = Error::new(ErrorKind::Cancelled, format!("stopped while the store refused events: {error}"));

@@ -1,11 +1,13 @@
 //! How one Taffrail hands events to another: a batch as it is, with times, origins and positions, so that the
-//! receiver stores exactly what the sender made of it. Used by `import` while a server holds the data folder.
+//! receiver stores exactly what the sender made of it. Used by `import` while a server holds the data folder, and by routes, whose
+//! events have ids: what a route sends again after a kill is not stored again.
 //!
 //! A batch on the wire: the length of the header (4 bytes, little-endian), the header as JSON, the events' bytes.
 
+use crate::ids;
 use serde::{Deserialize, Serialize};
 use taffrail_base::{Error, ErrorKind, Result, limits};
-use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
+use taffrail_event::{EventBatch, EventId, Marked, Origin, Problems, Same, Timestamp};
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -15,6 +17,12 @@ struct Header {
     positions: Vec<(String, Vec<u8>)>,
     /// Length, time, number of the origin, problems.
     events: Vec<(u32, i64, u32, u16)>,
+    /// Whose ids the events have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ids_of: Option<u64>,
+    /// Number of the first event, how many, and the hashes of id and content.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ids: Vec<(u32, u32, u64, u64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -32,7 +40,12 @@ pub const POSITION_PREFIX: &str = "import/";
 
 /// The batch as bytes.
 pub fn encode(batch: &EventBatch) -> Result<Vec<u8>> {
+    // A batch is of one route. Of what is not, ids are left out, and at worst something is stored twice.
+    let ids_of = batch.ids().first().map(|marked| marked.id.scope);
+    let ids = batch.ids().iter().filter(|marked| Some(marked.id.scope) == ids_of);
     let header = Header {
+        ids_of: ids_of.map(|scope| scope.0),
+        ids: ids.map(|Marked { first, count, id, .. }| (*first, *count, id.key, id.content)).collect(),
         received: batch.received.nanos(),
         origins: batch.origins().iter().map(WireOrigin::from).collect(),
         positions: batch.positions.iter().map(|p| (p.key.clone(), p.value.clone())).collect(),
@@ -82,6 +95,7 @@ pub fn decode(bytes: &[u8]) -> Result<EventBatch> {
     if !raw.is_empty() {
         return Err(wrong("bytes after the last event"));
     }
+    mark(&mut batch, header.ids_of, &header.ids).ok_or_else(|| wrong("ids of events that are not there"))?;
     for (key, value) in header.positions {
         if !key.starts_with(POSITION_PREFIX) {
             return Err(wrong(&format!("the position {key:?} is not one of an import")));
@@ -89,6 +103,19 @@ pub fn decode(bytes: &[u8]) -> Result<EventBatch> {
         batch.set_position(key, value);
     }
     Ok(batch)
+}
+
+/// Takes over the ids, within a scope that no other sender can have.
+fn mark(batch: &mut EventBatch, ids_of: Option<u64>, marks: &[(u32, u32, u64, u64)]) -> Option<()> {
+    let Some(ids_of) = ids_of else { return marks.is_empty().then_some(()) };
+    let scope = ids::scope(&["forward", &format!("{ids_of:016x}")]);
+    let mut end = 0;
+    for &(first, count, key, content) in marks {
+        let fits = first >= end && count > 0;
+        end = first.checked_add(count).filter(|end| fits && *end as usize <= batch.len())?;
+        batch.mark_some(Marked { first, count, id: EventId { scope, key, content }, same: Same::IdAndContent });
+    }
+    Some(())
 }
 
 impl From<&Origin> for WireOrigin {
@@ -149,6 +176,28 @@ mod tests {
             // A header that happens to be valid JSON of the right shape does not arise from chance.
             prop_assert!(decode(&bytes).is_err());
         }
+    }
+
+    #[test]
+    fn ids_go_along_and_must_be_of_events_that_are_there() {
+        let mut batch = EventBatch::new(Timestamp(7));
+        let number = batch.origin(&origin("main", "a"));
+        let scope = ids::scope(&["route"]);
+        for text in ["one", "two", "three"] {
+            batch.push(number, Timestamp(1), Problems::NONE, text.as_bytes());
+            if text != "two" {
+                batch.mark(batch.len() - 1, ids::id(scope, &[text.as_bytes()], text.as_bytes()), Same::IdAndContent);
+            }
+        }
+        let sent = encode(&batch).expect("encodes");
+        let [here, again] = [&sent, &sent].map(|bytes| decode(bytes).expect("decodes"));
+        let ids = |batch: &EventBatch| batch.ids().iter().map(|m| (m.range(), m.id.key, m.id.content)).collect::<Vec<_>>();
+        assert_eq!(ids(&here), ids(&batch));
+        assert!(here == again && here.ids()[0].id.scope == here.ids()[1].id.scope && here.ids()[0].id.scope != scope);
+        for bad in [&[(3, 1, 0, 0)][..], &[(0, 0, 0, 0)], &[(1, 1, 0, 0), (0, 1, 0, 0)], &[(u32::MAX, 2, 0, 0)]] {
+            assert_eq!(mark(&mut batch.without(&[0, 2]), Some(1), bad), None, "{bad:?}");
+        }
+        assert_eq!(mark(&mut batch, None, &[(0, 1, 0, 0)]), None);
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct IngestOrigin {
     pub sourcetype: Option<String>,
     /// The address that sent the request.
     pub peer: String,
+    /// Whose ids events have, where a protocol gives them: the door and what the sender showed there; the address if empty.
+    pub sender: String,
     /// What format files of one's own say of the lines of events.
     pub rules: Arc<EventRules>,
     /// The zone of times that name none.

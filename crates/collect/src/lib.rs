@@ -13,9 +13,10 @@
 //! - [`push`] and [`http`] turn bodies of HTTP requests into batches: one decoder per protocol.
 //! - [`network`] says who may send to a listener, [`zone`] in which zone times are that name none.
 //! - [`records`] is how events that a protocol has taken apart get into a batch.
+//! - [`ids`] are what senders call their events, by which what they send again is told.
 //! - [`outputs`] send events on: syslog, RELP, files, HTTP, Kafka; [`forwarding`] is a batch as another Taffrail takes it.
 //! - `peers` is what a listener has learnt of its senders, within one bound.
-//! - [`counters`] keeps the account of each source: received = stored + dropped, always.
+//! - [`counters`] keeps the account of each source: received = stored + dropped, always; what came twice is counted among the dropped.
 //!
 //! Inputs write to `event::EventSink` and never to a store; what lines mean is the business of `format`. It
 //! prints nothing and reads no settings by itself.
@@ -33,6 +34,7 @@ pub mod forwarding;
 mod gather;
 pub mod gelf;
 pub mod http;
+pub mod ids;
 pub mod import;
 pub mod input;
 pub mod journald;

@@ -52,9 +52,14 @@ impl Outgoing {
         !self.receipts.is_empty()
     }
 
-    /// The sink has it. Gives the batch back.
-    pub fn stored(self) -> EventBatch {
-        self.tally.stored();
+    /// There was nothing for the sink in it.
+    pub fn done(self) {
+        self.stored_but(&[]);
+    }
+
+    /// The sink has it; the events of these numbers it had before. Gives the batch back.
+    pub fn stored_but(self, repeated: &[u32]) -> EventBatch {
+        self.tally.stored_but(repeated, &self.batch);
         // A connection that is gone hears nothing any more.
         for receipt in self.receipts {
             let _ = receipt.send(());

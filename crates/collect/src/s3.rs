@@ -3,19 +3,21 @@
 //!
 //! **What may be believed.** How far an object was read is durable in the same step as its events, per object and version of it: after a
 //! failure, a kill or a broken connection it goes on at the very byte. An object that is written anew is read anew. What is damaged within an
-//! object is said once, and what stands before is kept. Objects that are gone are forgotten. What digests of CloudTrail vouch for is compared with
+//! object is said once, and what stands before is kept. A record of CloudTrail that stands in several objects is stored once, as its `eventID` tells. Objects that are gone are forgotten. What digests of CloudTrail vouch for is compared with
 //! them; what differs is kept all the same, and told.
 
 mod check;
 mod digest;
 
+use crate::cloudtrail;
 use crate::counters::InputCounters;
 use crate::decode::{Breaking, Envelope};
 use crate::delivery::{Delivery, OnFailure};
 use crate::files::binary;
+use crate::ids;
 use crate::input::{Context, Input, Running, Stop, checked_index, seconds};
 use crate::outgoing::Outgoing;
-use crate::unpack;
+use crate::unpack::{self, Packing};
 use crate::zone::{ZoneName, Zones};
 use bytes::Bytes;
 use futures::StreamExt;
@@ -32,7 +34,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use taffrail_base::{Error, ErrorKind, Result, Secret};
-use taffrail_event::Timestamp;
+use taffrail_event::{EventBatch, IdScope, Timestamp};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -185,6 +187,7 @@ impl Input for S3Input {
             delivery: Delivery::new(Arc::clone(&context.sink), runtime.clone(), stop.clone(), OnFailure::Reread),
             out: Outgoing::new(Timestamp(context.clock.now_nanos())),
             keys: format!("s3/{}/{}/", self.index, &place[..16]),
+            ids: ids::scope(&["s3", &self.index, &place]),
             bucket: bucket.to_owned(),
             prefix: self.prefix.clone(),
             store: Arc::clone(&self.store),
@@ -237,6 +240,8 @@ struct Reader {
     every: Duration,
     /// All positions begin so.
     keys: String,
+    /// Whose ids records have.
+    ids: IdScope,
     buffer: Vec<u8>,
     /// Binary objects that are counted already, should they be looked at again.
     counted: FxHashSet<String>,
@@ -332,7 +337,7 @@ impl Reader {
         decoding.set_modified(object.last_modified.timestamp_nanos_opt().unwrap_or(0));
         let mut progress = Progress { version: version(object), ..known };
         let hashed = digest::is_covered(object.location.as_ref()).then(Hashed::default);
-        let (head, mut stream) = match self.open(object, progress.offset, &cut, hashed.clone()) {
+        let (packing, head, mut stream) = match self.open(object, progress.offset, &cut, hashed.clone()) {
             Ok(opened) => opened,
             Err(error) => {
                 self.trouble(&name, &error, &cut, &mut progress);
@@ -355,6 +360,9 @@ impl Reader {
                 Breaking::resume(decoding, progress.continued, &head[..head.len().min(usize::try_from(offset).unwrap_or(usize::MAX))])
             }
         };
+        // A record of CloudTrail may stand in several objects.
+        let ids = (packing == Packing::Records).then_some(self.ids);
+        let mark = |batch: &mut EventBatch, from| ids.into_iter().for_each(|ids| cloudtrail::mark(batch, from, ids));
         let mut taken = progress.offset;
         loop {
             if self.stop.is_stopped() {
@@ -363,14 +371,22 @@ impl Reader {
             match stream.read(&mut self.buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Ok(0) => {
-                    self.out.add(&source, |batch| breaking.finish(batch));
+                    self.out.add(&source, |batch| {
+                        let from = batch.len();
+                        breaking.finish(batch);
+                        mark(batch, from);
+                    });
                     progress.ended = true;
                     progress.sha256 = hashed.as_ref().map(|hashed| digest::hex(hashed.lock().clone().finalize()));
                     self.check_again(&name, &progress);
                 }
                 Ok(n) => {
                     let bytes = &self.buffer[..n];
-                    self.out.add(&source, |batch| breaking.push(bytes, batch));
+                    self.out.add(&source, |batch| {
+                        let from = batch.len();
+                        breaking.push(bytes, batch);
+                        mark(batch, from);
+                    });
                     taken += n as u64;
                 }
                 Err(error) => {
@@ -402,8 +418,8 @@ impl Reader {
         offset: u64,
         cut: &Arc<AtomicBool>,
         hashed: Option<Hashed>,
-    ) -> io::Result<(Vec<u8>, impl Read + use<>)> {
-        let (_, mut stream) = unpack::unpack_through(self.fetch(object, Arc::clone(cut)), |stream| match hashed {
+    ) -> io::Result<(Packing, Vec<u8>, impl Read + use<>)> {
+        let (packing, mut stream) = unpack::unpack_through(self.fetch(object, Arc::clone(cut)), |stream| match hashed {
             Some(hashed) => Box::new(Hashing { stream, hashed }),
             None => stream,
         })?;
@@ -412,7 +428,7 @@ impl Reader {
         let failed = stream.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head).err();
         let mut stream = Read::chain(Cursor::new(head.clone()), Failing(failed).chain(stream));
         let skipped = io::copy(&mut stream.by_ref().take(offset), &mut io::sink())?;
-        if skipped < offset { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok((head, stream)) }
+        if skipped < offset { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok((packing, head, stream)) }
     }
 
     /// Says what is wrong with an object. A connection that broke off is tried again; damage stays, and ends it.

@@ -1,6 +1,6 @@
 //! Events on their way in: many at once, in one buffer, so that an event costs no allocation.
 
-use crate::{Origin, Origins, Problems, Timestamp};
+use crate::{EventId, Marked, Origin, Origins, Problems, Same, Timestamp};
 use std::sync::Arc;
 
 /// How far an input has come with something it reads. It is committed in the same journal record as the
@@ -43,6 +43,7 @@ struct Events {
     heads: Vec<Head>,
     raw: Vec<u8>,
     origins: Origins,
+    ids: Vec<Marked>,
 }
 
 impl Default for Body {
@@ -117,6 +118,7 @@ impl EventBatch {
         events.heads.clear();
         events.raw.clear();
         events.origins.clear();
+        events.ids.clear();
         Self { received, positions: Vec::new(), body: Body::Own(events) }
     }
 
@@ -144,6 +146,54 @@ impl EventBatch {
         debug_assert!((origin as usize) < events.origins.all().len());
         events.raw.extend_from_slice(raw);
         events.heads.push(Head { end: events.raw.len(), time, origin, problems });
+    }
+
+    /// Says that the events from number `from` to the last have this id.
+    pub fn mark(&mut self, from: usize, id: EventId, same: Same) {
+        let (first, end) = (from as u32, self.len() as u32);
+        debug_assert!(self.ids().last().is_none_or(|last| last.range().end <= first));
+        if first < end {
+            self.body.own().ids.push(Marked { first, count: end - first, id, same });
+        }
+    }
+
+    /// Says that the event of this number has this id; it stands behind all that have one so far.
+    pub fn mark_one(&mut self, at: usize, id: EventId, same: Same) {
+        self.mark_some(Marked { first: at as u32, count: 1, id, same });
+    }
+
+    /// Says that these events have this id; they stand behind all that have one so far.
+    pub fn mark_some(&mut self, marked: Marked) {
+        debug_assert!(self.ids().last().is_none_or(|last| last.range().end <= marked.first));
+        debug_assert!(marked.range().end as usize <= self.len());
+        self.body.own().ids.push(marked);
+    }
+
+    /// The events that have an id, in order.
+    pub fn ids(&self) -> &[Marked] {
+        &self.body.ids
+    }
+
+    /// The same batch without the events of these numbers, which rise. Its positions and origins stay.
+    pub fn without(&self, numbers: &[u32]) -> Self {
+        let mut rest = Self { received: self.received, positions: self.positions.clone(), body: Body::default() };
+        let events = rest.body.own();
+        events.origins = self.body.origins.clone();
+        let mut left_out = numbers.iter().copied().peekable();
+        let mut marks = self.ids().iter().copied().peekable();
+        for (number, event) in (0u32..).zip(self.iter()) {
+            let marked = marks.next_if(|marked| marked.first == number);
+            if left_out.next_if_eq(&number).is_some() {
+                continue;
+            }
+            if let Some(marked) = marked {
+                events.ids.push(Marked { first: events.heads.len() as u32, ..marked });
+            }
+            events.raw.extend_from_slice(event.raw);
+            let head = Head { end: events.raw.len(), time: event.time, origin: event.origin_number, problems: event.problems };
+            events.heads.push(head);
+        }
+        rest
     }
 
     /// Sets a position that becomes durable with these events.
@@ -220,8 +270,31 @@ mod tests {
         assert_eq!(raw, [b"one", b"two"]);
         assert_ne!(batch, other);
         let clone = batch.clone();
+        let same = [other.mark(1, EventId::default(), Same::Id), other.mark(2, EventId::default(), Same::Id)];
+        assert_eq!((same.len(), other.ids().len(), batch.ids().len()), (2, 1, 0), "nothing is not marked");
         for again in [batch.emptied(Timestamp(5)), clone.emptied(Timestamp(5)), other.emptied(Timestamp(5))] {
             assert_eq!(again, EventBatch::new(Timestamp(5)));
         }
+    }
+
+    #[test]
+    fn what_is_left_out_takes_its_id_along() {
+        let mut batch = EventBatch::new(Timestamp(1));
+        let number = batch.origin(&origin());
+        let id = |key| EventId { key, ..EventId::default() };
+        for (key, parts) in [(1, &["a"][..]), (2, &["b", "b2"]), (0, &["plain"]), (3, &["c"])] {
+            let from = batch.len();
+            parts.iter().for_each(|part| batch.push(number, Timestamp(2), Problems::NONE, part.as_bytes()));
+            if key > 0 {
+                batch.mark(from, id(key), Same::IdAndContent);
+            }
+        }
+        batch.set_position("p", *b"v");
+        let rest = batch.without(&[1, 2]);
+        let raw: Vec<&[u8]> = rest.iter().map(|event| event.raw).collect();
+        assert_eq!((raw, &rest.positions, rest.origins()), (vec![&b"a"[..], b"plain", b"c"], &batch.positions, batch.origins()));
+        let marks: Vec<_> = rest.ids().iter().map(|marked| (marked.range(), marked.id.key)).collect();
+        assert_eq!(marks, [(0..1, 1), (2..3, 3)]);
+        assert_eq!(batch.without(&[]), batch);
     }
 }

@@ -4,6 +4,7 @@
 //! came from. This crate holds those types and the [`EventSink`] that inputs write to; it does no I/O.
 
 pub mod batch;
+pub mod ids;
 pub mod origin;
 pub mod origins;
 pub mod problems;
@@ -11,6 +12,7 @@ pub mod sink;
 pub mod time;
 
 pub use batch::{EventBatch, EventRef, Position};
+pub use ids::{EventId, IdScope, Marked, Same};
 pub use origin::Origin;
 pub use origins::Origins;
 pub use problems::Problems;

@@ -5,10 +5,12 @@ use futures::future::BoxFuture;
 use taffrail_base::Result;
 
 /// What a sender may believe once it has one: the events are durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
     /// Events made durable.
     pub events: u64,
+    /// The numbers of events of the batch that were not, since they are durable already, as their ids tell. They rise.
+    pub repeated: Vec<u32>,
     /// Journal sequence number of the record that holds them.
     pub sequence: u64,
 }

@@ -155,15 +155,21 @@ impl CountingSink {
 }
 
 impl EventSink for CountingSink {
-    fn append(&self, batch: EventBatch) -> BoxFuture<'static, Result<Receipt>> {
+    fn append(&self, mut batch: EventBatch) -> BoxFuture<'static, Result<Receipt>> {
         let summary = Summary::of(&batch);
         let meters = Arc::clone(&self.meters);
+        let has_ids = !batch.ids().is_empty();
+        if has_ids {
+            batch.share();
+        }
+        let whole = has_ids.then(|| batch.clone());
         let appended = self.inner.append(batch);
         Box::pin(async move {
             let result = appended.await;
-            match &result {
-                Ok(_) => meters.stored(&summary),
-                Err(_) => {
+            match (&result, whole) {
+                (Ok(receipt), Some(whole)) if !receipt.repeated.is_empty() => meters.stored(&Summary::of(&whole.without(&receipt.repeated))),
+                (Ok(_), _) => meters.stored(&summary),
+                (Err(_), _) => {
                     meters.append_errors.fetch_add(1, Ordering::Relaxed);
                 }
             }

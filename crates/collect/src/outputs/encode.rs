@@ -2,7 +2,7 @@
 //! bytes; lines and another Taffrail get the very bytes.
 
 use serde_json::{Map, Value, json};
-use taffrail_event::{EventBatch, EventRef, Origin};
+use taffrail_event::{EventBatch, EventRef, Marked, Origin};
 
 fn events(batch: &EventBatch, from: usize, until: usize) -> impl Iterator<Item = EventRef<'_>> {
     (from..until).map(|at| batch.event(at))
@@ -122,15 +122,21 @@ pub fn json_lines(batch: &EventBatch, from: usize, until: usize) -> Vec<u8> {
     concat(events(batch, from, until).map(|event| object(&event)), "\n")
 }
 
-/// Elasticsearch's bulk of documents.
+/// Elasticsearch's bulk of documents, with the ids that events have.
 pub fn elastic(batch: &EventBatch, from: usize, until: usize) -> Vec<u8> {
     let mut body = Vec::new();
-    for event in events(batch, from, until) {
+    let mut ids = batch.ids().iter().peekable();
+    for (at, event) in (from..).zip(events(batch, from, until)) {
+        while ids.next_if(|marked| (marked.first as usize) < at).is_some() {}
+        let mut action = json!({"_index": &*event.origin.index});
+        if let Some(marked) = ids.next_if(|marked| marked.first as usize == at) {
+            action["_id"] = format!("{:016x}{:016x}", marked.id.key, marked.id.content).into();
+        }
         let document = json!({
             "@timestamp": event.time.to_string(), "message": text(&event), "host": {"name": &*event.origin.host},
             "log": {"file": {"path": &*event.origin.source}}, "event": {"dataset": &*event.origin.sourcetype},
         });
-        body.extend_from_slice(format!("{}\n{document}\n", json!({"create": {"_index": &*event.origin.index}})).as_bytes());
+        body.extend_from_slice(format!("{}\n{document}\n", json!({"create": action})).as_bytes());
     }
     body
 }
@@ -191,6 +197,9 @@ pub fn part(batch: &EventBatch, from: usize, until: usize) -> EventBatch {
     for event in events(batch, from, until) {
         let number = part.origin(event.origin);
         part.push(number, event.time, event.problems, event.raw);
+    }
+    for marked in batch.ids().iter().filter(|marked| marked.first as usize >= from && marked.range().end as usize <= until) {
+        part.mark_some(Marked { first: marked.first - from as u32, ..*marked });
     }
     part
 }

@@ -3,7 +3,8 @@
 //!
 //! **Promise.** Confirmed is what was answered with a status of success. A body that is refused for what is in it (400, 413,
 //! 422) is halved until the event is found that is meant: that one is counted as refused, and the others go on. Where an answer of
-//! success says that some are refused (`_bulk`, OTLP), these are counted, and what was taken is not sent again.
+//! success says that some are refused (`_bulk`, OTLP), these are counted, and what was taken is not sent again. Elasticsearch and another Taffrail
+//! are told an id of each event, so that what is sent again after a broken connection or a kill is there once; `409` of `_bulk` is such an event.
 
 use super::connection::{OutputTls, client_config};
 use super::encode;
@@ -234,6 +235,10 @@ fn by_items(answer: &serde_json::Value, events: usize) -> std::result::Result<Ta
     }
     let mut taken = Taken::all(events);
     for (at, item) in items.into_iter().enumerate().filter(|(_, item)| !item["error"].is_null()) {
+        if item["status"] == 409 {
+            // It has the document: we had sent it before.
+            continue;
+        }
         if matches!(item["status"].as_u64(), Some(429 | 500..)) {
             taken.outcome = Err(Error::new(ErrorKind::Busy, format!("the receiver refuses for now: {}", why(item))));
             taken.events = at;
@@ -278,6 +283,10 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 impl Output for Http {
+    fn wants_ids(&self) -> bool {
+        matches!(self.protocol, Protocol::Taffrail | Protocol::Elastic)
+    }
+
     fn deliver<'a>(&'a mut self, batch: &'a EventBatch, range: Range<usize>) -> BoxFuture<'a, Delivered> {
         Box::pin(async move {
             let (mut at, mut most, mut refused) = (range.start, range.len(), None::<(u64, String)>);

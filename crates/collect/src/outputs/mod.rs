@@ -88,6 +88,11 @@ pub trait Output: Send {
     /// counted from the first of them on.
     fn deliver<'a>(&'a mut self, batch: &'a EventBatch, range: Range<usize>) -> BoxFuture<'a, Delivered>;
 
+    /// Whether the receiver is told ids of events, where they have some, so that it can tell what it is sent again.
+    fn wants_ids(&self) -> bool {
+        false
+    }
+
     /// What has to be remembered with the place, beside the place: given to [`Output::resume`] after a restart.
     fn mark(&self) -> Option<String> {
         None

@@ -3,10 +3,15 @@
 //! `create` and `index` become events, each the bytes of its document. The name of the index, or that of the path, is
 //! their source: it says what the shipper thinks they are, and is no index of ours. `update` and `delete` are refused one
 //! by one, since events do not change.
+//!
+//! **Ids.** What has an `_id` is stored once within its `_index` and sender: `create` of an id that is there is refused, whatever is in it, as the
+//! protocol has it. `index` of one that is there is nothing new where the document is the same, and another event where it is not: events do not change, so
+//! the one before stays.
 
-use super::{Intake, invalid, utf8};
+use super::{Intake, Place, invalid, utf8};
 use crate::records::{Record, json};
 use taffrail_base::Result;
+use taffrail_event::Same;
 
 /// What became of one action.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +24,8 @@ pub struct Item {
     pub id: Option<String>,
     /// Why it was refused; `None`: it was taken.
     pub refused: Option<&'static str>,
+    /// Where the event went that has an id.
+    pub place: Option<Place>,
 }
 
 /// Takes the documents of a body. `index` is that of the path. An error takes nothing.
@@ -43,12 +50,13 @@ pub fn documents(body: &[u8], index: Option<&str>, intake: &mut Intake) -> Resul
             id: named("_id").map(std::borrow::Cow::into_owned),
             action,
             refused: None,
+            place: None,
         };
         match item.action.as_str() {
             "create" | "index" => {
                 let (_, document) = lines.next().ok_or_else(|| malformed("The action has no document behind it"))?;
                 if json::is_value(document) && json::is_object(document.trim_ascii_start()) {
-                    records.push(Record { source: item.index.clone().into(), ..Record::json(document.as_bytes()) });
+                    records.push((items.len(), Record { source: item.index.clone().into(), ..Record::json(document.as_bytes()) }));
                 } else {
                     item.refused = Some("failed to parse: the document is no JSON object");
                 }
@@ -65,6 +73,15 @@ pub fn documents(body: &[u8], index: Option<&str>, intake: &mut Intake) -> Resul
     if items.is_empty() {
         return Err(invalid("request body is required"));
     }
-    records.iter().for_each(|record| intake.push(record));
+    for (number, record) in &records {
+        let item = &mut items[*number];
+        match item.id.as_ref().filter(|id| !id.is_empty()) {
+            Some(id) => {
+                let same = if item.action == "create" { Same::Id } else { Same::IdAndContent };
+                item.place = Some(intake.push_as(record, &[&item.index, id], same));
+            }
+            None => intake.push(record),
+        }
+    }
     Ok(items)
 }

@@ -3,14 +3,15 @@
 //!
 //! **Promise.** The answer of success means that every entry of the body is durable; a sender then notes how far it has come. An
 //! entry that is not whole when the body ends, and anything that is not the export format, is answered with an error:
-//! entries before it are kept, and come again when the sender begins again behind the last that was answered.
+//! entries before it are kept, and come again when the sender begins again behind the last that was answered. Then their `__CURSOR` tells
+//! that they are there.
 
 use super::{Intake, invalid};
 use crate::http::IngestOrigin;
 use crate::journald::export::ExportReader;
 use crate::journald::record;
 use taffrail_base::Result;
-use taffrail_event::{EventBatch, Timestamp};
+use taffrail_event::{EventBatch, Same, Timestamp};
 
 /// A body while it is being taken.
 pub struct Upload {
@@ -29,7 +30,10 @@ impl Upload {
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<EventBatch>> {
         let (intake, entries) = (&mut self.intake, &mut self.entries);
         self.reader.push(bytes, |entry| {
-            intake.push(&record(&entry));
+            match entry.text("__CURSOR") {
+                Some(cursor) => _ = intake.push_as(&record(&entry), &[cursor], Same::IdAndContent),
+                None => intake.push(&record(&entry)),
+            }
             *entries += 1;
         });
         if self.reader.is_broken() {

@@ -15,7 +15,8 @@ use taffrail_collect::outputs::{
     Delivered, FileOutput, Framing, HttpOutput, Layout, Output, OutputSettings, OutputTls, Surroundings, SyslogOutput, Token, UdpOutput,
 };
 use taffrail_collect::stream::{StreamSettings, TlsSettings};
-use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
+use taffrail_collect::ids;
+use taffrail_event::{EventBatch, Origin, Problems, Same, Timestamp};
 use tokio::runtime::Runtime;
 
 fn around() -> Surroundings {
@@ -216,6 +217,27 @@ fn what_is_refused_within_a_body_is_not_looked_for() {
         assert!(delivered.confirmed == 3 && refused == 1 && why.contains("mapping") && delivered.outcome.is_ok(), "{refused}: {why}");
         assert_eq!(seen.lock().len(), 1);
     }
+}
+
+/// Who is told ids can tell what he is sent again: Elasticsearch by `_id`, another Taffrail in its own form.
+#[test]
+fn ids_go_to_who_understands_them() {
+    let runtime = Runtime::new().expect("starts");
+    let mut all = batch(&[b"one", b"two", b"three", b"four"]);
+    for at in 0..4 {
+        all.mark_one(at, ids::id(ids::scope(&["test"]), &[&[at as u8]], all.event(at).raw), Same::IdAndContent);
+    }
+    let items = r#"{"errors":true,"items":[{"create":{"status":409,"error":{"type":"version_conflict_engine_exception"}}},{"create":{"status":201}},{"create":{"status":201}}]}"#;
+    let (url, seen) = http(move |_| status("200 OK", items));
+    let mut output = built(&OutputSettings::Elastic(settings(&url)));
+    assert!(output.wants_ids());
+    let delivered = runtime.block_on(output.deliver(&all, 1..4));
+    assert_eq!((delivered.confirmed, delivered.refused), (3, None), "what is there already is confirmed");
+    let body = seen.lock().pop().expect("was sent").1;
+    let named: Vec<&str> = body.lines().step_by(2).filter_map(|line| line.split("\"_id\":\"").nth(1)).filter_map(|id| id.get(..32)).collect();
+    let wanted: Vec<String> = all.ids()[1..].iter().map(|m| format!("{:016x}{:016x}", m.id.key, m.id.content)).collect();
+    assert_eq!(named, wanted);
+    assert!(!built(&OutputSettings::Hec(settings(&url))).wants_ids());
 }
 
 /// Large batches go in requests of a few MiB; after a failure those go on that were not answered.

@@ -5,7 +5,7 @@ use taffrail_base::Result;
 use taffrail_collect::gelf;
 use taffrail_collect::http::IngestOrigin;
 use taffrail_collect::push::{Intake, bulk, datadog, hec, journal, loki, otlp};
-use taffrail_event::{EventBatch, Timestamp};
+use taffrail_event::{EventBatch, Same, Timestamp};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000_000_000);
 
@@ -72,6 +72,54 @@ fn hec_says_which_event_is_wrong_and_keeps_those_before() {
     assert_eq!(hec_of("").1, Some((5, None)));
     assert_eq!(hec_of(" \n").1, Some((5, None)));
     assert_eq!(hec::events(b"{\"event\":\"\xff\"}", &mut intake()).1.map(|wrong| wrong.code), Some(6));
+}
+
+/// The ids that events have: numbers of events, and whether the id alone makes them the same.
+fn marks(batches: &[EventBatch]) -> Vec<(std::ops::Range<u32>, bool)> {
+    batches.iter().flat_map(|batch| batch.ids()).map(|marked| (marked.range(), marked.same == Same::Id)).collect()
+}
+
+#[test]
+fn ids_of_bulk_and_journals_are_those_of_their_sender() {
+    let documents = "{\"create\":{\"_id\":\"7\"}}\n{\"a\":1}\n{\"index\":{}}\n{\"a\":1}\n{\"index\":{\"_id\":7}}\n{\"a\":1}\n\
+                     {\"create\":{\"_id\":null}}\n{\"a\":1}\n{\"create\":{\"_id\":\"\"}}\n{\"a\":1}\n{\"create\":{\"_id\":\"7\",\"_index\":\"b\"}}\n{\"a\":1}\n";
+    let of = |sender: &str, source: &str| {
+        let origin = IngestOrigin { peer: "192.0.2.1".into(), sender: sender.into(), ..IngestOrigin::default() };
+        let mut intake = Intake::new(&origin, source, NOW).unwrap();
+        let items = bulk::documents(documents.as_bytes(), Some("a"), &mut intake).unwrap();
+        (items, intake.finish())
+    };
+    let (items, batches) = of("", "bulk");
+    assert_eq!(marks(&batches), [(0..1, true), (2..3, false), (5..6, true)]);
+    let places: Vec<_> = items.iter().map(|item| item.place).collect();
+    assert_eq!(places, [Some((0, 0)), None, Some((0, 2)), None, None, Some((0, 5))]);
+    let ids: Vec<_> = batches[0].ids().iter().map(|marked| marked.id).collect();
+    assert!(ids[0] == ids[1] && ids[0] != ids[2], "a number and a text are one name; another index is another document");
+    assert_eq!(of("", "bulk").1, batches);
+    for (sender, source) in [("token 1", "bulk"), ("", "other")] {
+        assert_ne!(of(sender, source).1[0].ids()[0].id, ids[0], "{sender} {source}");
+    }
+    let mut upload = journal::Upload::new(&IngestOrigin::default(), NOW).unwrap();
+    upload.push(b"__CURSOR=s=1;i=1\nMESSAGE=a\n\nMESSAGE=b\n\n__CURSOR=s=1;i=2\nMESSAGE=a\n\n").unwrap();
+    assert_eq!(marks(&upload.rest()), [(0..1, false), (2..3, false)]);
+}
+
+#[test]
+fn the_place_of_a_document_is_that_in_its_batch() {
+    let mut body = String::new();
+    for id in 0..6 {
+        let long = "x".repeat(if id == 4 { taffrail_base::limits::EVENT_BYTES_MAX } else { 1 << 20 });
+        body.push_str(&format!("{{\"create\":{{\"_id\":{id}}}}}\n{{\"a\":\"{long}\"}}\n"));
+    }
+    let mut intake = intake();
+    let items = bulk::documents(body.as_bytes(), None, &mut intake).unwrap();
+    let batches = intake.finish();
+    assert!(batches.len() > 1, "{} batches", batches.len());
+    for item in items {
+        let (batch, event) = item.place.unwrap();
+        let marked = batches[batch].ids().iter().find(|marked| marked.first == event).expect("is marked");
+        assert_eq!(marked.count, if item.id.as_deref() == Some("4") { 2 } else { 1 }, "what is too long for one event is two");
+    }
 }
 
 #[test]

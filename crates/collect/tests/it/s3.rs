@@ -6,6 +6,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
+use taffrail_collect::counters::DropReason;
 use taffrail_collect::input::{Input, InputSettings};
 use taffrail_collect::s3::{S3Input, S3Settings};
 use taffrail_collect::{InputSnapshot, Running};
@@ -74,6 +75,33 @@ fn each_object_once() {
     let running = start(&runtime, &sink, &store);
     until("it is forgotten", || keys(&sink) == 4);
     settle(&runtime, running);
+}
+
+#[test]
+fn records_of_a_trail_that_stand_in_several_objects_are_stored_once() {
+    let runtime = Runtime::new().unwrap();
+    let store = Arc::new(InMemory::new());
+    let records = |numbers: std::ops::Range<usize>| {
+        let record = |n| format!("{{\"eventTime\":\"2026-11-21T21:14:03Z\",\"eventID\":\"9f-{n}\",\"n\":{n}}}");
+        gzip(format!("{{\"Records\":[{}]}}", numbers.map(record).collect::<Vec<_>>().join(",")).as_bytes())
+    };
+    put(&runtime, &store, "in/1.json.gz", records(0..100));
+    put(&runtime, &store, "in/2.json.gz", records(50..150));
+    // Lines that only look alike have no ids: each stands there as often as it was written.
+    put(&runtime, &store, "in/3.log", b"{\"eventID\":\"9f-1\"}\n{\"eventID\":\"9f-1\"}\n".to_vec());
+    // The same id with something else in it is another record, and a record without one is itself.
+    put(&runtime, &store, "in/4.json", br#"{"Records":[{"eventID":"9f-1","n":"other"},{"n":1},{"n":1},{"eventID":""}]}"#.to_vec());
+    let sink = MemorySink::new();
+    let running = start(&runtime, &sink, &store);
+    until("all is stored", || sink.count() >= 156);
+    // The whole trail once more, under other names.
+    put(&runtime, &store, "in/5.json.gz", records(0..150));
+    put(&runtime, &store, "in/6.json", br#"{"Records":[{"eventID":"last","n":0}]}"#.to_vec());
+    until("what came later is read", || sink.count() >= 157);
+    let total = settle(&runtime, running).total();
+    assert_eq!((sink.count(), total.received_events, total.stored_events), (157, 357, 157));
+    assert_eq!((total.dropped, total.in_flight_events), (vec![(DropReason::Duplicate, 200)], 0));
+    assert_eq!(total.stored_bytes, sink.lines().len() as u64 - 157);
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_base::{Error, ErrorKind, RealVfs, Result, SystemClock};
 use taffrail_collect::Context;
-use taffrail_event::{EventBatch, EventSink, Origin, Problems, Receipt, Timestamp};
+use taffrail_event::{EventBatch, EventId, EventSink, Origin, Problems, Receipt, Timestamp};
 use taffrail_format::{EventRules, Zone};
 
 /// One event as it was stored.
@@ -31,6 +31,8 @@ pub struct Disk {
     pub events: Vec<Stored>,
     pub positions: BTreeMap<String, Vec<u8>>,
     pub appends: u64,
+    /// Ids of events that are there.
+    pub ids: BTreeSet<EventId>,
 }
 
 /// How appends fail.
@@ -124,6 +126,9 @@ impl MemorySink {
         assert!(store);
         let mut disk = self.disk.lock();
         disk.appends += 1;
+        let known = batch.ids().iter().filter(|marked| !disk.ids.insert(marked.id));
+        let repeated: Vec<u32> = known.flat_map(|marked| marked.range()).collect();
+        let batch = batch.without(&repeated);
         disk.events.extend(batch.iter().map(|event| Stored {
             raw: event.raw.to_vec(),
             time: event.time,
@@ -137,7 +142,7 @@ impl MemorySink {
                 disk.positions.insert(position.key.clone(), position.value.clone());
             }
         }
-        if fail { failed(ErrorKind::Io) } else { Ok(Receipt { events: batch.len() as u64, sequence: disk.appends }) }
+        if fail { failed(ErrorKind::Io) } else { Ok(Receipt { events: batch.len() as u64, sequence: disk.appends, repeated }) }
     }
 }
 

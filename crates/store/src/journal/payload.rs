@@ -4,10 +4,13 @@
 use crate::codec::{Reader, put_bytes, put_number, put_signed};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
+use taffrail_event::{EventBatch, EventId, IdScope, Marked, Origin, Problems, Same, Timestamp};
 
 /// The first byte of a payload: how the rest is laid out.
 const VERSION: u8 = 1;
+
+/// The same, of a payload with ids of events behind the rest.
+const VERSION_WITH_IDS: u8 = 2;
 
 /// The run of arrival numbers that a batch has in one index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +32,7 @@ impl Span {
 
 /// Appends the payload of a batch.
 pub(super) fn encode(batch: &EventBatch, spans: &[Span], out: &mut Vec<u8>) {
-    out.push(VERSION);
+    out.push(if batch.ids().is_empty() { VERSION } else { VERSION_WITH_IDS });
     put_number(out, batch.positions.len() as u64);
     for position in &batch.positions {
         put_bytes(out, position.key.as_bytes());
@@ -59,13 +62,55 @@ pub(super) fn encode(batch: &EventBatch, spans: &[Span], out: &mut Vec<u8>) {
     for event in batch.iter() {
         out.extend_from_slice(event.raw);
     }
+    if !batch.ids().is_empty() {
+        encode_ids(batch.ids(), out);
+    }
+}
+
+fn encode_ids(ids: &[Marked], out: &mut Vec<u8>) {
+    let mut scopes: Vec<u64> = ids.iter().map(|marked| marked.id.scope.0).collect();
+    scopes.sort_unstable();
+    scopes.dedup();
+    put_number(out, scopes.len() as u64);
+    scopes.iter().for_each(|scope| out.extend_from_slice(&scope.to_le_bytes()));
+    put_number(out, ids.len() as u64);
+    let mut before = 0;
+    for Marked { first, count, id, same } in ids {
+        put_number(out, u64::from(first - before));
+        put_number(out, u64::from(*count) << 1 | u64::from(*same == Same::Id));
+        put_number(out, scopes.partition_point(|scope| *scope < id.scope.0) as u64);
+        out.extend_from_slice(&id.key.to_le_bytes());
+        out.extend_from_slice(&id.content.to_le_bytes());
+        before = first + count;
+    }
+}
+
+fn decode_ids(reader: &mut Reader<'_>, batch: &mut EventBatch) -> Option<()> {
+    let fixed = |reader: &mut Reader<'_>| reader.take(8)?.try_into().map(u64::from_le_bytes).ok();
+    let mut scopes = Vec::new();
+    for _ in 0..reader.count()? {
+        scopes.push(IdScope(fixed(reader)?));
+    }
+    let mut end = 0u32;
+    for _ in 0..reader.count()? {
+        let first = end.checked_add(u32::try_from(reader.number()?).ok()?)?;
+        let count = reader.number()?;
+        let same = if count & 1 == 1 { Same::Id } else { Same::IdAndContent };
+        let count = u32::try_from(count >> 1).ok().filter(|count| *count > 0)?;
+        end = first.checked_add(count).filter(|end| *end as usize <= batch.len())?;
+        let scope = *scopes.get(usize::try_from(reader.number()?).ok()?)?;
+        let id = EventId { scope, key: fixed(reader)?, content: fixed(reader)? };
+        batch.mark_some(Marked { first, count, id, same });
+    }
+    Some(())
 }
 
 /// At most how many bytes [`encode`] will append.
 pub(super) fn bound(batch: &EventBatch) -> usize {
     let positions: usize = batch.positions.iter().map(|p| p.key.len() + p.value.len() + 20).sum();
     let origins: usize = batch.origins().iter().map(|o| parts(o).iter().map(|p| p.len() + 10).sum::<usize>() + o.index.len() + 30).sum();
-    64 + positions + origins + batch.len() * 28 + batch.raw_bytes()
+    let ids = if batch.ids().is_empty() { 0 } else { 20 + batch.ids().len() * 50 };
+    64 + positions + origins + ids + batch.len() * 28 + batch.raw_bytes()
 }
 
 fn parts(origin: &Origin) -> [&Arc<str>; 6] {
@@ -75,9 +120,7 @@ fn parts(origin: &Origin) -> [&Arc<str>; 6] {
 /// The batch and its arrival numbers, or `None` if the bytes are not a payload.
 pub(crate) fn decode(payload: &[u8], received: Timestamp) -> Option<(EventBatch, Vec<Span>)> {
     let mut reader = Reader::new(payload);
-    if reader.take(1)? != [VERSION] {
-        return None;
-    }
+    let &[version @ (VERSION | VERSION_WITH_IDS)] = reader.take(1)? else { return None };
     let mut batch = EventBatch::new(received);
     for _ in 0..reader.count()? {
         let key = reader.text()?.to_owned();
@@ -105,6 +148,9 @@ pub(crate) fn decode(payload: &[u8], received: Timestamp) -> Option<(EventBatch,
     for (len, time, origin, problems) in heads {
         batch.push(origin, time, problems, reader.take(len)?);
     }
+    if version == VERSION_WITH_IDS {
+        decode_ids(&mut reader, &mut batch)?;
+    }
     (reader.is_done() && fits(&batch, &spans)).then_some((batch, spans))
 }
 
@@ -131,19 +177,28 @@ mod tests {
     proptest! {
         #[test]
         fn any_batch_comes_back(
-            events in prop::collection::vec((any::<Vec<u8>>(), any::<i64>(), 0usize..3, any::<u16>()), 0..50),
+            events in prop::collection::vec((any::<Vec<u8>>(), any::<i64>(), 0usize..3, any::<u16>(), any::<Option<(u8, u64, bool)>>()), 0..50),
             positions in prop::collection::vec((".{0,10}", any::<Vec<u8>>()), 0..4),
             received in any::<i64>(),
         ) {
             let mut batch = EventBatch::new(Timestamp(received));
-            for (raw, time, host, problems) in &events {
+            for (raw, time, host, problems, id) in &events {
                 let number = batch.origin(&origin("main", ["a", "b", "ü"][*host]));
+                let from = batch.len();
                 batch.push(number, Timestamp(*time), Problems(*problems), raw);
+                if let Some((scope, key, alone)) = id {
+                    // Some of two events.
+                    if key % 3 == 0 {
+                        batch.push(number, Timestamp(*time), Problems(*problems), raw);
+                    }
+                    let id = EventId { scope: IdScope(u64::from(*scope)), key: *key, content: key ^ 7 };
+                    batch.mark(from, id, if *alone { Same::Id } else { Same::IdAndContent });
+                }
             }
             for (key, value) in positions {
                 batch.set_position(key, value);
             }
-            let mut spans = vec![Span { index: "main".into(), first: 7, count: events.len() as u64 }];
+            let mut spans = vec![Span { index: "main".into(), first: 7, count: batch.len() as u64 }];
             spans.retain(|span| span.count > 0);
             let mut out = Vec::new();
             encode(&batch, &spans, &mut out);
@@ -155,6 +210,10 @@ mod tests {
         fn no_bytes_make_it_panic(bytes in any::<Vec<u8>>()) {
             let _ = decode(&bytes, Timestamp(0));
             let _ = decode(&[&[1], &bytes[..]].concat(), Timestamp(0));
+            let _ = decode(&[&[2], &bytes[..]].concat(), Timestamp(0));
+            // One event of no bytes, and what may be its id.
+            let batch = [2, 0, 1, 1, b'm', 1, 1, 1, 1, b'm', 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+            let _ = decode(&[&batch, &bytes[..]].concat(), Timestamp(0));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Appending: batches wait in a queue, one thread takes as many as fit into a group, writes and syncs them
 //! with one journal append, puts their events into memory, and then answers.
 
-use super::Shared;
+use super::{Ingest, Shared};
 use super::stat::add;
 use super::state::{assign, events_of};
 use crate::journal::{self, Entry, Span};
@@ -82,6 +82,21 @@ impl Queue {
     }
 }
 
+/// A group that is durable.
+struct Committed {
+    /// Sequence number of the first record; each batch has one, also where nothing of it is new.
+    first: u64,
+    /// Of each batch the numbers of the events that were there already; none where no batch has ids.
+    repeated: Vec<Vec<u32>>,
+}
+
+impl Committed {
+    fn receipt(&mut self, number: usize, batch: &EventBatch) -> Receipt {
+        let repeated = self.repeated.get_mut(number).map(std::mem::take).unwrap_or_default();
+        Receipt { events: (batch.len() - repeated.len()) as u64, sequence: self.first + number as u64, repeated }
+    }
+}
+
 fn stopping() -> Error {
     Error::new(ErrorKind::Cancelled, "the store is closed")
 }
@@ -125,7 +140,7 @@ impl Shared {
     async fn append_inner(&self, batch: EventBatch) -> Result<Receipt> {
         self.check(&batch)?;
         if batch.is_empty() {
-            return Ok(Receipt { events: 0, sequence: self.state.lock().applied });
+            return Ok(Receipt { sequence: self.state.lock().applied, ..Receipt::default() });
         }
         if !self.settings.synchronous {
             let result = self.queue.put(batch).await?;
@@ -134,11 +149,10 @@ impl Shared {
         if self.state.lock().stopping {
             return Err(stopping());
         }
-        let events = batch.len() as u64;
-        let sequence = self.commit(&[&batch])?;
+        let mut committed = self.commit(&[&batch])?;
         // The batch is durable whatever comes of this.
         let _ = self.flush_due();
-        Ok(Receipt { events, sequence })
+        Ok(committed.receipt(0, &batch))
     }
 
     /// The committer's thread.
@@ -146,14 +160,13 @@ impl Shared {
         while let Some(jobs) = self.queue.take() {
             let batches: Vec<&EventBatch> = jobs.iter().map(|job| &job.batch).collect();
             // After a panic memory and journal may differ: nothing more is taken, and a restart puts it right.
-            let result = catch_unwind(AssertUnwindSafe(|| self.commit(&batches))).unwrap_or_else(|_| {
+            let mut result = catch_unwind(AssertUnwindSafe(|| self.commit(&batches))).unwrap_or_else(|_| {
                 self.queue.stop();
                 Err(Error::new(ErrorKind::Bug, "appending panicked").with_hint("please report it, and restart"))
             });
             for (number, job) in jobs.into_iter().enumerate() {
-                let events = job.batch.len() as u64;
-                let answer = match &result {
-                    Ok(first) => Ok(Receipt { events, sequence: first + number as u64 }),
+                let answer = match &mut result {
+                    Ok(committed) => Ok(committed.receipt(number, &job.batch)),
                     Err(error) => Err(again(error)),
                 };
                 let Job { batch, answer: sender, _room } = job;
@@ -165,8 +178,8 @@ impl Shared {
         }
     }
 
-    /// Makes a group durable and searchable. Gives the sequence number of its first record.
-    fn commit(&self, batches: &[&EventBatch]) -> Result<u64> {
+    /// Makes a group durable and searchable.
+    fn commit(&self, batches: &[&EventBatch]) -> Result<Committed> {
         let bytes = batches.iter().map(|batch| batch.raw_bytes()).sum();
         let result = self.wait_for_memory(bytes).and_then(|()| self.check_disk(bytes)).and_then(|()| self.commit_now(batches));
         let full = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Full);
@@ -174,9 +187,22 @@ impl Shared {
         result
     }
 
-    fn commit_now(&self, batches: &[&EventBatch]) -> Result<u64> {
+    fn commit_now(&self, batches: &[&EventBatch]) -> Result<Committed> {
         let mut guard = self.ingest.lock();
         let ingest = guard.as_mut().ok_or_else(stopping)?;
+        // What is there already, and stays so: only who holds the ingest lock changes it.
+        let have_ids = batches.iter().any(|batch| !batch.ids().is_empty());
+        let repeated = if have_ids { self.state.lock().known.repeated(batches) } else { Vec::new() };
+        let rest = |(repeated, batch): (&Vec<u32>, &&EventBatch)| (!repeated.is_empty()).then(|| batch.without(repeated));
+        let rests: Vec<Option<EventBatch>> = repeated.iter().zip(batches).map(rest).collect();
+        let new: Vec<&EventBatch> =
+            batches.iter().enumerate().map(|(at, batch)| rests.get(at).and_then(Option::as_ref).unwrap_or(batch)).collect();
+        let first = self.commit_new(ingest, &new)?;
+        Ok(Committed { first, repeated })
+    }
+
+    /// Appends the records and applies them. Gives the sequence number of the first.
+    fn commit_new(&self, ingest: &mut Ingest, batches: &[&EventBatch]) -> Result<u64> {
         let mut next = ingest.next.clone();
         let spans: Vec<Vec<Span>> = batches.iter().map(|batch| assign(batch, &mut next)).collect();
         let entries: Vec<Entry<'_>> = batches.iter().zip(&spans).map(|(batch, spans)| Entry { batch, spans }).collect();

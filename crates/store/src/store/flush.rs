@@ -238,6 +238,7 @@ impl Shared {
             let value = state.positions.get(&key).cloned();
             change.positions.push((key, value));
         }
+        change.positions.extend(state.known.changes(self.clock.now_nanos()));
         let before = state.covered_sequence;
         drop(state);
         if let Some((metas, frozen)) = new {

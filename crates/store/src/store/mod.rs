@@ -12,6 +12,7 @@ mod ballast;
 mod commit;
 mod flush;
 mod hold;
+mod known;
 mod late;
 mod merging;
 mod open;

@@ -76,6 +76,8 @@ pub struct StoreMetrics {
     pub memory_bytes: u64,
     /// Whether the last append was refused for want of disk space.
     pub disk_full: bool,
+    /// Ids of events that are known, so that what comes again is not stored twice.
+    pub known_ids: u64,
     /// Bytes on the disk of what was read of archived segments.
     pub archive_cache_bytes: u64,
     /// Why the last work on the object store failed, until some succeeds.
@@ -162,6 +164,7 @@ impl Shared {
             (metrics.journal_files, metrics.journal_bytes) = ingest.journal.size();
         }
         let state = self.state.lock();
+        metrics.known_ids = state.known.len() as u64;
         metrics.segments = state.disk.len() as u64;
         metrics.memory_bytes = state.memory_bytes() as u64;
         let active: usize = state.active.values().map(|active| active.events).sum();

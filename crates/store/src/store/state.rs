@@ -1,6 +1,7 @@
 //! What a store holds in memory: events that are not in a segment yet, which segments there are, positions.
 //! Touches no disk.
 
+use super::known::Known;
 use super::options::StoreSettings;
 use crate::catalog::{Archived, CatalogChange, CatalogState, Hold, Removal};
 use crate::journal::Span;
@@ -47,6 +48,8 @@ pub(super) struct State {
     pub positions: BTreeMap<String, Vec<u8>>,
     /// Positions that changed since the last checkpoint.
     pub dirty: BTreeSet<String>,
+    /// Ids of events that were stored lately.
+    pub known: Known,
     /// The newest journal record that is in here.
     pub applied: u64,
     /// The journal record up to which none is needed.
@@ -65,9 +68,12 @@ pub(super) struct State {
 impl State {
     /// What the catalog says, without the segments.
     pub fn restored(catalog: &CatalogState) -> Self {
+        let mut positions = catalog.positions.clone();
+        let known = Known::restored(&mut positions);
         Self {
             covered: catalog.next_sequences.clone(),
-            positions: catalog.positions.clone(),
+            positions,
+            known,
             applied: catalog.covered_sequence,
             covered_sequence: catalog.covered_sequence,
             holds: catalog.holds.clone(),
@@ -166,8 +172,9 @@ impl State {
         }
     }
 
-    /// Takes over the positions of a record.
+    /// Takes over the positions of a record, and the ids of its events.
     pub fn set_positions(&mut self, batch: &EventBatch) {
+        self.known.add(batch.ids(), batch.received);
         for position in &batch.positions {
             match position.value.is_empty() {
                 true => self.positions.remove(&position.key),

@@ -8,6 +8,7 @@ mod damage;
 mod faults;
 mod fuzz;
 mod garbage;
+mod ids;
 mod image;
 mod kill;
 mod ledger;

@@ -122,6 +122,7 @@ async fn decoded(
         source: params.source.or(known.source),
         sourcetype: params.sourcetype.or(known.sourcetype),
         peer: known.peer,
+        sender: known.sender,
         zone: zone.map_or(known.zone, |name| name.zone(&app.zone)),
         rules: known.rules,
     };
@@ -143,17 +144,34 @@ async fn decoded(
 /// Makes batches durable, one after the other, and books them on the sender's account. Goes on when the sender hangs up: what
 /// becomes durable is booked as such.
 pub(super) async fn append(app: &App, account: &Arc<InputCounters>, sender: String, batches: Vec<EventBatch>) -> ApiResult<IngestAnswer> {
+    append_all(app, account, sender, batches).await.map(|(answer, _)| answer)
+}
+
+/// Of each batch, the numbers of the events that were stored before, as their ids tell.
+pub(super) type Repeated = Vec<Vec<u32>>;
+
+/// The same; tells which events were there already.
+pub(super) async fn append_all(
+    app: &App,
+    account: &Arc<InputCounters>,
+    sender: String,
+    batches: Vec<EventBatch>,
+) -> ApiResult<(IngestAnswer, Repeated)> {
     let (sink, account) = (Arc::clone(&app.sink), Arc::clone(account));
     let all = async move {
         let mut answer = IngestAnswer { accepted: 0, bytes: 0, sequence: 0 };
-        for batch in batches {
+        let mut repeated = Repeated::new();
+        for mut batch in batches {
             answer.bytes += batch.raw_bytes() as u64;
             let tally = account.book(&sender, &batch);
-            match sink.append(batch).await {
+            // Which events are there already is looked up in it.
+            batch.share();
+            match sink.append(batch.clone()).await {
                 Ok(receipt) => {
-                    tally.stored();
+                    tally.stored_but(&receipt.repeated, &batch);
                     answer.accepted += receipt.events;
                     answer.sequence = receipt.sequence;
+                    repeated.push(receipt.repeated);
                 }
                 Err(error) => {
                     tally.dropped(DropReason::Refused);
@@ -161,7 +179,7 @@ pub(super) async fn append(app: &App, account: &Arc<InputCounters>, sender: Stri
                 }
             }
         }
-        Ok(answer)
+        Ok((answer, repeated))
     };
     let done = tokio::spawn(all).await;
     Ok(done.unwrap_or_else(|e| Err(Error::new(ErrorKind::Bug, format!("storing events ended abnormally: {e}"))))?)

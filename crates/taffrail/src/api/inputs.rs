@@ -13,8 +13,8 @@ use taffrail_collect::{InputSnapshot, SourceSnapshot};
 use taffrail_event::Timestamp;
 use utoipa::ToSchema;
 
-/// The account of a source since the start: `received_events` is the sum of those stored, refused, dropped and in flight;
-/// what is missing is `gap_events`.
+/// The account of a source since the start: `received_events` is the sum of those stored, refused, dropped, in flight and there
+/// already; what is missing is `gap_events`.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AccountAnswer {
     /// The source: a file, or the address of a sender. Beyond ten thousand of an input they share `(others)`.
@@ -29,6 +29,9 @@ pub struct AccountAnswer {
     pub stored_bytes: u64,
     /// Events that the sender was told are not stored.
     pub refused_events: u64,
+    /// Events that were stored before, as their ids tell: nothing is lost by them.
+    #[serde(default)]
+    pub duplicate_events: u64,
     /// Events given up, by reason.
     pub dropped_events: BTreeMap<String, u64>,
     /// Events on their way to the disk.
@@ -83,7 +86,8 @@ pub struct InputAnswer {
 impl From<&SourceSnapshot> for AccountAnswer {
     fn from(source: &SourceSnapshot) -> Self {
         let seconds = |nanos: i64| (nanos as f64 / 1e6).round() / 1e3;
-        let refused = |reason: &DropReason| *reason == DropReason::Refused;
+        let of = |wanted: DropReason| source.dropped.iter().filter(|(reason, _)| *reason == wanted).map(|(_, events)| events).sum();
+        let is_lost = |reason: &DropReason| !matches!(reason, DropReason::Refused | DropReason::Duplicate);
         let pulse = &source.pulse;
         Self {
             source: source.source.clone(),
@@ -91,8 +95,9 @@ impl From<&SourceSnapshot> for AccountAnswer {
             received_bytes: source.received_bytes,
             stored_events: source.stored_events,
             stored_bytes: source.stored_bytes,
-            refused_events: source.dropped.iter().filter(|(reason, _)| refused(reason)).map(|(_, events)| events).sum(),
-            dropped_events: source.dropped.iter().filter(|(r, _)| !refused(r)).map(|(r, events)| (r.name().to_owned(), *events)).collect(),
+            refused_events: of(DropReason::Refused),
+            duplicate_events: of(DropReason::Duplicate),
+            dropped_events: source.dropped.iter().filter(|(reason, _)| is_lost(reason)).map(|(r, events)| (r.name().to_owned(), *events)).collect(),
             in_flight_events: source.in_flight_events,
             gap_events: source.gap(),
             problem_events: source.problem_events,

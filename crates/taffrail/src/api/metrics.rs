@@ -112,9 +112,10 @@ fn store(page: &mut Page, app: &App) {
     for (name, help, value) in counters {
         page.single(name, "counter", help, value);
     }
-    let gauges: [(&str, &str, u64); 5] = [
+    let gauges: [(&str, &str, u64); 6] = [
         ("taffrail_journal_files", "Files of the journal.", metrics.journal_files),
         ("taffrail_journal_bytes", "Bytes of the journal.", metrics.journal_bytes),
+        ("taffrail_known_ids", "Ids of events that are known, so that what comes again is not stored twice.", metrics.known_ids),
         ("taffrail_memory_events", "Events not yet in a segment file.", metrics.memory_events),
         ("taffrail_memory_bytes", "Bytes of events not yet in a segment file.", metrics.memory_bytes),
         ("taffrail_disk_full", "1 while the store refuses events because the disk is full.", u64::from(metrics.disk_full)),
@@ -204,7 +205,7 @@ fn accounts(page: &mut Page, app: &App, snapshots: &[taffrail_collect::InputSnap
         }
     }
     pulses(page, snapshots);
-    page.metric("taffrail_input_dropped_events_total", "counter", "Events given up, by reason.");
+    page.metric("taffrail_input_dropped_events_total", "counter", "Events that are not stored, by reason; duplicate: they are there already.");
     for input in snapshots {
         for (reason, events) in &input.total().dropped {
             let labels = [("input", &*input.name), ("kind", input.kind), ("reason", reason.name())];

@@ -45,7 +45,7 @@ impl EventSink for ServerSink {
                     positions.insert(position.key, position.value);
                 }
             }
-            Ok(Receipt { events: answer.accepted, sequence: answer.sequence })
+            Ok(Receipt { events: answer.accepted, sequence: answer.sequence, repeated: Vec::new() })
         })
     }
 

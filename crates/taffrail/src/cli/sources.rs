@@ -90,12 +90,13 @@ fn remarks(input: &InputAnswer) {
     said.iter().for_each(|said| _ = writeln!(out, "{}: {said}", input.name));
 }
 
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "input",
     "source",
     "received",
     "stored",
     "lost",
+    "duplicates",
     "kernel_drops",
     "in_flight",
     "gap",
@@ -129,7 +130,7 @@ fn row(input: &InputAnswer, of: &AccountAnswer, kernel_drops: u64) -> Value {
     let seen = of.last_seen.as_ref().map(|seen| if of.silent { format!("{seen} silent") } else { seen.clone() });
     json!({
         "input": input.name, "source": of.source, "received": of.received_events, "stored": of.stored_events, "lost": lost,
-        "kernel_drops": kernel_drops, "in_flight": of.in_flight_events, "gap": of.gap_events, "problems": of.problem_events, "bytes": of.received_bytes,
+        "duplicates": of.duplicate_events, "kernel_drops": kernel_drops, "in_flight": of.in_flight_events, "gap": of.gap_events, "problems": of.problem_events, "bytes": of.received_bytes,
         "rate": of.rate, "lag": of.lag_seconds, "skew": of.skew_seconds, "last_seen": seen,
     })
 }

@@ -102,6 +102,8 @@ pub fn check(routes: &[RouteSettings], around: &Surroundings) -> Result<()> {
 pub struct Account {
     /// Of each index, the arrival that is next.
     pub next: BTreeMap<String, u64>,
+    /// What ids of events begin with that are told to receivers: of no other route anywhere.
+    pub sender: String,
     /// Events that the receiver has confirmed.
     pub confirmed_events: u64,
     /// Their bytes.

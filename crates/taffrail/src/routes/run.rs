@@ -8,8 +8,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_base::{Error, ErrorKind, Result, limits};
+use taffrail_collect::ids;
 use taffrail_collect::outputs::{Delivered, Output};
-use taffrail_event::{EventBatch, Timestamp};
+use taffrail_event::{EventBatch, EventId, Marked, Same, Timestamp};
 use taffrail_query::Followed;
 
 /// Time between two looks: what arrives within it is sent together.
@@ -38,7 +39,7 @@ impl Follower {
     /// Takes up the place that is remembered, or begins.
     pub async fn new(app: Arc<App>, route: Arc<Route>, mut output: Box<dyn Output>) -> Result<Self> {
         let known = app.sink.position(&route.key());
-        let account = match &known {
+        let mut account: Account = match &known {
             Some(bytes) => serde_json::from_slice(bytes)
                 .map_err(|e| Error::new(ErrorKind::Corrupt, format!("the place of the route {}: {e}", route.settings.name)))?,
             None => match route.settings.since {
@@ -46,6 +47,10 @@ impl Follower {
                 Since::Beginning => Account::default(),
             },
         };
+        let is_named = !account.sender.is_empty();
+        if !is_named {
+            account.sender = format!("{}/{}", app.instance, route.settings.name);
+        }
         if let Some(mark) = &account.mark {
             output.resume(mark);
         }
@@ -54,8 +59,8 @@ impl Follower {
         let looks = Looks::new(Arc::clone(&app), &route.settings.search);
         let remembered = (account.clone(), now);
         let mut follower = Self { app, route, output, remembered, account, wait, looks, part: limits::ROUTE_BATCH_EVENTS };
-        if known.is_none() {
-            // What arrives while nothing was sent yet is not to be missed by a restart.
+        if known.is_none() || !is_named {
+            // What arrives while nothing was sent yet is not to be missed by a restart, and ids must not change.
             follower.remember().await;
         }
         follower.show(Doing::Waiting, |_| {});
@@ -114,7 +119,10 @@ impl Follower {
     }
 
     /// Sends until all is confirmed or the server stops.
-    async fn send(&mut self, found: Followed) {
+    async fn send(&mut self, mut found: Followed) {
+        if self.output.wants_ids() {
+            self.name(&mut found);
+        }
         let stop = self.app.stopping.clone();
         let mut sent = 0;
         while sent < found.events.len() {
@@ -140,6 +148,17 @@ impl Follower {
                     return;
                 }
             }
+        }
+    }
+
+    /// Gives each event the id that it has whenever it is sent: its index, and its number there.
+    fn name(&self, found: &mut Followed) {
+        let (index, numbers) = &found.numbers;
+        let scope = ids::scope(&["route", &self.account.sender]);
+        let id = |at: usize| ids::id(scope, &[index.as_bytes(), &numbers[at].to_le_bytes()], found.events.event(at).raw);
+        let ids: Vec<EventId> = (0..found.events.len()).map(id).collect();
+        for (first, id) in (0..).zip(ids) {
+            found.events.mark_some(Marked { first, count: 1, id, same: Same::IdAndContent });
         }
     }
 

@@ -5,6 +5,7 @@ mod api;
 mod archive;
 mod corpus;
 mod crash;
+mod duplicates;
 mod errors;
 mod export;
 mod formats;

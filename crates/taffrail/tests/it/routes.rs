@@ -324,6 +324,95 @@ fn what_is_there_already_goes_to_another_taffrail_as_it_is() {
     assert_eq!(second.ok(&["search", "--data", "@", "--output", "raw", "index=other one"]), b"one \xff\n");
 }
 
+/// A copy of all that a folder holds.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).expect("can be made");
+    for entry in std::fs::read_dir(from).expect("can be read") {
+        let (entry, to) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).expect("is there");
+        if entry.is_dir() { copy(&entry, &to) } else { _ = std::fs::copy(&entry, &to).expect("can be copied") }
+    }
+}
+
+/// A sender that is killed before it remembers what was confirmed sends it again; to show the worst of it, one goes on from a copy of its folder
+/// that knows of nothing that was confirmed.
+#[test]
+fn what_is_sent_again_is_there_once_where_events_have_ids() {
+    for kind in ["taffrail", "elastic"] {
+        let second = Scratch::new();
+        let receiver = second.serve();
+        let url = receiver.url().to_owned();
+        let address = receiver.address().to_owned();
+        receiver.stop();
+        let first = Scratch::new();
+        let server = first.serve();
+        let all = messages(0, 3_000);
+        server.syslog(&lines(&all));
+        server.stop();
+        let config = format!(
+            "[[routes]]\nname = \"copy\"\nsearch = \"index=main\"\nsince = \"beginning\"\nretry_seconds = 0.02\nretry_max_seconds = 0.05\n\
+             [routes.output]\ntype = \"{kind}\"\nurl = \"{url}\"\n"
+        );
+        let config = first.file("taffrail.toml", config.as_bytes());
+        let config = config.to_str().expect("is text");
+        // Nobody is there to confirm anything.
+        let server = first.serve_with(&["--config", config]);
+        eventually("it tries", || count(&route(&server, 0), "failures") >= 2);
+        server.kill();
+        let third = Scratch::new();
+        copy(&first.data(), &third.data());
+
+        let receiver = second.serve_with(&["--http", &address]);
+        for (scratch, again) in [(&first, 0), (&third, 3_000)] {
+            let server = scratch.serve_with(&["--config", config]);
+            eventually("all is confirmed", || count(&route(&server, 0), "confirmed_events") == 3_000);
+            assert_eq!(count(&route(&server, 0), "refused_events"), 0);
+            server.stop();
+            let account = receiver.get("/api/v1/inputs").json()[0]["total"].clone();
+            let of = |name: &str| account[name].as_u64().unwrap_or_default();
+            // What was not confirmed before the receiver came up may have been sent in part.
+            assert_eq!((of("stored_events"), of("duplicate_events"), of("gap_events")), (3_000, again, 0), "{kind}: {account}");
+        }
+        receiver.stop();
+        assert_eq!(second.count("index=main"), 3_000, "{kind}");
+        if kind == "taffrail" {
+            assert_eq!(second.ok(&["search", "--data", "@", "--output", "raw", "index=main | sort 0 _sequence"]), lines(&all));
+        }
+    }
+}
+
+#[test]
+fn another_taffrail_has_each_once_through_kills_of_both() {
+    let (first, second) = (Scratch::new(), Scratch::new());
+    let mut receiver = second.serve();
+    let address = receiver.address().to_owned();
+    let config = format!(
+        "[[routes]]\nname = \"copy\"\nsearch = \"index=main\"\nretry_seconds = 0.02\nretry_max_seconds = 0.05\n\
+         [routes.output]\ntype = \"taffrail\"\nurl = \"http://{address}\"\n"
+    );
+    let config = first.file("taffrail.toml", config.as_bytes());
+    let config = config.to_str().expect("is text");
+    let all = messages(0, 12_000);
+    for (round, part) in all.chunks(2_000).enumerate() {
+        let server = first.serve_with(&["--config", config]);
+        server.ingest("sourcetype=syslog", &lines(part));
+        std::thread::sleep(Duration::from_millis(170 * round as u64 % 400));
+        if round % 2 == 1 {
+            receiver.kill();
+            receiver = second.serve_with(&["--http", &address]);
+        }
+        server.kill();
+    }
+    let server = first.serve_with(&["--config", config]);
+    eventually("nothing is left to be sent", || {
+        let report = route(&server, 0);
+        count(&report, "behind_events") == 0 && report["state"] == "waiting" && second.count("index=main") >= 12_000
+    });
+    server.stop();
+    receiver.stop();
+    let got = second.ok(&["search", "--data", "@", "--output", "raw", "index=main | sort 0 _sequence"]);
+    assert!(got == lines(&all), "{} of {}", got.split(|b| *b == b'\n').count() - 1, all.len());
+}
+
 #[test]
 fn what_cannot_be_routed_is_refused_at_the_start() {
     let output = "[routes.output]\ntype = \"file\"\npath = \"/tmp/x\"\n";

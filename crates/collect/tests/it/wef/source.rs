@@ -91,6 +91,11 @@ impl Answer {
     }
 }
 
+/// Events as they stand in an envelope.
+fn wrapped(events: &[String]) -> String {
+    events.iter().map(|event| format!("<w:Event Action=\"{WSMAN}/Event\"><![CDATA[{event}]]></w:Event>")).collect()
+}
+
 /// The source itself.
 pub struct Source {
     stream: StreamOwned<ClientConnection, TcpStream>,
@@ -113,7 +118,8 @@ impl Source {
         Ok(source)
     }
 
-    fn try_connect(address: SocketAddr, number: Option<usize>) -> io::Result<Self> {
+    /// The same; an error where nobody is there.
+    pub fn try_connect(address: SocketAddr, number: Option<usize>) -> io::Result<Self> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(file("ca.pem")).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -145,12 +151,17 @@ impl Source {
     }
 
     fn request(&mut self, path: &str, headers: &str, body: &[u8]) {
+        self.try_request(path, headers, body).unwrap();
+    }
+
+    fn try_request(&mut self, path: &str, headers: &str, body: &[u8]) -> io::Result<()> {
         let head = format!(
             "POST {path} HTTP/1.1\r\nConnection: Keep-Alive\r\nUser-Agent: Microsoft WinRM Client\r\nContent-Length: {}\r\n\
              Host: localhost:5986\r\n{headers}\r\n",
             body.len()
         );
-        self.write(&[head.as_bytes(), body].concat());
+        self.stream.write_all(&[head.as_bytes(), body].concat())?;
+        self.stream.flush()
     }
 
     pub fn post(&mut self, path: &str, headers: &str, body: &[u8]) -> Answer {
@@ -186,22 +197,28 @@ impl Source {
 
     /// Asks what it is to do.
     pub fn enumerate(&mut self) -> Vec<Asked> {
+        self.try_enumerate().unwrap()
+    }
+
+    /// The same; an error where the connection breaks.
+    pub fn try_enumerate(&mut self) -> io::Result<Vec<Asked>> {
         self.sent += 1;
         let action = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/Enumerate";
         let text = enveloped(action, &self.id(), &self.machine, "", "", "");
-        let answer = self.post("/wsman/SubscriptionManager/WEC", "Content-Type: application/soap+xml;charset=UTF-16\r\n", &utf16(&text));
+        self.try_request("/wsman/SubscriptionManager/WEC", "Content-Type: application/soap+xml;charset=UTF-16\r\n", &utf16(&text))?;
+        let answer = self.try_answer()?;
         let text = answer.text();
         assert!(answer.status == 200 && text.contains("/EnumerateResponse</a:Action>") && text.contains("<w:EndOfSequence/>"), "{text}");
         assert!(text.contains(&format!("<a:RelatesTo>{}</a:RelatesTo>", self.id())));
         let items = text.split("<m:Subscription ").skip(1);
-        items
+        Ok(items
             .map(|item| Asked {
                 version: between(item, "<m:Version>", "</m:Version>").to_owned(),
                 id: between(item, "<e:Identifier>", "</e:Identifier>").to_owned(),
                 path: between(item, "<a:Address>https://localhost:5986", "</a:Address>").to_owned(),
                 text: item.to_owned(),
             })
-            .collect()
+            .collect())
     }
 
     /// Ends the conversation.
@@ -218,15 +235,18 @@ impl Source {
 
     /// Hands over events, and how far it is with them.
     pub fn events(&mut self, asked: &Asked, events: &[String], record: u64) -> Answer {
-        self.send_events(asked, events, record);
-        self.answer()
+        self.try_events(asked, events, record).unwrap()
+    }
+
+    /// The same; an error where the connection breaks.
+    pub fn try_events(&mut self, asked: &Asked, events: &[String], record: u64) -> io::Result<Answer> {
+        self.try_say(asked, "Events", &bookmark(record), &wrapped(events))?;
+        self.try_answer()
     }
 
     /// The same, without waiting for the answer.
     pub fn send_events(&mut self, asked: &Asked, events: &[String], record: u64) {
-        let events: String =
-            events.iter().map(|event| format!("<w:Event Action=\"{WSMAN}/Event\"><![CDATA[{event}]]></w:Event>")).collect();
-        self.say(asked, "Events", &bookmark(record), &events);
+        self.say(asked, "Events", &bookmark(record), &wrapped(events));
     }
 
     /// Hands over anything.
@@ -236,9 +256,13 @@ impl Source {
     }
 
     fn say(&mut self, asked: &Asked, action: &str, header: &str, events: &str) {
+        self.try_say(asked, action, header, events).unwrap();
+    }
+
+    fn try_say(&mut self, asked: &Asked, action: &str, header: &str, events: &str) -> io::Result<()> {
         self.sent += 1;
         let text = enveloped(&format!("{WSMAN}/{action}"), &self.id(), &self.machine, &asked.id, header, events);
         let headers = "Content-Type: application/soap+xml;charset=UTF-16\r\nContent-Encoding: SLDC\r\n";
-        self.request(&asked.path, headers, &sldc::pack(&utf16(&text)));
+        self.try_request(&asked.path, headers, &sldc::pack(&utf16(&text)))
     }
 }

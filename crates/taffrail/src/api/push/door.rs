@@ -45,6 +45,7 @@ impl Door {
                 source: settings.source.clone(),
                 sourcetype: settings.sourcetype.clone(),
                 peer: String::new(),
+                sender: String::new(),
                 zone: settings.zone.as_ref().map_or_else(|| app.zone.clone(), |name| name.zone(&app.zone)),
                 rules: Arc::clone(&app.rules),
             },

@@ -1,4 +1,5 @@
-//! Elasticsearch's `_bulk`, at the root and below `/elastic`, where clients find who answers too.
+//! Elasticsearch's `_bulk`, at the root and below `/elastic`, where clients find who answers too. `create` of an `_id` that is there is answered
+//! with 409, `index` of the very document that is there with 200 and `noop`: of neither anything is stored.
 
 use super::{Push, Refused, account, trouble};
 use crate::api::ingest::refused;
@@ -51,26 +52,35 @@ async fn taken(path: HashMap<String, String>, uri: Uri, push: Result<Push, Refus
     push.query.retain(|key, _| ["index", "host", "sourcetype"].contains(&key.as_str()));
     let started = push.app.clock.monotonic_nanos();
     let (app, door) = (Arc::clone(&push.app), push.door.clone());
-    match push.take("bulk", move |body, intake| bulk::documents(body, index.as_deref(), intake)).await {
+    match push.take_all("bulk", move |body, intake| bulk::documents(body, index.as_deref(), intake)).await {
         Err(error) => failed(trouble(&error)),
-        Ok(items) => {
+        Ok((items, repeated)) => {
             let took = app.clock.monotonic_nanos().saturating_sub(started) / 1_000_000;
-            let errors = items.iter().any(|item| item.refused.is_some());
+            let is_there = |item: &bulk::Item| item.place.is_some_and(|(batch, event)| repeated[batch].binary_search(&event).is_ok());
+            let errors = items.iter().any(|item| item.refused.is_some() || (is_there(item) && item.action == "create"));
             let known = account(&app, door.as_ref());
             // Each that is refused is counted, as are requests that are refused as a whole.
             items.iter().filter(|item| item.refused.is_some()).for_each(|_| refused(known, StatusCode::BAD_REQUEST));
-            let items: Vec<Value> = items.into_iter().map(answer).collect();
+            let items: Vec<Value> = items.into_iter().map(|item| answer(is_there(&item), item)).collect();
             Json(json!({"took": took, "errors": errors, "items": items})).into_response()
         }
     }
 }
 
-fn answer(item: bulk::Item) -> Value {
+/// What is said of a document, given whether it is there already.
+fn answer(is_there: bool, item: bulk::Item) -> Value {
     let mut detail = json!({"_index": item.index});
-    if let Some(id) = item.id {
-        detail["_id"] = id.into();
-    }
     match item.refused {
+        None if is_there && item.action == "create" => {
+            let id = item.id.as_deref().unwrap_or_default();
+            let reason = format!("[{id}]: version conflict, document already exists");
+            detail["status"] = 409.into();
+            detail["error"] = json!({"type": "version_conflict_engine_exception", "reason": reason, "index": item.index});
+        }
+        None if is_there => {
+            detail["status"] = 200.into();
+            detail["result"] = "noop".into();
+        }
         None => {
             detail["status"] = 201.into();
             detail["result"] = "created".into();
@@ -79,6 +89,9 @@ fn answer(item: bulk::Item) -> Value {
             detail["status"] = 400.into();
             detail["error"] = json!({"type": "document_parsing_exception", "reason": why});
         }
+    }
+    if let Some(id) = item.id {
+        detail["_id"] = id.into();
     }
     json!({item.action: detail})
 }

@@ -14,7 +14,7 @@ pub use door::{Door, Doors};
 
 use super::body::whole;
 use super::error::{ApiError, ApiResult};
-use super::ingest::{self, Encoding, append, expand, refused};
+use super::ingest::{self, Encoding, Repeated, append_all, expand, refused};
 use super::routes::{Permission, Routes};
 use crate::app::App;
 use crate::serve::blocking;
@@ -28,7 +28,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use taffrail_base::{Error, ErrorKind, Result, limits};
+use taffrail_base::{Error, ErrorKind, Result, Secret, limits};
 use taffrail_collect::InputCounters;
 use taffrail_collect::http::IngestOrigin;
 use taffrail_collect::push::Intake;
@@ -77,6 +77,8 @@ struct Push {
     headers: HeaderMap,
     query: HashMap<String, String>,
     peer: SocketAddr,
+    /// Whose ids its events have.
+    sender: String,
     body: Vec<u8>,
     /// Held until the events are durable: bounds the memory of all bodies together.
     permit: OwnedSemaphorePermit,
@@ -168,9 +170,22 @@ pub(super) fn check(app: &App, door: Option<&Door>, peer: SocketAddr, named: &[S
     if named.is_empty() {
         return Err(Denied::Missing);
     }
-    // Hashes are compared, in a time that tells nothing of the token.
-    let known = |token: &String| tokens.iter().any(|ours| blake3::hash(ours.reveal().as_bytes()) == blake3::hash(token.as_bytes()));
-    if named.iter().any(known) { Ok(()) } else { Err(Denied::Wrong) }
+    if named.iter().any(|token| is_one(tokens, token)) { Ok(()) } else { Err(Denied::Wrong) }
+}
+
+/// Whether it is one of these. Hashes are compared, in a time that tells nothing of the token.
+fn is_one(tokens: &[Secret], token: &str) -> bool {
+    tokens.iter().any(|ours| blake3::hash(ours.reveal().as_bytes()) == blake3::hash(token.as_bytes()))
+}
+
+/// Whose ids events have that come by this door: those of the token that is shown, else of the address.
+pub(super) fn sender(app: &App, door: Option<&Door>, peer: SocketAddr, named: &[String]) -> String {
+    let tokens = door.map_or(&app.settings.ingest.tokens, |door| &door.tokens);
+    let door = door.map_or("", |door| door.account.name());
+    match named.iter().find(|token| is_one(tokens, token)) {
+        Some(token) => format!("{door} token {}", blake3::hash(token.as_bytes()).to_hex()),
+        None => format!("{door} {}", peer.ip().to_canonical()),
+    }
 }
 
 /// The account of what comes by a door, or to the main address.
@@ -221,17 +236,19 @@ impl Push {
             .await
             .map_err(|e| ApiError::invalid(format!("the parameters cannot be read: {}", e.body_text())))?;
         let in_path = parts.uri.path().strip_prefix("/v1/input/");
-        if let Err(denied) = check(app, door.as_deref(), peer, &named(&parts.headers, in_path)) {
+        let named = named(&parts.headers, in_path);
+        if let Err(denied) = check(app, door.as_deref(), peer, &named) {
             let_go(body).await;
             return Err(Refused::Denied(denied));
         }
+        let sender = sender(app, door.as_deref(), peer, &named);
         let headers = parts.headers.clone();
         let encoding = Encoding::of(&headers)?;
         let stopping = |_| ApiError::from(Error::new(ErrorKind::Cancelled, "the server is stopping"));
         let permit = Arc::clone(&app.bodies).acquire_owned().await.map_err(stopping)?;
         let bytes = whole(Request::from_parts(parts, body), limits::INGEST_BODY_BYTES_MAX).await?;
         let body = unpacked(encoding, bytes).await?;
-        Ok(Self { app: Arc::clone(app), door, headers, query, peer, body, permit })
+        Ok(Self { app: Arc::clone(app), door, headers, query, peer, sender, body, permit })
     }
 }
 
@@ -259,6 +276,7 @@ impl Push {
             host: said("host").or(known.host),
             source: said("source").or(known.source),
             sourcetype: said("sourcetype").or(known.sourcetype),
+            sender: self.sender.clone(),
             ..known
         }
     }
@@ -269,6 +287,15 @@ impl Push {
         source: &'static str,
         decode: impl FnOnce(&[u8], &mut Intake) -> Result<T> + Send + 'static,
     ) -> ApiResult<T> {
+        self.take_all(source, decode).await.map(|(said, _)| said)
+    }
+
+    /// The same; tells which events of which batch were there already.
+    async fn take_all<T: Send + 'static>(
+        self,
+        source: &'static str,
+        decode: impl FnOnce(&[u8], &mut Intake) -> Result<T> + Send + 'static,
+    ) -> ApiResult<(T, Repeated)> {
         let (origin, received) = (self.origin(), Timestamp(self.app.clock.now_nanos()));
         let Self { app, door, body, permit, .. } = self;
         let (sender, account) = (format!("{source} {}", origin.peer), account(&app, door.as_ref()));
@@ -279,8 +306,8 @@ impl Push {
         })
         .await;
         let (batches, said) = decoded.map_err(ApiError::from).inspect_err(|e| refused(account, e.status()))?;
-        append(&app, account, sender, batches).await?;
+        let (_, repeated) = append_all(&app, account, sender, batches).await?;
         drop(permit);
-        Ok(said)
+        Ok((said, repeated))
     }
 }
