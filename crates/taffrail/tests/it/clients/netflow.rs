@@ -141,13 +141,13 @@ fn softflowd() {
         flows.sort();
         wanted.insert(version, flows);
         let all: usize = wanted.values().map(Vec::len).sum();
-        eventually("the flows are stored", || scratch.count("index=main") >= all as u64);
+        eventually("the flows are stored", || scratch.count("index=main sourceTransportPort=*") >= all as u64);
     }
     let account = account(&server, "netflow");
     assert_eq!((&account["kernel_drops"], &account["skipped"]), (&serde_json::json!(0), &serde_json::json!({})), "{account}");
     server.stop();
     let mut there: BTreeMap<u64, Vec<Flow>> = BTreeMap::new();
-    for row in scratch.rows("index=main sourcetype=netflow | table *") {
+    for row in scratch.rows("index=main sourceTransportPort=* | table *") {
         let (flow, version) = of(&row);
         there.entry(version).or_default().push(flow);
     }
