@@ -3,9 +3,11 @@
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
+mod clients;
 mod crash;
 mod demo;
 mod docs;
+mod python;
 mod run;
 mod test;
 mod tidy;
@@ -40,6 +42,7 @@ cargo xtask <command>
           --soak            syslog over TCP for an hour instead
           --rate N          of these two: events a second over TCP (default 100000)
           --seconds N       of these two: seconds of sending
+  clients install what others have written to send, for the tests that send with it, and say how to name it to them
   crash   power cuts, kills and full disks, many of them; as root, on real file systems too
           --cuts N          of a file system in a file (default 300)
           --states N        of the simulated disk (default 200000)
@@ -67,6 +70,7 @@ fn dispatch(command: &str, arguments: Arguments) -> Result<()> {
         "test" => test::run(arguments),
         "tidy" => tidy::run(arguments),
         "bench" => bench::run(arguments),
+        "clients" => clients::run(arguments),
         "crash" => crash::run(arguments),
         "docs" => docs::run(arguments),
         "" | "help" | "-h" | "--help" => {

@@ -221,7 +221,9 @@ impl Serve for Connections {
                 Ok::<_, Infallible>(answered)
             }
         });
-        let builder = auto::Builder::new(TokioExecutor::new());
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        // Who hangs up when all is sent, as those do who wait for no answer, has sent it all the same.
+        builder.http1().half_close(true);
         let connection = builder.serve_connection(TokioIo::new(wire), service);
         tokio::pin!(connection);
         let mut closing = false;

@@ -5,7 +5,7 @@ mod collect;
 mod commands;
 mod grep;
 mod logs;
-mod measure;
+pub mod measure;
 mod product;
 mod questions;
 mod report;

@@ -27,15 +27,10 @@ pub struct Yardstick {
 
 /// The Python that has both; made when it is not there.
 pub fn python(folder: &Path) -> Result<PathBuf> {
-    let venv = folder.join("venv");
-    let python = venv.join("bin/python");
-    let pip = |words: &[&str]| measure::run(text(&python)?, &[&["-m", "pip"], words].concat());
-    if !python.is_file() {
-        measure::run("python3", &["-m", "venv", text(&venv)?])?;
-    }
+    let python = crate::python::environment(&folder.join("venv"))?;
     if measure::run(text(&python)?, &["-c", "import duckdb, chdb"]).is_err() {
         println!("installing duckdb and chdb for the yardsticks");
-        pip(&["install", "--quiet", "duckdb", "chdb"])?;
+        crate::python::install(&python, &["duckdb", "chdb"])?;
     }
     Ok(python)
 }

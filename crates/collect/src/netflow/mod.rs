@@ -58,12 +58,14 @@ pub struct Flows {
     exporters: FxHashMap<(IpAddr, u16, u32), Exporter>,
 }
 
-/// One exporter's templates and samplers.
+/// One exporter's templates and samplers, and when it was started.
 #[derive(Default)]
 struct Exporter {
     templates: FxHashMap<u16, Template>,
     /// By the number of the sampler; 0 is that of all flows which name none.
     samplers: FxHashMap<u64, u64>,
+    /// Headers of IPFIX do not say it: its options may.
+    booted: Option<i64>,
 }
 
 /// What the header of a message says.
@@ -188,6 +190,7 @@ impl Exporter {
                 return Err(DAMAGED);
             };
             if template.is_options() {
+                self.booted = said.booted.or(self.booted);
                 if let Some(interval) = said.interval()
                     && (self.samplers.len() < SAMPLERS_MAX || self.samplers.contains_key(&said.sampler.unwrap_or(0)))
                 {
@@ -199,7 +202,7 @@ impl Exporter {
                     sink.number("samplingInterval", *interval);
                 }
             }
-            let booted = said.booted.or(header.booted);
+            let booted = said.booted.or(header.booted).or(self.booted);
             let up = said.end_uptime.and_then(|millis| booted?.checked_add(i64::try_from(millis).ok()?.checked_mul(1_000_000)?));
             let time = said.end.or(up.map(Timestamp)).unwrap_or(header.exported);
             emit(Record { time: Some(time), ..Record::of(sink.finish()) });

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use taffrail_base::limits::INGEST_EXPANDED_BYTES_MAX;
 use taffrail_base::{Error, ErrorKind, Result};
 use taffrail_event::Timestamp;
+use taffrail_format::{TimeFinder, Zone};
 
 /// Labels of a stream: names and values.
 type Labels<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
@@ -27,22 +28,55 @@ pub fn from_json(body: &[u8], intake: &mut Intake) -> Result<usize> {
         json::member(text, "streams").filter(|streams| streams.starts_with('[')).ok_or_else(|| invalid("the body has no streams"))?;
     let mut taken = Vec::new();
     for stream in json::elements(streams) {
-        let labels = pairs(json::member(stream, "stream").unwrap_or("{}"))?;
-        // A stream without lines may be; one whose lines are not where they belong would lose them.
-        let values = json::member(stream, "values").filter(|values| values.starts_with('['));
-        for value in json::elements(values.ok_or_else(|| invalid(format!("{} has no values", shown(stream))))?) {
-            let mut parts = json::elements(value);
-            let time = parts.next().and_then(json::scalar).and_then(|nanos| nanos.parse().ok()).map(Timestamp);
-            let line = parts.next().and_then(json::text);
-            let (Some(time), Some(line)) = (time, line) else {
-                return Err(invalid(format!("{} is not a time in nanoseconds and a line", shown(value))));
-            };
-            let metadata = parts.next().map_or(Ok(Vec::new()), pairs)?;
-            taken.push(record(time, &line, &labels, &metadata));
+        match json::member(stream, "entries") {
+            Some(entries) => lines_of_before(stream, entries, intake.batch.received, &mut taken)?,
+            None => lines(stream, &mut taken)?,
         }
     }
     taken.iter().for_each(|record| intake.push(record));
     Ok(taken.len())
+}
+
+/// The lines of a stream.
+fn lines(stream: &str, taken: &mut Vec<Record<'_>>) -> Result<()> {
+    let labels = pairs(json::member(stream, "stream").unwrap_or("{}"))?;
+    // A stream without lines may be; one whose lines are not where they belong would lose them.
+    let values = json::member(stream, "values").filter(|values| values.starts_with('['));
+    for value in json::elements(values.ok_or_else(|| invalid(format!("{} has no values", shown(stream))))?) {
+        let mut parts = json::elements(value);
+        let time = parts.next().and_then(json::scalar).and_then(|nanos| nanos.parse().ok()).map(Timestamp);
+        let line = parts.next().and_then(json::text);
+        let (Some(time), Some(line)) = (time, line) else {
+            return Err(invalid(format!("{} is not a time in nanoseconds and a line", shown(value))));
+        };
+        let metadata = parts.next().map_or(Ok(Vec::new()), pairs)?;
+        taken.push(record(time, &line, &labels, &metadata));
+    }
+    Ok(())
+}
+
+/// The lines of a stream as it was sent before Loki's version 0.4, and as some libraries send it to this day: labels as text,
+/// lines as objects with a time in words.
+fn lines_of_before(stream: &str, entries: &str, received: Timestamp, taken: &mut Vec<Record<'_>>) -> Result<()> {
+    let text = json::member(stream, "labels").and_then(json::text);
+    let labels = text.as_deref().map_or(Some(Vec::new()), selector).ok_or_else(|| invalid(format!("{} has no labels", shown(stream))))?;
+    if !entries.starts_with('[') {
+        return Err(invalid(format!("{} has no entries", shown(stream))));
+    }
+    let mut times = TimeFinder::new(Zone::default());
+    for entry in json::elements(entries) {
+        let said = json::member(entry, "ts").and_then(json::text);
+        let time = said.and_then(|text| Some((times.at(text.as_bytes(), 0, received)?, text.len())));
+        let line = json::member(entry, "line").and_then(json::text);
+        let (Some((time, length)), Some(line)) = (time, line) else {
+            return Err(invalid(format!("{} is not a time and a line", shown(entry))));
+        };
+        if time.end < length {
+            return Err(invalid(format!("{} has no time", shown(entry))));
+        }
+        taken.push(record(time.time, &line, &labels, &Vec::new()));
+    }
+    Ok(())
 }
 
 fn shown(text: &str) -> Cow<'_, str> {

@@ -134,6 +134,23 @@ fn version_9_with_templates_padding_and_samplers() {
 }
 
 #[test]
+fn ipfix_that_counts_from_when_its_exporter_was_started() {
+    let mut flows = Flows::default();
+    let template = bytes().set(2, bytes().u16(&[300, 1, 21, 4]));
+    let flow = bytes().set(300, bytes().u32(&[7_000]));
+    let (events, _) = take(&mut flows, &ipfix(1, &template.clone().u8(&flow.0)));
+    assert_eq!(events[0].1, "2026-11-21T21:14:03Z", "when it was exported: nobody said more");
+    // It says so once, with its options.
+    let options = bytes().set(3, bytes().u16(&[301, 2, 1, 143, 4, 160, 8]));
+    let said = bytes().set(301, bytes().u32(&[1, 0x0000_018b, 0xcfe5_6800]));
+    let (events, refused) = take(&mut flows, &ipfix(1, &options.u8(&said.0).u8(&flow.0)));
+    assert_eq!((events.len(), refused), (2, None));
+    assert_eq!(events[1].1, "2023-11-14T22:13:27Z");
+    // Another domain knows nothing of it.
+    assert_eq!(take(&mut flows, &ipfix(2, &template.u8(&flow.0))).0[0].1, "2026-11-21T21:14:03Z");
+}
+
+#[test]
 fn ipfix_with_long_values_enterprises_and_times() {
     let mut flows = Flows::default();
     let template = bytes()

@@ -194,6 +194,32 @@ fn loki_as_json() {
     assert_eq!(loki::from_json(b"{\"streams\":[]}", &mut self::intake()).unwrap(), 0);
 }
 
+/// As it was before Loki's version 0.4, and as some libraries send it to this day.
+#[test]
+fn loki_as_json_of_before() {
+    let body = r#"{"streams":[{"labels":"{host=\"web\", app=\"a \\\"b\\\"\"}","entries":[{"ts":"2015-06-01T21:50:55.5+02:00","line":"one"}]},
+        {"entries":[{"ts":"2015-06-01T19:50:55.000000001Z","line":"two"}]}]}"#;
+    let mut intake = intake();
+    assert_eq!(loki::from_json(body.as_bytes(), &mut intake).unwrap(), 2);
+    assert_eq!(
+        shown(&intake.finish()),
+        [
+            "2015-06-01T19:50:55.500Z web default json: {\"message\":\"one\",\"app\":\"a \\\"b\\\"\"}".to_owned(),
+            "2015-06-01T19:50:55.000000001Z 192.0.2.1 default text: two".to_owned(),
+        ]
+    );
+    for wrong in [
+        r#"{"labels":"{","entries":[]}"#,
+        r#"{"labels":"{}","entries":{}}"#,
+        r#"{"labels":"{}","entries":[{"line":"x"}]}"#,
+        r#"{"labels":"{}","entries":[{"ts":"2015-06-01T19:50:55Z"}]}"#,
+        r#"{"labels":"{}","entries":[{"ts":"2015-06-01T19:50:55Z and more","line":"x"}]}"#,
+    ] {
+        let body = format!("{{\"streams\":[{wrong}]}}");
+        assert!(loki::from_json(body.as_bytes(), &mut self::intake()).is_err(), "{wrong}");
+    }
+}
+
 /// A field of protocol buffers that holds bytes.
 fn bytes(number: u8, value: &[u8]) -> Vec<u8> {
     let mut field = vec![number << 3 | 2];

@@ -222,6 +222,20 @@ impl Encoding {
             .with_hint("use gzip, deflate, zstd or none")),
         }
     }
+
+    /// What the first bytes say, of a body that is JSON when it is not packed.
+    pub(super) fn seen(body: &[u8]) -> Self {
+        match body {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
+            body if has_zlib_header(body) => Self::Deflate,
+            _ => Self::Identity,
+        }
+    }
+}
+
+fn has_zlib_header(body: &[u8]) -> bool {
+    matches!(body, [first, second, ..] if first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)).is_multiple_of(31))
 }
 
 /// The body unpacked, at most `most` bytes.
@@ -231,13 +245,7 @@ pub(super) fn expand(encoding: Encoding, body: &[u8], most: u64) -> Result<Vec<u
         Encoding::Identity => Box::new(body),
         Encoding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(body)),
         // Senders mean either of two things by deflate: with the zlib header, or bare.
-        Encoding::Deflate
-            if body.first().is_some_and(|b| b & 0x0f == 8)
-                && body.len() > 1
-                && (u16::from(body[0]) << 8 | u16::from(body[1])).is_multiple_of(31) =>
-        {
-            Box::new(flate2::read::ZlibDecoder::new(body))
-        }
+        Encoding::Deflate if has_zlib_header(body) => Box::new(flate2::read::ZlibDecoder::new(body)),
         Encoding::Deflate => Box::new(flate2::read::DeflateDecoder::new(body)),
         Encoding::Zstd => Box::new(zstd::stream::read::Decoder::new(body).map_err(damaged)?),
     };

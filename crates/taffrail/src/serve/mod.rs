@@ -2,6 +2,7 @@
 //! requests, then the audit's last words, then the store.
 
 mod live;
+mod patient;
 mod rules;
 
 use crate::accounts;
@@ -11,6 +12,7 @@ use crate::routes::Routes;
 use crate::sealing::Sealing;
 use crate::server_file::{Listening, ServerFile};
 use crate::settings::Settings;
+use axum::serve::ListenerExt;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -123,7 +125,7 @@ async fn with_app(
 async fn serve_http(app: &Arc<App>, listener: TcpListener, stop: impl Future<Output = ()> + Send) -> Result<()> {
     let service = api::router(Arc::clone(app)).into_make_service_with_connect_info::<SocketAddr>();
     let stopping = app.stopping.clone();
-    let server = axum::serve(listener, service).with_graceful_shutdown({
+    let server = axum::serve(patient::Patient(listener).tap_io(|_| ()), service).with_graceful_shutdown({
         let stopping = stopping.clone();
         async move { stopping.cancelled().await }
     });

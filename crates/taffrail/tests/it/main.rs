@@ -3,6 +3,7 @@
 
 mod api;
 mod archive;
+mod clients;
 mod corpus;
 mod crash;
 mod duplicates;

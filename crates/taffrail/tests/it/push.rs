@@ -105,6 +105,49 @@ fn tokens_are_asked_for_where_there_are_some() {
 }
 
 #[test]
+fn who_waits_for_no_answer_is_heard_all_the_same() {
+    let scratch = Scratch::new();
+    let config = scratch.file("t.toml", b"[[input]]\ntype = \"http\"\naddress = \"127.0.0.1:0\"\n");
+    let server = scratch.serve_with(&["--config", config.to_str().expect("is text")]);
+    for (name, address) in [("main", server.address().to_owned()), ("door", listener(&server, "http"))] {
+        for number in 0..100 {
+            let body = json!({"short_message": format!("{name} {number}")}).to_string();
+            let head = format!("POST /gelf HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n\r\n", body.len());
+            let mut stream = TcpStream::connect(&address).expect("connects");
+            // At once, and in two steps.
+            let parts = if number % 2 == 0 { vec![head + &body] } else { vec![head, body] };
+            parts.iter().for_each(|part| stream.write_all(part.as_bytes()).expect("takes it"));
+        }
+    }
+    eventually("all are stored", || scratch.count("index=main") == 200);
+    server.stop();
+    assert_eq!(scratch.rows("index=main | stats dc(short_message) as texts"), [json!({"texts": 200})]);
+}
+
+#[test]
+fn gelf_is_unpacked_as_its_bytes_say() {
+    let scratch = Scratch::new();
+    let server = scratch.serve();
+    let plain = br#"{"short_message":"packed"}"#;
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    zlib.write_all(plain).expect("packs");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(plain).expect("packs");
+    let bodies =
+        [zlib.finish().expect("packs"), gzip.finish().expect("packs"), zstd::encode_all(&plain[..], 1).expect("packs"), plain.to_vec()];
+    for body in &bodies {
+        for said in [&[][..], &[("content-encoding", "gzip,deflate")], &[("content-encoding", "deflate")]] {
+            assert_eq!(server.request("POST", "/gelf", said, body).status, 202);
+        }
+        let cut = server.request("POST", "/gelf", &[], &body[..body.len() - 4]);
+        assert_eq!(cut.status, 400, "{}", cut.text());
+    }
+    assert_eq!(server.request("POST", "/api/v2/logs", &[("content-encoding", "gzip,deflate")], &bodies[0]).status, 415);
+    server.stop();
+    assert_eq!(scratch.count("index=main short_message=packed"), 12);
+}
+
+#[test]
 fn otlp_over_grpc() {
     let scratch = Scratch::new();
     let server = scratch.serve();

@@ -21,6 +21,7 @@ use crate::serve::blocking;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Query, Request};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use base64::Engine;
@@ -36,6 +37,9 @@ use taffrail_collect::requests::Pushed;
 use taffrail_event::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
+/// Where GELF comes.
+const GELF: &str = "/gelf";
+
 /// Adds the routes of all protocols of others.
 pub fn routes(routes: Routes) -> Routes {
     let foreign = Pushed::ALL.into_iter().filter(|pushed| *pushed != Pushed::Raw);
@@ -45,6 +49,7 @@ pub fn routes(routes: Routes) -> Routes {
 /// Adds the routes by which something is pushed.
 fn protocol(routes: Routes, pushed: Pushed) -> Routes {
     let ingest = |routes: Routes, paths: &[&str], methods: MethodRouter<Arc<App>>| {
+        let methods = methods.layer(middleware::from_fn(to_the_end));
         paths.iter().fold(routes, |routes, path| routes.foreign(Permission::Ingest, path, methods.clone()))
     };
     match pushed {
@@ -62,11 +67,17 @@ fn protocol(routes: Routes, pushed: Pushed) -> Routes {
         }
         Pushed::Otlp => ingest(ingest(routes, &["/v1/logs", "/otlp/v1/logs"], post(otlp::logs)), &[grpc::EXPORT], post(grpc::export)),
         Pushed::Loki => ingest(routes, &["/loki/api/v1/push", "/api/prom/push"], post(loki::push)),
-        Pushed::Gelf => ingest(routes, &["/gelf"], post(others::gelf)),
+        Pushed::Gelf => ingest(routes, &[GELF], post(others::gelf)),
         Pushed::Datadog => ingest(routes, &["/api/v2/logs", "/v1/input", "/v1/input/{token}"], post(others::datadog)),
         Pushed::Journal => ingest(routes, &["/upload"], post(journal::upload)),
         Pushed::Raw => ingest(ingest(routes, &["/api/v1/ingest/raw"], post(ingest::raw)), &["/api/v1/ingest/ndjson"], post(ingest::ndjson)),
     }
+}
+
+/// Goes on when the sender hangs up: some wait for no answer, and what they have sent is to be kept.
+async fn to_the_end(request: Request, next: Next) -> Response {
+    let answer = tokio::spawn(next.run(request)).await;
+    answer.unwrap_or_else(|error| in_words((StatusCode::SERVICE_UNAVAILABLE, format!("the request ended abnormally: {error}"))))
 }
 
 /// A request that pushes events, with its body unpacked.
@@ -243,11 +254,12 @@ impl Push {
         }
         let sender = sender(app, door.as_deref(), peer, &named);
         let headers = parts.headers.clone();
-        let encoding = Encoding::of(&headers)?;
+        // Senders of GELF pack as they like, and name several encodings or none: the bytes tell, as they do over UDP.
+        let said = if parts.uri.path() == GELF { None } else { Some(Encoding::of(&headers)?) };
         let stopping = |_| ApiError::from(Error::new(ErrorKind::Cancelled, "the server is stopping"));
         let permit = Arc::clone(&app.bodies).acquire_owned().await.map_err(stopping)?;
         let bytes = whole(Request::from_parts(parts, body), limits::INGEST_BODY_BYTES_MAX).await?;
-        let body = unpacked(encoding, bytes).await?;
+        let body = unpacked(said.unwrap_or_else(|| Encoding::seen(&bytes)), bytes).await?;
         Ok(Self { app: Arc::clone(app), door, headers, query, peer, sender, body, permit })
     }
 }
