@@ -155,6 +155,8 @@ tag=authentication | view ecs
   are; an [alias](formats.md#formats-of-your-own) of yours comes next. Only an event that has neither gets the field of the model. So both are counted together.
 - Names are looked up once for each search and pattern of events, not for each event. They are in no list of fields, and `*` does not find them:
   [`view`](commands/view.md) shows all names of a vocabulary.
+- The type of an event is that which formats say; tags of your own [event types](knowledge.md#event-types) do not count here, nor do fields that are
+  [computed or looked up](knowledge.md#computed-fields-and-lookups).
 - A name that is one of this model always means what it means here, also where another vocabulary uses the word for something else: in the CIM `process` is the
   command (here `command`), `app` the protocol of traffic (`protocol`), `signature_id` the number of a kind of event (`event_id`),
   `src_user` the sender of a mail (`sender`), `object` the group that was changed (`group`), `parent_process` a command; in OCSF `status` is a word for `status_id`,
