@@ -366,6 +366,10 @@ pub const MULTIVALUE_VALUES_MAX: usize = 100_000;
 /// later is more often about something else, and the search is made for every event.
 pub const TIME_SCAN_BYTES_MAX: usize = 1_024;
 
+/// Bytes from the start of an event in which a format file's `[time]` is looked for: it says where to look, so that further on is
+/// meant, but the time of an event is not at the end of a core dump.
+pub const TIME_RULE_BYTES_MAX: usize = 64 * 1024;
+
 /// Hosts remembered per source of events, some 200 bytes each: a relay speaks for fifty thousand. Beyond it they are learned anew.
 pub const DECODER_HOSTS_MAX: usize = 65_536;
 

@@ -2,6 +2,7 @@
 //! event costs no allocation.
 
 use crate::codec::{Codec, Context, codec};
+use crate::time::rule::TimeRule;
 use crate::{EventRules, Frame, Rule, TimeFinder, Zone, detect};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -29,9 +30,13 @@ impl DecoderSettings {
     }
 }
 
-/// The zone of times that name none: what the W3C's extended format says of its own, else as it is set.
-fn zone_of(settings: &DecoderSettings, sourcetype: &str) -> Zone {
-    if sourcetype == "iis" { Zone::Utc } else { settings.zone.clone() }
+/// The zone of times that name none: what a format file or the W3C's extended format says of its own, else as it is set.
+fn zone_of(settings: &DecoderSettings, sourcetype: &str, time: Option<&Arc<TimeRule>>) -> Zone {
+    match time.and_then(|rule| rule.zone()) {
+        Some(zone) => zone.clone(),
+        None if sourcetype == "iis" => Zone::Utc,
+        None => settings.zone.clone(),
+    }
 }
 
 /// Lines after which a source that nothing recognised stays `text`.
@@ -44,6 +49,9 @@ pub struct Decoder {
     rule: Option<Arc<Rule>>,
     /// The version of the rules that it is of.
     rules_version: u64,
+    /// Where a format file says that the time is, and the version of the rules that this is of.
+    time: Option<Arc<TimeRule>>,
+    time_version: u64,
     context: Context,
     /// Lines that may still change the sourcetype.
     undecided: u32,
@@ -80,11 +88,15 @@ impl Decoder {
         if !fixed {
             origin.sourcetype = "text".into();
         }
+        let version = settings.rules.version();
+        let time = settings.rules.time_of(&origin.sourcetype);
         Self {
             codec: codec(&origin.sourcetype),
-            rules_version: settings.rules.version(),
+            rules_version: version,
             rule: settings.rules.of(&origin.sourcetype),
-            context: Context { times: TimeFinder::new(zone_of(&settings, &origin.sourcetype)), ..Context::default() },
+            context: Context { times: TimeFinder::new(zone_of(&settings, &origin.sourcetype, time.as_ref())), ..Context::default() },
+            time,
+            time_version: version,
             undecided: if fixed { 0 } else { DETECT_LINES_MAX },
             default: Interned { origin, number: 0 },
             hosts: Hosts::new(),
@@ -135,10 +147,10 @@ impl Decoder {
     /// Looks at the first bytes of the source, before anything is decoded, to find out its sourcetype.
     pub fn sample(&mut self, bytes: &[u8]) {
         if self.undecided > 0 {
-            match detect(bytes) {
+            match self.detect(bytes) {
                 // A short sample says little: the next lines may still tell.
-                "text" if memchr::memchr_iter(b'\n', bytes).count() < DETECT_LINES_MAX as usize => {}
-                found => self.decide(found),
+                None if memchr::memchr_iter(b'\n', bytes).count() < DETECT_LINES_MAX as usize => {}
+                found => self.decide(found.as_deref().unwrap_or("text")),
             }
         }
     }
@@ -157,13 +169,18 @@ impl Decoder {
         }
         if self.undecided > 0 && !part && !frame.raw.is_empty() {
             self.undecided -= 1;
-            let found = detect(frame.raw);
-            if found != "text" {
-                self.decide(found);
+            if let Some(found) = self.detect(frame.raw) {
+                self.decide(&found);
             }
         }
         self.context.received = batch.received;
-        let decoded = self.codec.decode(frame.raw, &mut self.context);
+        self.renew_time_rule();
+        let mut decoded = self.codec.decode(frame.raw, &mut self.context);
+        if let Some((time, wrong)) = self.ruled_time(frame.raw) {
+            let found = Problems::NO_TIME.0 | Problems::BAD_TIME.0 | Problems::INFERRED_TIME.0;
+            decoded.problems = Problems(decoded.problems.0 & !found).with(wrong);
+            decoded.time = time;
+        }
         // The rest of a long line is not of the line's format: that says nothing about the sender.
         let wrong = if part { Problems(decoded.problems.0 & !Problems::MALFORMED.0) } else { decoded.problems };
         let host = decoded.host.filter(|host| self.settings.host_from_event && !host.is_empty());
@@ -173,12 +190,39 @@ impl Decoder {
         batch.push(number, decoded.time, problems.with(wrong), frame.raw);
     }
 
+    /// The format of these lines: one of those that format files tell, else of those that are built in; `None`: nothing tells it.
+    fn detect(&self, bytes: &[u8]) -> Option<Arc<str>> {
+        self.settings.rules.detect(bytes).or_else(|| Some(detect(bytes)).filter(|found| *found != "text").map(Arc::from))
+    }
+
+    /// Takes what format files say of the time of its events as it is now.
+    #[inline]
+    fn renew_time_rule(&mut self) {
+        let version = self.settings.rules.version();
+        if version != self.time_version {
+            self.time_version = version;
+            self.set_time_rule();
+        }
+    }
+
+    fn set_time_rule(&mut self) {
+        let sourcetype = Arc::clone(&self.default.origin.sourcetype);
+        self.time = self.settings.rules.time_of(&sourcetype);
+        self.context.times.set_zone(zone_of(&self.settings, &sourcetype, self.time.as_ref()));
+    }
+
+    /// The time where a format file says that it is.
+    fn ruled_time(&mut self, raw: &[u8]) -> Option<(Timestamp, Problems)> {
+        let rule = self.time.as_ref()?;
+        rule.find(raw, &mut self.context.times, self.context.received)
+    }
+
     fn decide(&mut self, sourcetype: &str) {
         self.codec = codec(sourcetype);
         self.rule = self.settings.rules.of(sourcetype);
-        self.context.times.set_zone(zone_of(&self.settings, sourcetype));
         self.undecided = 0;
         self.default.origin.sourcetype = sourcetype.into();
+        self.set_time_rule();
         self.hosts = Hosts::new();
         self.last_host = None;
     }

@@ -1,5 +1,7 @@
 //! Which format a source has, from a sample of its lines.
 
+pub(crate) mod own;
+
 use crate::codec::CODECS;
 
 /// Lines of a sample that are looked at.
@@ -11,6 +13,9 @@ pub fn detect(sample: &[u8]) -> &'static str {
     // An event of many lines, of which only the first tells.
     if let Some(sourcetype) = crate::codec::of_beginning(sample) {
         return sourcetype;
+    }
+    if is_object_over_lines(sample) {
+        return "json";
     }
     if let Some(named) = zeek(sample) {
         return named;
@@ -33,6 +38,16 @@ pub fn detect(sample: &[u8]) -> &'static str {
         Some(winner) if most * 2 > lines => CODECS[winner].sourcetype(),
         _ => "text",
     }
+}
+
+/// Whether a JSON object begins here whose members stand on lines of their own.
+fn is_object_over_lines(sample: &[u8]) -> bool {
+    let Some(inside) = sample.trim_ascii_start().strip_prefix(b"{") else { return false };
+    let member = inside.trim_ascii_start();
+    let apart = memchr::memchr(b'\n', &inside[..inside.len() - member.len()]).is_some();
+    let name = member.strip_prefix(b"\"").unwrap_or_default();
+    let end = name.iter().position(|byte| matches!(byte, b'"' | b'\n')).filter(|end| name[*end] == b'"');
+    apart && end.is_some_and(|end| name[end + 1..].trim_ascii_start().starts_with(b":"))
 }
 
 /// Logs of Zeek in columns, which say in their head what they are.
@@ -59,3 +74,6 @@ fn zeek(sample: &[u8]) -> Option<&'static str> {
     let path = path.trim_ascii_end();
     ZEEK.iter().find(|(name, _)| name.as_bytes() == path).map(|(_, sourcetype)| *sourcetype)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,11 +8,13 @@
 //! An event stays open until the line after it says that it is over: whoever follows something that grows calls
 //! [`EventBreaker::finish`] once it rests, and commits positions less what is [`EventBreaker::held`].
 
+mod files;
 mod judge;
 mod rule;
 
-pub(crate) use rule::EventText;
-pub use rule::{EventRules, Rule};
+pub use files::EventRules;
+pub use rule::Rule;
+pub(crate) use rule::{EventText, Wrong};
 
 use crate::{Frame, LineBreaker};
 use judge::{Judge, Verdict};

@@ -6,7 +6,7 @@
 //!
 //! Which extractors: by the sourcetype the syslog header or the access line; of the rest what the format files of
 //! people say; then a JSON object if it begins as one (and the line inside of it, where a sender's line was made one), or XML, else the rules of `packs/core/formats` and `key=value`
-//! pairs. The first to find a name has it. Aliases are other names for what was found.
+//! pairs. The first to find a name has it. Aliases are other names for what was found; names of other vocabularies come last (`views`).
 
 mod access;
 mod builtin;
@@ -24,6 +24,7 @@ mod repeated;
 mod rules;
 mod samples;
 mod set;
+pub mod views;
 mod when;
 mod xml;
 
@@ -354,14 +355,20 @@ fn pieces(laid: &Laid, span: Span) -> Vec<PlanPiece> {
 
 impl FieldResolver for Formats {
     fn resolve(&self, sourcetype: &str, pattern: &Pattern, held: &[Held], field: &str) -> FieldPlan {
-        let plan = self.resolve_name(sourcetype, pattern, held, field);
-        if self.aliases { self.or_aliases(sourcetype, (pattern, held), field, plan) } else { plan }
+        let plan = self.resolve_named(sourcetype, pattern, held, field);
+        match views::parts(field) {
+            Some(parts) => self.or_view(sourcetype, (pattern, held), parts, plan),
+            None => plan,
+        }
     }
 
     fn guarded(&self, sourcetype: &str, pattern: &Pattern, held: &[Held], field: &str) -> Option<Guarded> {
         // The values of names that stand for others are told by several plans.
         if pattern.is_raw() || self.other_names(sourcetype, field).next().is_some() {
             return None;
+        }
+        if let Some(parts) = views::parts(field) {
+            return self.view_guarded(sourcetype, (pattern, held), parts, field);
         }
         let laid = Laid::new(pattern, held);
         let plan = self.resolve_laid(sourcetype, &laid, field);

@@ -6,6 +6,7 @@
 mod find;
 mod memo;
 pub(crate) mod read;
+pub(crate) mod rule;
 
 pub use find::{Found, TimeFinder};
 

@@ -151,7 +151,7 @@ impl Memory {
             return true;
         }
         let start = beginning(line);
-        let Some((layout, _, used)) = read::any(&line[start..]) else { return false };
+        let Some((layout, _, used)) = read::behind_level(&line[start..]).or_else(|| read::any(&line[start..])) else { return false };
         if layout == Layout::Epoch {
             // A number alone is a time only where the first line had one.
             self.epochs |= self.date.is_empty() && !self.timed;

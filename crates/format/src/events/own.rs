@@ -137,3 +137,109 @@ fn what_is_wrong_is_said_with_its_place() {
         "{none:?}"
     );
 }
+
+const BILLS: &str = "summary = 'x'\nsourcetypes = ['bills', 'bills_*']\n\
+    [detect]\nlines = ['BILL \\d+ ']\n\
+    [time]\nafter = 'paid='\nlayout = '%d.%m.%y/%H.%M'\nzone = '+01:00'\n\
+    [[sample]]\nline = 'BILL 7 due 2026-11-23 00:00:00 paid=21.11.26/22.14'\ntime = '2026-11-21T21:14:00Z'\nfields = {}\n";
+
+/// Each event with its sourcetype, time and problems.
+fn told(decoder: &mut Decoder, lines: &[&str]) -> Vec<(String, String, Problems)> {
+    let mut batch = EventBatch::new(Timestamp(1_795_500_000_000_000_000));
+    lines.iter().for_each(|line| decoder.decode(&mut batch, Frame { raw: line.as_bytes(), problems: Problems::NONE }));
+    batch.iter().map(|event| (event.origin.sourcetype.to_string(), event.time.to_string(), event.problems)).collect()
+}
+
+#[test]
+fn a_file_says_where_the_time_is_and_which_lines_are_of_its_format() {
+    let rules = rules(&[("bills", BILLS)]);
+    let mut found_out = decoder(&rules, "");
+    found_out.sample(b"BILL 7 due 2026-11-23 00:00:00 paid=21.11.26/22.14\nBILL 8 due 2026-11-23 00:00:00\n");
+    assert_eq!(found_out.sourcetype(), "bills");
+    let events = told(
+        &mut found_out,
+        &[
+            "BILL 7 due 2026-11-23 00:00:00 paid=21.11.26/22.14",
+            "BILL 8 due 2026-11-22 00:00:00 open",
+            "BILL 9 due 2026-11-22 00:00:00 paid=21.11.26/22.15",
+        ],
+    );
+    let event = |time: &str| ("bills".to_owned(), time.to_owned(), Problems::INFERRED_TIME);
+    // Where it is not, it is looked for as ever; the zone holds for both.
+    assert_eq!(events, [event("2026-11-21T21:14:00Z"), event("2026-11-21T23:00:00Z"), event("2026-11-21T21:15:00Z")]);
+    // By the first events, where there was no sample; and not by what others write.
+    let mut line_by_line = decoder(&rules, "");
+    assert_eq!(told(&mut line_by_line, &["BILL 7 paid=21.11.26/22.14"])[0].0, "bills");
+    let mut other = decoder(&rules, "");
+    other.sample(b"<13>Nov 21 21:14:03 web app: BILL 7 x\n");
+    assert_eq!(other.sourcetype(), "syslog");
+    // A sourcetype that was set stays, and the time is that of the file where it is one of its own.
+    let mut set = decoder(&rules, "bills_eu");
+    assert_eq!(
+        told(&mut set, &["x paid=21.11.26/22.14"]),
+        [("bills_eu".to_owned(), "2026-11-21T21:14:00Z".to_owned(), Problems::INFERRED_TIME)]
+    );
+    let mut syslog = decoder(&rules, "syslog");
+    assert_eq!(told(&mut syslog, &["BILL 7 2026-11-21 09:00:00 paid=21.11.26/22.14"])[0].0, "syslog");
+}
+
+#[test]
+fn a_source_that_is_being_read_takes_what_a_changed_file_says_of_its_time() {
+    let rules = rules(&[]);
+    let mut reading = decoder(&rules, "bills");
+    let line = "BILL 7 due 2026-11-22 00:00:00 paid=21.11.26/22.14";
+    assert_eq!(told(&mut reading, &[line])[0].1, "2026-11-22T00:00:00Z");
+    rules.set(&[file("bills", BILLS)], false);
+    assert_eq!(told(&mut reading, &[line])[0].1, "2026-11-21T21:14:00Z");
+    let version = rules.version();
+    rules.set(&[file("bills", BILLS)], false);
+    assert_eq!(rules.version(), version, "read again, and the same");
+    rules.set(&[file("bills", &BILLS.replace("+01:00", "+02:00").replace("T21:14:00", "T20:14:00"))], false);
+    assert_eq!(told(&mut reading, &[line])[0].1, "2026-11-21T20:14:00Z");
+    rules.set(&[], false);
+    assert_eq!(told(&mut reading, &[line])[0].1, "2026-11-22T00:00:00Z", "and the zone is that of the input");
+}
+
+#[test]
+fn what_is_wrong_with_time_and_lines_is_said_with_its_place() {
+    let wrong = |text: &str| {
+        let faults = FormatFile::read("own", text).map(|_| ()).unwrap_err();
+        faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n")
+    };
+    assert!(wrong(&BILLS.replace("%d.%m.%y/", "")).starts_with("line 7: [time] layout: "), "{}", wrong(&BILLS.replace("%d.%m.%y/", "")));
+    assert!(wrong(&BILLS.replace("+01:00", "Nowhere")).starts_with("line 8: [time] zone: "));
+    assert_eq!(
+        wrong(&BILLS.replace("T21:14:00", "T21:15:00")),
+        "line 9: the time of the sample is 2026-11-21T21:14:00Z, not 2026-11-21T21:15:00Z"
+    );
+    assert!(wrong(&BILLS.replace("'2026-11-21T21:14:00Z'", "'soon'")).contains("write it as"));
+    assert!(
+        wrong(&BILLS.replace("'BILL ", "'BALL ")).starts_with("line 3: [detect] matches no line"),
+        "{}",
+        wrong(&BILLS.replace("'BILL ", "'BALL "))
+    );
+    assert!(wrong(&BILLS.replace("'bills', 'bills_*'", "'bills_*'")).contains("no `*`"));
+    assert!(wrong(&BILLS.replace("sourcetypes = ['bills', 'bills_*']", "")).contains("the file names none"));
+    assert!(wrong(&BILLS.replace("sourcetypes", "apps = ['x']\nsourcetypes")).contains("without `apps`"));
+}
+
+#[test]
+fn sources_are_told_among_six_thousand_formats_of_ones_own() {
+    let one = |number: usize| {
+        let text = format!(
+            "summary = 'x'\nsourcetypes = ['vendor{number}']\n[event]\neach_line = true\n[detect]\nlines = ['vendor{number}x: \\w+ ']\n\
+             [[stream]]\ntext = 'vendor{number}x: start of unit 7'\nlines = [1]\n"
+        );
+        file(&format!("vendor{number}"), &text)
+    };
+    let files: Vec<Arc<FormatFile>> = (0..6_000).map(one).collect();
+    let rules = Arc::<EventRules>::default();
+    rules.set(&files, false);
+    let mut own = decoder(&rules, "");
+    own.sample(b"vendor4711x: start of unit 7\nvendor4711x: end of unit 7\n");
+    assert_eq!(own.sourcetype(), "vendor4711");
+    assert!(own.event_rule().is_none(), "its own rule");
+    let mut other = decoder(&rules, "");
+    other.sample(b"Nov 21 21:14:03 web sshd[7]: nothing of theirs\n");
+    assert_eq!(other.sourcetype(), "syslog");
+}

@@ -1,15 +1,11 @@
 //! How the events of a format begin and go on, as data: the table `[event]` of format files, of those that are built in
 //! and of those that people write.
 
-use parking_lot::RwLock;
 use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use taffrail_base::limits::EVENT_EXPRESSION_BYTES_MAX;
 use toml::Spanned;
-
-use crate::fields::{FormatFile, wildcard};
 
 /// What makes lines belong together; see docs/manual/formats.md.
 #[derive(Debug)]
@@ -60,53 +56,6 @@ impl Rule {
     /// Whether nothing but `closes` says where events end: then what comes behind one begins the next.
     pub(super) fn only_closes(&self) -> bool {
         self.begins.is_none() && self.closes.is_some() && self.continues.is_none() && !self.indented
-    }
-}
-
-/// The rules of format files of one's own, which go before those that are built in. One for all sources of a process; may be
-/// set anew at any time, and whoever cuts lines sees at little cost whether that was done.
-#[derive(Debug, Default)]
-pub struct EventRules {
-    version: AtomicU64,
-    own: RwLock<Vec<FileRule>>,
-}
-
-impl EventRules {
-    /// Takes the rules of these files, in the order of their names, instead of those before. `some_failed`: there are files that could
-    /// not be read; as it is not known which, the rules of files that are not given stay as they are.
-    pub fn set(&self, files: &[Arc<FormatFile>], some_failed: bool) {
-        let mut own = self.own.write();
-        let mut now: Vec<FileRule> = Vec::new();
-        for (file, rule) in files.iter().filter_map(|file| Some((file, file.event.as_ref()?))) {
-            // A file that was read again and says the same changes nothing for sources that are being read.
-            let before = own.iter().find(|before| before.name == file.name && before.rule == *rule);
-            let rule = before.map_or_else(|| Arc::clone(rule), |before| Arc::clone(&before.rule));
-            now.push(FileRule { name: file.name.clone(), sourcetypes: file.sourcetypes.clone(), rule });
-        }
-        if some_failed {
-            let given = |name: &str| files.iter().any(|file| file.name == name);
-            now.extend(own.iter().filter(|before| !given(&before.name)).cloned());
-            now.sort_by(|a, b| a.name.cmp(&b.name));
-        }
-        let same = |(a, b): (&FileRule, &FileRule)| a.sourcetypes == b.sourcetypes && Arc::ptr_eq(&a.rule, &b.rule);
-        if now.len() != own.len() || !now.iter().zip(own.iter()).all(same) {
-            *own = now;
-            self.version.fetch_add(1, Ordering::Release);
-        }
-    }
-
-    /// A number that changes when rules do.
-    pub fn version(&self) -> u64 {
-        self.version.load(Ordering::Acquire)
-    }
-
-    /// The rule of a sourcetype; `None` where every line is an event.
-    pub fn of(&self, sourcetype: &str) -> Option<Arc<Rule>> {
-        let own = self.own.read();
-        match own.iter().find(|file| file.sourcetypes.iter().any(|wanted| wildcard(wanted, sourcetype))) {
-            Some(file) => Some(Arc::clone(&file.rule)).filter(|rule| !rule.each_line),
-            None => Rule::of(sourcetype),
-        }
     }
 }
 
@@ -187,7 +136,6 @@ fn any_of(key: &str, expressions: &[Spanned<String>]) -> Result<Option<Regex>, W
 /// The rule of a file and the sourcetypes that it is for.
 #[derive(Clone, Debug)]
 struct FileRule {
-    name: String,
     sourcetypes: Vec<String>,
     rule: Arc<Rule>,
 }
@@ -197,7 +145,6 @@ fn built_in() -> &'static [FileRule] {
     static RULES: LazyLock<Vec<FileRule>> = LazyLock::new(|| {
         let files = crate::fields::built_in_events().filter_map(|(name, file)| Some((name, file.sourcetypes, file.event?)));
         let compiled = files.map(|(name, sourcetypes, event)| FileRule {
-            name: name.to_owned(),
             sourcetypes,
             rule: Arc::new(event.into_inner().compile().unwrap_or_else(|(_, error)| panic!("built-in format {name}: {error}"))),
         });

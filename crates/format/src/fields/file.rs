@@ -7,7 +7,9 @@ use super::keys::{Columns, Pairs};
 use super::model::model;
 use super::rules::{FileRule, How, Keys, Rule};
 use super::when::{CLEANERS, When, cleaner};
-use crate::events::{EventText, Rule as EventRule};
+use crate::detect::own::{DetectText, LineSigns};
+use crate::events::{EventText, Rule as EventRule, Wrong};
+use crate::time::rule::{TimeRule, TimeText};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -35,6 +37,12 @@ pub(crate) struct File {
     pub(super) automatic: bool,
     #[serde(default)]
     pub(crate) event: Option<Spanned<EventText>>,
+    /// Where the time of its events is.
+    #[serde(default)]
+    time: Option<Spanned<TimeText>>,
+    /// Which lines are of the format.
+    #[serde(default)]
+    detect: Option<Spanned<DetectText>>,
     /// Fields with a fixed value in all events whose type a rule of the file tells.
     #[serde(default)]
     set: BTreeMap<String, String>,
@@ -223,6 +231,9 @@ pub(super) struct Sample {
     /// The type of event that it is; none where it is left out.
     #[serde(rename = "type", default)]
     pub(super) kind: Option<String>,
+    /// The time that it must have, in UTC as `2026-11-21T21:14:03Z`.
+    #[serde(default)]
+    pub(super) time: Option<String>,
     /// The family of products whose line it is; that of the file where it is left out.
     #[serde(default)]
     #[cfg_attr(not(test), allow(dead_code))] // counted by the tests
@@ -267,18 +278,54 @@ impl File {
         };
         let fault = |at: usize, message: &str| Fault { line: line_of(text, at), message: message.to_owned() };
         let start = event.span().start;
-        if self.sourcetypes.is_empty() {
-            let message = "[event] is for the events of `sourcetypes`, and the file names none: write sourcetypes = [\"NAME\"] at its top, and give \
-                           that name where the lines are collected";
-            return Err(fault(start, message));
-        }
-        if !(self.apps.is_empty() && self.hosts.is_empty() && self.sources.is_empty()) {
-            let message = "[event] goes by `sourcetypes` alone, as lines are cut before more is known of them: put it into a file without `apps`, \
-                           `hosts` and `sources`";
-            return Err(fault(start, message));
-        }
+        self.check_way_in("event").map_err(|message| fault(start, &message))?;
         let compiled = event.get_ref().compile().map_err(|(at, message)| fault(at.unwrap_or(start), &message))?;
         Ok(Some(Arc::new(compiled)))
+    }
+
+    /// Whether a table that is about events on their way in has what it needs.
+    fn check_way_in(&self, table: &str) -> Result<(), String> {
+        if self.sourcetypes.is_empty() {
+            return Err(format!(
+                "[{table}] is for the events of `sourcetypes`, and the file names none: write sourcetypes = [\"NAME\"] at its top, and give \
+                 that name where the lines are collected"
+            ));
+        }
+        if !(self.apps.is_empty() && self.hosts.is_empty() && self.sources.is_empty()) {
+            return Err(format!(
+                "[{table}] goes by `sourcetypes` alone, as lines are cut before more is known of them: put it into a file without `apps`, \
+                 `hosts` and `sources`"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Where the time of its events is, where the file says it.
+    fn time_rule(&self, text: &str) -> Result<Option<Arc<TimeRule>>, Fault> {
+        let Some(time) = &self.time else { return Ok(None) };
+        let fault = |(at, message): Wrong| Fault { line: line_of(text, at.unwrap_or(time.span().start)), message };
+        self.check_way_in("time").map_err(|message| fault((None, message)))?;
+        time.get_ref().compile().map(|rule| Some(Arc::new(rule))).map_err(fault)
+    }
+
+    /// Which lines are of the format, where the file says it.
+    fn line_signs(&self, text: &str) -> Result<Option<Arc<LineSigns>>, Fault> {
+        let Some(detect) = &self.detect else { return Ok(None) };
+        let fault = |(at, message): Wrong| Fault { line: line_of(text, at.unwrap_or(detect.span().start)), message };
+        self.check_way_in("detect").map_err(|message| fault((None, message)))?;
+        let Some(sourcetype) = self.sourcetypes.iter().find(|name| !name.contains('*')) else {
+            let message = "[detect] gives sources the first of `sourcetypes` that has no `*`, and there is none: write one".to_owned();
+            return Err(fault((None, message)));
+        };
+        let signs = detect.get_ref().compile(sourcetype).map_err(fault)?;
+        let is_one = |sample: &Spanned<Sample>| sample.get_ref().line.lines().next().is_some_and(|line| signs.is_line(line.as_bytes()));
+        let shown = self.sample.iter().any(is_one)
+            || self.stream.iter().any(|stream| stream.get_ref().text.lines().any(|line| signs.is_line(line.as_bytes())));
+        if !shown {
+            let message = "[detect] matches no line of a [[sample]] or [[stream]]: add one that it should match".to_owned();
+            return Err(fault((None, message)));
+        }
+        Ok(Some(Arc::new(signs)))
     }
 
     fn calculated(&self, text: &str) -> Vec<Calculated> {
@@ -341,6 +388,10 @@ pub struct FormatFile {
     pub(super) rules: Vec<FileRule>,
     /// How the lines of its events belong together, in a file of one's own that says it.
     pub(crate) event: Option<Arc<EventRule>>,
+    /// Where the time of its events is, in a file of one's own that says it.
+    pub(crate) time: Option<Arc<TimeRule>>,
+    /// Which lines are of the format, in a file of one's own that says it.
+    pub(crate) lines: Option<Arc<LineSigns>>,
     /// The names that the rules give.
     pub(super) names: Arc<BTreeSet<String>>,
     /// Whether rules may give other names, too.
@@ -354,7 +405,9 @@ impl FormatFile {
     pub fn read(name: &str, text: &str) -> Result<Arc<Self>, Vec<Fault>> {
         let written = parse(text).map_err(|fault| vec![fault])?;
         let event = written.event_rule(text).map_err(|fault| vec![fault])?;
-        let this = Self { event, ..Self::compile(name, text, &written, false).map_err(|fault| vec![fault])? };
+        let time = written.time_rule(text).map_err(|fault| vec![fault])?;
+        let lines = written.line_signs(text).map_err(|fault| vec![fault])?;
+        let this = Self { event, time, lines, ..Self::compile(name, text, &written, false).map_err(|fault| vec![fault])? };
         let this = Arc::new(this);
         let mut faults = super::samples::run(&this, text, &written);
         faults.extend(super::samples::run_streams(&this, text, &written));
@@ -402,6 +455,8 @@ impl FormatFile {
             is_open: rules.iter().any(|rule| rule.keys.as_ref().is_some_and(|keys| keys.is_open())),
             rules,
             event: None,
+            time: None,
+            lines: None,
             names: Arc::new(names),
             aliases: aliases.collect(),
         })

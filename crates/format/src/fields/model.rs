@@ -3,6 +3,7 @@
 //! It is data, `packs/core/model.toml`. A rule of a format names the type of its events; the field `tag` of the events is
 //! the name of the type. What a rule sets has to be in the model.
 
+use super::views;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -24,7 +25,7 @@ struct ModelText {
     types: BTreeMap<String, TypeText>,
 }
 
-/// A field of the model, and its names elsewhere.
+/// A field of the model. Its names elsewhere are in `views`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelField {
@@ -32,12 +33,6 @@ pub struct ModelField {
     pub summary: String,
     /// What its values are: word, text, number, address.
     pub kind: String,
-    /// Its name in OCSF.
-    pub ocsf: String,
-    /// Its name in ECS.
-    pub ecs: String,
-    /// Its name in CIM.
-    pub cim: String,
 }
 
 #[derive(Deserialize)]
@@ -119,11 +114,12 @@ impl Model {
                 page += &format!("\n- `{name}` is one of {}\n", values.join(" "));
             }
         }
-        page += "\n## Fields\n\n| field | | values | OCSF | ECS | CIM |\n|---|---|---|---|---|---|\n";
-        for (name, ModelField { summary, kind, ocsf, ecs, cim }) in &self.fields {
-            page += &format!("| `{name}` | {summary} | {kind} | {ocsf} | {ecs} | {cim} |\n");
+        let titles: Vec<&str> = views::views().iter().map(|view| view.title.as_str()).collect();
+        page += &format!("\n## Fields\n\n| field | | values | {} |\n|---|---|---|{}\n", titles.join(" | "), "---|".repeat(titles.len()));
+        for (name, ModelField { summary, kind }) in &self.fields {
+            page += &format!("| `{name}` | {summary} | {kind} | {} |\n", views::cells(name));
         }
-        page
+        page + VIEWS + &views::page()
     }
 }
 
@@ -139,7 +135,39 @@ tag=authentication action=failure | stats count by app, user, src
 
 The field `tag` holds the type. An event that is of no type has no `tag`, and keeps the fields that it has. Your own
 [event types](knowledge.md#event-types) may add tags. A rule of a format can only name a type that stands here, and only set values that
-stand here; see [formats of your own](formats.md#formats-of-your-own). The columns OCSF, ECS and CIM say what the same is called there.
+stand here; see [formats of your own](formats.md#formats-of-your-own). What the same is called in ECS, OCSF and the CIM can be
+[asked for as well](#by-the-names-of-ecs-ocsf-and-the-cim).
+";
+
+const VIEWS: &str = "
+## By the names of ECS, OCSF and the CIM
+
+Whoever knows these vocabularies (the Elastic Common Schema 8, the Open Cybersecurity Schema Framework 1, the Common Information Model)
+can ask by their names, wherever a field of an event is named: in searches, `stats`, `table`, `where`, in SQL in double quotes.
+
+```
+event.category=authentication event.outcome=failure | stats count by source.ip, user.name
+class_uid=3002 status_id=2 | stats count by src_endpoint.ip, actor.user.name
+tag=authentication | view ecs
+```
+
+- **What an event has itself goes first.** An event that is JSON with `{\"source\": {\"ip\": \"10.1.2.3\"}}` has that `source.ip`, and its values stay as they
+  are; an [alias](formats.md#formats-of-your-own) of yours comes next. Only an event that has neither gets the field of the model. So both are counted together.
+- Names are looked up once for each search and pattern of events, not for each event. They are in no list of fields, and `*` does not find them:
+  [`view`](commands/view.md) shows all names of a vocabulary.
+- The type of an event is that which formats say; tags of your own [event types](knowledge.md#event-types) do not count here, nor do fields that are
+  [computed or looked up](knowledge.md#computed-fields-and-lookups).
+- A name that is one of this model always means what it means here, also where another vocabulary uses the word for something else: in the CIM `process` is the
+  command (here `command`), `app` the protocol of traffic (`protocol`), `signature_id` the number of a kind of event (`event_id`),
+  `src_user` the sender of a mail (`sender`), `object` the group that was changed (`group`), `parent_process` a command; in OCSF `status` is a word for `status_id`,
+  and `duration` a number of milliseconds.
+- `user.name` is the account that was used, logged in to or changed, as in OCSF; who acted is `actor.user.name`. ECS writes who acts under `user.name`
+  where one account acts upon another; here that is `source.user.name`, and the other is `user.target.name` where an account was changed.
+- Lists, such as `event.category`, have one value here. `event.outcome` is never `unknown`: an event that says nothing of its outcome has none.
+- Values that are called otherwise there are in the tables below; where a table names values, others have no name there and the field is missing. All other values
+  are those of this model; of the CIM's `action`, `teardown` is `closed` here, and `lockout` is `locked`.
+- Without a name there: `attempts` in all three (OCSF and the CIM count events, not tries), `duration` in ECS and OCSF (numbers there; here as the message has it), `session_id` and `tty` in ECS.
+  Time, host and text of events are `_time`, `host` and `_raw` in searches; `view` shows them by the names there.
 ";
 
 impl EventType {

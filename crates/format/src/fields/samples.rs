@@ -2,8 +2,9 @@
 
 use super::Formats;
 use super::file::{Fault, File, FormatFile, Sample, line_of};
-use crate::{EventBreaker, Frame};
+use crate::{EventBreaker, Frame, TimeFinder};
 use std::sync::Arc;
+use taffrail_event::Timestamp;
 
 /// The faults of a file whose samples have not the fields that it says.
 pub(super) fn run(file: &Arc<FormatFile>, text: &str, written: &File) -> Vec<Fault> {
@@ -14,6 +15,7 @@ pub(super) fn run(file: &Arc<FormatFile>, text: &str, written: &File) -> Vec<Fau
     let mut faults = Vec::new();
     for sample in &written.sample {
         let line = line_of(text, sample.span().start);
+        faults.extend(wrong_time(file, sample.get_ref()).map(|message| Fault { line, message }));
         faults.extend(wrong_fields(&formats, written, sample.get_ref()).into_iter().map(|message| Fault { line, message }));
     }
     faults
@@ -33,6 +35,25 @@ pub(super) fn run_streams(file: &FormatFile, text: &str, written: &File) -> Vec<
         (lines != stream.get_ref().lines).then(|| Fault { line: line_of(text, stream.span().start), message: message() })
     });
     each.collect()
+}
+
+/// What the time of a sample is instead, if it says one.
+fn wrong_time(file: &FormatFile, sample: &Sample) -> Option<String> {
+    let written = sample.time.as_deref()?;
+    let Some(want) = written.parse::<jiff::Timestamp>().ok().and_then(|time| i64::try_from(time.as_nanosecond()).ok()) else {
+        return Some(format!("time = {written:?} is no time: write it as 2026-11-21T21:14:03Z"));
+    };
+    // Received an hour later: so years that are missing come out as they should.
+    let received = Timestamp(want.saturating_add(3_600_000_000_000));
+    let mut times = TimeFinder::new(file.time.as_ref().and_then(|rule| rule.zone()).cloned().unwrap_or_default());
+    let raw = sample.line.as_bytes();
+    let ruled = file.time.as_ref().and_then(|rule| rule.find(raw, &mut times, received));
+    let found = ruled.map(|(time, _)| time).or_else(|| times.find(raw, received).map(|found| found.time));
+    match found {
+        Some(found) if found.0 == want => None,
+        Some(found) => Some(format!("the time of the sample is {found}, not {written}")),
+        None => Some(format!("the sample has no time, it should be {written}")),
+    }
 }
 
 /// What the fields of a sample are instead.

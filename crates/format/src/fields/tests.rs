@@ -508,3 +508,4 @@ mod logins;
 mod many;
 mod own;
 mod packs;
+mod views;

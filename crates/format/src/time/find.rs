@@ -113,7 +113,8 @@ impl TimeFinder {
     /// One probe where the last time stood, or behind the byte that it stood behind.
     fn again(&mut self, window: &[u8], received: Timestamp) -> Option<Found> {
         let (offset, before, layout) = self.last?;
-        if begins(window, offset)
+        let level = || offset.checked_sub(1).and_then(|at| window.get(at..)).is_some_and(|level| read::behind_level(level).is_some());
+        if (begins(window, offset) || (layout == Layout::MonthDayTogether && level()))
             && let Some(found) = self.one(window, offset, layout, received)
         {
             return Some(found);
@@ -132,8 +133,12 @@ impl TimeFinder {
     }
 
     fn clock(&self, received: Timestamp) -> Clock {
-        let reference = self.latest.map_or(received, |latest| latest.min(received));
-        Clock { received, reference }
+        Clock { received, reference: self.latest(received) }
+    }
+
+    /// How late times without a year can be.
+    pub(crate) fn latest(&self, received: Timestamp) -> Timestamp {
+        self.latest.map_or(received, |latest| latest.min(received))
     }
 
     fn remembered(&self, bytes: &[u8], start: usize, layout: Option<Layout>, received: Timestamp) -> Option<Found> {
@@ -175,6 +180,12 @@ fn scan(window: &[u8]) -> Option<(usize, Layout, Reading, usize)> {
     let mut before = b' ';
     for (at, &byte) in window.iter().enumerate() {
         let candidate = byte.is_ascii_digit() || MAY_BEGIN_NAME[usize::from(byte)];
+        if read::LEVELS.contains(&byte)
+            && !before.is_ascii_alphanumeric()
+            && let Some((layout, reading, used)) = read::behind_level(&window[at..])
+        {
+            return Some((at + 1, layout, reading, used));
+        }
         if candidate
             && !before.is_ascii_alphanumeric()
             && begins(window, at)

@@ -46,6 +46,8 @@ pub(crate) enum Layout {
     ShortCompact,
     /// `11-21 21:14:03.120`.
     MonthDay,
+    /// `1121 21:14:03.120000`, behind the letter of a level: glog and klog.
+    MonthDayTogether,
     /// `1795295643`, with a fraction or as milli-, micro- or nanoseconds.
     Epoch,
 }
@@ -120,6 +122,21 @@ pub(crate) fn any(bytes: &[u8]) -> Option<(Layout, Reading, usize)> {
     }
 }
 
+/// The letters of levels in glog and klog.
+pub(crate) const LEVELS: [u8; 5] = *b"IWEFD";
+
+/// Reads the time directly behind the letter of a level, with which `bytes` begin: `I1121 21:14:03.120000`, `I20261121 21:14:03.120000`.
+pub(crate) fn behind_level(bytes: &[u8]) -> Option<(Layout, Reading, usize)> {
+    let (level, time) = bytes.split_first()?;
+    let digits = time.iter().take(9).take_while(|byte| byte.is_ascii_digit()).count();
+    let layout = match digits {
+        4 => Layout::MonthDayTogether,
+        8 if time.get(8) == Some(&b' ') => Layout::Compact,
+        _ => return None,
+    };
+    LEVELS.contains(level).then(|| with(time, layout)).flatten()
+}
+
 /// Whether a time might begin with these bytes, were there more of them.
 pub(crate) fn may_begin(bytes: &[u8]) -> bool {
     match bytes {
@@ -161,6 +178,7 @@ pub(crate) fn one(layout: Layout, bytes: &[u8]) -> Option<(Reading, usize)> {
         Layout::ShortYear => short_year(bytes),
         Layout::ShortCompact => short_compact(bytes),
         Layout::MonthDay => month_day(bytes),
+        Layout::MonthDayTogether => month_day_together(bytes),
         Layout::Epoch => None,
     }?;
     let digit_follows = bytes.get(used).is_some_and(u8::is_ascii_digit) && bytes[used - 1].is_ascii_digit();
@@ -521,6 +539,15 @@ fn short_compact(bytes: &[u8]) -> Option<(Civil, usize)> {
         13
     };
     Some((civil, end))
+}
+
+fn month_day_together(bytes: &[u8]) -> Option<(Civil, usize)> {
+    let mut civil = blank(0, two(bytes, 0)?, two(bytes, 2)?);
+    is(bytes, 4, b' ')?;
+    // The time of day has all its digits and a fraction: a number and a clock are not taken for it.
+    two(bytes, 5)?;
+    let end = clock(bytes, 5, true, &mut civil)?;
+    (end > 14 && bytes[13] == b'.').then_some((civil, end))
 }
 
 fn month_day(bytes: &[u8]) -> Option<(Civil, usize)> {

@@ -64,7 +64,7 @@ fn the_samples_of_the_built_in_formats() {
 }
 
 /// Which tokens are slots: those with a digit; all but the first four.
-fn chosen(line: &str, way: usize) -> impl FnMut(usize) -> bool + '_ {
+pub(super) fn chosen(line: &str, way: usize) -> impl FnMut(usize) -> bool + '_ {
     let (mut tokens, mut shape) = (Vec::new(), Vec::new());
     assert!(split::split(line.as_bytes(), &mut tokens, &mut shape, 100_000));
     move |number| match way {
