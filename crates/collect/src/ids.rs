@@ -1,7 +1,7 @@
 //! Ids that senders give their events, as the sink knows them: hashes, within the scope of an input, an index and a sender.
 //!
-//! Which protocols give one: `_bulk` (`_id`), journals (`__CURSOR`), CloudTrail (`eventID`), a Taffrail that routes to another. HEC, Loki, OTLP, GELF,
-//! Datadog, syslog, RELP and Lumberjack do not; what their senders send again is there twice.
+//! Which protocols give one: `_bulk` (`_id`), journals (`__CURSOR`), CloudTrail (`eventID`), a Taffrail that routes to another, and Beats that are told
+//! to (`@metadata._id`). HEC, Loki, OTLP, GELF, Datadog, syslog and RELP do not; what their senders send again is there twice.
 
 use taffrail_event::{EventId, IdScope};
 

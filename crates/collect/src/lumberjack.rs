@@ -199,6 +199,8 @@ impl Unwrap for Event {
         let at = |path: &[&str]| path.iter().try_fold(text, |object, name| json::member(object, name)).and_then(json::text);
         let host = at(&["host", "name"]).or_else(|| at(&["host"])).or_else(|| at(&["beat", "hostname"])).unwrap_or_default();
         let source = at(&["log", "file", "path"]).or_else(|| at(&["source"])).or_else(|| at(&["file"])).unwrap_or_default();
-        emit(Record { host, source, ..Record::json(raw) });
+        // Beats send one where they are told to make it (`add_id`, `fingerprint`, `document_id`).
+        let id = at(&["@metadata", "_id"]).unwrap_or_default();
+        emit(Record { host, source, id, ..Record::json(raw) });
     }
 }

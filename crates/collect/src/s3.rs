@@ -10,7 +10,7 @@ mod check;
 mod digest;
 
 use crate::cloudtrail;
-use crate::counters::InputCounters;
+use crate::counters::{InputCounters, SourceCounters};
 use crate::decode::{Breaking, Envelope};
 use crate::delivery::{Delivery, OnFailure};
 use crate::files::binary;
@@ -337,7 +337,7 @@ impl Reader {
         decoding.set_modified(object.last_modified.timestamp_nanos_opt().unwrap_or(0));
         let mut progress = Progress { version: version(object), ..known };
         let hashed = digest::is_covered(object.location.as_ref()).then(Hashed::default);
-        let (packing, head, mut stream) = match self.open(object, progress.offset, &cut, hashed.clone()) {
+        let (container, head, mut stream) = match self.open(object, progress.offset, &cut, hashed.clone()) {
             Ok(opened) => opened,
             Err(error) => {
                 self.trouble(&name, &error, &cut, &mut progress);
@@ -361,8 +361,7 @@ impl Reader {
             }
         };
         // A record of CloudTrail may stand in several objects.
-        let ids = (packing == Packing::Records).then_some(self.ids);
-        let mark = |batch: &mut EventBatch, from| ids.into_iter().for_each(|ids| cloudtrail::mark(batch, from, ids));
+        let ids = (container == Packing::Records).then_some(self.ids);
         let mut taken = progress.offset;
         loop {
             if self.stop.is_stopped() {
@@ -371,28 +370,20 @@ impl Reader {
             match stream.read(&mut self.buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Ok(0) => {
-                    self.out.add(&source, |batch| {
-                        let from = batch.len();
-                        breaking.finish(batch);
-                        mark(batch, from);
-                    });
+                    add(&mut self.out, &source, ids, |batch| _ = breaking.finish(batch));
                     progress.ended = true;
                     progress.sha256 = hashed.as_ref().map(|hashed| digest::hex(hashed.lock().clone().finalize()));
                     self.check_again(&name, &progress);
                 }
                 Ok(n) => {
                     let bytes = &self.buffer[..n];
-                    self.out.add(&source, |batch| {
-                        let from = batch.len();
-                        breaking.push(bytes, batch);
-                        mark(batch, from);
-                    });
+                    add(&mut self.out, &source, ids, |batch| breaking.push(bytes, batch));
                     taken += n as u64;
                 }
                 Err(error) => {
                     self.trouble(&name, &error, &cut, &mut progress);
                     if progress.ended {
-                        self.out.add(&source, |batch| breaking.finish(batch));
+                        add(&mut self.out, &source, ids, |batch| _ = breaking.finish(batch));
                     }
                     progress = Progress { offset: taken - breaking.held() as u64, continued: breaking.continued(), ..progress };
                     break;
@@ -411,7 +402,7 @@ impl Reader {
         if self.out.is_full() { self.hand_over() } else { Ok(()) }
     }
 
-    /// What an object begins with, and its unpacked bytes from `offset` on.
+    /// Of which container an object is, what it begins with, and its unpacked bytes from `offset` on.
     fn open(
         &self,
         object: &ObjectMeta,
@@ -419,7 +410,7 @@ impl Reader {
         cut: &Arc<AtomicBool>,
         hashed: Option<Hashed>,
     ) -> io::Result<(Packing, Vec<u8>, impl Read + use<>)> {
-        let (packing, mut stream) = unpack::unpack_through(self.fetch(object, Arc::clone(cut)), |stream| match hashed {
+        let (_, within, mut stream) = unpack::unpack_through(self.fetch(object, Arc::clone(cut)), |stream| match hashed {
             Some(hashed) => Box::new(Hashing { stream, hashed }),
             None => stream,
         })?;
@@ -428,7 +419,7 @@ impl Reader {
         let failed = stream.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head).err();
         let mut stream = Read::chain(Cursor::new(head.clone()), Failing(failed).chain(stream));
         let skipped = io::copy(&mut stream.by_ref().take(offset), &mut io::sink())?;
-        if skipped < offset { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok((packing, head, stream)) }
+        if skipped < offset { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok((within, head, stream)) }
     }
 
     /// Says what is wrong with an object. A connection that broke off is tried again; damage stays, and ends it.
@@ -475,6 +466,15 @@ impl Reader {
         });
         Parts { parts, current: Bytes::new(), cut }
     }
+}
+
+/// Adds what `fill` makes of an object, with the ids that records of CloudTrail have.
+fn add(out: &mut Outgoing, source: &Arc<SourceCounters>, ids: Option<IdScope>, fill: impl FnOnce(&mut EventBatch)) {
+    out.add(source, |batch| {
+        let from = batch.len();
+        fill(batch);
+        ids.into_iter().for_each(|ids| cloudtrail::mark(batch, from, ids));
+    });
 }
 
 /// What tells one version of an object from another.

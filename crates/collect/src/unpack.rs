@@ -103,21 +103,22 @@ impl Read for FileReader {
 
 /// How a stream is packed, and its plain bytes.
 pub fn unpack(reader: impl Read + Send + 'static) -> io::Result<(Packing, Box<dyn Read + Send>)> {
-    unpack_through(reader, |stream| stream)
+    unpack_through(reader, |stream| stream).map(|(packing, _, stream)| (packing, stream))
 }
 
-/// The same; what is decompressed, and not yet taken apart, is read through what `through` makes of it.
+/// The same; what is decompressed, and not yet taken apart, is read through what `through` makes of it. Tells also which container
+/// was taken apart, which may stand in what was compressed.
 pub fn unpack_through(
     mut reader: impl Read + Send + 'static,
     through: impl FnOnce(Box<dyn Read + Send>) -> Box<dyn Read + Send>,
-) -> io::Result<(Packing, Box<dyn Read + Send>)> {
+) -> io::Result<(Packing, Packing, Box<dyn Read + Send>)> {
     let (packing, head, error) = Packing::of_stream(&mut reader);
     if let Some(error) = error {
         return Err(error);
     }
     let whole = Cursor::new(head).chain(reader);
     if packing.is_container() {
-        return Ok((packing, open_container(packing, through(Box::new(whole)))));
+        return Ok((packing, packing, open_container(packing, through(Box::new(whole)))));
     }
     let mut stream = through(decompress(packing, io::BufReader::with_capacity(IO_BYTES, whole))?);
     // What is in there may be a container. Damage that is met here is met by whoever reads, in its place.
@@ -126,7 +127,7 @@ pub fn unpack_through(
         Some(error) => Box::new(Failing(Some(error))),
         None => stream,
     };
-    Ok((packing, open_container(within, Cursor::new(head).chain(rest))))
+    Ok((packing, within, open_container(within, Cursor::new(head).chain(rest))))
 }
 
 /// The bytes of a stream as they are without compression, containers left whole.

@@ -167,7 +167,9 @@ impl EventSink for CountingSink {
         Box::pin(async move {
             let result = appended.await;
             match (&result, whole) {
-                (Ok(receipt), Some(whole)) if !receipt.repeated.is_empty() => meters.stored(&Summary::of(&whole.without(&receipt.repeated))),
+                (Ok(receipt), Some(whole)) if !receipt.repeated.is_empty() => {
+                    meters.stored(&Summary::of(&whole.without(&receipt.repeated)))
+                }
                 (Ok(_), _) => meters.stored(&summary),
                 (Err(_), _) => {
                     meters.append_errors.fetch_add(1, Ordering::Relaxed);

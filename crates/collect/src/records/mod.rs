@@ -5,12 +5,13 @@ pub mod json;
 pub mod proto;
 
 use crate::decode::{Decoding, Envelope};
+use crate::ids;
 use crate::peers::Learns;
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 use std::sync::Arc;
 use taffrail_base::limits::{DECODER_HOSTS_MAX, EVENT_BYTES_MAX};
-use taffrail_event::{EventBatch, Origin, Problems, Timestamp};
+use taffrail_event::{EventBatch, IdScope, Origin, Problems, Same, Timestamp};
 use taffrail_format::Frame;
 
 /// One event as a protocol gives it. Empty texts say nothing.
@@ -28,6 +29,8 @@ pub struct Record<'a> {
     pub sourcetype: Cow<'a, str>,
     /// The index that it asks for; must be a name that can be one.
     pub index: Cow<'a, str>,
+    /// What its sender calls it: the same bytes under the same name are one event.
+    pub id: Cow<'a, str>,
     /// What is wrong with it.
     pub problems: Problems,
 }
@@ -48,6 +51,8 @@ impl<'a> Record<'a> {
 #[derive(Debug)]
 pub struct Writer {
     envelope: Envelope,
+    /// Whose ids records have.
+    ids: IdScope,
     groups: Vec<Group>,
     by_name: FxHashMap<[Box<str>; 4], usize>,
     last: usize,
@@ -70,7 +75,8 @@ const NAME_BYTES_MAX: usize = 1024;
 impl Writer {
     /// What the envelope names holds for every record that does not name it; its host goes before that of records.
     pub fn new(envelope: Envelope) -> Self {
-        Self { envelope, groups: Vec::new(), by_name: FxHashMap::default(), last: 0, hosts: 0 }
+        let ids = ids::scope(&["sender", &envelope.transport, &envelope.index, &envelope.peer]);
+        Self { envelope, ids, groups: Vec::new(), by_name: FxHashMap::default(), last: 0, hosts: 0 }
     }
 
     /// Adds one record. What is longer than an event may be becomes several, all but the first marked `continued`.
@@ -78,6 +84,7 @@ impl Writer {
         let (names, bad) = cleaned([&record.index, &record.host, &record.source, &record.sourcetype]);
         let problems = if bad { record.problems.with(Problems::MALFORMED) } else { record.problems };
         let mut problems = problems;
+        let (from, ids) = (batch.len(), self.ids);
         let group = self.group(&names, &record.raw);
         let before = group.decoding.hosts();
         for part in parts(&record.raw) {
@@ -92,6 +99,9 @@ impl Writer {
                 None => group.decoding.push(Frame { raw: part, problems }, batch),
             }
             problems = problems.with(Problems::CONTINUED);
+        }
+        if !record.id.is_empty() {
+            batch.mark(from, ids::id(ids, &[record.id.as_bytes()], &record.raw), Same::IdAndContent);
         }
         let after = group.decoding.hosts();
         self.hosts += after.saturating_sub(before);

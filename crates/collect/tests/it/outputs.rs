@@ -10,12 +10,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use taffrail_base::{ErrorKind, RealVfs, SystemClock};
+use taffrail_collect::ids;
 use taffrail_collect::input::InputSettings;
 use taffrail_collect::outputs::{
     Delivered, FileOutput, Framing, HttpOutput, Layout, Output, OutputSettings, OutputTls, Surroundings, SyslogOutput, Token, UdpOutput,
 };
 use taffrail_collect::stream::{StreamSettings, TlsSettings};
-use taffrail_collect::ids;
 use taffrail_event::{EventBatch, Origin, Problems, Same, Timestamp};
 use tokio::runtime::Runtime;
 
@@ -234,7 +234,8 @@ fn ids_go_to_who_understands_them() {
     let delivered = runtime.block_on(output.deliver(&all, 1..4));
     assert_eq!((delivered.confirmed, delivered.refused), (3, None), "what is there already is confirmed");
     let body = seen.lock().pop().expect("was sent").1;
-    let named: Vec<&str> = body.lines().step_by(2).filter_map(|line| line.split("\"_id\":\"").nth(1)).filter_map(|id| id.get(..32)).collect();
+    let named: Vec<&str> =
+        body.lines().step_by(2).filter_map(|line| line.split("\"_id\":\"").nth(1)).filter_map(|id| id.get(..32)).collect();
     let wanted: Vec<String> = all.ids()[1..].iter().map(|m| format!("{:016x}{:016x}", m.id.key, m.id.content)).collect();
     assert_eq!(named, wanted);
     assert!(!built(&OutputSettings::Hec(settings(&url))).wants_ids());

@@ -415,6 +415,25 @@ fn a_sender_that_waits_is_told_that_we_are_there() {
     listener.stop();
 }
 
+/// A Beat that is not answered sends its window again, over another connection.
+#[test]
+fn events_of_beats_with_an_id_are_stored_once() {
+    let listener = Listener::start(&InputSettings::Lumberjack(settings()));
+    let [one, two, plain] =
+        [r#"{"@metadata":{"_id":"1"},"message":"a"}"#, r#"{"@metadata":{"_id":"2"},"message":"a"}"#, r#"{"message":"a"}"#];
+    for window in
+        [&[(1, one), (2, two), (3, plain)][..], &[(1, one), (2, two), (3, plain)], &[(1, r#"{"@metadata":{"_id":"1"},"message":"b"}"#)]]
+    {
+        let mut stream = listener.connect();
+        stream.write_all(&beats(window, true)).unwrap();
+        answer(&mut stream, &[&b"2A\0\0\0"[..], &[window.len() as u8][..]].concat());
+    }
+    let (events, snapshot) = listener.stop();
+    let total = snapshot.total();
+    assert_eq!((events.len(), total.received_events, total.stored_events, total.gap()), (5, 7, 5, 0));
+    assert_eq!(total.dropped, [(taffrail_collect::counters::DropReason::Duplicate, 2)]);
+}
+
 #[test]
 fn gelf_over_both() {
     let message = r#"{"version":"1.1","host":"web","short_message":"hi","timestamp":1385053862.3072,"level":1}"#;

@@ -402,3 +402,17 @@ fn ten_thousand_malformed_envelopes() {
     assert_eq!(snapshot.total().stored_events, events.len() as u64);
     assert!(taken > 1_000 && refused > 2_000 && events.len() > 1_000);
 }
+
+/// What is packed is expanded to what it was: text, noise, runs, and all of it together.
+#[test]
+fn packed_and_expanded() {
+    let mut next = crate::chance::numbers();
+    let text = event("System", 1, "ws7.example.org").repeat(12);
+    let noise: Vec<u8> = (0..6_000).map(|_| if next().is_multiple_of(7) { 0xff } else { next() as u8 }).collect();
+    let all = [text.as_bytes(), &noise, &[0xff; 3_000], &utf16(&text)].concat();
+    for bytes in [&b""[..], b"a", text.as_bytes(), &noise, &[0xff; 3_000], &utf16(&text), &all] {
+        let packed = sldc::pack(bytes);
+        assert!(taffrail_collect::wef::sldc::expand(&packed, bytes.len()).unwrap() == bytes, "{} bytes", bytes.len());
+    }
+    assert!(sldc::pack(&utf16(&text)).len() < text.len());
+}

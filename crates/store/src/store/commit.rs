@@ -1,9 +1,9 @@
 //! Appending: batches wait in a queue, one thread takes as many as fit into a group, writes and syncs them
 //! with one journal append, puts their events into memory, and then answers.
 
-use super::{Ingest, Shared};
 use super::stat::add;
 use super::state::{assign, events_of};
+use super::{Ingest, Shared};
 use crate::journal::{self, Entry, Span};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;

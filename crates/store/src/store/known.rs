@@ -89,12 +89,15 @@ fn other(id: &EventId) -> u64 {
 }
 
 impl Known {
-    /// From the positions of a catalog, out of which its entries are taken.
-    pub fn restored(positions: &mut BTreeMap<String, Vec<u8>>) -> Self {
+    /// From the positions of a catalog, out of which its entries are taken; knows nothing where nobody will ask.
+    pub fn restored(positions: &mut BTreeMap<String, Vec<u8>>, read_only: bool) -> Self {
         let mut known = Self::default();
         let mut entries = positions.split_off(PREFIX);
         // The first text that begins otherwise.
         positions.append(&mut entries.split_off("ids0"));
+        if read_only {
+            return known;
+        }
         for (name, value) in entries {
             if known.restore(&name, &value).is_none() {
                 // Written by nobody; not to be carried along for ever.
@@ -293,7 +296,7 @@ mod tests {
         }
         assert!(known.changes(HOUR).is_empty(), "what the catalog has is not told again");
         catalog.insert("ids/damaged".into(), b"?".to_vec());
-        let mut again = Known::restored(&mut catalog);
+        let mut again = Known::restored(&mut catalog, false);
         assert_eq!(catalog.keys().collect::<Vec<_>>(), ["file/x", "idz"]);
         assert_eq!((again.len(), again.repeated(&[&batch(&all)])[0].len()), (1_000, 1_000));
         assert_eq!(again.changes(HOUR), [("ids/damaged".to_owned(), None)]);
@@ -319,7 +322,7 @@ mod tests {
         let last: Vec<_> = (960..1_000).map(|key| (id(2, key, 0), Same::Id)).collect();
         assert_eq!(take(&mut known, &last, HOUR).len(), 40, "the last of the loud one are");
         apply(&mut catalog, &mut known, HOUR);
-        let again = Known::restored(&mut catalog);
+        let again = Known::restored(&mut catalog, false);
         assert_eq!((again.len(), catalog.len()), (known.len(), 0), "the catalog forgets as well");
         for scope in 10..10 + 2 * KNOWN_ID_SCOPES_MAX as u64 {
             take(&mut known, &[(id(scope, 0, 0), Same::Id)], 2 * HOUR);

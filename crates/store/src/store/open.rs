@@ -95,7 +95,7 @@ impl Shared {
     }
 
     fn take_over(&self, known: &CatalogState) {
-        let mut state = State::restored(known);
+        let mut state = State::restored(known, self.read_only);
         for meta in known.segments.values() {
             state.disk.push(Arc::new(self.disk_segment(meta, known.archived.get(&meta.id).cloned())));
         }

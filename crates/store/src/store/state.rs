@@ -66,10 +66,10 @@ pub(super) struct State {
 }
 
 impl State {
-    /// What the catalog says, without the segments.
-    pub fn restored(catalog: &CatalogState) -> Self {
+    /// What the catalog says, without the segments; without ids where nothing will be appended.
+    pub fn restored(catalog: &CatalogState, read_only: bool) -> Self {
         let mut positions = catalog.positions.clone();
-        let known = Known::restored(&mut positions);
+        let known = Known::restored(&mut positions, read_only);
         Self {
             covered: catalog.next_sequences.clone(),
             positions,

@@ -97,7 +97,12 @@ impl From<&SourceSnapshot> for AccountAnswer {
             stored_bytes: source.stored_bytes,
             refused_events: of(DropReason::Refused),
             duplicate_events: of(DropReason::Duplicate),
-            dropped_events: source.dropped.iter().filter(|(reason, _)| is_lost(reason)).map(|(r, events)| (r.name().to_owned(), *events)).collect(),
+            dropped_events: source
+                .dropped
+                .iter()
+                .filter(|(reason, _)| is_lost(reason))
+                .map(|(r, events)| (r.name().to_owned(), *events))
+                .collect(),
             in_flight_events: source.in_flight_events,
             gap_events: source.gap(),
             problem_events: source.problem_events,

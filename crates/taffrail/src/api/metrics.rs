@@ -205,7 +205,11 @@ fn accounts(page: &mut Page, app: &App, snapshots: &[taffrail_collect::InputSnap
         }
     }
     pulses(page, snapshots);
-    page.metric("taffrail_input_dropped_events_total", "counter", "Events that are not stored, by reason; duplicate: they are there already.");
+    page.metric(
+        "taffrail_input_dropped_events_total",
+        "counter",
+        "Events that are not stored, by reason; duplicate: they are there already.",
+    );
     for input in snapshots {
         for (reason, events) in &input.total().dropped {
             let labels = [("input", &*input.name), ("kind", input.kind), ("reason", reason.name())];

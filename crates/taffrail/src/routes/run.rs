@@ -215,7 +215,7 @@ impl Follower {
         self.show(Doing::Retrying, |status| status.failures += 1);
         let stop = self.app.stopping.clone();
         tokio::select! { () = tokio::time::sleep(self.wait) => {}, () = stop.cancelled() => {} }
-        self.wait = (self.wait * 2).min(self.route.settings.waits().1);
+        self.wait = next_wait(self.wait, self.route.settings.waits().1);
     }
 
     fn said(&self, text: &str) {
@@ -229,6 +229,11 @@ impl Follower {
         status.account.clone_from(&self.account);
         change(&mut status);
     }
+}
+
+/// How long is waited after the next failure.
+fn next_wait(wait: Duration, most: Duration) -> Duration {
+    (wait * 2).min(most)
 }
 
 /// How many events are given to the output next, after some of which it took so long: what is sent when the server is killed is
@@ -245,6 +250,19 @@ fn next_part(part: usize, took_nanos: u64, failed: bool) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_outage_of_ten_minutes_is_25_tries() {
+        let text = "name = \"a\"\nsearch = \"*\"\n[output]\ntype = \"relp\"\naddress = \"127.0.0.1:1\"";
+        let (mut wait, most) = toml::from_str::<super::super::RouteSettings>(text).expect("are settings").waits();
+        let (mut passed, mut tries) = (Duration::ZERO, 0);
+        while passed < Duration::from_secs(600) {
+            tries += 1;
+            passed += wait;
+            wait = next_wait(wait, most);
+        }
+        assert_eq!((tries, wait), (25, most));
+    }
 
     #[test]
     fn slow_receivers_get_fewer_events_at_once() {

@@ -40,14 +40,18 @@ fn documents_that_come_again_are_answered_as_elasticsearch_does() {
     let error = &again["items"][0]["create"]["error"];
     assert_eq!(error["type"], "version_conflict_engine_exception", "{again}");
     let said = bulk(&server, &[], index);
-    assert_eq!((statuses(&said), &said["errors"], &said["items"][0]["index"]["result"]), (vec![200, 201, 201], &Value::Bool(false), &"noop".into()));
+    assert_eq!(
+        (statuses(&said), &said["errors"], &said["items"][0]["index"]["result"]),
+        (vec![200, 201, 201], &Value::Bool(false), &"noop".into())
+    );
     let account = pushed(&server)["total"].clone();
     for (name, value) in [("received_events", 9), ("stored_events", 6), ("duplicate_events", 3), ("gap_events", 0), ("refused_events", 0)] {
         assert_eq!(account[name], value, "{name} of {account}");
     }
     assert_eq!(account["dropped_events"], serde_json::json!({}), "nothing is lost");
     let metrics = server.get("/metrics").text();
-    let line = metrics.lines().find(|line| line.starts_with("taffrail_input_dropped_events_total") && line.contains("reason=\"duplicate\""));
+    let line =
+        metrics.lines().find(|line| line.starts_with("taffrail_input_dropped_events_total") && line.contains("reason=\"duplicate\""));
     assert!(line.is_some_and(|line| line.ends_with(" 3")), "{line:?}");
     assert!(metrics.contains("\ntaffrail_known_ids 4\n"), "a, b, c, and a as it was changed");
     let table = scratch.text(&["sources", "--data", "@"]);
@@ -86,8 +90,12 @@ fn ids_are_those_of_their_sender() {
 type Body = fn(std::ops::Range<u64>) -> String;
 
 const SENDERS: [(&str, &str, Body); 3] = [
-    ("create", "/_bulk", |numbers| numbers.map(|n| format!("{{\"create\":{{\"_id\":\"{n}\"}}}}\n{{\"message\":\"id=create-{n};\"}}\n")).collect()),
-    ("index", "/other/_bulk", |numbers| numbers.map(|n| format!("{{\"index\":{{\"_id\":{n}}}}}\n{{\"message\":\"id=index-{n};\"}}\n")).collect()),
+    ("create", "/_bulk", |numbers| {
+        numbers.map(|n| format!("{{\"create\":{{\"_id\":\"{n}\"}}}}\n{{\"message\":\"id=create-{n};\"}}\n")).collect()
+    }),
+    ("index", "/other/_bulk", |numbers| {
+        numbers.map(|n| format!("{{\"index\":{{\"_id\":{n}}}}}\n{{\"message\":\"id=index-{n};\"}}\n")).collect()
+    }),
     ("journal", "/upload", |numbers| numbers.map(|n| format!("__CURSOR=s=9;i={n:x}\nMESSAGE=id=journal-{n};\n\n")).collect()),
 ];
 

@@ -21,6 +21,7 @@ mod lifecycle;
 mod live;
 mod malformed;
 mod old_folders;
+mod pulls;
 mod push;
 mod roundtrip;
 mod routes;
@@ -28,3 +29,15 @@ mod security;
 mod sources;
 mod sql;
 mod zones;
+
+/// What tests of other crates, of which some modules are used here, find there.
+mod streams {
+    pub mod tls {
+        use std::path::{Path, PathBuf};
+
+        /// A certificate or key of those tests.
+        pub fn file(name: &str) -> PathBuf {
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../collect/tests/it/tls").join(name)
+        }
+    }
+}

@@ -75,8 +75,9 @@ const SIGNED: &[(&str, &str)] = &[("authorization", "AWS4-HMAC-SHA256 Credential
 impl Bucket {
     fn start() -> Option<Self> {
         let port = free_port();
-        let moto = Command::new("moto_server").args(["-H", "127.0.0.1", "-p", &port.to_string()]);
-        let Ok(child) = moto.stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
+        let mut moto = Command::new("moto_server");
+        moto.args(["-H", "127.0.0.1", "-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
+        let Ok(child) = moto.spawn() else {
             println!("skipped: no moto_server");
             return None;
         };

@@ -104,6 +104,21 @@ fn tokens_are_asked_for_where_there_are_some() {
     server.stop();
 }
 
+/// Calls once over HTTP/2, and gives headers and trailers of the answer; `None` without curl.
+fn call(url: &str, message: &[u8]) -> Option<String> {
+    let mut child = std::process::Command::new("curl")
+        .args(["-sS", "--http2-prior-knowledge", "-D", "-", "-H", "content-type: application/grpc", "-H", "te: trailers"])
+        .args(["--data-binary", "@-", "-o", "/dev/null", url])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .ok()?;
+    let body = [&[0][..], &(message.len() as u32).to_be_bytes(), message].concat();
+    child.stdin.take().expect("is piped").write_all(&body).expect("takes it");
+    Some(String::from_utf8(child.wait_with_output().expect("ends").stdout).expect("is text"))
+}
+
 #[test]
 fn who_waits_for_no_answer_is_heard_all_the_same() {
     let scratch = Scratch::new();
@@ -151,19 +166,8 @@ fn gelf_is_unpacked_as_its_bytes_say() {
 fn otlp_over_grpc() {
     let scratch = Scratch::new();
     let server = scratch.serve();
-    let call = |message: &[u8]| {
-        let url = format!("{}/opentelemetry.proto.collector.logs.v1.LogsService/Export", server.url());
-        let mut child = std::process::Command::new("curl")
-            .args(["-sS", "--http2-prior-knowledge", "-D", "-", "-H", "content-type: application/grpc", "-H", "te: trailers"])
-            .args(["--data-binary", "@-", "-o", "/dev/null", &url])
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .ok()?;
-        let body = [&[0][..], &(message.len() as u32).to_be_bytes(), message].concat();
-        child.stdin.take().expect("is piped").write_all(&body).expect("takes it");
-        Some(String::from_utf8(child.wait_with_output().expect("ends").stdout).expect("is text"))
-    };
+    let url = format!("{}/opentelemetry.proto.collector.logs.v1.LogsService/Export", server.url());
+    let call = |message: &[u8]| call(&url, message);
     let Some(good) = call(b"\x0a\x0e\x12\x0c\x12\x0a\x2a\x08\x0a\x06grpc 1") else { return println!("skipped: no curl") };
     assert!(good.contains("grpc-status: 0"), "{good}");
     let bad = call(b"nonsense").expect("curl is there");
@@ -235,6 +239,34 @@ fn speak_until_killed(address: &str, open: &[u8], frame: Framing, name: &str, ro
     acknowledged
 }
 
+/// A field of protocol buffers that holds bytes, below 128 of them.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    [&[number << 3 | 2, u8::try_from(bytes.len()).expect("is short")][..], bytes].concat()
+}
+
+/// One call of OTLP over gRPC after the other, by curl; none without it.
+fn call_until_killed(url: &str, round: usize, through: &AtomicUsize) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    for number in 0.. {
+        let id = format!("id=grpc-{round}-{number};");
+        // A resource, a scope, a record, its body, a text.
+        let message = [1, 2, 2, 5, 1].into_iter().rev().fold(id.clone().into_bytes(), |inner, number| field(number, &inner));
+        match call(&format!("{url}/opentelemetry.proto.collector.logs.v1.LogsService/Export"), &message) {
+            Some(said) if said.contains("grpc-status: 0") => acknowledge(&mut acknowledged, id, through),
+            Some(said) => {
+                assert!(!said.contains("grpc-status"), "grpc is refused: {said}");
+                break;
+            }
+            None => {
+                println!("no curl: nothing is sent over gRPC");
+                through.fetch_add(1, Ordering::Relaxed);
+                break;
+            }
+        }
+    }
+    acknowledged
+}
+
 fn relp(number: u32, id: &str) -> (Vec<u8>, Vec<u8>) {
     (format!("{number} syslog {} <13>{id}\n", id.len() + 4).into_bytes(), format!("{number} rsp 6 200 OK\n").into_bytes())
 }
@@ -273,7 +305,9 @@ fn killed_under_load_of_every_protocol_nothing_acknowledged_is_lost() {
             let (to, through) = (listener(&server, kind), Arc::clone(&through));
             senders.push(std::thread::spawn(move || speak_until_killed(&to, open, frame, kind, round, &through)));
         }
-        eventually("every protocol gets something through", || through.load(Ordering::Relaxed) == PUSHED.len() + 2);
+        let (url, counted) = (server.url().to_owned(), Arc::clone(&through));
+        senders.push(std::thread::spawn(move || call_until_killed(&url, round, &counted)));
+        eventually("every protocol gets something through", || through.load(Ordering::Relaxed) == PUSHED.len() + 3);
         std::thread::sleep(Duration::from_millis(100 + 370 * round as u64 % 900));
         server.kill();
         for sender in senders {

@@ -106,17 +106,3 @@ pub fn pack(bytes: &[u8]) -> Vec<u8> {
     bits.bytes.extend(u32::try_from(bytes.len()).unwrap().to_le_bytes());
     bits.bytes
 }
-
-/// What is packed is expanded to what it was: text, noise, runs, and all of it together.
-#[test]
-fn packed_and_expanded() {
-    let mut next = crate::chance::numbers();
-    let text = super::event("System", 1, "ws7.example.org").repeat(12);
-    let noise: Vec<u8> = (0..6_000).map(|_| if next().is_multiple_of(7) { 0xff } else { next() as u8 }).collect();
-    let all = [text.as_bytes(), &noise, &[0xff; 3_000], &super::utf16(&text)].concat();
-    for bytes in [&b""[..], b"a", text.as_bytes(), &noise, &[0xff; 3_000], &super::utf16(&text), &all] {
-        let packed = pack(bytes);
-        assert!(taffrail_collect::wef::sldc::expand(&packed, bytes.len()).unwrap() == bytes, "{} bytes", bytes.len());
-    }
-    assert!(pack(&super::utf16(&text)).len() < text.len());
-}
