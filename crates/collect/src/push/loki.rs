@@ -58,8 +58,11 @@ fn lines(stream: &str, taken: &mut Vec<Record<'_>>) -> Result<()> {
 /// The lines of a stream as it was sent before Loki's version 0.4, and as some libraries send it to this day: labels as text,
 /// lines as objects with a time in words.
 fn lines_of_before(stream: &str, entries: &str, received: Timestamp, taken: &mut Vec<Record<'_>>) -> Result<()> {
-    let text = json::member(stream, "labels").and_then(json::text);
-    let labels = text.as_deref().map_or(Some(Vec::new()), selector).ok_or_else(|| invalid(format!("{} has no labels", shown(stream))))?;
+    let text = json::member(stream, "labels").map(json::text);
+    let labels = match &text {
+        Some(text) => text.as_deref().and_then(selector).ok_or_else(|| invalid(format!("{} has no labels", shown(stream))))?,
+        None => Vec::new(),
+    };
     if !entries.starts_with('[') {
         return Err(invalid(format!("{} has no entries", shown(stream))));
     }

@@ -210,6 +210,7 @@ fn loki_as_json_of_before() {
     );
     for wrong in [
         r#"{"labels":"{","entries":[]}"#,
+        r#"{"labels":1,"entries":[]}"#,
         r#"{"labels":"{}","entries":{}}"#,
         r#"{"labels":"{}","entries":[{"line":"x"}]}"#,
         r#"{"labels":"{}","entries":[{"ts":"2015-06-01T19:50:55Z"}]}"#,
