@@ -4,6 +4,9 @@
 /// Pauses that are known before silence means anything.
 const PAUSES_MIN: u32 = 10;
 
+/// Time over which they came: who sends all of a night's work in a moment is not silent after it.
+const HEARD_MIN: i64 = 300_000_000_000;
+
 /// Silence shorter than this is never told.
 const SILENCE_MIN: i64 = 60_000_000_000;
 
@@ -31,6 +34,7 @@ pub(crate) struct Arrival {
 /// When something sends, and whether it has been silent for longer than it ever is.
 #[derive(Clone, Debug, Default)]
 pub struct Silence {
+    first_seen: i64,
     last_seen: Option<i64>,
     pauses: u32,
     longest_pause: f64,
@@ -44,14 +48,18 @@ impl Silence {
             let pause = now.saturating_sub(before).max(0) as f64;
             self.longest_pause = pause.max(self.longest_pause * 0.5f64.powf(pause / HALF_LIFE));
             self.pauses = self.pauses.saturating_add(1);
+        } else {
+            self.first_seen = now;
         }
         self.last_seen = self.last_seen.max(Some(now));
     }
 
     /// Time has passed. Gives a silence that has become too long, in nanoseconds, or `None` within when it is over.
     pub fn tick(&mut self, now: i64) -> Option<Option<i64>> {
-        let silence = now.saturating_sub(self.last_seen?);
-        let silent = self.pauses >= PAUSES_MIN && silence > SILENCE_MIN.max((self.longest_pause as i64).saturating_mul(SILENCE_FACTOR));
+        let last_seen = self.last_seen?;
+        let silence = now.saturating_sub(last_seen);
+        let is_known = self.pauses >= PAUSES_MIN && last_seen.saturating_sub(self.first_seen) >= HEARD_MIN;
+        let silent = is_known && silence > SILENCE_MIN.max((self.longest_pause as i64).saturating_mul(SILENCE_FACTOR));
         let turned = silent != self.silent;
         self.silent = silent;
         turned.then_some(silent.then_some(silence))
@@ -160,6 +168,18 @@ mod tests {
 
     fn arrive(rhythm: &mut Rhythm, at: i64) {
         rhythm.arrived(&Arrival { received: at * SECOND, delay: Some((SECOND, -SECOND)) });
+    }
+
+    #[test]
+    fn a_moment_is_no_rhythm() {
+        let mut silence = Silence::default();
+        for at in 0..100 {
+            silence.arrived(at * SECOND / 10);
+        }
+        assert_eq!(silence.tick(3_600 * SECOND), None);
+        // Once it has come again, its pause is known.
+        silence.arrived(3_600 * SECOND);
+        assert_eq!((silence.tick(9_000 * SECOND), silence.tick(20_000 * SECOND)), (None, Some(Some(16_400 * SECOND))));
     }
 
     #[test]
