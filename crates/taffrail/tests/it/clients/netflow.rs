@@ -147,7 +147,7 @@ fn softflowd() {
     assert_eq!((&account["kernel_drops"], &account["skipped"]), (&serde_json::json!(0), &serde_json::json!({})), "{account}");
     server.stop();
     let mut there: BTreeMap<u64, Vec<Flow>> = BTreeMap::new();
-    for row in scratch.rows("index=main sourceTransportPort=* | table *") {
+    for row in scratch.rows("index=main sourceTransportPort=* | table _time *") {
         let (flow, version) = of(&row);
         there.entry(version).or_default().push(flow);
     }
