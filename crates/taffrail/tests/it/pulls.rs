@@ -183,7 +183,7 @@ impl Writer {
             if over.load(Ordering::Relaxed) {
                 return number + 1;
             }
-            std::thread::sleep(Duration::from_millis(25));
+            std::thread::sleep(Duration::from_millis(60));
         }
         unreachable!("numbers do not end")
     }
