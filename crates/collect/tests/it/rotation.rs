@@ -176,3 +176,104 @@ fn rotations_while_being_killed() {
         torture(seed, 60, true, seed % 2 == 0);
     }
 }
+
+/// A family of numbered files without a name of its own for the newest: `hostd.0` to `hostd.9`.
+struct Family {
+    folder: PathBuf,
+    written: usize,
+    disk: Arc<Mutex<Disk>>,
+}
+
+impl Family {
+    const NUMBERS: usize = 10;
+
+    fn path(&self, number: usize) -> PathBuf {
+        self.folder.join(format!("hostd.{number}"))
+    }
+
+    fn write(&mut self, number: usize, lines: usize) {
+        let text: String = (0..lines).map(|n| format!("2026-03-01T00:00:00Z hostd: line {}\n", self.written + n)).collect();
+        append(&self.path(number), text);
+        self.written += lines;
+    }
+
+    /// What is removed later has to be read before.
+    fn wait(&self) {
+        until(&format!("{} lines of {}", self.disk.lock().events.len(), self.written), || self.disk.lock().events.len() >= self.written);
+    }
+
+    fn check(&self, follower: Follower) {
+        self.wait();
+        std::thread::sleep(Duration::from_millis(300));
+        let snapshot = follower.stop();
+        let numbers: Vec<usize> =
+            self.disk.lock().events.iter().map(|event| event.text().rsplit_once(' ').unwrap().1.parse().unwrap()).collect();
+        assert!(
+            numbers.iter().copied().eq(0..self.written),
+            "each line once and in order: {} of {}: {numbers:?}",
+            numbers.len(),
+            self.written
+        );
+        assert_eq!(snapshot.lost_bytes, 0);
+    }
+}
+
+#[test]
+fn a_family_whose_numbers_move_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut family = Family { folder: folder.path().to_owned(), written: 0, disk: Arc::default() };
+    let mut follower = start(&family.disk, folder.path(), None);
+    // More often than there are numbers: the oldest go.
+    for round in 0..2 * Family::NUMBERS + 3 {
+        family.write(0, 30);
+        if round % 7 == 3 {
+            follower.stop();
+            family.write(0, 5);
+            follower = start(&family.disk, folder.path(), None);
+        }
+        family.wait();
+        family.write(0, 1);
+        let oldest = family.path(Family::NUMBERS - 1);
+        if oldest.exists() {
+            std::fs::remove_file(oldest).unwrap();
+        }
+        for number in (0..Family::NUMBERS - 1).rev().filter(|number| family.path(*number).exists()) {
+            std::fs::rename(family.path(number), family.path(number + 1)).unwrap();
+        }
+        // The last line of the file is read although it has another name by now.
+        if round % 2 == 0 {
+            family.wait();
+        }
+        family.write(0, 3);
+        family.wait();
+    }
+    assert!((0..Family::NUMBERS).all(|number| family.path(number).exists()));
+    family.check(follower);
+}
+
+#[test]
+fn a_family_whose_numbers_are_used_in_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut family = Family { folder: folder.path().to_owned(), written: 0, disk: Arc::default() };
+    let mut follower = start(&family.disk, folder.path(), None);
+    for round in 0..2 * Family::NUMBERS + 3 {
+        let number = round % Family::NUMBERS;
+        if family.path(number).exists() {
+            // Emptied, or made anew, and not always longer than it was.
+            if round % 2 == 0 {
+                OpenOptions::new().write(true).open(family.path(number)).unwrap().set_len(0).unwrap();
+            } else {
+                std::fs::remove_file(family.path(number)).unwrap();
+            }
+        }
+        family.write(number, 20 + (round * 7) % 30);
+        family.wait();
+        if round % 8 == 5 {
+            follower.stop();
+            family.write(number, 4);
+            follower = start(&family.disk, folder.path(), None);
+            family.wait();
+        }
+    }
+    family.check(follower);
+}

@@ -107,6 +107,7 @@ pub(crate) mod typer;
 pub(crate) mod union;
 pub(crate) mod uniq;
 pub(crate) mod untable;
+pub(crate) mod view;
 pub(crate) mod walklex;
 pub(crate) mod r#where;
 pub mod words;
@@ -249,6 +250,7 @@ pub static COMMANDS: &[CommandInfo] = &[
     union::INFO,
     uniq::INFO,
     untable::INFO,
+    view::INFO,
     walklex::INFO,
     r#where::INFO,
     xmlkv::INFO,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use taffrail_base::Vfs;
 use taffrail_base::vfs::sim::SimVfs;
 use taffrail_event::Timestamp;
-use taffrail_pattern::FieldResolver;
+use taffrail_pattern::{FieldPlan, FieldResolver, Pattern};
 use taffrail_query::engine::{Outcome, over};
 use taffrail_query::eval::EvalContext;
 use taffrail_query::knowledge::{KeptResults, KeptRows};
@@ -104,10 +104,27 @@ fn source(head: &Case, case: &Case) -> GivenSource {
         for (name, value) in formats.fields_of_event("", line.as_bytes()) {
             object.entry(name).or_insert(Value::from(value));
         }
+        named_elsewhere(&formats, case, line, &mut object);
         object
     };
     let objects: Vec<_> = given.0.iter().enumerate().map(object).collect();
     GivenSource::of_json(&objects, EvalContext::new(NOW, jiff::tz::TimeZone::UTC)).expect("the input makes columns")
+}
+
+/// Adds the names of other vocabularies that a query asks for: no list of fields has them.
+fn named_elsewhere(formats: &taffrail_format::Formats, case: &Case, line: &str, object: &mut Map<String, Value>) {
+    let query = case.section("query").unwrap_or_default().join(" ");
+    for view in taffrail_format::fields::views::views() {
+        let shown = query.contains(&format!("view {}", view.name));
+        for name in view.names.keys().filter(|name| shown || query.contains(name.as_str())) {
+            let sourcetype = taffrail_format::detect(line.as_bytes());
+            if let FieldPlan::PerEvent(function, _) = formats.resolve(sourcetype, &Pattern::raw(), &[], name)
+                && let Some(value) = function(line.as_bytes())
+            {
+                object.entry(name.clone()).or_insert(Value::from(value));
+            }
+        }
+    }
 }
 
 /// The definitions of a `knowledge` section: files in a folder, each begun by `@ path`.

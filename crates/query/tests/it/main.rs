@@ -16,3 +16,4 @@ mod shaping;
 mod sigma;
 mod sql;
 mod stored;
+mod views;

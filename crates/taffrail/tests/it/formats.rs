@@ -114,3 +114,43 @@ fn a_format_of_ones_own_says_which_lines_belong_together() {
     let told = String::from_utf8_lossy(&imported.stderr).into_owned();
     assert!(imported.status.success() && told.contains("formats/orders.toml is not used: line 4: [event] begins"), "{told}");
 }
+
+const BILLS: &str = "summary = 'bills'\nsourcetypes = ['bills']\n[detect]\nlines = ['BILL \\d+ ']\n\
+    [time]\nafter = 'paid='\nlayout = '%d.%m.%y/%H.%M'\nzone = 'UTC'\n\
+    [[rule]]\nregex = 'BILL (?<bill>\\d+) '\n\
+    [[sample]]\nline = 'BILL 7 due 2026-11-23 00:00:00 paid=21.11.26/21.14'\ntime = '2026-11-21T21:14:00Z'\nfields = { bill = '7' }\n";
+
+/// Lines whose first time is not their own.
+fn bills(numbers: std::ops::Range<usize>) -> String {
+    numbers.fold(String::new(), |mut all, number| {
+        let _ = writeln!(all, "BILL {number} due 2025-12-24 00:00:00 paid=21.11.25/21.14");
+        all
+    })
+}
+
+#[test]
+fn a_format_of_ones_own_is_found_by_its_lines_and_says_where_the_time_is() {
+    let scratch = Scratch::new();
+    let folder = scratch.data().join("knowledge/formats");
+    std::fs::create_dir_all(&folder).expect("made");
+    let server = scratch.serve();
+    server.ingest("source=before", bills(0..3).as_bytes());
+    assert_eq!(scratch.count("sourcetype=text source=before"), 3);
+    // The file comes while the server runs.
+    std::fs::write(folder.join("bills.toml"), BILLS).expect("written");
+    let mut number = 0;
+    eventually("the format is taken up", || {
+        number += 1;
+        server.ingest(&format!("source=pushed{number}"), bills(0..3).as_bytes());
+        scratch.count("sourcetype=bills source=pushed*") > 0
+    });
+    assert_eq!(scratch.count("sourcetype=bills source=pushed*") % 3, 0, "whole bodies");
+    let rows = scratch.rows("sourcetype=bills | stats min(_time) AS first max(_time) AS last dc(bill) AS bills");
+    let told = [&rows[0]["first"], &rows[0]["last"], &rows[0]["bills"]].map(Value::as_f64);
+    assert_eq!(told, [Some(1_763_759_640.0), Some(1_763_759_640.0), Some(3.0)], "2025-11-21 21:14:00 UTC: {rows:?}");
+    server.stop();
+    // And by who imports.
+    let log = scratch.file("of_bills.log", bills(10..14).as_bytes());
+    scratch.ok(&["import", "--data", "@", log.to_str().expect("is text")]);
+    assert_eq!(scratch.count("sourcetype=bills source=*of_bills.log"), 4);
+}
