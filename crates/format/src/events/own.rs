@@ -214,9 +214,9 @@ fn what_is_wrong_with_time_and_lines_is_said_with_its_place() {
     );
     assert!(wrong(&BILLS.replace("'2026-11-21T21:14:00Z'", "'soon'")).contains("write it as"));
     assert!(
-        wrong(&BILLS.replace("'BILL ", "'BALL ")).starts_with("line 3: [detect] matches no line"),
+        wrong(&BILLS.replacen("'BILL ", "'BALL ", 1)).starts_with("line 3: [detect] matches no line"),
         "{}",
-        wrong(&BILLS.replace("'BILL ", "'BALL "))
+        wrong(&BILLS.replacen("'BILL ", "'BALL ", 1))
     );
     assert!(wrong(&BILLS.replace("'bills', 'bills_*'", "'bills_*'")).contains("no `*`"));
     assert!(wrong(&BILLS.replace("sourcetypes = ['bills', 'bills_*']", "")).contains("the file names none"));

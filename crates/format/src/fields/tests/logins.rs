@@ -130,7 +130,9 @@ fn every_family_has_ten_samples() {
     let mut counts: BTreeMap<&str, usize> = FAMILIES.iter().map(|family| (*family, 0)).collect();
     for (name, file) in &files {
         // What says how lines belong together shows it by streams.
-        *counts.entry(name.as_str()).or_default() += file.stream.len();
+        if !file.stream.is_empty() {
+            *counts.entry(name.as_str()).or_default() += file.stream.len();
+        }
         for sample in &file.sample {
             *counts.entry(sample.get_ref().family.as_deref().unwrap_or(name)).or_default() += 1;
         }
