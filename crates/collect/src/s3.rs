@@ -11,7 +11,7 @@ mod digest;
 
 use crate::cloudtrail;
 use crate::counters::{InputCounters, SourceCounters};
-use crate::decode::{Breaking, Envelope};
+use crate::decode::{Breaking, Decoding, Envelope};
 use crate::delivery::{Delivery, OnFailure};
 use crate::files::binary;
 use crate::ids;
@@ -354,12 +354,7 @@ impl Reader {
             return Ok(());
         }
         decoding.sample(&head);
-        let mut breaking = match progress.offset {
-            0 => Breaking::new(decoding),
-            offset => {
-                Breaking::resume(decoding, progress.continued, &head[..head.len().min(usize::try_from(offset).unwrap_or(usize::MAX))])
-            }
-        };
+        let mut breaking = breaking_at(&progress, decoding, &head);
         // A record of CloudTrail may stand in several objects.
         let ids = (container == Packing::Records).then_some(self.ids);
         let mut taken = progress.offset;
@@ -465,6 +460,14 @@ impl Reader {
             }
         });
         Parts { parts, current: Bytes::new(), cut }
+    }
+}
+
+/// What cuts the bytes from the place on up to which an object is stored, which begins with `head`.
+fn breaking_at(progress: &Progress, decoding: Decoding, head: &[u8]) -> Breaking {
+    match progress.offset {
+        0 => Breaking::new(decoding),
+        offset => Breaking::resume(decoding, progress.continued, &head[..head.len().min(usize::try_from(offset).unwrap_or(usize::MAX))]),
     }
 }
 

@@ -95,7 +95,7 @@ impl Command for ViewCommand {
         });
         let shape = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let made = shape.clone();
-        let texts: Vec<bool> = columns.iter().map(|column| is_text(column)).collect();
+        let texts: Vec<bool> = columns.iter().map(is_text).collect();
         let work = transform(move |batch: RecordBatch| {
             let rows = batch.num_rows();
             let column = |(at, text): (&Option<usize>, &bool)| match at {

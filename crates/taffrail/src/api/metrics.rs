@@ -189,7 +189,7 @@ fn pulses(page: &mut Page, snapshots: &[taffrail_collect::InputSnapshot]) {
     }
 }
 
-/// What the accounts say besides sums, and how routes do.
+/// What the accounts say besides sums.
 fn accounts(page: &mut Page, app: &App, snapshots: &[taffrail_collect::InputSnapshot]) {
     let gauges: Table<taffrail_collect::InputSnapshot, 3> = [
         ("taffrail_input_in_flight_events", "Events on their way to the disk.", |i| i.total().in_flight_events),
@@ -240,6 +240,12 @@ fn accounts(page: &mut Page, app: &App, snapshots: &[taffrail_collect::InputSnap
         "Events that no account knows of; anything but 0 is a bug.",
         read(&app.meters.account_gap),
     );
+    hosts(page, app);
+    routes(page, app);
+}
+
+/// Who is heard.
+fn hosts(page: &mut Page, app: &App) {
     let (hosts, silent) = app.meters.hosts.count();
     page.single("taffrail_hosts", "gauge", "Hosts that events were of since the start.", hosts as u64);
     page.single(
@@ -254,6 +260,10 @@ fn accounts(page: &mut Page, app: &App, snapshots: &[taffrail_collect::InputSnap
         "Times that a host was met whose silence is not watched, since there are too many.",
         app.meters.hosts.unwatched(),
     );
+}
+
+/// What is sent on.
+fn routes(page: &mut Page, app: &App) {
     let routes: Vec<_> = app.routes.read().iter().map(|route| (route.settings.name.clone(), route.status())).collect();
     let per_route: Table<crate::routes::Status, 7> = [
         ("taffrail_route_confirmed_events_total", "Events that the receiver confirmed.", |r| r.account.confirmed_events),
