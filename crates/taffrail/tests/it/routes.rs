@@ -280,7 +280,12 @@ fn a_second_taffrail_and_a_file_get_the_same_bytes_through_kills() {
     for part in all.chunks(500) {
         let server = first.serve_with(&["--config", config]);
         server.syslog(&lines(part));
-        std::thread::sleep(Duration::from_millis(150));
+        // Syslog has no answers: what is not durable yet would be gone.
+        eventually("what was sent is stored", || {
+            let inputs = server.get("/api/v1/inputs").json();
+            let syslog = inputs.as_array().expect("is a list").iter().find(|input| input["kind"] == "syslog-tcp").cloned();
+            syslog.is_some_and(|input| input["total"]["stored_events"] == part.len())
+        });
         server.kill();
     }
     let server = first.serve_with(&["--config", config]);
