@@ -5,10 +5,9 @@
 
 use super::connection::{Connection, Dialer, OutputTls};
 use super::encode;
-use super::{Delivered, Output, Progress, Surroundings};
+use super::{Progress, Streaming, Surroundings};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::ops::Range;
@@ -39,6 +38,10 @@ impl Lumberjack {
     pub fn new(settings: &LumberjackOutput, around: &Surroundings) -> Result<Self> {
         Ok(Self { dialer: Dialer::new(&settings.address, settings.tls.as_ref(), &*around.vfs)?, connection: None })
     }
+}
+
+impl Streaming for Lumberjack {
+    type Open = Connection;
 
     async fn opened(&mut self) -> Result<Connection> {
         // What is said while nothing is asked is no acknowledgement that anybody waits for.
@@ -51,7 +54,7 @@ impl Lumberjack {
     }
 
     /// Sends window after window, each once the one before is acknowledged.
-    async fn stream(connection: &mut Connection, batch: &EventBatch, range: Range<usize>, progress: &mut Progress) -> Result<()> {
+    async fn stream(&self, connection: &mut Connection, batch: &EventBatch, range: Range<usize>, progress: &mut Progress) -> Result<()> {
         while progress.sent < range.len() {
             let (bytes, events) = window(batch, range.start + progress.sent..range.end)?;
             connection.send(&bytes).await?;
@@ -68,6 +71,10 @@ impl Lumberjack {
             }
         }
         Ok(())
+    }
+
+    fn keep(&mut self, open: Option<Connection>) {
+        self.connection = open;
     }
 }
 
@@ -109,21 +116,6 @@ fn acknowledgement(held: &mut Vec<u8>) -> Result<Option<u32>> {
     let number = u32::from_be_bytes(number.try_into().expect("four bytes"));
     held.drain(..6);
     Ok(Some(number))
-}
-
-impl Output for Lumberjack {
-    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, range: Range<usize>) -> BoxFuture<'a, Delivered> {
-        Box::pin(async move {
-            let mut connection = match self.opened().await {
-                Ok(connection) => connection,
-                Err(error) => return Delivered::failed(0, error),
-            };
-            let mut progress = Progress::default();
-            let outcome = Self::stream(&mut connection, batch, range, &mut progress).await;
-            self.connection = outcome.is_ok().then_some(connection);
-            progress.delivered(outcome)
-        })
-    }
 }
 
 #[cfg(test)]

@@ -102,6 +102,42 @@ pub trait Output: Send {
     fn resume(&mut self, _mark: &str) {}
 }
 
+/// What is spoken over a connection that stays open.
+trait Streaming: Send + Sync {
+    /// The connection, with what is known of it.
+    type Open: Send;
+
+    /// The connection that was kept, where it can still be used, else a new one.
+    fn opened(&mut self) -> impl Future<Output = Result<Self::Open>> + Send;
+
+    /// Sends the events with these numbers, and notes how far it has got.
+    fn stream(
+        &self,
+        open: &mut Self::Open,
+        batch: &EventBatch,
+        range: Range<usize>,
+        progress: &mut Progress,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Keeps a connection for the next events, where it has not failed.
+    fn keep(&mut self, open: Option<Self::Open>);
+}
+
+impl<S: Streaming> Output for S {
+    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, range: Range<usize>) -> BoxFuture<'a, Delivered> {
+        Box::pin(async move {
+            let mut open = match self.opened().await {
+                Ok(open) => open,
+                Err(error) => return Delivered::failed(0, error),
+            };
+            let mut progress = Progress::default();
+            let outcome = self.stream(&mut open, batch, range, &mut progress).await;
+            self.keep(outcome.is_ok().then_some(open));
+            progress.delivered(outcome)
+        })
+    }
+}
+
 /// The settings of one output: `[routes.output]` with its `type`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]

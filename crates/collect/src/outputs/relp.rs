@@ -6,8 +6,7 @@
 use super::connection::{Connection, Dialer};
 use super::rewrite::Layout;
 use super::syslog::SyslogOutput;
-use super::{Delivered, Output, Progress, Surroundings};
-use futures::future::BoxFuture;
+use super::{Progress, Streaming, Surroundings};
 use std::collections::VecDeque;
 use std::ops::Range;
 use taffrail_base::limits::{OUTPUT_REPLY_BYTES_MAX, OUTPUT_WRITE_BYTES};
@@ -27,7 +26,7 @@ pub(super) struct Relp {
     open: Option<Open>,
 }
 
-struct Open {
+pub(super) struct Open {
     connection: Connection,
     number: u32,
     /// What was received, up to `read` looked at.
@@ -40,6 +39,10 @@ impl Relp {
         let dialer = Dialer::new(&settings.address, settings.tls.as_ref(), &*around.vfs)?;
         Ok(Self { dialer, layout: settings.layout, open: None })
     }
+}
+
+impl Streaming for Relp {
+    type Open = Open;
 
     async fn opened(&mut self) -> Result<Open> {
         // What is said while nothing is asked is the end of the session.
@@ -78,6 +81,10 @@ impl Relp {
             open.answer(number).await?;
             progress.confirmed += 1;
         }
+    }
+
+    fn keep(&mut self, open: Option<Open>) {
+        self.open = open;
     }
 }
 
@@ -150,21 +157,6 @@ fn reply(bytes: &[u8]) -> Result<Option<Reply<'_>>> {
         None => Ok(None),
         Some(b'\n') => Ok(Some(Reply { number, command: words[1], data: &bytes[start..start + length], end: start + length + 1 })),
         Some(_) => Err(wrong()),
-    }
-}
-
-impl Output for Relp {
-    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, range: Range<usize>) -> BoxFuture<'a, Delivered> {
-        Box::pin(async move {
-            let mut open = match self.opened().await {
-                Ok(open) => open,
-                Err(error) => return Delivered::failed(0, error),
-            };
-            let mut progress = Progress::default();
-            let outcome = self.stream(&mut open, batch, range, &mut progress).await;
-            self.open = outcome.is_ok().then_some(open);
-            progress.delivered(outcome)
-        })
     }
 }
 

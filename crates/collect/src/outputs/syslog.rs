@@ -5,8 +5,7 @@
 
 use super::connection::{Connection, Dialer, OutputTls};
 use super::rewrite::Layout;
-use super::{Delivered, Output, Progress, Surroundings};
-use futures::future::BoxFuture;
+use super::{Progress, Streaming, Surroundings};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -56,6 +55,10 @@ impl Syslog {
         let dialer = Dialer::new(&settings.address, settings.tls.as_ref(), &*around.vfs)?;
         Ok(Self { dialer, layout: settings.layout, framing: settings.framing, connection: None })
     }
+}
+
+impl Streaming for Syslog {
+    type Open = Connection;
 
     async fn opened(&mut self) -> Result<Connection> {
         // One that was idle may have ended meanwhile: nothing is lost if that is seen before anything is sent.
@@ -92,6 +95,10 @@ impl Syslog {
         progress.confirmed = progress.sent;
         Ok(())
     }
+
+    fn keep(&mut self, open: Option<Connection>) {
+        self.connection = open;
+    }
 }
 
 /// Adds a message in its frame.
@@ -112,21 +119,6 @@ pub(super) fn frame(framing: Framing, message: &[u8], out: &mut Vec<u8>) {
             }
             out.push(b'\n');
         }
-    }
-}
-
-impl Output for Syslog {
-    fn deliver<'a>(&'a mut self, batch: &'a EventBatch, range: Range<usize>) -> BoxFuture<'a, Delivered> {
-        Box::pin(async move {
-            let mut connection = match self.opened().await {
-                Ok(connection) => connection,
-                Err(error) => return Delivered::failed(0, error),
-            };
-            let mut progress = Progress::default();
-            let outcome = self.stream(&mut connection, batch, range, &mut progress).await;
-            self.connection = outcome.is_ok().then_some(connection);
-            progress.delivered(outcome)
-        })
     }
 }
 

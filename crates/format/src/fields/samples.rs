@@ -56,11 +56,15 @@ fn wrong_time(file: &FormatFile, sample: &Sample) -> Option<String> {
     }
 }
 
+/// The sourcetype of a sample: its own, else the first of its file. A `*` in the name stands for something; what it makes fits as well.
+pub(super) fn sourcetype_of(file: &File, sample: &Sample) -> String {
+    let named = file.sourcetypes.first().map(|name| name.replace('*', "x"));
+    sample.sourcetype.clone().or(named).unwrap_or_else(|| "syslog".to_owned())
+}
+
 /// What the fields of a sample are instead.
 pub(super) fn wrong_fields(formats: &Formats, written: &File, sample: &Sample) -> Vec<String> {
-    // A `*` in the name stands for something; the sourcetype that it makes fits as well.
-    let named = written.sourcetypes.first().map(|name| name.replace('*', "x"));
-    let sourcetype = sample.sourcetype.clone().or(named).unwrap_or_else(|| "syslog".to_owned());
+    let sourcetype = sourcetype_of(written, sample);
     let found = taffrail_pattern::FieldResolver::fields_of_event(formats, &sourcetype, sample.line.as_bytes());
     let wrong = sample.fields.iter().filter_map(|(field, want)| {
         let value = found.iter().find(|(name, _)| name == field).map(|(_, value)| value.as_str());

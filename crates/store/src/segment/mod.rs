@@ -339,7 +339,7 @@ impl Segment {
 /// About how much memory a directory takes that was read from `encoded` bytes: its origins, the rest of it with what is found out
 /// and kept on the way, and its filters.
 fn directory_bytes(footer: &Footer, encoded: usize) -> usize {
-    /// Patterns and pages in memory, by their bytes in the file.
+    /// Patterns and pages in memory, by their bytes in the file: an estimate from the sizes of their structures, on the safe side.
     const UNPACKED: usize = 6;
     let origins = footer.origins.bytes();
     let filters = footer.blocks.first().map_or(0, |block| block.len as usize);

@@ -2,7 +2,7 @@
 
 use super::packs::under_test;
 use super::*;
-use crate::fields::file::{File, Sample};
+use crate::fields::file::Sample;
 use std::collections::BTreeMap;
 
 /// Fields whose values are others in each event.
@@ -76,11 +76,6 @@ fn texts() -> BTreeMap<String, String> {
     builtin::texts().map(|(name, rules)| text(name, rules)).collect()
 }
 
-fn sourcetype_of(file: &File, sample: &Sample) -> String {
-    let named = file.sourcetypes.first().map(|name| name.replace('*', "x"));
-    sample.sourcetype.clone().or(named).unwrap_or_else(|| "syslog".to_owned())
-}
-
 /// Nearly all are, with the values of the sample: what rules ask of a slot, its guard asks of the others.
 #[test]
 fn most_fields_of_the_samples_are_decided_once() {
@@ -92,7 +87,7 @@ fn most_fields_of_the_samples_are_decided_once() {
         let rules = texts.get(name).map_or("", String::as_str);
         for sample in &file.sample {
             let (sample, of_file) = (sample.get_ref(), left.entry(name).or_default());
-            let sourcetype = sourcetype_of(file, sample);
+            let sourcetype = samples::sourcetype_of(file, sample);
             let (pattern, values) = pattern_of_sample(rules, sample);
             let mut held = held_by(&pattern, &[&values]);
             held.iter_mut().zip(&values).for_each(|(held, value)| held.sample = Some(value.as_slice().into()));
@@ -183,7 +178,7 @@ fn what_patterns_say_is_what_the_samples_say() {
         for sample in &file.sample {
             let sample = sample.get_ref();
             let (pattern, values) = pattern_of_sample(rules, sample);
-            let sourcetype = sourcetype_of(file, sample);
+            let sourcetype = samples::sourcetype_of(file, sample);
             let same = same_listed(&formats, &sourcetype, &sample.line, &pattern, &values).and_then(|want| {
                 let fields = ["user", "src", "action", "tag"];
                 fields.iter().try_for_each(|name| same_field(&formats, &sourcetype, &sample.line, (&pattern, &values), name, &want))

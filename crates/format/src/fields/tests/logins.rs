@@ -64,8 +64,7 @@ fn failed_logins_by_app_over_all_samples() {
     for (name, file) in &files {
         for sample in &file.sample {
             let sample = sample.get_ref();
-            let named = file.sourcetypes.first().map(|name| name.replace('*', "x"));
-            let sourcetype = sample.sourcetype.clone().or(named).unwrap_or_else(|| "syslog".to_owned());
+            let sourcetype = samples::sourcetype_of(file, sample);
             let has = event(&formats, &sourcetype, &sample.line);
             let has = |field: &str| has.get(field).map_or("", String::as_str);
             if has("tag") == "authentication" && has("action") == "failure" {

@@ -80,8 +80,7 @@ fn patterns_of_the_samples_say_what_the_events_say() {
     for (name, file) in &files {
         for sample in &file.sample {
             let sample = sample.get_ref();
-            let named = file.sourcetypes.first().map(|name| name.replace('*', "x"));
-            let sourcetype = sample.sourcetype.clone().or(named).unwrap_or_else(|| "syslog".to_owned());
+            let sourcetype = samples::sourcetype_of(file, sample);
             for way in 0..2 {
                 let (pattern, values) = pattern_of(sample.line.as_bytes(), chosen(&sample.line, way));
                 if let Err(fault) = same_listed(&formats, &sourcetype, &sample.line, &pattern, &values) {
