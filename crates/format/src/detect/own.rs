@@ -51,7 +51,7 @@ impl DetectText {
                 let reason = error.to_string();
                 fault(format!("is no regular expression ({})", reason.lines().last().unwrap_or_default().trim_start_matches("error: ")))
             })?;
-            if [&b""[..], b"x", b"7", b" ", b"[", b"\xff"].iter().filter(|line_| line.is_match(line_)).count() > 1 {
+            if [&b""[..], b"x", b"7", b" ", b"[", b"\xff"].iter().filter(|any| line.is_match(any)).count() > 1 {
                 return Err(fault("matches lines of any format; write what only lines of this one begin with".to_owned()));
             }
             let expression = Expression::deferred(&whole).map_err(fault)?;
